@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A plan is data: steps to take and targets refused. It is what `plan` prints, what `apply`
+ * executes and what the journal keeps. A step kind is a table of functions that observe, apply,
+ * verify and undo one such step; it is named in agent/steps.c.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "agent/base/error.h"
+#include "agent/base/root.h"
+#include "agent/base/str.h"
+
+enum qb_undo { QB_UNDO_EXACT, QB_UNDO_BEST_EFFORT, QB_UNDO_NONE };
+
+const char *qb_undo_name(enum qb_undo undo); /* exact, best-effort, none */
+
+/* One change, wholly described by kind and args: whoever has these two can execute it. */
+struct qb_step {
+	const char *kind; /* of struct qb_step_kind; static */
+	char *target;	  /* what it changes, for a person: "br0", "pool images" */
+	char *why;	  /* what is and what is wanted, one sentence */
+	enum qb_undo undo;
+	json_t *args;
+};
+
+/* Something that speaks against a target: a stable code and what a person can verify. */
+struct qb_reason {
+	char *code;
+	char *evidence;
+};
+
+struct qb_refusal {
+	char *target;
+	struct qb_reason *reasons;
+	size_t n_reasons;
+};
+
+struct qb_plan {
+	struct qb_step *steps;
+	size_t n_steps;
+	struct qb_refusal *refused;
+	size_t n_refused;
+};
+
+/* Appends a step; args is stolen. The returned step is valid until the next one is added. */
+struct qb_step *qb_plan_step(struct qb_plan *plan, const char *kind, enum qb_undo undo,
+			     json_t *args, const char *target);
+QB_PRINTF(2, 3) void qb_step_why(struct qb_step *step, const char *fmt, ...);
+/* Adds a reason against target, whose refusal is made when it is the first one. */
+QB_PRINTF(4, 5)
+void qb_plan_refuse(struct qb_plan *plan, const char *target, const char *code, const char *fmt,
+		    ...);
+bool qb_plan_refuses(const struct qb_plan *plan, const char *target);
+void qb_plan_done(struct qb_plan *plan);
+#define _cleanup_plan_ QB_CLEANUP(qb_plan_done)
+
+/* What was done in earlier runs, read from their journals. */
+struct qb_ledger_entry {
+	char *kind;
+	char *target;
+	json_t *args;
+	bool done; /* false: only the intent is known, the run broke off */
+};
+
+struct qb_ledger {
+	struct qb_ledger_entry *entries; /* oldest first; what was undone is left out */
+	size_t n_entries;
+};
+
+void qb_ledger_done(struct qb_ledger *ledger);
+
+/* What a step may use. Steps that talk to libvirt or systemd open their own connection. */
+struct qb_step_ctx {
+	const struct qb_root *root;
+	const char *connect_uri;
+	unsigned timeout_ms; /* for each wait on another program */
+	const char *machine_id;
+};
+
+enum qb_observed {
+	QB_OBSERVED_NEEDED,
+	QB_OBSERVED_DONE, /* already as wanted: apply is skipped, undo never called */
+};
+
+struct qb_step_kind {
+	const char *kind; /* "net.bridge" */
+	/*
+	 * Looks at the live host. Fails when what the plan was made for has changed since
+	 * (-ESTALE), and so nothing is done. *ret_before is what undo will need; it is journaled
+	 * before apply is called.
+	 */
+	int (*observe)(const struct qb_step_ctx *ctx, const json_t *args,
+		       enum qb_observed *ret, json_t **ret_before, struct qb_error *err);
+	int (*apply)(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		     struct qb_error *err);
+	/* Looks anew whether what was wanted is there. */
+	int (*verify)(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		      struct qb_error *err);
+	/*
+	 * Restores what before describes. Called after a failed or interrupted apply, too: it has
+	 * to cope with any part of it done. NULL with QB_UNDO_NONE.
+	 */
+	int (*undo)(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		    struct qb_error *err);
+};

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration, host.yaml. Its keys, their types and their documentation are one table. */
+#pragma once
+
+#include "agent/base/root.h"
+#include "agent/base/schema.h"
+#include "net/bridge.h"
+#include "storage/pool.h"
+
+struct qb_kvm_config {
+	struct qb_tri nested; /* unknown: leave it as it is */
+	struct qb_strs modules;
+};
+
+enum qb_forward { QB_FORWARD_NAT, QB_FORWARD_ROUTE, QB_FORWARD_ISOLATED };
+
+struct qb_network_config {
+	char *name;
+	int forward; /* enum qb_forward */
+	char *subnet; /* "192.168.122.0/24": the host takes the first address */
+};
+
+struct qb_checks_config {
+	struct qb_strs ignore; /* check ids */
+};
+
+struct qb_config {
+	int64_t version;
+	struct qb_kvm_config kvm;
+	struct qb_bridge_config *bridges;
+	size_t n_bridges;
+	struct qb_network_config *networks;
+	size_t n_networks;
+	struct qb_pool_config *pools;
+	size_t n_pools;
+	char *domains;
+	struct qb_checks_config checks;
+};
+
+extern const struct qb_type qb_config_type;
+
+/*
+ * Parses and validates: besides what qb_schema_load() refuses, references that lead nowhere, two
+ * things of one name, two pools or bridges that claim one disk or NIC. All errors in diags,
+ * -EINVAL.
+ */
+QB_MUST_CHECK int qb_config_parse(const char *text, size_t len, struct qb_config *ret,
+				  struct qb_diags *diags);
+/*
+ * Reads the file, which must belong to root (or to the caller) and not be writable by others
+ * (-EPERM); then as qb_config_parse(). -ENOENT when it is not there.
+ */
+QB_MUST_CHECK int qb_config_load(const char *path, struct qb_config *ret, struct qb_diags *diags,
+				 struct qb_error *err);
+void qb_config_done(struct qb_config *config);
+#define _cleanup_config_ QB_CLEANUP(qb_config_done)
+
+/* Every key with its type, default and meaning, as text for the manual. */
+void qb_config_document(struct qb_buf *out);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything that was found on a host. Facts are the only input of checks and of the plan, beside
+ * the configuration; they print as JSON (schema qubi-agent/facts/1) and load back from it.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "agent/base/root.h"
+#include "agent/base/schema.h"
+#include "net/link.h"
+#include "storage/disk.h"
+
+struct qb_system_facts {
+	char *hostname;
+	char *arch;	  /* uname -m */
+	char *kernel;	  /* uname -r */
+	char *os_id, *os_version, *os_name; /* ID, VERSION_ID, PRETTY_NAME of os-release */
+	char *machine_id;
+	char *chassis_vendor, *product; /* DMI */
+	uint64_t memory_bytes, memory_available_bytes;
+	struct qb_tri systemd;	   /* it is PID 1 (/run/systemd/system) */
+	struct qb_tri selinux_enabled, selinux_enforcing;
+	struct qb_tri time_synchronised; /* adjtimex(2), live only */
+	struct qb_tri bridge_nf_call;	 /* net.bridge.bridge-nf-call-iptables = 1 */
+	struct qb_tri ipv4_forwarding;
+	struct qb_tri iommu;	   /* /sys/class/iommu has an entry */
+	struct qb_tri cgroup_v2;
+	struct qb_strs cgroup_controllers;
+};
+
+struct qb_cpu_facts {
+	char *vendor;	/* GenuineIntel, AuthenticAMD...; of the raw CPUID where it could run */
+	char *model;
+	uint64_t online;
+	struct qb_tri flag_vmx, flag_svm;     /* /proc/cpuinfo, whole words */
+	struct qb_tri cpuid_vmx, cpuid_svm;   /* the instruction itself; unknown on captured hosts */
+	struct qb_tri hypervisor;	      /* the hypervisor bit */
+	char *hypervisor_vendor;	      /* CPUID 0x40000000, printable */
+	struct qb_tri ept, npt;
+	struct qb_strs vulnerable; /* names in /sys/devices/system/cpu/vulnerabilities that say so */
+	struct qb_strs flags;	   /* of the first CPU */
+};
+
+/* What the proof's run of a guest came to. */
+enum qb_guest_cause {
+	QB_GUEST_NOT_RUN = 0, /* not tried: not a live host, or no /dev/kvm */
+	QB_GUEST_RAN,
+	QB_GUEST_NO_DEVICE,   /* ENOENT: no /dev/kvm */
+	QB_GUEST_NO_DRIVER,   /* ENODEV, ENXIO: a node without a driver behind */
+	QB_GUEST_PERMISSION,  /* EACCES, EPERM */
+	QB_GUEST_BUSY,	      /* EBUSY: another hypervisor holds VT-x or SVM */
+	QB_GUEST_FIRMWARE,    /* EOPNOTSUPP of CREATE_VM: switched off */
+	QB_GUEST_MEMORY,      /* ENOMEM */
+	QB_GUEST_API,	      /* KVM_GET_API_VERSION is not 12 */
+	QB_GUEST_ENTRY,	      /* KVM_EXIT_FAIL_ENTRY, INTERNAL_ERROR: the CPU refused the guest */
+	QB_GUEST_WRONG,	      /* it ran and gave the wrong answer */
+	QB_GUEST_TIMEOUT,
+	QB_GUEST_OTHER,
+};
+
+struct qb_kvm_facts {
+	struct qb_tri device;	/* /dev/kvm is a character device */
+	int64_t mode, uid, gid; /* of /dev/kvm */
+	int64_t api_version;	/* 0 while unknown */
+	struct qb_tri guest_ran;
+	int guest_cause;	/* enum qb_guest_cause */
+	int64_t guest_errno;
+	char *guest_detail;	/* which ioctl failed and how; what the guest answered */
+	uint64_t guest_duration_us;
+	int64_t max_vcpus;
+	struct qb_tri nested;	/* parameter nested of kvm_intel or kvm_amd */
+	char *module;		/* the vendor module in use: kvm_amd, kvm_intel; NULL unknown */
+};
+
+enum qb_module_state {
+	QB_MODULE_UNKNOWN = 0,
+	QB_MODULE_LOADED,
+	QB_MODULE_BUILTIN,
+	QB_MODULE_AVAILABLE, /* a file for the running kernel */
+	QB_MODULE_MISSING,
+};
+
+struct qb_module {
+	char *name; /* with underscores */
+	int state;  /* enum qb_module_state */
+	char *why;  /* of unknown */
+	bool blacklisted;    /* by modprobe.d: not loaded by alias; by name it is */
+	bool install_blocked; /* "install NAME /bin/false" and the like */
+	struct qb_tri persisted; /* modules-load.d names it */
+};
+
+struct qb_vir_network {
+	char *name, *uuid, *forward, *bridge, *address; /* address: "192.168.122.1/24" or NULL */
+	bool active, autostart, persistent;
+};
+
+struct qb_vir_pool {
+	char *name, *uuid, *type, *target, *source_device, *source_name;
+	bool active, autostart, persistent;
+	uint64_t capacity_bytes, available_bytes;
+	struct qb_tri target_mounted; /* the target is a mount point of its own */
+};
+
+/* A block device that a defined or running guest uses. */
+struct qb_vir_disk {
+	char *domain, *device;
+};
+
+enum qb_vir_flavour { QB_VIR_NONE = 0, QB_VIR_MONOLITHIC, QB_VIR_MODULAR };
+
+struct qb_libvirt_facts {
+	struct qb_tri connected;
+	char *uri;
+	int flavour; /* enum qb_vir_flavour: which sockets are there or units installed */
+	char *version, *hypervisor_version; /* "9.0.0"; of QEMU */
+	struct qb_tri kvm_domains; /* capabilities offer <domain type='kvm'> */
+	struct qb_vir_network *networks;
+	size_t n_networks;
+	struct qb_vir_pool *pools;
+	size_t n_pools;
+	struct qb_vir_disk *guest_disks;
+	size_t n_guest_disks;
+};
+
+struct qb_facts {
+	struct qb_tri live; /* read from a live host, not from a captured one */
+	struct qb_system_facts system;
+	struct qb_cpu_facts cpu;
+	struct qb_kvm_facts kvm;
+	struct qb_module *modules;
+	size_t n_modules;
+	struct qb_net net; /* JSON: links[], routes[] at the top */
+	struct qb_disks disks;
+	struct qb_libvirt_facts libvirt;
+};
+
+extern const struct qb_type qb_facts_type;
+
+struct qb_probe_options {
+	const struct qb_root *root;
+	const char *connect_uri;
+	unsigned timeout_ms;
+	const struct qb_strs *modules; /* beside those that kvm needs; may be NULL */
+};
+
+/* Never fails: what could not be read is unknown. Changes nothing and loads nothing. */
+void qb_facts_probe(const struct qb_probe_options *options, struct qb_facts *ret);
+/* A captured facts document (JSON). All errors in diags, -EINVAL. */
+QB_MUST_CHECK int qb_facts_load(const char *text, size_t len, struct qb_facts *ret,
+				struct qb_diags *diags);
+json_t *qb_facts_to_json(const struct qb_facts *facts);
+void qb_facts_done(struct qb_facts *facts);
+#define _cleanup_facts_ QB_CLEANUP(qb_facts_done)
+
+const struct qb_module *qb_facts_module(const struct qb_facts *facts, const char *name);
+/* kvm_intel or kvm_amd by the CPU's vendor; NULL for another one. */
+const char *qb_facts_vendor_module(const struct qb_facts *facts);
+const struct qb_vir_network *qb_facts_network(const struct qb_facts *facts, const char *name);
+const struct qb_vir_pool *qb_facts_pool(const struct qb_facts *facts, const char *name);
+
+/* The parts of qb_facts_probe(). */
+void qb_system_probe(const struct qb_root *root, struct qb_system_facts *ret);
+void qb_cpu_probe(const struct qb_root *root, struct qb_cpu_facts *ret);
+void qb_kvm_probe(const struct qb_root *root, struct qb_kvm_facts *ret);
+void qb_modules_probe(const struct qb_root *root, const struct qb_strs *names,
+		      struct qb_module **ret, size_t *ret_n);
+void qb_libvirt_probe(const struct qb_root *root, const char *uri, unsigned timeout_ms,
+		      struct qb_libvirt_facts *ret);

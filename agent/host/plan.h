@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plans of kernel modules and of libvirt's objects. Pure. */
+#pragma once
+
+#include "agent/base/step.h"
+#include "agent/host/config.h"
+#include "agent/host/facts.h"
+
+/* kvm, the CPU vendor's module and the configured ones: load, persist, nested. Refuses target
+ * "kvm" with the cause when this host cannot run guests. */
+void qb_module_plan(const struct qb_facts *facts, const struct qb_config *config,
+		    struct qb_plan *plan);
+/* libvirt's daemons: enable and start what is installed. Refuses target "libvirt" otherwise. */
+void qb_daemon_plan(const struct qb_facts *facts, const struct qb_config *config,
+		    struct qb_plan *plan);
+/* Networks and pools: define, start, autostart. Called after bridges and disks were planned. */
+void qb_libvirt_plan(const struct qb_facts *facts, const struct qb_config *config,
+		     struct qb_plan *plan);
+
+extern const struct qb_step_kind qb_module_load_step;	 /* kvm.module: load now */
+extern const struct qb_step_kind qb_module_persist_step; /* kvm.persist: our drop-in files */
+extern const struct qb_step_kind qb_daemon_step;	 /* libvirt.daemon */
+extern const struct qb_step_kind qb_network_step;	 /* libvirt.network */
+extern const struct qb_step_kind qb_pool_step;		 /* libvirt.pool */

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bridges as the configuration wants them, and the plan that gets there. */
+#pragma once
+
+#include "agent/base/step.h"
+#include "net/link.h"
+
+/* Names one NIC. Exactly one member is set. */
+struct qb_port_match {
+	char *match; /* "default-route" */
+	char *mac;
+	char *path;
+	char *name;
+	char *driver;
+};
+
+enum qb_ip_mode { QB_IP_INHERIT, QB_IP_DHCP, QB_IP_NONE, QB_IP_STATIC };
+
+struct qb_ip_config {
+	int mode; /* enum qb_ip_mode */
+	struct qb_strs addresses;
+	char *gateway;
+};
+
+struct qb_bridge_config {
+	char *name;
+	struct qb_port_match *ports;
+	size_t n_ports;
+	struct qb_ip_config ipv4, ipv6;
+	bool stp;
+	char *libvirt_network; /* name of the network registered over it; NULL for none */
+};
+
+/*
+ * Adds the steps that make the bridges, or refuses them with all reasons. Pure. The ledger tells
+ * which NIC an earlier run bound to a bridge.
+ */
+void qb_bridge_plan(const struct qb_net *net, const struct qb_bridge_config *bridges,
+		    size_t n_bridges, const struct qb_ledger *ledger, struct qb_plan *plan);
+
+extern const struct qb_step_kind qb_bridge_step;	 /* net.bridge */
+extern const struct qb_step_kind qb_bridge_persist_step; /* net.persist */

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Disks as sysfs, udev and libblkid show them, and what speaks against carving one. */
+#pragma once
+
+#include "agent/base/step.h"
+#include "agent/base/tri.h"
+
+/* What libblkid or our own reading found on a disk or partition. */
+struct qb_signature {
+	char *type;	 /* "ext4", "LVM2_member", "gpt" */
+	char *usage;	 /* filesystem, raid, crypto, other, partition-table */
+	uint64_t offset; /* bytes from the start of the device */
+};
+
+struct qb_partition {
+	char *name; /* loop0p1 */
+	char *path; /* /dev/loop0p1 */
+	uint64_t number, start_bytes, size_bytes;
+	char *label, *uuid;	 /* of the partition entry; NULL where unread */
+	char *fs_type, *fs_uuid;
+	char *mountpoint;
+};
+
+enum qb_mark_state { QB_MARK_NONE, QB_MARK_PENDING, QB_MARK_READY };
+
+/* Our ownership mark, read from the GPT. */
+struct qb_mark {
+	int state; /* enum qb_mark_state */
+	char *pool;
+	char *uuid;	/* GPT disk GUID */
+	bool ours;	/* it is what this machine-id, pool and WWID give */
+};
+
+struct qb_disk {
+	char *name;   /* kernel name: sda, nvme0n1 */
+	char *path;   /* /dev/sda */
+	char *devno;  /* "8:0" */
+	char *wwid;   /* sysfs wwid, else udev's ID_WWN; with the prefix sysfs gives (eui., naa.) */
+	char *serial;
+	char *model;
+	char *by_path; /* udev's ID_PATH */
+	uint64_t size_bytes, logical_sector_bytes, physical_sector_bytes;
+	char *transport; /* sata, sas, nvme, virtio, usb, iscsi, fc, loop, zram...; NULL unknown */
+	struct qb_tri rotational;
+	bool removable, read_only;
+	char *zoned;	/* host-managed, host-aware; NULL for none */
+	uint64_t diskseq;
+	char *backing;	/* loop: the file; zram: "zram" */
+	struct qb_strs holders;	    /* "dm-0 (vg0-root)" */
+	struct qb_strs mountpoints; /* of the disk and its partitions */
+	bool swap;
+	struct qb_signature *signatures;
+	size_t n_signatures;
+	struct qb_partition *partitions;
+	size_t n_partitions;
+	struct qb_mark mark;
+	struct qb_tri readable; /* the probe read it to its end; else why not */
+	/* The verdict. available: reasons is empty. */
+	bool available;
+	struct qb_reason *reasons;
+	size_t n_reasons;
+};
+
+struct qb_disks {
+	struct qb_tri known;
+	struct qb_disk *disks;
+	size_t n_disks;
+};

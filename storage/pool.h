@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Storage pools as the configuration wants them, and the plan that carves their disks. */
+#pragma once
+
+#include "storage/disk.h"
+
+enum qb_pool_type { QB_POOL_DIR, QB_POOL_FS, QB_POOL_LOGICAL };
+
+struct qb_disk_match {
+	uint64_t min_size, max_size; /* bytes; 0: no bound */
+	struct qb_tri rotational;    /* unknown: either */
+	char *transport;
+	char *model;		     /* exact, or a glob as in fnmatch(3) */
+};
+
+/* Names disks: by wwid, serial or path (one of them), or by match and count. */
+struct qb_disk_selector {
+	char *wwid, *serial, *path;
+	struct qb_disk_match match;
+	bool has_match; /* set by validation */
+	int64_t count;	/* with match: how many; default 1 */
+};
+
+struct qb_pool_config {
+	char *name;
+	int type; /* enum qb_pool_type */
+	struct qb_disk_selector *disks;
+	size_t n_disks;
+	char *target; /* absolute directory */
+};
+
+/* Identities of a pool on one member disk, the same each time they are computed. */
+struct qb_pool_ids {
+	char disk_guid[37], part_guid[37], fs_uuid[37], pool_uuid[37];
+};
+
+/* identity: the member's WWID, else serial, else the backing file of a loop device. */
+void qb_pool_ids(const char *machine_id, const char *pool, const char *identity,
+		 struct qb_pool_ids *ret);
+/* What stands for a disk's hardware: WWID, serial or backing; NULL when it has none. */
+const char *qb_disk_identity(const struct qb_disk *disk);
+
+/*
+ * Adds the steps that carve, or refuses with every reason of every disk looked at. Pure.
+ * A pool whose disk already carries our ready mark needs no step here; one that is pending is
+ * resumed when the ledger knows it.
+ */
+void qb_pool_plan(const struct qb_disks *disks, const struct qb_pool_config *pools, size_t n_pools,
+		  const char *machine_id, const struct qb_ledger *ledger, struct qb_plan *plan);
+
+/*
+ * The libvirt source device of an fs pool: "/dev/disk/by-partuuid/...", when its disk is carved
+ * or about to be; NULL otherwise. The caller frees it.
+ */
+char *qb_pool_source(const struct qb_disks *disks, const struct qb_pool_config *pool,
+		     const char *machine_id, const struct qb_plan *plan);
+
+extern const struct qb_step_kind qb_carve_step; /* storage.carve */
