@@ -24,7 +24,7 @@ endif
 comma := ,
 
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS)) -lm
 ALL_CFLAGS  = -std=gnu17 -D_GNU_SOURCE -DQB_VERSION='"$(VERSION)"' -I. $(WARN) $(WERROR) $(HARDEN) \
 	$(PKG_CFLAGS) $(CFLAGS) $(CPPFLAGS)
 ALL_LDFLAGS = $(HARDEN) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)

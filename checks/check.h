@@ -8,9 +8,24 @@
 #include "agent/host/config.h"
 #include "agent/host/facts.h"
 
-enum qb_severity { QB_REQUIRED, QB_RECOMMENDED, QB_INFORMATIONAL };
-enum qb_status { QB_PASS, QB_WARN, QB_FAIL, QB_STATUS_UNKNOWN, QB_SKIP };
-enum qb_verdict { QB_READY, QB_DEGRADED, QB_NOT_READY, QB_VERDICT_UNKNOWN };
+enum qb_severity {
+	QB_REQUIRED,
+	QB_RECOMMENDED,
+	QB_INFORMATIONAL
+};
+enum qb_status {
+	QB_PASS,
+	QB_WARN,
+	QB_FAIL,
+	QB_STATUS_UNKNOWN,
+	QB_SKIP
+};
+enum qb_verdict {
+	QB_READY,
+	QB_DEGRADED,
+	QB_NOT_READY,
+	QB_VERDICT_UNKNOWN
+};
 
 const char *qb_severity_name(enum qb_severity s);
 const char *qb_status_name(enum qb_status s);
@@ -25,8 +40,8 @@ struct qb_result {
 	enum qb_severity severity; /* informational when ignored */
 	bool ignored;
 	enum qb_status status;
-	char *message;	/* one sentence: what is */
-	char *remedy;	/* when it differs from the check's own */
+	char *message; /* one sentence: what is */
+	char *remedy;  /* when it differs from the check's own */
 	struct qb_evidence *evidence;
 	size_t n_evidence;
 	uint64_t duration_us;

@@ -14,7 +14,12 @@ struct qb_port_match {
 	char *driver;
 };
 
-enum qb_ip_mode { QB_IP_INHERIT, QB_IP_DHCP, QB_IP_NONE, QB_IP_STATIC };
+enum qb_ip_mode {
+	QB_IP_INHERIT,
+	QB_IP_DHCP,
+	QB_IP_NONE,
+	QB_IP_STATIC
+};
 
 struct qb_ip_config {
 	int mode; /* enum qb_ip_mode */
@@ -38,5 +43,5 @@ struct qb_bridge_config {
 void qb_bridge_plan(const struct qb_net *net, const struct qb_bridge_config *bridges,
 		    size_t n_bridges, const struct qb_ledger *ledger, struct qb_plan *plan);
 
-extern const struct qb_step_kind qb_bridge_step;	 /* net.bridge */
+extern const struct qb_step_kind qb_bridge_step;         /* net.bridge */
 extern const struct qb_step_kind qb_bridge_persist_step; /* net.persist */

@@ -5,32 +5,32 @@
 #include "agent/base/tri.h"
 
 struct qb_address {
-	char *address;	/* "192.0.2.10/24", "2001:db8::10/64" */
-	char *peer;	/* of a point-to-point address, else NULL */
+	char *address; /* "192.0.2.10/24", "2001:db8::10/64" */
+	char *peer;    /* of a point-to-point address, else NULL */
 	char *broadcast;
-	char *label;	/* IPv4 label when it differs from the link's name */
-	char *scope;	/* global, link, host, site */
-	uint64_t flags; /* IFA_F_* of linux/if_addr.h */
+	char *label;                   /* IPv4 label when it differs from the link's name */
+	char *scope;                   /* global, link, host, site */
+	uint64_t flags;                /* IFA_F_* of linux/if_addr.h */
 	uint64_t valid_s, preferred_s; /* lifetimes left; UINT32_MAX is forever */
-	int64_t proto;	/* IFA_PROTO: 0 where the kernel does not tell */
+	int64_t proto;                 /* IFA_PROTO: 0 where the kernel does not tell */
 };
 
 struct qb_link {
 	int64_t ifindex;
 	char *name;
-	char *kind;	     /* IFLA_INFO_KIND: bridge, veth, vlan, bond...; NULL for hardware */
-	char *mac;	     /* lower case, colons; NULL where the link has none */
+	char *kind;          /* IFLA_INFO_KIND: bridge, veth, vlan, bond...; NULL for hardware */
+	char *mac;           /* lower case, colons; NULL where the link has none */
 	char *permanent_mac; /* NULL where the driver does not tell */
 	int64_t mtu;
-	bool up;	     /* IFF_UP */
+	bool up; /* IFF_UP */
 	bool loopback;
 	struct qb_tri carrier;
-	char *master;	     /* name of the bridge or bond it is a port of */
-	char *driver;	     /* of the device below it, NULL for software links */
-	char *path;	     /* "pci-0000:01:00.0", as udev's ID_PATH names it */
+	char *master; /* name of the bridge or bond it is a port of */
+	char *driver; /* of the device below it, NULL for software links */
+	char *path;   /* "pci-0000:01:00.0", as udev's ID_PATH names it */
 	bool wireless;
-	int64_t speed_mbps;  /* 0 while unknown */
-	struct qb_tri stp;   /* bridges */
+	int64_t speed_mbps;    /* 0 while unknown */
+	struct qb_tri stp;     /* bridges */
 	int64_t lower_ifindex; /* IFLA_LINK: what a VLAN or macvlan stands on; 0 for none */
 	struct qb_address *addresses;
 	size_t n_addresses;
@@ -47,11 +47,11 @@ struct qb_route {
 	char *proto;   /* kernel, boot, static, dhcp, ra or a number */
 	int64_t table; /* 254 is main */
 	int64_t metric;
-	uint64_t flags;	 /* RTNH_F_*: onlink, linkdown... */
-	uint64_t nhid;	 /* nexthop object; 0 for none */
+	uint64_t flags;     /* RTNH_F_*: onlink, linkdown... */
+	uint64_t nhid;      /* nexthop object; 0 for none */
 	int64_t n_nexthops; /* > 1: multipath */
-	int64_t mtu;	 /* RTAX_MTU; 0 for none */
-	char *pref;	 /* RFC 4191 preference of an IPv6 route when not medium */
+	int64_t mtu;        /* RTAX_MTU; 0 for none */
+	char *pref;         /* RFC 4191 preference of an IPv6 route when not medium */
 };
 
 struct qb_net {

@@ -7,8 +7,8 @@
 
 /* What libblkid or our own reading found on a disk or partition. */
 struct qb_signature {
-	char *type;	 /* "ext4", "LVM2_member", "gpt" */
-	char *usage;	 /* filesystem, raid, crypto, other, partition-table */
+	char *type;      /* "ext4", "LVM2_member", "gpt" */
+	char *usage;     /* filesystem, raid, crypto, other, partition-table */
 	uint64_t offset; /* bytes from the start of the device */
 };
 
@@ -16,26 +16,30 @@ struct qb_partition {
 	char *name; /* loop0p1 */
 	char *path; /* /dev/loop0p1 */
 	uint64_t number, start_bytes, size_bytes;
-	char *label, *uuid;	 /* of the partition entry; NULL where unread */
+	char *label, *uuid; /* of the partition entry; NULL where unread */
 	char *fs_type, *fs_uuid;
 	char *mountpoint;
 };
 
-enum qb_mark_state { QB_MARK_NONE, QB_MARK_PENDING, QB_MARK_READY };
+enum qb_mark_state {
+	QB_MARK_NONE,
+	QB_MARK_PENDING,
+	QB_MARK_READY
+};
 
 /* Our ownership mark, read from the GPT. */
 struct qb_mark {
 	int state; /* enum qb_mark_state */
 	char *pool;
-	char *uuid;	/* GPT disk GUID */
-	bool ours;	/* it is what this machine-id, pool and WWID give */
+	char *uuid; /* GPT disk GUID */
+	bool ours;  /* it is what this machine-id, pool and WWID give */
 };
 
 struct qb_disk {
-	char *name;   /* kernel name: sda, nvme0n1 */
-	char *path;   /* /dev/sda */
-	char *devno;  /* "8:0" */
-	char *wwid;   /* sysfs wwid, else udev's ID_WWN; with the prefix sysfs gives (eui., naa.) */
+	char *name;  /* kernel name: sda, nvme0n1 */
+	char *path;  /* /dev/sda */
+	char *devno; /* "8:0" */
+	char *wwid;  /* sysfs wwid, else udev's ID_WWN; with the prefix sysfs gives (eui., naa.) */
 	char *serial;
 	char *model;
 	char *by_path; /* udev's ID_PATH */
@@ -43,10 +47,10 @@ struct qb_disk {
 	char *transport; /* sata, sas, nvme, virtio, usb, iscsi, fc, loop, zram...; NULL unknown */
 	struct qb_tri rotational;
 	bool removable, read_only;
-	char *zoned;	/* host-managed, host-aware; NULL for none */
+	char *zoned; /* host-managed, host-aware; NULL for none */
 	uint64_t diskseq;
-	char *backing;	/* loop: the file; zram: "zram" */
-	struct qb_strs holders;	    /* "dm-0 (vg0-root)" */
+	char *backing;              /* loop: the file; zram: "zram" */
+	struct qb_strs holders;     /* "dm-0 (vg0-root)" */
 	struct qb_strs mountpoints; /* of the disk and its partitions */
 	bool swap;
 	struct qb_signature *signatures;

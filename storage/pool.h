@@ -4,13 +4,17 @@
 
 #include "storage/disk.h"
 
-enum qb_pool_type { QB_POOL_DIR, QB_POOL_FS, QB_POOL_LOGICAL };
+enum qb_pool_type {
+	QB_POOL_DIR,
+	QB_POOL_FS,
+	QB_POOL_LOGICAL
+};
 
 struct qb_disk_match {
 	uint64_t min_size, max_size; /* bytes; 0: no bound */
 	struct qb_tri rotational;    /* unknown: either */
 	char *transport;
-	char *model;		     /* exact, or a glob as in fnmatch(3) */
+	char *model; /* exact, or a glob as in fnmatch(3) */
 };
 
 /* Names disks: by wwid, serial or path (one of them), or by match and count. */
@@ -18,7 +22,7 @@ struct qb_disk_selector {
 	char *wwid, *serial, *path;
 	struct qb_disk_match match;
 	bool has_match; /* set by validation */
-	int64_t count;	/* with match: how many; default 1 */
+	int64_t count;  /* with match: how many; default 1 */
 };
 
 struct qb_pool_config {

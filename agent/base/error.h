@@ -13,7 +13,10 @@ struct qb_error {
 	char msg[512];
 };
 
-#define QB_ERROR_INIT {0, ""}
+#define QB_ERROR_INIT                                                                              \
+	{                                                                                          \
+		0, ""                                                                              \
+	}
 
 /*
  * Sets the message and returns -abs(code), so that it can end a function:

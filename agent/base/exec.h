@@ -7,8 +7,8 @@
 #include "agent/base/str.h"
 
 struct qb_exec_result {
-	int status;	   /* exit status; 128 + signal when killed by one */
-	char *out, *err;   /* stdout and stderr, at most 1 MiB each; never NULL */
+	int status;      /* exit status; 128 + signal when killed by one */
+	char *out, *err; /* stdout and stderr, at most 1 MiB each; never NULL */
 };
 
 void qb_exec_result_done(struct qb_exec_result *r);
@@ -20,7 +20,6 @@ void qb_exec_result_done(struct qb_exec_result *r);
  * 0 means that it ran, whatever its status; qb_exec_check() also wants status 0 and otherwise
  * words the error with the last line of its stderr (-EIO).
  */
-QB_MUST_CHECK int qb_exec(const char *const *argv, unsigned timeout_ms,
-			  struct qb_exec_result *ret, struct qb_error *err);
-QB_MUST_CHECK int qb_exec_check(const char *const *argv, unsigned timeout_ms,
-				struct qb_error *err);
+QB_MUST_CHECK int qb_exec(const char *const *argv, unsigned timeout_ms, struct qb_exec_result *ret,
+			  struct qb_error *err);
+QB_MUST_CHECK int qb_exec_check(const char *const *argv, unsigned timeout_ms, struct qb_error *err);

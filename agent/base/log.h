@@ -6,7 +6,12 @@
 
 #include "agent/base/cleanup.h"
 
-enum qb_log_level { QB_LOG_ERROR, QB_LOG_WARNING, QB_LOG_INFO, QB_LOG_DEBUG };
+enum qb_log_level {
+	QB_LOG_ERROR,
+	QB_LOG_WARNING,
+	QB_LOG_INFO,
+	QB_LOG_DEBUG
+};
 
 /* What is above this level is dropped. The default is QB_LOG_INFO. */
 void qb_log_set_level(enum qb_log_level max);

@@ -18,26 +18,30 @@
 #include "agent/base/str.h"
 
 struct qb_root {
-	int fd;	    /* O_PATH directory */
+	int fd;     /* O_PATH directory */
 	bool live;  /* it is "/": devices, netlink and sockets belong to what is read */
 	char *path; /* as the user named it, for messages */
 };
 
-#define QB_ROOT_INIT {-1, false, NULL}
+#define QB_ROOT_INIT                                                                               \
+	{                                                                                          \
+		-1, false, NULL                                                                    \
+	}
 
 QB_MUST_CHECK int qb_root_open(const char *path, struct qb_root *ret, struct qb_error *err);
 void qb_root_done(struct qb_root *root);
 #define _cleanup_root_ QB_CLEANUP(qb_root_done)
 
 /* open(2) below the root; O_CLOEXEC is added. Returns the fd or -errno. mode counts for O_CREAT. */
-QB_MUST_CHECK int qb_root_openat(const struct qb_root *root, const char *path, int flags, mode_t mode);
+QB_MUST_CHECK int qb_root_openat(const struct qb_root *root, const char *path, int flags,
+				 mode_t mode);
 
 /*
  * Reads a whole file, at most max bytes (-EFBIG beyond). A terminating NUL that is not counted
  * is appended. Quiet: a missing file is an ordinary answer (-ENOENT), the caller words the error.
  */
-QB_MUST_CHECK int qb_root_read(const struct qb_root *root, const char *path, size_t max,
-			       char **ret, size_t *ret_len);
+QB_MUST_CHECK int qb_root_read(const struct qb_root *root, const char *path, size_t max, char **ret,
+			       size_t *ret_len);
 /* A file of one value: stripped, at most 4 KiB. */
 QB_MUST_CHECK int qb_root_read_value(const struct qb_root *root, const char *path, char **ret);
 QB_MUST_CHECK int qb_root_read_u64(const struct qb_root *root, const char *path, uint64_t *ret);

@@ -12,16 +12,16 @@
 #include "agent/base/tri.h"
 
 enum qb_field_kind {
-	QB_FIELD_BOOL,	 /* bool */
-	QB_FIELD_TRI,	 /* struct qb_tri; JSON true, false, or null with "<name>_unknown": why */
-	QB_FIELD_I64,	 /* int64_t */
-	QB_FIELD_U64,	 /* uint64_t */
-	QB_FIELD_SIZE,	 /* uint64_t bytes; "200GiB" is accepted */
-	QB_FIELD_STR,	 /* char *, owned; JSON null when NULL */
-	QB_FIELD_ENUM,	 /* int, an index into names[] */
-	QB_FIELD_STRS,	 /* struct qb_strs */
+	QB_FIELD_BOOL,   /* bool */
+	QB_FIELD_TRI,    /* struct qb_tri; JSON true, false, or null with "<name>_unknown": why */
+	QB_FIELD_I64,    /* int64_t */
+	QB_FIELD_U64,    /* uint64_t */
+	QB_FIELD_SIZE,   /* uint64_t bytes; "200GiB" is accepted */
+	QB_FIELD_STR,    /* char *, owned; JSON null when NULL */
+	QB_FIELD_ENUM,   /* int, an index into names[] */
+	QB_FIELD_STRS,   /* struct qb_strs */
 	QB_FIELD_OBJECT, /* an embedded struct of type of */
-	QB_FIELD_LIST,	 /* T *x; size_t n_x; of type of */
+	QB_FIELD_LIST,   /* T *x; size_t n_x; of type of */
 };
 
 enum qb_field_flags {
@@ -36,9 +36,9 @@ struct qb_field {
 	const char *name; /* the key */
 	enum qb_field_kind kind;
 	unsigned flags;
-	size_t offset, n_offset;    /* n_offset: of the count of a QB_FIELD_LIST */
-	const struct qb_type *of;   /* OBJECT, LIST */
-	const char *const *names;   /* ENUM; ends with NULL */
+	size_t offset, n_offset;  /* n_offset: of the count of a QB_FIELD_LIST */
+	const struct qb_type *of; /* OBJECT, LIST */
+	const char *const *names; /* ENUM; ends with NULL */
 	/* STR, STRS: NULL when value is good, else what is expected ("a MAC address"). */
 	const char *(*valid)(const char *value);
 	int64_t min, max; /* I64, U64, SIZE; no bounds while both are 0 */
@@ -58,10 +58,15 @@ struct qb_type {
 };
 
 #define QB_F(strct, member, key, k, ...)                                                           \
-	{.name = (key), .kind = QB_FIELD_##k, .offset = offsetof(struct strct, member), __VA_ARGS__}
+	{                                                                                          \
+		.name = (key), .kind = QB_FIELD_##k, .offset = offsetof(struct strct, member),     \
+		__VA_ARGS__                                                                        \
+	}
 #define QB_F_LIST(strct, member, key, t, ...)                                                      \
-	{.name = (key), .kind = QB_FIELD_LIST, .offset = offsetof(struct strct, member),           \
-	 .n_offset = offsetof(struct strct, n_##member), .of = (t), __VA_ARGS__}
+	{                                                                                          \
+		.name = (key), .kind = QB_FIELD_LIST, .offset = offsetof(struct strct, member),    \
+		.n_offset = offsetof(struct strct, n_##member), .of = (t), __VA_ARGS__             \
+	}
 
 /* Something wrong at a place in a file. line and column count from 1; 0 where there is none. */
 struct qb_diag {
@@ -114,7 +119,8 @@ QB_MUST_CHECK int qb_schema_load(const struct qb_type *type, const char *text, s
 json_t *qb_schema_to_json(const struct qb_type *type, const void *obj);
 /* The members of obj put into an existing JSON object. */
 void qb_schema_add_json(const struct qb_type *type, const void *obj, json_t *into);
-/* A JSON Schema (draft 2020-12) of what qb_schema_to_json() prints; strict gives what load takes. */
+/* A JSON Schema (draft 2020-12) of what qb_schema_to_json() prints; strict gives what load takes.
+ */
 json_t *qb_schema_describe(const struct qb_type *type);
 /* Frees what the struct owns and zeroes it; not the struct itself. */
 void qb_schema_done(const struct qb_type *type, void *obj);

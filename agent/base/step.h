@@ -12,15 +12,19 @@
 #include "agent/base/root.h"
 #include "agent/base/str.h"
 
-enum qb_undo { QB_UNDO_EXACT, QB_UNDO_BEST_EFFORT, QB_UNDO_NONE };
+enum qb_undo {
+	QB_UNDO_EXACT,
+	QB_UNDO_BEST_EFFORT,
+	QB_UNDO_NONE
+};
 
 const char *qb_undo_name(enum qb_undo undo); /* exact, best-effort, none */
 
 /* One change, wholly described by kind and args: whoever has these two can execute it. */
 struct qb_step {
 	const char *kind; /* of struct qb_step_kind; static */
-	char *target;	  /* what it changes, for a person: "br0", "pool images" */
-	char *why;	  /* what is and what is wanted, one sentence */
+	char *target;     /* what it changes, for a person: "br0", "pool images" */
+	char *why;        /* what is and what is wanted, one sentence */
 	enum qb_undo undo;
 	json_t *args;
 };
@@ -91,8 +95,8 @@ struct qb_step_kind {
 	 * (-ESTALE), and so nothing is done. *ret_before is what undo will need; it is journaled
 	 * before apply is called.
 	 */
-	int (*observe)(const struct qb_step_ctx *ctx, const json_t *args,
-		       enum qb_observed *ret, json_t **ret_before, struct qb_error *err);
+	int (*observe)(const struct qb_step_ctx *ctx, const json_t *args, enum qb_observed *ret,
+		       json_t **ret_before, struct qb_error *err);
 	int (*apply)(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		     struct qb_error *err);
 	/* Looks anew whether what was wanted is there. */

@@ -30,7 +30,10 @@ static inline bool qb_streq(const char *a, const char *b)
 bool qb_startswith(const char *s, const char *prefix);
 bool qb_endswith(const char *s, const char *suffix);
 
-/* Grows *items (n used, element size) by one zeroed element and returns it. */
+/*
+ * Grows *items (n used, element size) by one zeroed element and returns it. The room is known from
+ * n alone, so a list that is grown here must have been made here.
+ */
 void *qb_append(void *items_ptr, size_t *n, size_t size);
 #define QB_APPEND(items, n) ((__typeof__(*(items)) *)qb_append(&(items), &(n), sizeof(*(items))))
 

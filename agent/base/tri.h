@@ -7,7 +7,11 @@
 
 #include "agent/base/str.h"
 
-enum qb_tri_state { QB_UNKNOWN = 0, QB_NO, QB_YES };
+enum qb_tri_state {
+	QB_UNKNOWN = 0,
+	QB_NO,
+	QB_YES
+};
 
 struct qb_tri {
 	enum qb_tri_state state;

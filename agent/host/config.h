@@ -12,11 +12,15 @@ struct qb_kvm_config {
 	struct qb_strs modules;
 };
 
-enum qb_forward { QB_FORWARD_NAT, QB_FORWARD_ROUTE, QB_FORWARD_ISOLATED };
+enum qb_forward {
+	QB_FORWARD_NAT,
+	QB_FORWARD_ROUTE,
+	QB_FORWARD_ISOLATED
+};
 
 struct qb_network_config {
 	char *name;
-	int forward; /* enum qb_forward */
+	int forward;  /* enum qb_forward */
 	char *subnet; /* "192.168.122.0/24": the host takes the first address */
 };
 

@@ -14,64 +14,65 @@
 
 struct qb_system_facts {
 	char *hostname;
-	char *arch;	  /* uname -m */
-	char *kernel;	  /* uname -r */
+	char *arch;                         /* uname -m */
+	char *kernel;                       /* uname -r */
 	char *os_id, *os_version, *os_name; /* ID, VERSION_ID, PRETTY_NAME of os-release */
 	char *machine_id;
 	char *chassis_vendor, *product; /* DMI */
 	uint64_t memory_bytes, memory_available_bytes;
-	struct qb_tri systemd;	   /* it is PID 1 (/run/systemd/system) */
+	struct qb_tri systemd; /* it is PID 1 (/run/systemd/system) */
 	struct qb_tri selinux_enabled, selinux_enforcing;
 	struct qb_tri time_synchronised; /* adjtimex(2), live only */
-	struct qb_tri bridge_nf_call;	 /* net.bridge.bridge-nf-call-iptables = 1 */
+	struct qb_tri bridge_nf_call;    /* net.bridge.bridge-nf-call-iptables = 1 */
 	struct qb_tri ipv4_forwarding;
-	struct qb_tri iommu;	   /* /sys/class/iommu has an entry */
+	struct qb_tri iommu; /* /sys/class/iommu has an entry */
 	struct qb_tri cgroup_v2;
 	struct qb_strs cgroup_controllers;
 };
 
 struct qb_cpu_facts {
-	char *vendor;	/* GenuineIntel, AuthenticAMD...; of the raw CPUID where it could run */
+	char *vendor; /* GenuineIntel, AuthenticAMD...; of the raw CPUID where it could run */
 	char *model;
 	uint64_t online;
-	struct qb_tri flag_vmx, flag_svm;     /* /proc/cpuinfo, whole words */
-	struct qb_tri cpuid_vmx, cpuid_svm;   /* the instruction itself; unknown on captured hosts */
-	struct qb_tri hypervisor;	      /* the hypervisor bit */
-	char *hypervisor_vendor;	      /* CPUID 0x40000000, printable */
+	struct qb_tri flag_vmx, flag_svm;   /* /proc/cpuinfo, whole words */
+	struct qb_tri cpuid_vmx, cpuid_svm; /* the instruction itself; unknown on captured hosts */
+	struct qb_tri hypervisor;           /* the hypervisor bit */
+	char *hypervisor_vendor;            /* CPUID 0x40000000, printable */
 	struct qb_tri ept, npt;
-	struct qb_strs vulnerable; /* names in /sys/devices/system/cpu/vulnerabilities that say so */
-	struct qb_strs flags;	   /* of the first CPU */
+	struct qb_strs
+		vulnerable;   /* names in /sys/devices/system/cpu/vulnerabilities that say so */
+	struct qb_strs flags; /* of the first CPU */
 };
 
 /* What the proof's run of a guest came to. */
 enum qb_guest_cause {
 	QB_GUEST_NOT_RUN = 0, /* not tried: not a live host, or no /dev/kvm */
 	QB_GUEST_RAN,
-	QB_GUEST_NO_DEVICE,   /* ENOENT: no /dev/kvm */
-	QB_GUEST_NO_DRIVER,   /* ENODEV, ENXIO: a node without a driver behind */
-	QB_GUEST_PERMISSION,  /* EACCES, EPERM */
-	QB_GUEST_BUSY,	      /* EBUSY: another hypervisor holds VT-x or SVM */
-	QB_GUEST_FIRMWARE,    /* EOPNOTSUPP of CREATE_VM: switched off */
-	QB_GUEST_MEMORY,      /* ENOMEM */
-	QB_GUEST_API,	      /* KVM_GET_API_VERSION is not 12 */
-	QB_GUEST_ENTRY,	      /* KVM_EXIT_FAIL_ENTRY, INTERNAL_ERROR: the CPU refused the guest */
-	QB_GUEST_WRONG,	      /* it ran and gave the wrong answer */
+	QB_GUEST_NO_DEVICE,  /* ENOENT: no /dev/kvm */
+	QB_GUEST_NO_DRIVER,  /* ENODEV, ENXIO: a node without a driver behind */
+	QB_GUEST_PERMISSION, /* EACCES, EPERM */
+	QB_GUEST_BUSY,       /* EBUSY: another hypervisor holds VT-x or SVM */
+	QB_GUEST_FIRMWARE,   /* EOPNOTSUPP of CREATE_VM: switched off */
+	QB_GUEST_MEMORY,     /* ENOMEM */
+	QB_GUEST_API,        /* KVM_GET_API_VERSION is not 12 */
+	QB_GUEST_ENTRY,      /* KVM_EXIT_FAIL_ENTRY, INTERNAL_ERROR: the CPU refused the guest */
+	QB_GUEST_WRONG,      /* it ran and gave the wrong answer */
 	QB_GUEST_TIMEOUT,
 	QB_GUEST_OTHER,
 };
 
 struct qb_kvm_facts {
-	struct qb_tri device;	/* /dev/kvm is a character device */
+	struct qb_tri device;   /* /dev/kvm is a character device */
 	int64_t mode, uid, gid; /* of /dev/kvm */
-	int64_t api_version;	/* 0 while unknown */
+	int64_t api_version;    /* 0 while unknown */
 	struct qb_tri guest_ran;
-	int guest_cause;	/* enum qb_guest_cause */
+	int guest_cause; /* enum qb_guest_cause */
 	int64_t guest_errno;
-	char *guest_detail;	/* which ioctl failed and how; what the guest answered */
+	char *guest_detail; /* which ioctl failed and how; what the guest answered */
 	uint64_t guest_duration_us;
 	int64_t max_vcpus;
-	struct qb_tri nested;	/* parameter nested of kvm_intel or kvm_amd */
-	char *module;		/* the vendor module in use: kvm_amd, kvm_intel; NULL unknown */
+	struct qb_tri nested; /* parameter nested of kvm_intel or kvm_amd */
+	char *module;         /* the vendor module in use: kvm_amd, kvm_intel; NULL unknown */
 };
 
 enum qb_module_state {
@@ -83,11 +84,11 @@ enum qb_module_state {
 };
 
 struct qb_module {
-	char *name; /* with underscores */
-	int state;  /* enum qb_module_state */
-	char *why;  /* of unknown */
-	bool blacklisted;    /* by modprobe.d: not loaded by alias; by name it is */
-	bool install_blocked; /* "install NAME /bin/false" and the like */
+	char *name;              /* with underscores */
+	int state;               /* enum qb_module_state */
+	char *why;               /* of unknown */
+	bool blacklisted;        /* by modprobe.d: not loaded by alias; by name it is */
+	bool install_blocked;    /* "install NAME /bin/false" and the like */
 	struct qb_tri persisted; /* modules-load.d names it */
 };
 
@@ -108,14 +109,18 @@ struct qb_vir_disk {
 	char *domain, *device;
 };
 
-enum qb_vir_flavour { QB_VIR_NONE = 0, QB_VIR_MONOLITHIC, QB_VIR_MODULAR };
+enum qb_vir_flavour {
+	QB_VIR_NONE = 0,
+	QB_VIR_MONOLITHIC,
+	QB_VIR_MODULAR
+};
 
 struct qb_libvirt_facts {
 	struct qb_tri connected;
 	char *uri;
 	int flavour; /* enum qb_vir_flavour: which sockets are there or units installed */
 	char *version, *hypervisor_version; /* "9.0.0"; of QEMU */
-	struct qb_tri kvm_domains; /* capabilities offer <domain type='kvm'> */
+	struct qb_tri kvm_domains;          /* capabilities offer <domain type='kvm'> */
 	struct qb_vir_network *networks;
 	size_t n_networks;
 	struct qb_vir_pool *pools;

@@ -17,8 +17,8 @@ void qb_daemon_plan(const struct qb_facts *facts, const struct qb_config *config
 void qb_libvirt_plan(const struct qb_facts *facts, const struct qb_config *config,
 		     struct qb_plan *plan);
 
-extern const struct qb_step_kind qb_module_load_step;	 /* kvm.module: load now */
+extern const struct qb_step_kind qb_module_load_step;    /* kvm.module: load now */
 extern const struct qb_step_kind qb_module_persist_step; /* kvm.persist: our drop-in files */
-extern const struct qb_step_kind qb_daemon_step;	 /* libvirt.daemon */
-extern const struct qb_step_kind qb_network_step;	 /* libvirt.network */
-extern const struct qb_step_kind qb_pool_step;		 /* libvirt.pool */
+extern const struct qb_step_kind qb_daemon_step;         /* libvirt.daemon */
+extern const struct qb_step_kind qb_network_step;        /* libvirt.network */
+extern const struct qb_step_kind qb_pool_step;           /* libvirt.pool */

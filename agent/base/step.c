@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/step.h"
+
+const char *qb_undo_name(enum qb_undo undo)
+{
+	switch (undo) {
+	case QB_UNDO_EXACT:
+		return "exact";
+	case QB_UNDO_BEST_EFFORT:
+		return "best-effort";
+	case QB_UNDO_NONE:
+		return "none";
+	}
+	return NULL;
+}
+
+struct qb_step *qb_plan_step(struct qb_plan *plan, const char *kind, enum qb_undo undo,
+			     json_t *args, const char *target)
+{
+	struct qb_step *step = QB_APPEND(plan->steps, plan->n_steps);
+
+	step->kind = kind;
+	step->undo = undo;
+	step->args = args;
+	step->target = qb_strdup(target);
+	return step;
+}
+
+void qb_step_why(struct qb_step *step, const char *fmt, ...)
+{
+	va_list ap;
+
+	free(QB_TAKE_PTR(step->why));
+	va_start(ap, fmt);
+	if (vasprintf(&step->why, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+}
+
+static struct qb_refusal *refusal_find(const struct qb_plan *plan, const char *target)
+{
+	for (size_t i = 0; i < plan->n_refused; i++)
+		if (!strcmp(plan->refused[i].target, target))
+			return &plan->refused[i];
+	return NULL;
+}
+
+bool qb_plan_refuses(const struct qb_plan *plan, const char *target)
+{
+	return refusal_find(plan, target);
+}
+
+void qb_plan_refuse(struct qb_plan *plan, const char *target, const char *code, const char *fmt,
+		    ...)
+{
+	struct qb_refusal *refusal = refusal_find(plan, target);
+	struct qb_reason *reason;
+	va_list ap;
+
+	if (!refusal) {
+		refusal = QB_APPEND(plan->refused, plan->n_refused);
+		refusal->target = qb_strdup(target);
+	}
+	reason = QB_APPEND(refusal->reasons, refusal->n_reasons);
+	reason->code = qb_strdup(code);
+	va_start(ap, fmt);
+	if (vasprintf(&reason->evidence, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+}
+
+void qb_plan_done(struct qb_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		free(plan->steps[i].target);
+		free(plan->steps[i].why);
+		json_decref(plan->steps[i].args);
+	}
+	for (size_t i = 0; i < plan->n_refused; i++) {
+		struct qb_refusal *refusal = &plan->refused[i];
+
+		for (size_t j = 0; j < refusal->n_reasons; j++) {
+			free(refusal->reasons[j].code);
+			free(refusal->reasons[j].evidence);
+		}
+		free(refusal->reasons);
+		free(refusal->target);
+	}
+	free(plan->steps);
+	free(plan->refused);
+	*plan = (struct qb_plan){0};
+}
+
+void qb_ledger_done(struct qb_ledger *ledger)
+{
+	for (size_t i = 0; i < ledger->n_entries; i++) {
+		free(ledger->entries[i].kind);
+		free(ledger->entries[i].target);
+		json_decref(ledger->entries[i].args);
+	}
+	free(ledger->entries);
+	*ledger = (struct qb_ledger){0};
+}
