@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/command.h"
+
+#include <errno.h>
+#include <getopt.h>
+
+#include "agent/base/log.h"
+
+enum {
+	TIMEOUT_DEFAULT_S = 30,
+	TIMEOUT_MAX_S = 3600,
+	COMMON = 0
+};
+
+/* One line is the parser, the bound to commands and the help. */
+static const struct {
+	const char *name;
+	const char *arg; /* NULL: a flag */
+	char letter;     /* 0: none */
+	unsigned takes;  /* enum qb_takes; COMMON: every command */
+	const char *help;
+} options[] = {
+	{"config", "FILE", 'c', COMMON, "configuration (default /etc/qubi-agent/host.yaml)"},
+	{"root", "DIR", 0, QB_TAKES_ROOT, "read the captured host or image below DIR"},
+	{"facts", "FILE", 0, QB_TAKES_FACTS, "judge the facts in FILE instead of this host"},
+	{"format", "FORMAT", 'f', COMMON, "text (the default) or json"},
+	{"connect", "URI", 0, COMMON, "libvirt to talk to (default qemu:///system)"},
+	{"timeout", "SECONDS", 0, COMMON, "longest wait for another program (default 30)"},
+	{"list", NULL, 0, QB_TAKES_LIST, "list every check: id, severity, title"},
+	{"ignore", "ID", 0, QB_TAKES_IGNORE, "demote a check to informational; repeatable"},
+	{"yes", NULL, 'y', QB_TAKES_CONSENT, "go ahead without asking"},
+	{"allow-partial", NULL, 0, QB_TAKES_PARTIAL, "do what is not refused"},
+	{"quiet", NULL, 'q', COMMON, "say only what matters"},
+	{"verbose", NULL, 'v', COMMON, "say more"},
+	{"no-color", NULL, 0, COMMON, "no colour, also on a terminal"},
+	{"help", NULL, 'h', COMMON, "this text"},
+};
+
+static bool taken(const struct qb_command *command, size_t i)
+{
+	return options[i].takes == COMMON || (command->takes & options[i].takes);
+}
+
+void qb_help_print(FILE *f)
+{
+	fputs("usage: qubi-agent COMMAND [OPTION...]\n\n"
+	      "Turns this machine into a KVM host that libvirt can use, proves it and keeps it "
+	      "so.\n\n",
+	      f);
+	for (size_t i = 0; qb_commands[i]; i++)
+		fprintf(f, "  %-10s %s\n", qb_commands[i]->name, qb_commands[i]->summary);
+	fputs("\nqubi-agent COMMAND --help says more; qubi-agent --version names the version.\n\n"
+	      "Exit status: 0 done, in sync, ready or degraded; 1 not ready, unknown, or a step\n"
+	      "failed and was undone; 2 usage or configuration error; 3 refused for safety;\n"
+	      "4 plan: changes are pending; 5 an undo failed; 6 another run holds the lock.\n",
+	      f);
+}
+
+static void command_help(const struct qb_command *command)
+{
+	printf("usage: qubi-agent %s [OPTION...]%s%s\n\n%s\n\n", command->name,
+	       command->args ? " " : "", command->args ? command->args : "", command->help);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(options); i++) {
+		_cleanup_free_ char *left = NULL;
+
+		if (!taken(command, i))
+			continue;
+		left = qb_asprintf("%c%c%s --%s%s%s", options[i].letter ? '-' : ' ',
+				   options[i].letter ? options[i].letter : ' ',
+				   options[i].letter ? "," : " ", options[i].name,
+				   options[i].arg ? " " : "", options[i].arg ? options[i].arg : "");
+		printf("  %-24s %s\n", left, options[i].help);
+	}
+}
+
+static int parse_timeout(const char *text, unsigned *ret_ms, struct qb_error *err)
+{
+	uint64_t s;
+
+	if (qb_parse_u64(text, &s) < 0 || !s || s > TIMEOUT_MAX_S)
+		return qb_error_set(err, EINVAL, "--timeout takes whole seconds from 1 to %d",
+				    TIMEOUT_MAX_S);
+	*ret_ms = (unsigned)s * 1000;
+	return 0;
+}
+
+static int parse_format(const char *text, enum qb_format *ret, struct qb_error *err)
+{
+	if (!strcmp(text, "text"))
+		*ret = QB_FORMAT_TEXT;
+	else if (!strcmp(text, "json"))
+		*ret = QB_FORMAT_JSON;
+	else
+		return qb_error_set(err, EINVAL, "--format takes text or json");
+	return 0;
+}
+
+/* Puts one option where it belongs. The names are those of the table. */
+static int take(struct qb_options *opt, const char *name, const char *arg, struct qb_error *err)
+{
+	const struct {
+		const char *name;
+		bool *flag;
+		char **text;
+	} plain[] = {
+		{"config", &opt->config_given, &opt->config},
+		{"root", NULL, &opt->root},
+		{"facts", NULL, &opt->facts},
+		{"connect", NULL, &opt->connect},
+		{"list", &opt->list, NULL},
+		{"yes", &opt->yes, NULL},
+		{"allow-partial", &opt->allow_partial, NULL},
+		{"quiet", &opt->quiet, NULL},
+		{"verbose", &opt->verbose, NULL},
+		{"no-color", &opt->no_color, NULL},
+	};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(plain); i++) {
+		if (strcmp(plain[i].name, name) != 0)
+			continue;
+		if (plain[i].flag)
+			*plain[i].flag = true;
+		if (plain[i].text) {
+			if (!*arg)
+				return qb_error_set(err, EINVAL, "--%s must not be empty", name);
+			qb_strset(plain[i].text, arg);
+		}
+		return 0;
+	}
+	if (!strcmp(name, "ignore"))
+		qb_strs_add(&opt->ignore, arg);
+	else if (!strcmp(name, "timeout"))
+		return parse_timeout(arg, &opt->timeout_ms, err);
+	else
+		return parse_format(arg, &opt->format, err);
+	return 0;
+}
+
+static int parse_words(const struct qb_command *command, int argc, char **argv,
+		       struct qb_invocation *inv, struct qb_error *err)
+{
+	enum {
+		FIRST = 256
+	};
+	struct option longs[QB_ARRAY_SIZE(options) + 1] = {0};
+	char shorts[2 * QB_ARRAY_SIZE(options) + 2] = ":", *s = shorts + 1;
+	int c;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(options); i++) {
+		longs[i] = (struct option){options[i].name,
+					   options[i].arg ? required_argument : no_argument, NULL,
+					   FIRST + (int)i};
+		if (options[i].letter)
+			s += sprintf(s, "%c%s", options[i].letter, options[i].arg ? ":" : "");
+	}
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) >= 0) {
+		size_t i = c >= FIRST ? (size_t)(c - FIRST) : 0;
+		_cleanup_free_ char *word = qb_str_printable(argv[optind - 1]);
+		int r;
+
+		if (c == '?')
+			return qb_error_set(err, EINVAL,
+					    "unknown option %s; see qubi-agent %s --help", word,
+					    command->name);
+		if (c == ':')
+			return qb_error_set(err, EINVAL,
+					    "%s needs a value; see qubi-agent %s --help", word,
+					    command->name);
+		while (c < FIRST && options[i].letter != c)
+			i++;
+		if (!taken(command, i))
+			return qb_error_set(err, EINVAL,
+					    "%s does not take --%s; see qubi-agent %s --help",
+					    command->name, options[i].name, command->name);
+		if (!strcmp(options[i].name, "help")) {
+			command_help(command);
+			return 1;
+		}
+		r = take(&inv->opt, options[i].name, optarg, err);
+		if (r < 0)
+			return r;
+	}
+	inv->args = argv + optind;
+	inv->n_args = (size_t)(argc - optind);
+	if (inv->n_args && !(command->takes & QB_TAKES_ARGS)) {
+		_cleanup_free_ char *word = qb_str_printable(inv->args[0]);
+
+		return qb_error_set(err, EINVAL, "%s takes no \"%s\"; see qubi-agent %s --help",
+				    command->name, word, command->name);
+	}
+	return 0;
+}
+
+int qb_options_parse(const struct qb_command *command, int argc, char **argv,
+		     struct qb_invocation *inv, struct qb_error *err)
+{
+	int r;
+
+	inv->opt = (struct qb_options){
+		.config = qb_strdup("/etc/qubi-agent/host.yaml"),
+		.root = qb_strdup("/"),
+		.connect = qb_strdup("qemu:///system"),
+		.timeout_ms = TIMEOUT_DEFAULT_S * 1000,
+	};
+	r = parse_words(command, argc, argv, inv, err);
+	if (r)
+		return r;
+	if (inv->opt.quiet && inv->opt.verbose)
+		return qb_error_set(err, EINVAL, "--quiet and --verbose contradict each other");
+	if (inv->opt.facts && strcmp(inv->opt.root, "/") != 0)
+		return qb_error_set(err, EINVAL, "--facts and --root contradict each other");
+	qb_log_set_level(inv->opt.quiet     ? QB_LOG_ERROR
+			 : inv->opt.verbose ? QB_LOG_DEBUG
+					    : QB_LOG_INFO);
+	return qb_root_open(inv->opt.root, &inv->root, err);
+}
+
+void qb_invocation_done(struct qb_invocation *inv)
+{
+	qb_root_done(&inv->root);
+	free(inv->opt.config);
+	free(inv->opt.root);
+	free(inv->opt.facts);
+	free(inv->opt.connect);
+	qb_strs_done(&inv->opt.ignore);
+}
