@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Links, addresses and routes as one netlink snapshot saw them. Data only. */
+/*
+ * Links, addresses and routes as one netlink snapshot saw them. Data only; the tables in
+ * net/link_fields.h print and load them as JSON.
+ */
 #pragma once
 
 #include "agent/base/tri.h"
@@ -13,6 +16,7 @@ struct qb_address {
 	uint64_t flags;                /* IFA_F_* of linux/if_addr.h */
 	uint64_t valid_s, preferred_s; /* lifetimes left; UINT32_MAX is forever */
 	int64_t proto;                 /* IFA_PROTO: 0 where the kernel does not tell */
+	int64_t metric; /* IFA_RT_PRIORITY, of the prefix route that comes with it; 0: default */
 };
 
 struct qb_link {
@@ -32,6 +36,7 @@ struct qb_link {
 	int64_t speed_mbps;    /* 0 while unknown */
 	struct qb_tri stp;     /* bridges */
 	int64_t lower_ifindex; /* IFLA_LINK: what a VLAN or macvlan stands on; 0 for none */
+	char *zone; /* firewalld's, as its or NetworkManager's files bind it; else NULL */
 	struct qb_address *addresses;
 	size_t n_addresses;
 };
@@ -47,11 +52,25 @@ struct qb_route {
 	char *proto;   /* kernel, boot, static, dhcp, ra or a number */
 	int64_t table; /* 254 is main */
 	int64_t metric;
-	uint64_t flags;     /* RTNH_F_*: onlink, linkdown... */
-	uint64_t nhid;      /* nexthop object; 0 for none */
-	int64_t n_nexthops; /* > 1: multipath */
-	int64_t mtu;        /* RTAX_MTU; 0 for none */
-	char *pref;         /* RFC 4191 preference of an IPv6 route when not medium */
+	uint64_t flags;      /* RTNH_F_*: onlink, linkdown... */
+	uint64_t nhid;       /* nexthop object; 0 for none */
+	int64_t n_nexthops;  /* > 1: multipath */
+	int64_t mtu;         /* RTAX_MTU; 0 for none */
+	char *pref;          /* RFC 4191 preference of an IPv6 route when not medium */
+	struct qb_strs devs; /* of the next hops of a multipath route */
+	char *extra; /* what the members above cannot say ("encap, tos 16"); NULL: nothing */
+};
+
+/* A policy rule other than the kernel's own (0, 32766 and 32767). */
+struct qb_rule {
+	char *family; /* inet, inet6 */
+	int64_t priority, table;
+	char *iif, *oif; /* names; NULL where it does not ask */
+};
+
+/* A NetworkManager profile of ours: qubi-*.nmconnection. Others are not kept, they hold secrets. */
+struct qb_keyfile {
+	char *path, *text;
 };
 
 struct qb_net {
@@ -60,6 +79,12 @@ struct qb_net {
 	size_t n_links;
 	struct qb_route *routes; /* unicast and the like of all tables but local (255) */
 	size_t n_routes;
+	struct qb_rule *rules;
+	size_t n_rules;
+	/* Evidence that the root file system or a disk is reached over the network; NULL: none. */
+	char *network_root;
+	struct qb_keyfile *keyfiles;
+	size_t n_keyfiles;
 	/* Who manages links here, as files and processes show it. */
 	bool networkmanager_installed, networkmanager_running;
 	bool networkd_running;
@@ -68,3 +93,6 @@ struct qb_net {
 };
 
 const struct qb_link *qb_net_link(const struct qb_net *net, const char *name);
+/* Frees what the snapshot owns and zeroes it. */
+void qb_net_done(struct qb_net *net);
+#define _cleanup_net_ QB_CLEANUP(qb_net_done)

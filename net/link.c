@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/link.h"
+
+const struct qb_link *qb_net_link(const struct qb_net *net, const char *name)
+{
+	for (size_t i = 0; name && i < net->n_links; i++) {
+		if (qb_streq(net->links[i].name, name))
+			return &net->links[i];
+	}
+	return NULL;
+}
+
+static void address_done(struct qb_address *a)
+{
+	free(a->address);
+	free(a->peer);
+	free(a->broadcast);
+	free(a->label);
+	free(a->scope);
+}
+
+static void link_done(struct qb_link *link)
+{
+	for (size_t i = 0; i < link->n_addresses; i++)
+		address_done(&link->addresses[i]);
+	free(link->addresses);
+	free(link->name);
+	free(link->kind);
+	free(link->mac);
+	free(link->permanent_mac);
+	free(link->carrier.why);
+	free(link->master);
+	free(link->driver);
+	free(link->path);
+	free(link->stp.why);
+	free(link->zone);
+}
+
+static void route_done(struct qb_route *r)
+{
+	free(r->family);
+	free(r->dst);
+	free(r->gateway);
+	free(r->dev);
+	free(r->prefsrc);
+	free(r->type);
+	free(r->scope);
+	free(r->proto);
+	free(r->pref);
+	free(r->extra);
+	qb_strs_done(&r->devs);
+}
+
+void qb_net_done(struct qb_net *net)
+{
+	for (size_t i = 0; i < net->n_links; i++)
+		link_done(&net->links[i]);
+	for (size_t i = 0; i < net->n_routes; i++)
+		route_done(&net->routes[i]);
+	for (size_t i = 0; i < net->n_rules; i++) {
+		free(net->rules[i].family);
+		free(net->rules[i].iif);
+		free(net->rules[i].oif);
+	}
+	for (size_t i = 0; i < net->n_keyfiles; i++) {
+		free(net->keyfiles[i].path);
+		free(net->keyfiles[i].text);
+	}
+	free(net->links);
+	free(net->routes);
+	free(net->rules);
+	free(net->keyfiles);
+	free(net->network_root);
+	free(net->known.why);
+	qb_strs_done(&net->nameservers);
+	qb_strs_done(&net->search);
+	*net = (struct qb_net){0};
+}
