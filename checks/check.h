@@ -42,6 +42,9 @@ struct qb_result {
 	enum qb_status status;
 	char *message; /* one sentence: what is */
 	char *remedy;  /* when it differs from the check's own */
+	/* Kind of the step by which apply mends it. The check's own, unless the judge knows that
+	 * apply cannot mend this cause and sets NULL. */
+	const char *fix;
 	struct qb_evidence *evidence;
 	size_t n_evidence;
 	uint64_t duration_us;
@@ -50,16 +53,20 @@ struct qb_result {
 struct qb_check_input {
 	const struct qb_facts *facts;
 	const struct qb_config *config; /* NULL where there is none: drift checks skip */
+	/* Why config is NULL although there is a file: drift checks are unknown then. NULL else. */
+	const char *config_unknown;
 };
 
 struct qb_check {
 	const char *id; /* group.words-with-dashes; stable */
 	const char *title;
 	enum qb_severity severity;
-	const char *looks;  /* what it looks at */
-	const char *why;    /* why it matters */
-	const char *remedy; /* how to mend it; can be pasted */
-	const char *fix;    /* kind of the step by which apply mends it; NULL */
+	const char *looks; /* what it looks at */
+	const char *why;   /* why it matters */
+	/* How to mend it. Every line can be pasted into a root shell: what is for the person to
+	 * read is a comment ("# Switch SVM on in the firmware setup."). */
+	const char *remedy;
+	const char *fix; /* kind of the step by which apply mends it; NULL */
 	void (*judge)(const struct qb_check_input *in, struct qb_result *r);
 };
 
