@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/base/log.h"
+#include "agent/base/text.h"
+#include "agent/prepare.h"
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* Earlier runs that were broken off are completed by this one. */
+static int close_open_runs(const struct qb_invocation *inv, const struct qb_runs *runs,
+			   const char *result, struct qb_error *err)
+{
+	for (size_t i = 0; i < runs->n; i++) {
+		_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
+		int r;
+
+		if (runs->v[i].state != QB_RUN_OPEN)
+			continue;
+		r = qb_journal_reopen(&inv->root, runs->v[i].id, &journal, err);
+		if (r == 0)
+			r = qb_journal_write(
+				&journal, json_pack("{s:s, s:s}", "event", "end", "result", result),
+				err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static json_t *outcome_json(const struct qb_plan *plan, const struct qb_outcome *outcome)
+{
+	json_t *steps = json_array();
+
+	for (size_t i = 0; outcome && i < outcome->n_steps; i++) {
+		const struct qb_outcome_step *s = &outcome->steps[i];
+
+		json_array_append_new(
+			steps, json_pack("{s:s, s:s, s:s, s:I, s:s?}", "kind", plan->steps[i].kind,
+					 "target", plan->steps[i].target, "status",
+					 qb_outcome_status_name(s->status), "duration_us",
+					 (json_int_t)s->duration_us, "error", s->error));
+	}
+	return steps;
+}
+
+struct report {
+	const char *result; /* the word in JSON */
+	const char *text;   /* the sentence for a person */
+	int exit;
+};
+
+static const struct report in_sync = {"in-sync", "Nothing to do", QB_EXIT_OK};
+static const struct report done = {"done", "Done", QB_EXIT_OK};
+static const struct report refused = {"refused", "Refused; nothing was done", QB_EXIT_REFUSED};
+static const struct report partial = {"done", "Done, but for what was refused", QB_EXIT_REFUSED};
+static const struct report undone = {"undone", "Failed, and everything was undone", QB_EXIT_FAILED};
+static const struct report stuck = {"undo-failed",
+				    "Failed, and not everything could be undone: look at the host",
+				    QB_EXIT_UNDO_FAILED};
+static const struct report remains = {
+	"failed", "Done, but the host is not as wanted: see qubi-agent plan", QB_EXIT_FAILED};
+
+static int report(const struct qb_invocation *inv, const struct report *what,
+		  const struct qb_plan *plan, const struct qb_outcome *outcome, uint64_t start_us)
+{
+	uint64_t duration_us = now_us() - start_us;
+	_cleanup_buf_ struct qb_buf text = {0};
+	char hash[QB_UUID_LEN];
+	int r;
+
+	if (inv->opt.format == QB_FORMAT_JSON) {
+		qb_plan_hash(plan, hash);
+		r = qb_print_json(json_pack(
+			"{s:s, s:s, s:s, s:o, s:o, s:I}", "schema", "qubi-agent/apply/1", "result",
+			what->result, "hash", hash, "steps", outcome_json(plan, outcome), "refused",
+			qb_plan_refused_json(plan), "duration_us", (json_int_t)duration_us));
+		return r < 0 ? QB_EXIT_FAILED : what->exit;
+	}
+	qb_text_colour(&text, qb_invocation_colour(inv),
+		       what->exit == QB_EXIT_OK ? QB_GREEN : QB_RED, what->text);
+	qb_buf_puts(&text, " (");
+	qb_text_duration(&text, duration_us);
+	qb_buf_puts(&text, ").\n");
+	r = qb_print_text(&text);
+	return r < 0 ? QB_EXIT_FAILED : what->exit;
+}
+
+static void show_plan(const struct qb_invocation *inv, const struct qb_plan *plan)
+{
+	_cleanup_buf_ struct qb_buf text = {0};
+
+	if (inv->opt.format != QB_FORMAT_TEXT || inv->opt.quiet)
+		return;
+	qb_plan_text(plan, qb_invocation_colour(inv), inv->opt.verbose, qb_terminal_width(), &text);
+	qb_buf_puts(&text, "\n");
+	/* Whether the report can be written is told by the last line of it. */
+	(void)!qb_print_text(&text);
+}
+
+/* The run itself, once it is agreed on. */
+static int execute(struct qb_invocation *inv, struct qb_prepared *p, uint64_t start_us)
+{
+	_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	_cleanup_prepared_ struct qb_prepared after = {0};
+	struct qb_apply_events events = {qb_progress_begin, qb_progress_end, inv};
+	struct qb_step_ctx ctx = qb_step_context(inv, &p->facts);
+	json_auto_t *document = qb_plan_to_json(&p->plan);
+	struct qb_error err = QB_ERROR_INIT;
+	int r = qb_journal_begin(&inv->root, &p->runs, document, &journal, &err);
+
+	if (r < 0) {
+		qb_log(QB_LOG_ERROR, "nothing was done: %s", err.msg);
+		return QB_EXIT_FAILED;
+	}
+	qb_apply(&ctx, &p->plan, &journal, &events, &outcome);
+	if (outcome.failed)
+		return report(inv, outcome.state == QB_RUN_STUCK ? &stuck : &undone, &p->plan,
+			      &outcome, start_us);
+	r = close_open_runs(inv, &p->runs, "continued", &err);
+	if (r < 0)
+		qb_log(QB_LOG_WARNING, "%s", err.msg);
+	/* What was done is looked at with fresh eyes: nothing may be left to do. */
+	r = qb_prepare(inv, &after);
+	if (r < 0 || after.plan.n_steps || after.plan.n_refused != p->plan.n_refused) {
+		show_plan(inv, &after.plan);
+		return report(inv, &remains, &p->plan, &outcome, start_us);
+	}
+	return report(inv, p->plan.n_refused ? &partial : &done, &p->plan, &outcome, start_us);
+}
+
+static int run(struct qb_invocation *inv)
+{
+	_cleanup_prepared_ struct qb_prepared p = {0};
+	struct qb_error err = QB_ERROR_INIT;
+	_cleanup_close_ int lock = -1;
+	uint64_t start_us = now_us();
+	int r = qb_enter_run(inv, &lock);
+
+	if (r != QB_EXIT_OK)
+		return r;
+	r = qb_prepare(inv, &p);
+	if (r < 0)
+		return QB_EXIT_USAGE;
+	if (!p.plan.n_steps && !p.plan.n_refused) {
+		if (close_open_runs(inv, &p.runs, "done", &err) < 0)
+			qb_log(QB_LOG_WARNING, "%s", err.msg);
+		return report(inv, &in_sync, &p.plan, NULL, start_us);
+	}
+	show_plan(inv, &p.plan);
+	if (p.plan.n_refused && !inv->opt.allow_partial)
+		return report(inv, &refused, &p.plan, NULL, start_us);
+	if (!p.plan.n_steps)
+		return report(inv, &refused, &p.plan, NULL, start_us);
+	r = qb_consent(inv, "Apply this plan?");
+	if (r != QB_EXIT_OK)
+		return r;
+	return execute(inv, &p, start_us);
+}
+
+const struct qb_command qb_cmd_apply = {
+	.name = "apply",
+	.summary = "do it, verify each step, undo on failure",
+	.help = "Prints the plan, asks, and executes it. Each step is observed, applied and\n"
+		"verified; when one fails, it and all before it are undone. When any part of the\n"
+		"plan is refused nothing is done, unless --allow-partial is given. A run that was\n"
+		"killed is completed by running apply again.",
+	.takes = QB_TAKES_CONSENT | QB_TAKES_PARTIAL,
+	.run = run,
+};

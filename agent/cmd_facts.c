@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "agent/command.h"
+#include "agent/facts_text.h"
+
+static int run(struct qb_invocation *inv)
+{
+	_cleanup_config_ struct qb_config config = {0};
+	_cleanup_facts_ struct qb_facts facts = {0};
+	_cleanup_buf_ struct qb_buf text = {0};
+	int r = qb_invocation_config(inv, true, &config);
+
+	if (r < 0 && r != -ENOENT)
+		return QB_EXIT_USAGE;
+	if (r == -ENOENT && inv->opt.config_given)
+		return QB_EXIT_USAGE;
+	if (qb_invocation_facts(inv, &config, &facts) < 0)
+		return QB_EXIT_USAGE;
+	if (inv->opt.format == QB_FORMAT_JSON)
+		return qb_print_json(qb_facts_to_json(&facts)) < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;
+	qb_facts_text(&facts, qb_invocation_colour(inv), qb_terminal_width(), &text);
+	return qb_print_text(&text) < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;
+}
+
+const struct qb_command qb_cmd_facts = {
+	.name = "facts",
+	.summary = "what was found, disks with every reason for and against",
+	.help = "Prints what this host is: CPU and KVM, modules, links and routes, disks with\n"
+		"every reason that speaks against carving them, libvirt. Changes nothing.",
+	.takes = QB_TAKES_ROOT | QB_TAKES_FACTS,
+	.run = run,
+};

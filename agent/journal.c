@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+
+#define JOURNAL_DIR "/var/lib/qubi-agent/journal"
+
+enum {
+	JOURNAL_MAX = 64 << 20
+};
+
+static char *path_of(unsigned id)
+{
+	return qb_asprintf(JOURNAL_DIR "/%06u.jsonl", id);
+}
+
+static void run_done(struct qb_run *run)
+{
+	for (size_t i = 0; i < run->n_steps; i++) {
+		free(run->steps[i].kind);
+		free(run->steps[i].target);
+		json_decref(run->steps[i].args);
+		json_decref(run->steps[i].before);
+	}
+	free(run->steps);
+}
+
+void qb_runs_done(struct qb_runs *runs)
+{
+	for (size_t i = 0; i < runs->n; i++)
+		run_done(&runs->v[i]);
+	free(runs->v);
+	*runs = (struct qb_runs){0};
+}
+
+static int read_begin(json_t *record, struct qb_run *run)
+{
+	json_t *steps, *step, *args;
+	json_int_t time_s;
+	size_t i;
+
+	if (json_unpack(record, "{s:I, s:{s:o}}", "time", &time_s, "plan", "steps", &steps) < 0 ||
+	    !json_is_array(steps))
+		return -EINVAL;
+	run->time_s = time_s;
+	json_array_foreach(steps, i, step)
+	{
+		const char *kind, *target;
+		struct qb_run_step *s;
+
+		if (json_unpack(step, "{s:s, s:s, s:o}", "kind", &kind, "target", &target, "args",
+				&args) < 0)
+			return -EINVAL;
+		s = QB_APPEND(run->steps, run->n_steps);
+		s->kind = qb_strdup(kind);
+		s->target = qb_strdup(target);
+		s->args = json_incref(args);
+	}
+	return 0;
+}
+
+static int read_end(json_t *record, struct qb_run *run)
+{
+	static const struct {
+		const char *name;
+		enum qb_run_state state;
+	} results[] = {
+		{"done", QB_RUN_DONE},
+		{"continued", QB_RUN_CONTINUED},
+		{"undone", QB_RUN_UNDONE},
+		{"stuck", QB_RUN_STUCK},
+	};
+	const char *result;
+
+	if (json_unpack(record, "{s:s}", "result", &result) < 0)
+		return -EINVAL;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(results); i++) {
+		if (!strcmp(result, results[i].name)) {
+			run->state = results[i].state;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int read_step(json_t *record, const char *event, struct qb_run *run)
+{
+	struct qb_run_step *step;
+	json_int_t i;
+
+	if (json_unpack(record, "{s:I}", "step", &i) < 0 || i < 0 || (size_t)i >= run->n_steps)
+		return -EINVAL;
+	step = &run->steps[i];
+	if (!strcmp(event, "intent")) {
+		json_decref(step->before);
+		step->before = json_incref(json_object_get(record, "before"));
+		step->state = QB_STEP_INTENT;
+	} else if (!strcmp(event, "done")) {
+		step->state = QB_STEP_DONE;
+	} else if (!strcmp(event, "skipped")) {
+		step->state = QB_STEP_SKIPPED;
+	} else if (!strcmp(event, "undone")) {
+		step->state = QB_STEP_UNDONE;
+	} else if (strcmp(event, "failed") != 0) {
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int read_record(json_t *record, bool first, struct qb_run *run)
+{
+	const char *event;
+
+	if (json_unpack(record, "{s:s}", "event", &event) < 0)
+		return -EINVAL;
+	if (first != !strcmp(event, "begin"))
+		return -EINVAL;
+	if (first)
+		return read_begin(record, run);
+	if (!strcmp(event, "end"))
+		return read_end(record, run);
+	return read_step(record, event, run);
+}
+
+/* *ret_len: of the whole records, without what a crash tore. */
+static int read_run(const struct qb_root *root, const char *path, struct qb_run *run,
+		    size_t *ret_len, struct qb_error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len, at = 0;
+	int r = qb_root_read(root, path, JOURNAL_MAX, &text, &len);
+
+	if (r < 0)
+		return qb_error_errno(err, r, "%s: cannot read the journal", path);
+	for (unsigned line = 1; at < len; line++) {
+		const char *end = memchr(text + at, '\n', len - at);
+		json_auto_t *record = NULL;
+
+		if (!end)
+			break;
+		record = json_loadb(text + at, (size_t)(end - (text + at)), 0, NULL);
+		if (!record || read_record(record, line == 1, run) < 0)
+			return qb_error_set(
+				err, EBADMSG,
+				"%s:%u: damaged record; move the file away when the host "
+				"is as you want it",
+				path, line);
+		at = (size_t)(end - text) + 1;
+	}
+	*ret_len = at;
+	return 0;
+}
+
+int qb_journal_read(const struct qb_root *root, struct qb_runs *ret, struct qb_error *err)
+{
+	_cleanup_strs_ struct qb_strs names = {0};
+	_cleanup_runs_ struct qb_runs runs = {0};
+	int r = qb_root_list(root, JOURNAL_DIR, &names);
+
+	if (r < 0 && r != -ENOENT)
+		return qb_error_errno(err, r, "%s: cannot read", JOURNAL_DIR);
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *path = NULL;
+		struct qb_run *run;
+		unsigned id;
+		size_t len;
+		int end = 0;
+
+		if (sscanf(names.v[i], "%6u.jsonl%n", &id, &end) != 1 || names.v[i][end])
+			continue;
+		run = QB_APPEND(runs.v, runs.n);
+		run->id = id;
+		path = path_of(id);
+		r = read_run(root, path, run, &len, err);
+		if (r < 0)
+			return r;
+		/* Nothing was announced, so nothing was done. */
+		if (!len)
+			run->state = QB_RUN_UNDONE;
+	}
+	*ret = runs;
+	runs = (struct qb_runs){0};
+	return 0;
+}
+
+void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret)
+{
+	*ret = (struct qb_ledger){0};
+	for (size_t i = 0; i < runs->n; i++) {
+		const struct qb_run *run = &runs->v[i];
+
+		for (size_t j = 0; j < run->n_steps; j++) {
+			const struct qb_run_step *step = &run->steps[j];
+			struct qb_ledger_entry *entry;
+
+			if (step->state != QB_STEP_INTENT && step->state != QB_STEP_DONE)
+				continue;
+			entry = QB_APPEND(ret->entries, ret->n_entries);
+			entry->kind = qb_strdup(step->kind);
+			entry->target = qb_strdup(step->target);
+			entry->args = json_incref(step->args);
+			entry->done = step->state == QB_STEP_DONE;
+		}
+	}
+}
+
+int qb_journal_begin(const struct qb_root *root, const struct qb_runs *runs, json_t *plan,
+		     struct qb_journal *ret, struct qb_error *err)
+{
+	unsigned id = runs->n ? runs->v[runs->n - 1].id + 1 : 1;
+	_cleanup_journal_ struct qb_journal journal = {-1, id};
+	_cleanup_free_ char *path = path_of(id);
+	_cleanup_close_ int dir = -1;
+	int r = qb_root_mkdir(root, JOURNAL_DIR, 0700, err);
+
+	if (r < 0)
+		return r;
+	journal.fd = qb_root_openat(root, path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0600);
+	if (journal.fd < 0)
+		return qb_error_errno(err, journal.fd, "%s: cannot start the journal", path);
+	dir = qb_root_openat(root, JOURNAL_DIR, O_RDONLY | O_DIRECTORY, 0);
+	if (dir < 0 || fsync(dir) < 0)
+		return qb_error_errno(err, dir < 0 ? dir : errno, "%s: cannot sync", JOURNAL_DIR);
+	r = qb_journal_write(&journal,
+			     json_pack("{s:s, s:I, s:s, s:O}", "event", "begin", "time",
+				       (json_int_t)time(NULL), "version", QB_VERSION, "plan", plan),
+			     err);
+	if (r < 0)
+		return r;
+	*ret = journal;
+	journal.fd = -1;
+	return 0;
+}
+
+int qb_journal_reopen(const struct qb_root *root, unsigned id, struct qb_journal *ret,
+		      struct qb_error *err)
+{
+	_cleanup_journal_ struct qb_journal journal = {-1, id};
+	_cleanup_free_ char *path = path_of(id);
+	struct qb_run run = {0};
+	size_t len;
+	int r = read_run(root, path, &run, &len, err);
+
+	run_done(&run);
+	if (r < 0)
+		return r;
+	journal.fd = qb_root_openat(root, path, O_WRONLY | O_APPEND, 0);
+	if (journal.fd < 0)
+		return qb_error_errno(err, journal.fd, "%s: cannot open the journal", path);
+	if (ftruncate(journal.fd, (off_t)len) < 0)
+		return qb_error_errno(err, errno, "%s: cannot cut off a torn record", path);
+	*ret = journal;
+	journal.fd = -1;
+	return 0;
+}
+
+int qb_journal_write(struct qb_journal *journal, json_t *record, struct qb_error *err)
+{
+	_cleanup_free_ char *text = json_dumps(record, JSON_COMPACT), *line = NULL;
+	size_t len;
+	ssize_t n;
+
+	json_decref(record);
+	if (!text)
+		return qb_error_set(err, EINVAL, "journal: a record that is no JSON");
+	line = qb_asprintf("%s\n", text);
+	len = strlen(line);
+	n = write(journal->fd, line, len);
+	if (n < 0 || (size_t)n < len || fsync(journal->fd) < 0)
+		return qb_error_errno(err, n >= 0 && (size_t)n < len ? ENOSPC : errno,
+				      "journal of run %u: cannot write", journal->id);
+	return 0;
+}
+
+void qb_journal_done(struct qb_journal *journal)
+{
+	if (journal->fd >= 0)
+		close(journal->fd);
+	*journal = (struct qb_journal)QB_JOURNAL_INIT;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What runs did, one file of JSON lines a run, below /var/lib/qubi-agent/journal. Each record is
+ * on disk (fsync) before what it announces begins, so that after a crash the journal knows at
+ * least as much as happened. A torn last line is what a crash leaves and is dropped.
+ *
+ *	{"event":"begin","time":...,"version":...,"plan":{...}}
+ *	{"event":"intent","step":0,"before":{...}}	observed, apply is next
+ *	{"event":"done","step":0}			applied and verified
+ *	{"event":"skipped","step":1}			already as wanted: nothing to undo
+ *	{"event":"failed","step":2,"error":"..."}
+ *	{"event":"undone","step":0}
+ *	{"event":"end","result":"done"}
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "agent/base/root.h"
+#include "agent/base/step.h"
+
+enum qb_run_state {
+	QB_RUN_OPEN,      /* broken off: no end is recorded */
+	QB_RUN_DONE,      /* all steps verified */
+	QB_RUN_CONTINUED, /* broken off, and completed by the next run */
+	QB_RUN_UNDONE,    /* everything it did was undone */
+	QB_RUN_STUCK,     /* an undo failed */
+};
+
+enum qb_run_step_state {
+	QB_STEP_PLANNED,
+	QB_STEP_INTENT, /* begun; it may have done all, part or nothing */
+	QB_STEP_DONE,
+	QB_STEP_SKIPPED,
+	QB_STEP_UNDONE,
+};
+
+struct qb_run_step {
+	char *kind, *target;
+	json_t *args, *before;
+	enum qb_run_step_state state;
+};
+
+struct qb_run {
+	unsigned id; /* counts from 1 */
+	int64_t time_s;
+	enum qb_run_state state;
+	struct qb_run_step *steps;
+	size_t n_steps;
+};
+
+struct qb_runs {
+	struct qb_run *v; /* oldest first */
+	size_t n;
+};
+
+/* All runs. No directory means no runs. A damaged file is an error that names it. */
+QB_MUST_CHECK int qb_journal_read(const struct qb_root *root, struct qb_runs *ret,
+				  struct qb_error *err);
+void qb_runs_done(struct qb_runs *runs);
+#define _cleanup_runs_ QB_CLEANUP(qb_runs_done)
+/* What planning needs to know of them. */
+void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret);
+
+struct qb_journal {
+	int fd;
+	unsigned id;
+};
+
+#define QB_JOURNAL_INIT                                                                            \
+	{                                                                                          \
+		-1, 0                                                                              \
+	}
+
+/* Starts the file of a new run with its begin record; plan is borrowed. */
+QB_MUST_CHECK int qb_journal_begin(const struct qb_root *root, const struct qb_runs *runs,
+				   json_t *plan, struct qb_journal *ret, struct qb_error *err);
+/* Opens the file of an earlier run to go on with it; a torn last line is cut off. */
+QB_MUST_CHECK int qb_journal_reopen(const struct qb_root *root, unsigned id, struct qb_journal *ret,
+				    struct qb_error *err);
+/* Appends one record and waits until it is on disk. The reference is stolen; also on failure. */
+QB_MUST_CHECK int qb_journal_write(struct qb_journal *journal, json_t *record,
+				   struct qb_error *err);
+void qb_journal_done(struct qb_journal *journal);
+#define _cleanup_journal_ QB_CLEANUP(qb_journal_done)

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/plan.h"
+
+void qb_plan_make(const struct qb_facts *facts, const struct qb_config *config,
+		  const struct qb_ledger *ledger, struct qb_plan *ret)
+{
+	*ret = (struct qb_plan){0};
+	qb_module_plan(facts, config, ret);
+	qb_daemon_plan(facts, config, ret);
+	qb_bridge_plan(&facts->net, config->bridges, config->n_bridges, ledger, ret);
+	qb_pool_plan(&facts->disks, config->pools, config->n_pools, facts->system.machine_id,
+		     ledger, ret);
+	qb_libvirt_plan(facts, config, ret);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/text.h"
+#include "agent/plan.h"
+
+static void heading(const struct qb_plan *plan, bool colour, struct qb_buf *out)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (!plan->n_steps && !plan->n_refused)
+		text = qb_strdup("Nothing to do: this host is as the configuration wants it.");
+	else
+		text = qb_asprintf("Plan: %zu step%s, %zu refused.", plan->n_steps,
+				   plan->n_steps == 1 ? "" : "s", plan->n_refused);
+	qb_text_colour(out, colour, QB_BOLD, text);
+	qb_buf_puts(out, "\n");
+}
+
+static void step_text(const struct qb_step *step, size_t number, bool colour, bool verbose,
+		      unsigned width, struct qb_buf *out)
+{
+	_cleanup_free_ char *name = qb_asprintf("%2zu. %s", number, step->target);
+
+	qb_buf_puts(out, "\n");
+	qb_text_colour(out, colour, QB_BOLD, name);
+	qb_buf_printf(out, "  [%s, undo %s]\n    ", step->kind, qb_undo_name(step->undo));
+	qb_text_wrap(out, 4, 4, width, step->why);
+	if (verbose) {
+		_cleanup_free_ char *args = json_dumps(step->args, JSON_COMPACT);
+
+		qb_buf_puts(out, "    ");
+		qb_text_wrap(out, 4, 4, width, args);
+	}
+}
+
+void qb_plan_refused_text(const struct qb_plan *plan, bool colour, unsigned width,
+			  struct qb_buf *out)
+{
+	for (size_t i = 0; i < plan->n_refused; i++) {
+		const struct qb_refusal *refusal = &plan->refused[i];
+		_cleanup_free_ char *name = qb_asprintf("refused: %s", refusal->target);
+
+		qb_buf_puts(out, "\n");
+		qb_text_colour(out, colour, QB_RED, name);
+		qb_buf_puts(out, "\n");
+		for (size_t j = 0; j < refusal->n_reasons; j++) {
+			const struct qb_reason *reason = &refusal->reasons[j];
+			_cleanup_free_ char *text =
+				qb_asprintf("%s: %s", reason->code, reason->evidence);
+
+			qb_buf_puts(out, "  - ");
+			qb_text_wrap(out, 4, 4, width, text);
+		}
+	}
+}
+
+void qb_plan_text(const struct qb_plan *plan, bool colour, bool verbose, unsigned width,
+		  struct qb_buf *out)
+{
+	heading(plan, colour, out);
+	for (size_t i = 0; i < plan->n_steps; i++)
+		step_text(&plan->steps[i], i + 1, colour, verbose, width, out);
+	qb_plan_refused_text(plan, colour, width, out);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/prepare.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "agent/base/log.h"
+#include "agent/base/text.h"
+#include "agent/lock.h"
+
+static int load_runs(const struct qb_invocation *inv, struct qb_runs *ret)
+{
+	struct qb_error err = QB_ERROR_INIT;
+	int r;
+
+	if (inv->opt.facts)
+		return 0;
+	r = qb_journal_read(&inv->root, ret, &err);
+	if (r == -EACCES && geteuid() != 0) {
+		qb_log(QB_LOG_WARNING, "%s; the plan is made without it: run as root", err.msg);
+		return 0;
+	}
+	if (r < 0)
+		qb_log(QB_LOG_ERROR, "%s", err.msg);
+	return r;
+}
+
+int qb_prepare(const struct qb_invocation *inv, struct qb_prepared *ret)
+{
+	int r = qb_invocation_config(inv, false, &ret->config);
+
+	if (r == 0)
+		r = load_runs(inv, &ret->runs);
+	if (r < 0)
+		return r;
+	qb_runs_ledger(&ret->runs, &ret->ledger);
+	r = qb_invocation_facts(inv, &ret->config, &ret->facts);
+	if (r == 0)
+		qb_plan_make(&ret->facts, &ret->config, &ret->ledger, &ret->plan);
+	return r;
+}
+
+int qb_prepare_again(const struct qb_invocation *inv, struct qb_prepared *p)
+{
+	int r;
+
+	qb_plan_done(&p->plan);
+	qb_facts_done(&p->facts);
+	qb_ledger_done(&p->ledger);
+	qb_runs_done(&p->runs);
+	r = load_runs(inv, &p->runs);
+	if (r == 0)
+		r = qb_invocation_facts(inv, &p->config, &p->facts);
+	if (r < 0)
+		return r;
+	qb_runs_ledger(&p->runs, &p->ledger);
+	qb_plan_make(&p->facts, &p->config, &p->ledger, &p->plan);
+	return 0;
+}
+
+void qb_prepared_done(struct qb_prepared *p)
+{
+	qb_plan_done(&p->plan);
+	qb_ledger_done(&p->ledger);
+	qb_runs_done(&p->runs);
+	qb_facts_done(&p->facts);
+	qb_config_done(&p->config);
+}
+
+struct qb_step_ctx qb_step_context(const struct qb_invocation *inv, const struct qb_facts *facts)
+{
+	return (struct qb_step_ctx){
+		.root = &inv->root,
+		.connect_uri = inv->opt.connect,
+		.timeout_ms = inv->opt.timeout_ms,
+		.machine_id = facts->system.machine_id,
+	};
+}
+
+int qb_enter_run(const struct qb_invocation *inv, int *ret_lock)
+{
+	struct qb_error err = QB_ERROR_INIT;
+	int r;
+
+	if (geteuid() != 0) {
+		qb_log(QB_LOG_ERROR, "changing this host needs root; run it with sudo");
+		return QB_EXIT_USAGE;
+	}
+	r = qb_lock(&inv->root, ret_lock, &err);
+	if (r < 0)
+		qb_log(QB_LOG_ERROR, "%s", err.msg);
+	return r == -EWOULDBLOCK ? QB_EXIT_LOCKED : r < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;
+}
+
+int qb_consent(const struct qb_invocation *inv, const char *question)
+{
+	char answer[16];
+
+	if (inv->opt.yes)
+		return QB_EXIT_OK;
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+		qb_log(QB_LOG_ERROR, "nothing was done: there is no terminal to ask on, and --yes "
+				     "was not given");
+		return QB_EXIT_USAGE;
+	}
+	printf("\n%s [y/N] ", question);
+	fflush(stdout);
+	if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+		return QB_EXIT_OK;
+	qb_log(QB_LOG_INFO, "nothing was done");
+	return QB_EXIT_USAGE;
+}
+
+void qb_progress_begin(void *data, size_t i, size_t n, const char *target, bool undo)
+{
+	const struct qb_invocation *inv = data;
+	_cleanup_free_ char *safe = qb_str_printable(target);
+
+	if (inv->opt.quiet || inv->opt.format != QB_FORMAT_TEXT || !isatty(STDOUT_FILENO))
+		return;
+	printf("%s[%zu/%zu] %s ...\r", undo ? "undo " : "", i + 1, n, safe);
+	fflush(stdout);
+}
+
+void qb_progress_end(void *data, size_t i, size_t n, const char *target,
+		     const struct qb_outcome_step *step)
+{
+	static const enum qb_colour colours[] = {QB_GREY, QB_GREEN,  QB_GREY,
+						 QB_RED,  QB_YELLOW, QB_RED};
+	const struct qb_invocation *inv = data;
+	_cleanup_free_ char *safe = qb_str_printable(target);
+	_cleanup_buf_ struct qb_buf line = {0};
+
+	if (inv->opt.quiet || inv->opt.format != QB_FORMAT_TEXT)
+		return;
+	qb_buf_printf(&line, "[%zu/%zu] %s: ", i + 1, n, safe);
+	qb_text_colour(&line, qb_invocation_colour(inv), colours[step->status],
+		       qb_outcome_status_name(step->status));
+	if (step->status == QB_OUTCOME_DONE) {
+		qb_buf_puts(&line, " (");
+		qb_text_duration(&line, step->duration_us);
+		qb_buf_puts(&line, ")");
+	}
+	/* On a terminal: over what begin wrote, and clear the rest of the line. */
+	printf("%s%s\n", isatty(STDOUT_FILENO) ? "\r\033[K" : "", line.s);
+	fflush(stdout);
+	if (step->error)
+		qb_log(QB_LOG_ERROR, "%s: %s", safe, step->error);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/steps.h"
+
+#include "agent/host/plan.h"
+#include "net/bridge.h"
+#include "storage/pool.h"
+
+static const struct qb_step_kind *const kinds[] = {
+	&qb_module_load_step,    &qb_module_persist_step, &qb_daemon_step,  &qb_bridge_step,
+	&qb_bridge_persist_step, &qb_carve_step,          &qb_network_step, &qb_pool_step,
+};
+
+const struct qb_step_kind *qb_step_kind_find(const char *kind)
+{
+	for (size_t i = 0; i < QB_ARRAY_SIZE(kinds); i++)
+		if (!strcmp(kinds[i]->kind, kind))
+			return kinds[i];
+	return NULL;
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs of plans whose steps only count, so that order, journal and undo can be seen. The table of
+ * step kinds is this file's own; everything else is the real thing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <signal.h>
+#include <ftw.h>
+#include <cmocka.h>
+
+#include "agent/apply.h"
+#include "agent/plan.h"
+#include "agent/steps.h"
+
+static struct qb_buf trace;
+static char top[32];
+static struct qb_root root;
+
+static const char *name_of(const json_t *args)
+{
+	return json_string_value(json_object_get(args, "name"));
+}
+
+/* args.fail names the function that is to fail. */
+static int tell(const char *what, const json_t *args, struct qb_error *err)
+{
+	const char *bad = json_string_value(json_object_get(args, "fail"));
+
+	qb_buf_printf(&trace, "%s %s;", what, name_of(args));
+	if (bad && strstr(bad, what))
+		return qb_error_set(err, EIO, "%s was told to fail", what);
+	return 0;
+}
+
+static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_observed *ret,
+		   json_t **ret_before, struct qb_error *err)
+{
+	int r = tell("observe", args, err);
+
+	(void)ctx;
+	if (r < 0)
+		return r;
+	*ret = json_object_get(args, "is-there") ? QB_OBSERVED_DONE : QB_OBSERVED_NEEDED;
+	*ret_before = json_pack("{s:s}", "was", name_of(args));
+	return 0;
+}
+
+static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		 struct qb_error *err)
+{
+	(void)ctx;
+	assert_string_equal(json_string_value(json_object_get(before, "was")), name_of(args));
+	if (json_object_get(args, "raise"))
+		raise(SIGTERM);
+	return tell("apply", args, err);
+}
+
+static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		  struct qb_error *err)
+{
+	(void)ctx, (void)before;
+	return tell("verify", args, err);
+}
+
+static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		struct qb_error *err)
+{
+	(void)ctx;
+	assert_string_equal(json_string_value(json_object_get(before, "was")), name_of(args));
+	return tell("undo", args, err);
+}
+
+const struct qb_step_kind *qb_step_kind_find(const char *kind)
+{
+	static const struct qb_step_kind counts = {"test.count", observe, apply, verify, undo};
+	static const struct qb_step_kind stays = {"test.stays", observe, apply, verify, NULL};
+
+	return !strcmp(kind, counts.kind) ? &counts : !strcmp(kind, stays.kind) ? &stays : NULL;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(top, "/tmp/qubi-apply-XXXXXX");
+	assert_non_null(mkdtemp(top));
+	assert_int_equal(qb_root_open(top, &root, NULL), 0);
+	return 0;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	qb_root_done(&root);
+	qb_buf_done(&trace);
+	return nftw(top, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Runs a plan of one step per word: its args, in JSON, and reads the journal back. */
+static enum qb_run_state run(const char *kind, const char *const *args, struct qb_outcome *outcome,
+			     struct qb_runs *runs)
+{
+	struct qb_step_ctx ctx = {.root = &root};
+	_cleanup_plan_ struct qb_plan plan = {0};
+	_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
+	_cleanup_runs_ struct qb_runs before = {0};
+	json_auto_t *document = NULL;
+
+	for (size_t i = 0; args[i]; i++) {
+		json_t *parsed = json_loads(args[i], 0, NULL);
+
+		assert_non_null(parsed);
+		qb_step_why(qb_plan_step(&plan, kind, QB_UNDO_EXACT, parsed, name_of(parsed)),
+			    "because");
+	}
+	qb_buf_done(&trace);
+	qb_buf_puts(&trace, "");
+	document = qb_plan_to_json(&plan);
+	assert_int_equal(qb_journal_read(&root, &before, NULL), 0);
+	assert_int_equal(qb_journal_begin(&root, &before, document, &journal, NULL), 0);
+	qb_apply(&ctx, &plan, &journal, NULL, outcome);
+	assert_int_equal(qb_journal_read(&root, runs, NULL), 0);
+	return runs->v[runs->n - 1].state;
+}
+
+static void steps_run_in_order_and_are_journaled(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\"}", "{\"name\":\"b\",\"is-there\":1}",
+					   "{\"name\":\"c\"}", NULL};
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	_cleanup_runs_ struct qb_runs runs = {0};
+	struct qb_ledger ledger;
+
+	(void)state;
+	assert_int_equal(run("test.count", args, &outcome, &runs), QB_RUN_DONE);
+	assert_string_equal(trace.s, "observe a;apply a;verify a;observe b;observe c;apply c;"
+				     "verify c;");
+	assert_false(outcome.failed);
+	assert_int_equal(outcome.steps[1].status, QB_OUTCOME_SKIPPED);
+	assert_int_equal(runs.v[0].steps[0].state, QB_STEP_DONE);
+	assert_int_equal(runs.v[0].steps[1].state, QB_STEP_SKIPPED);
+	assert_int_equal(runs.v[0].steps[2].state, QB_STEP_DONE);
+	qb_runs_ledger(&runs, &ledger);
+	assert_int_equal(ledger.n_entries, 2);
+	assert_string_equal(ledger.entries[1].target, "c");
+	assert_true(ledger.entries[1].done);
+	qb_ledger_done(&ledger);
+}
+
+static void a_failure_undoes_it_and_all_before_it(void **state)
+{
+	static const struct {
+		const char *args[4];
+		const char *trace;
+		const char *error;
+	} cases[] = {
+		{{"{\"name\":\"a\"}", "{\"name\":\"b\",\"fail\":\"apply\"}", "{\"name\":\"c\"}"},
+		 "observe a;apply a;verify a;observe b;apply b;undo b;undo a;",
+		 "apply was told to fail"},
+		{{"{\"name\":\"a\"}", "{\"name\":\"b\",\"fail\":\"verify\"}"},
+		 "observe a;apply a;verify a;observe b;apply b;verify b;undo b;undo a;",
+		 "done, but not as wanted: verify was told to fail"},
+		/* Nothing was begun of b, so there is nothing of it to undo. */
+		{{"{\"name\":\"a\"}", "{\"name\":\"b\",\"fail\":\"observe\"}"},
+		 "observe a;apply a;verify a;observe b;undo a;",
+		 "observe was told to fail"},
+		/* Nor of what was there before. */
+		{{"{\"name\":\"a\",\"is-there\":1}", "{\"name\":\"b\",\"fail\":\"apply\"}"},
+		 "observe a;observe b;apply b;undo b;",
+		 "apply was told to fail"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_outcome_ struct qb_outcome outcome = {0};
+		_cleanup_runs_ struct qb_runs runs = {0};
+
+		assert_int_equal(run("test.count", cases[i].args, &outcome, &runs), QB_RUN_UNDONE);
+		assert_string_equal(trace.s, cases[i].trace);
+		assert_true(outcome.failed);
+		assert_string_equal(outcome.steps[1].error, cases[i].error);
+	}
+}
+
+static void a_failed_undo_is_said_and_the_others_are_undone(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\"}",
+					   "{\"name\":\"b\",\"fail\":\"apply undo\"}", NULL};
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	_cleanup_runs_ struct qb_runs runs = {0};
+
+	(void)state;
+	assert_int_equal(run("test.count", args, &outcome, &runs), QB_RUN_STUCK);
+	assert_string_equal(trace.s, "observe a;apply a;verify a;observe b;apply b;undo b;undo a;");
+	assert_int_equal(outcome.steps[0].status, QB_OUTCOME_UNDONE);
+	assert_int_equal(outcome.steps[1].status, QB_OUTCOME_UNDO_FAILED);
+	assert_string_equal(outcome.steps[1].error,
+			    "apply was told to fail; undo: undo was told to fail");
+}
+
+static void a_step_without_undo_is_stuck(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\",\"fail\":\"apply\"}", NULL};
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	_cleanup_runs_ struct qb_runs runs = {0};
+
+	(void)state;
+	assert_int_equal(run("test.stays", args, &outcome, &runs), QB_RUN_STUCK);
+}
+
+static void an_unknown_kind_does_nothing(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\"}", NULL};
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	_cleanup_runs_ struct qb_runs runs = {0};
+
+	(void)state;
+	assert_int_equal(run("test.none", args, &outcome, &runs), QB_RUN_UNDONE);
+	assert_string_equal(outcome.steps[0].error, "this version knows no step test.none");
+	assert_string_equal(trace.s, "");
+}
+
+/* The step under way is finished, the next one is not begun, and all is undone. */
+static void a_signal_stops_between_steps(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\",\"raise\":1}", "{\"name\":\"b\"}",
+					   NULL};
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	_cleanup_runs_ struct qb_runs runs = {0};
+
+	(void)state;
+	assert_int_equal(run("test.count", args, &outcome, &runs), QB_RUN_UNDONE);
+	assert_string_equal(trace.s, "observe a;apply a;verify a;undo a;");
+	assert_string_equal(outcome.steps[1].error, "stopped by a signal before this step");
+}
+
+static void rollback_undoes_last_first(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\"}", "{\"name\":\"b\"}", NULL};
+	_cleanup_outcome_ struct qb_outcome outcome = {0}, back = {0};
+	_cleanup_runs_ struct qb_runs runs = {0}, after = {0};
+	_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
+	struct qb_step_ctx ctx = {.root = &root};
+
+	(void)state;
+	assert_int_equal(run("test.count", args, &outcome, &runs), QB_RUN_DONE);
+	qb_buf_done(&trace);
+	assert_int_equal(qb_journal_reopen(&root, runs.v[0].id, &journal, NULL), 0);
+	qb_rollback(&ctx, &runs.v[0], &journal, NULL, &back);
+	assert_string_equal(trace.s, "undo b;undo a;");
+	assert_int_equal(qb_journal_read(&root, &after, NULL), 0);
+	assert_int_equal(after.v[0].state, QB_RUN_UNDONE);
+}
+
+/* What a crash leaves at each byte of a journal reads as an earlier moment of the same run. */
+static void a_torn_journal_reads_as_an_earlier_moment(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\"}", "{\"name\":\"b\"}", NULL};
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	_cleanup_runs_ struct qb_runs runs = {0};
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(run("test.count", args, &outcome, &runs), QB_RUN_DONE);
+	assert_int_equal(qb_root_read(&root, "/var/lib/qubi-agent/journal/000001.jsonl", 1 << 20,
+				      &text, &len),
+			 0);
+	for (size_t cut = 0; cut < len; cut++) {
+		_cleanup_runs_ struct qb_runs torn = {0};
+		_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
+
+		assert_int_equal(qb_root_write(&root, "/var/lib/qubi-agent/journal/000001.jsonl",
+					       0600, text, cut, NULL),
+				 0);
+		assert_int_equal(qb_journal_read(&root, &torn, NULL), 0);
+		assert_int_not_equal(torn.v[0].state, QB_RUN_DONE);
+		if (torn.v[0].state == QB_RUN_UNDONE)
+			continue;
+		/* And one can go on writing. */
+		assert_int_equal(qb_journal_reopen(&root, 1, &journal, NULL), 0);
+		assert_int_equal(qb_journal_write(&journal,
+						  json_pack("{s:s, s:s}", "event", "end", "result",
+							    "continued"),
+						  NULL),
+				 0);
+		qb_runs_done(&torn);
+		assert_int_equal(qb_journal_read(&root, &torn, NULL), 0);
+		assert_int_equal(torn.v[0].state, QB_RUN_CONTINUED);
+	}
+}
+
+static void a_damaged_journal_is_an_error_that_names_the_place(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\"}", NULL};
+	static const char *const bad[] = {
+		"garbage\n",
+		"{\"event\":\"end\",\"result\":\"done\"}\n",
+		"{\"event\":\"begin\",\"time\":1,\"plan\":{\"steps\":[]}}\n{\"event\":\"done\","
+		"\"step\":7}\n",
+		"{\"event\":\"begin\",\"time\":1,\"plan\":{\"steps\":[]}}\n{\"event\":\"x\"}\n",
+		"{\"event\":\"begin\",\"time\":1,\"plan\":{\"steps\":[]}}\n{\"event\":\"end\","
+		"\"result\":\"?\"}\n",
+		"{\"event\":\"begin\",\"time\":1,\"plan\":{\"steps\":[{}]}}\n",
+	};
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	_cleanup_runs_ struct qb_runs runs = {0};
+
+	(void)state;
+	run("test.count", args, &outcome, &runs);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(bad); i++) {
+		_cleanup_runs_ struct qb_runs read = {0};
+		struct qb_error err = QB_ERROR_INIT;
+
+		assert_int_equal(qb_root_write(&root, "/var/lib/qubi-agent/journal/000001.jsonl",
+					       0600, bad[i], strlen(bad[i]), NULL),
+				 0);
+		assert_int_equal(qb_journal_read(&root, &read, &err), -EBADMSG);
+		assert_non_null(strstr(err.msg, "journal/000001.jsonl:"));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(steps_run_in_order_and_are_journaled, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_failure_undoes_it_and_all_before_it, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_failed_undo_is_said_and_the_others_are_undone,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_step_without_undo_is_stuck, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_unknown_kind_does_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_signal_stops_between_steps, setup, teardown),
+		cmocka_unit_test_setup_teardown(rollback_undoes_last_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_torn_journal_reads_as_an_earlier_moment, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_journal_is_an_error_that_names_the_place,
+						setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
