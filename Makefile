@@ -4,9 +4,9 @@
 VERSION := 0.1.0
 BUILD   ?= build
 prefix  ?= /usr
-sysconfdir ?= /etc
-mandir  ?= $(prefix)/share/man
-unitdir ?= $(prefix)/lib/systemd/system
+sbindir ?= $(prefix)/sbin
+datadir ?= $(prefix)/share
+mandir  ?= $(datadir)/man
 
 PKGS := libvirt libnl-3.0 libnl-route-3.0 blkid fdisk libkmod jansson yaml-0.1 libudev \
 	libsystemd libxml-2.0 uuid smartcols
@@ -23,8 +23,9 @@ BUILD  := build/$(firstword $(subst $(comma), ,$(SANITIZE)))
 endif
 comma := ,
 
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS   := $(shell pkg-config --libs $(PKGS)) -lm
+# Asked for at the first compile: on a fresh machine deps come first.
+PKG_CFLAGS  = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_LIBS    = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)) -lm)$(PKG_LIBS)
 ALL_CFLAGS  = -std=gnu17 -D_GNU_SOURCE -DQB_VERSION='"$(VERSION)"' -I. $(WARN) $(WERROR) $(HARDEN) \
 	$(PKG_CFLAGS) $(CFLAGS) $(CPPFLAGS)
 ALL_LDFLAGS = $(HARDEN) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
@@ -65,10 +66,59 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libqubi.a
 unit: $(TEST) ## unit tests: no root, seconds
 	$(Q)tests/unit/run $(TEST)
 
--include $(OBJ:.o=.d) $(TEST:=.d)
+sandbox: $(BUILD)/qubi-agent ## tests in private namespaces with a libvirtd of their own: root
+	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/run
+
+lab: rpm ## tests on a whole virtual machine, from the RPM: root
+	$(Q)tests/lab/run
+
+test: deps ## every tier, with what they need installed first
+	$(Q)tests/run
+
+demo: deps ## the whole job, once, in a sandbox that touches nothing of this machine
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)QB_AGENT=$(abspath $(BUILD)/qubi-agent) tests/sandbox/demo
+
+deps: ## install what building and testing need (apt or dnf)
+	$(Q)packaging/deps
+
+lint: ## layers, purity, sizes, format, warnings of gcc and clang
+	$(Q)tests/lint/run
+
+format: ## let clang-format write the form
+	clang-format -i $(SRC) $(wildcard */*.h */*/*.h tests/unit/*.c)
+
+asan: ## unit and sandbox tiers with address and undefined-behaviour sanitizers
+	$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined unit sandbox
+
+coverage: ## lines that unit tests reach, by file
+	$(Q)$(MAKE) --no-print-directory BUILD=build/coverage CFLAGS='-O0 -g --coverage' unit
+	$(Q)cd build/coverage && gcov -n -r -s $(CURDIR) $(LIB:%.c=%.gcda) | \
+		sed -n "s/^File '\(.*\)'/\1/;h;n;s/Lines executed:/ /;H;x;s/\n//p" | grep '\.c'
+
+rpm: ## build/rpm/RPMS/*/qubi-agent-*.rpm
+	$(Q)rm -rf build/rpm && mkdir -p build/rpm/SOURCES
+	$(Q)git ls-files -z | tar -cz --null -T - --transform 's,^,qubi-agent-$(VERSION)/,' \
+		-f build/rpm/SOURCES/qubi-agent-$(VERSION).tar.gz
+	$(Q)rpmbuild -bb --quiet --nodeps --define '_topdir $(CURDIR)/build/rpm' rpm.spec
+	@ls build/rpm/RPMS/*/*.rpm
+
+install: all ## into DESTDIR
+	install -D -m 0755 $(BUILD)/qubi-agent $(DESTDIR)$(sbindir)/qubi-agent
+	install -D -m 0644 packaging/qubi-agent.8 $(DESTDIR)$(mandir)/man8/qubi-agent.8
+	install -d -m 0755 $(DESTDIR)$(datadir)/qubi-agent $(DESTDIR)/etc/qubi-agent
+	install -m 0644 packaging/schema/*.json $(DESTDIR)$(datadir)/qubi-agent
+	install -d -m 0700 $(DESTDIR)/var/lib/qubi-agent
+
+compile_commands.json: $(SRC) Makefile ## for clangd
+	$(Q)$(MAKE) -Bn V=1 all | grep -- ' -c -o ' | sed 's/"/\\"/g' | awk ' \
+		{ printf "%s{\"directory\":\"$(CURDIR)\",\"file\":\"%s\",\"command\":\"%s\"}", \
+		  NR > 1 ? ",\n" : "[", $$NF, $$0 } END { print "]" }' >$@
 
 clean: ## remove build/
-	rm -rf build
+	rm -rf build compile_commands.json
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 12
+	@sed -n 's/^\([a-z_.-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 24
+
+-include $(OBJ:.o=.d) $(TEST:=.d)

@@ -44,8 +44,8 @@ void qb_text_wrap(struct qb_buf *out, unsigned at, unsigned indent, unsigned wid
 
 void qb_text_colour(struct qb_buf *out, bool on, enum qb_colour colour, const char *text)
 {
-	static const char *const codes[] = {"", "\033[1m", "\033[31m", "\033[32m", "\033[33m",
-					    "\033[2m"};
+	static const char *const codes[] = {"",         "\033[1m",  "\033[31m",
+					    "\033[32m", "\033[33m", "\033[2m"};
 	_cleanup_free_ char *safe = qb_str_printable(text);
 
 	on = on && colour != QB_PLAIN;

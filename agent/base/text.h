@@ -4,7 +4,14 @@
 
 #include "agent/base/str.h"
 
-enum qb_colour { QB_PLAIN, QB_BOLD, QB_RED, QB_GREEN, QB_YELLOW, QB_GREY };
+enum qb_colour {
+	QB_PLAIN,
+	QB_BOLD,
+	QB_RED,
+	QB_GREEN,
+	QB_YELLOW,
+	QB_GREY
+};
 
 /*
  * Adds text in lines of at most width columns. The first line begins where the buffer stands, at
