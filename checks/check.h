@@ -97,8 +97,14 @@ struct qb_report {
 /* NULL when there is no check of that id. */
 const struct qb_check *qb_check_find(const char *id);
 /*
+ * -EINVAL with the nearest right word when a name in select (ids and groups) or in ignore (ids)
+ * is no check. Both may be NULL.
+ */
+QB_MUST_CHECK int qb_check_names(const struct qb_strs *select, const struct qb_strs *ignore,
+				 struct qb_error *err);
+/*
  * Judges what select names (ids and groups; empty: all), in the order of the registry. -EINVAL
- * with the nearest right word when a name in select or in ignore is no check.
+ * as qb_check_names().
  */
 QB_MUST_CHECK int qb_judge(const struct qb_check_input *in, const struct qb_strs *select,
 			   const struct qb_strs *ignore, struct qb_report *ret,
@@ -110,13 +116,16 @@ json_t *qb_report_to_json(const struct qb_report *report); /* schema qubi-agent/
 
 struct qb_text_style {
 	bool colour;
-	bool verbose; /* also what passed, with its evidence */
+	bool all;     /* also what passed or was skipped */
+	bool verbose; /* as all, with the evidence */
 	bool quiet;   /* the verdict line only */
 	unsigned width;
 };
 
 void qb_report_text(const struct qb_report *report, const struct qb_text_style *style,
 		    struct qb_buf *out);
+/* "3 failed, 1 warning, 24 passed": what is there, by status. The caller frees it. */
+char *qb_report_counts(const struct qb_report *report);
 /* check --list: id, severity, title, one a line. explain ID. */
 void qb_check_list_text(struct qb_buf *out);
 json_t *qb_check_list_json(void);

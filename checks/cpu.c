@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checks/judging.h"
+
+/* What the vendor calls it. */
+static const char *feature(const struct qb_cpu_facts *cpu)
+{
+	if (qb_is(&cpu->cpuid_vmx) || qb_is(&cpu->flag_vmx) ||
+	    qb_streq(cpu->vendor, "GenuineIntel"))
+		return "VT-x";
+	if (qb_is(&cpu->cpuid_svm) || qb_is(&cpu->flag_svm) ||
+	    qb_streq(cpu->vendor, "AuthenticAMD") || qb_streq(cpu->vendor, "HygonGenuine"))
+		return "SVM (AMD-V)";
+	return "hardware virtualization";
+}
+
+static const struct {
+	const char *signature, *name, *remedy;
+} hypervisors[] = {
+	{"KVMKVMKVM", "KVM",
+	 "# On the outer host: load kvm_intel or kvm_amd with nested=1, and give this guest\n"
+	 "# the CPU as it is (<cpu mode='host-passthrough'/>)."},
+	{"TCGTCGTCGTCG", "QEMU without KVM (TCG)",
+	 "# Start the outer QEMU with -cpu max,+svm, or on a host with KVM."},
+	{"VMwareVMware", "VMware",
+	 "# Switch this on in the VM's CPU settings: Expose hardware assisted virtualization\n"
+	 "# to the guest OS (vhv.enable = \"TRUE\")."},
+	{"Microsoft Hv", "Hyper-V",
+	 "# On the outer host, with this VM off: Set-VMProcessor -VMName NAME\n"
+	 "# -ExposeVirtualizationExtensions $true"},
+	{"XenVMMXenVMM", "Xen", "# Xen rarely offers nested virtualization: use another host."},
+};
+
+static void hidden(const struct qb_cpu_facts *cpu, struct qb_result *r)
+{
+	const char *name = cpu->hypervisor_vendor;
+
+	qb_remedy(r, "# Switch nested virtualization on for this machine in the outer hypervisor,\n"
+		     "# or use an instance type that has it, or bare metal.");
+	for (size_t i = 0; i < QB_ARRAY_SIZE(hypervisors); i++) {
+		if (qb_streq(hypervisors[i].signature, cpu->hypervisor_vendor)) {
+			name = hypervisors[i].name;
+			qb_remedy(r, "%s", hypervisors[i].remedy);
+		}
+	}
+	qb_fail(r, "this machine is itself a guest, and its hypervisor (%s) does not offer %s",
+		name ? name : "unnamed", feature(cpu));
+}
+
+static void virtualization(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_cpu_facts *cpu = &in->facts->cpu;
+	const struct qb_kvm_facts *kvm = &in->facts->kvm;
+
+	qb_evidence_tri(r, "cpuinfo vmx", "/proc/cpuinfo", &cpu->flag_vmx);
+	qb_evidence_tri(r, "cpuinfo svm", "/proc/cpuinfo", &cpu->flag_svm);
+	qb_evidence_tri(r, "cpuid vmx", "CPUID 1", &cpu->cpuid_vmx);
+	qb_evidence_tri(r, "cpuid svm", "CPUID 0x80000001", &cpu->cpuid_svm);
+	qb_evidence_tri(r, "hypervisor", "CPUID 1", &cpu->hypervisor);
+	qb_evidence_tri(r, "guest ran", "/dev/kvm", &kvm->guest_ran);
+
+	switch (qb_virt_triage(in->facts)) {
+	case QB_VIRT_PROVEN:
+		qb_pass(r, "proven: a guest ran on this CPU");
+		return;
+	case QB_VIRT_OFFERED:
+		qb_pass(r, "the CPU offers %s", feature(cpu));
+		return;
+	case QB_VIRT_FIRMWARE:
+		qb_fail(r, "the CPU has %s, but the firmware has switched it off", feature(cpu));
+		return;
+	case QB_VIRT_HIDDEN:
+		hidden(cpu, r);
+		return;
+	case QB_VIRT_ABSENT:
+		qb_remedy(r, "# Use a machine whose CPU has VT-x or SVM; no setting adds it.");
+		qb_fail(r, "this CPU has neither VT-x nor SVM");
+		return;
+	case QB_VIRT_ABSENT_OR_OFF:
+		qb_fail(r, "the kernel shows neither vmx nor svm: the CPU lacks it, or the "
+			   "firmware has switched it off");
+		return;
+	case QB_VIRT_UNTRIED:
+		qb_unknown(r, "the CPU shows neither VT-x nor SVM, yet a KVM driver that needs "
+			      "neither may be here; kvm.guest-run says more");
+		return;
+	case QB_VIRT_CONTRADICTED:
+		qb_unknown(r, "/proc/cpuinfo shows what the CPUID instruction denies");
+		return;
+	case QB_VIRT_FOREIGN:
+		qb_unknown(r, "how a CPU of type %s shows virtualization is not known here",
+			   in->facts->system.arch);
+		return;
+	case QB_VIRT_UNKNOWN:
+		qb_unknown(r, "neither CPUID nor /proc/cpuinfo could be read: %s",
+			   qb_why(&cpu->flag_vmx));
+		return;
+	}
+}
+
+static void nested_paging(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_cpu_facts *cpu = &in->facts->cpu;
+	bool intel = qb_is(&cpu->cpuid_vmx) || qb_is(&cpu->flag_vmx);
+	bool amd = qb_is(&cpu->cpuid_svm) || qb_is(&cpu->flag_svm);
+	const struct qb_tri *paging = intel ? &cpu->ept : &cpu->npt;
+	const char *name = intel ? "EPT" : "NPT";
+
+	if (!intel && !amd) {
+		/* Without VT-x or SVM in sight there is nothing whose paging could be judged. */
+		if (cpu->cpuid_vmx.state == QB_UNKNOWN && cpu->flag_vmx.state == QB_UNKNOWN)
+			qb_unknown(r, "the CPU's features could not be read: %s",
+				   qb_why(&cpu->flag_vmx));
+		else
+			qb_skip(r, "the CPU shows neither VT-x nor SVM");
+		return;
+	}
+	qb_evidence_tri(r, name, "/proc/cpuinfo", paging);
+	if (qb_is(paging))
+		qb_pass(r, "the CPU translates guests' addresses itself (%s)", name);
+	else if (qb_is_not(paging))
+		qb_fail(r, "the CPU has no %s: every page table change of a guest costs an exit",
+			name);
+	else
+		qb_unknown(r, "whether the CPU has %s is unknown: %s", name, qb_why(paging));
+}
+
+static void vulnerabilities(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_cpu_facts *cpu = &in->facts->cpu;
+	_cleanup_free_ char *names = qb_strs_sentence(&cpu->vulnerable);
+
+	if (cpu->vulnerable.n) {
+		qb_evidence(r, "vulnerable", "/sys/devices/system/cpu/vulnerabilities", "%s",
+			    names);
+		qb_fail(r, "the CPU is vulnerable to %s, and nothing mitigates it", names);
+	} else if (qb_is(&cpu->vulnerabilities_known)) {
+		qb_pass(r, "every vulnerability the kernel knows is mitigated or absent");
+	} else {
+		qb_unknown(r, "the kernel's list of vulnerabilities could not be read: %s",
+			   qb_why(&cpu->vulnerabilities_known));
+	}
+}
+
+static const struct qb_check table[] = {
+	{
+		.id = "cpu.virtualization",
+		.title = "The CPU can run guests",
+		.severity = QB_REQUIRED,
+		.looks = "First whether a guest ran, which settles it. Else the CPUID instruction "
+			 "itself, the flags vmx and svm in /proc/cpuinfo, which the kernel clears "
+			 "when the firmware has locked the feature, and whether this machine is "
+			 "itself a guest.",
+		.why = "Without it QEMU has to emulate every instruction: guests are ten to a "
+		       "hundred times slower, and libvirt offers no domain of type kvm.",
+		.remedy = "# Switch VT-x (Intel) or SVM (AMD) on in the firmware setup, save, and\n"
+			  "# cut the power once: some firmware applies it only then.",
+		.judge = virtualization,
+	},
+	{
+		.id = "cpu.nested-paging",
+		.title = "The CPU translates guests' addresses (EPT, NPT)",
+		.severity = QB_RECOMMENDED,
+		.looks = "The flags ept (Intel) or npt (AMD) in /proc/cpuinfo.",
+		.why = "Without it KVM keeps shadow page tables, which makes memory-heavy guests "
+		       "several times slower.",
+		.remedy = "# Use a CPU made after 2010. In a guest, the outer host has to offer "
+			  "it\n"
+			  "# (<cpu mode='host-passthrough'/>).",
+		.judge = nested_paging,
+	},
+	{
+		.id = "cpu.vulnerabilities",
+		.title = "The CPU's known weaknesses are mitigated",
+		.severity = QB_RECOMMENDED,
+		.looks = "Every file in /sys/devices/system/cpu/vulnerabilities, for the word "
+			 "Vulnerable.",
+		.why = "Guests share caches and predictors with the host and with each other: an "
+		       "unmitigated weakness lets one read another's memory.",
+		.remedy = "dnf upgrade microcode_ctl kernel\n"
+			  "grubby --update-kernel=ALL --remove-args='mitigations nospectre_v2'\n"
+			  "# Then restart the host.",
+		.judge = vulnerabilities,
+	},
+};
+
+QB_CHECK_GROUP(cpu, table);

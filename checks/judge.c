@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checks/check.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <time.h>
+
+static const struct qb_check_group *find_group(const char *name)
+{
+	for (const struct qb_check_group *const *g = qb_check_groups; *g; g++)
+		if (qb_streq((*g)->name, name))
+			return *g;
+	return NULL;
+}
+
+static int no_such_check(const char *word, bool groups, struct qb_error *err)
+{
+	_cleanup_free_ char *name = qb_str_printable(word);
+	_cleanup_free_ const char **known = NULL;
+	const struct qb_check_group *group = find_group(word);
+	const char *nearest;
+	size_t n = 0;
+
+	if (group)
+		return qb_error_set(err, EINVAL,
+				    "\"%s\" is a group of checks; name one check (%s...)",
+				    group->name, group->checks[0].id);
+	for (const struct qb_check_group *const *g = qb_check_groups; *g; g++) {
+		if (groups)
+			*QB_APPEND(known, n) = (*g)->name;
+		for (size_t i = 0; i < (*g)->n_checks; i++)
+			*QB_APPEND(known, n) = (*g)->checks[i].id;
+	}
+	nearest = qb_str_nearest(word, known, n);
+	if (nearest)
+		return qb_error_set(err, EINVAL, "no check is called \"%s\"; did you mean %s?",
+				    name, nearest);
+	return qb_error_set(err, EINVAL,
+			    "no check is called \"%s\"; qubi-agent check --list names them all",
+			    name);
+}
+
+int qb_check_names(const struct qb_strs *select, const struct qb_strs *ignore, struct qb_error *err)
+{
+	for (size_t i = 0; select && i < select->n; i++)
+		if (!qb_check_find(select->v[i]) && !find_group(select->v[i]))
+			return no_such_check(select->v[i], true, err);
+	for (size_t i = 0; ignore && i < ignore->n; i++)
+		if (!qb_check_find(ignore->v[i]))
+			return no_such_check(ignore->v[i], false, err);
+	return 0;
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void judge_one(const struct qb_check *check, const struct qb_check_input *in, bool ignored,
+		      struct qb_report *report)
+{
+	struct qb_result *r = QB_APPEND(report->results, report->n_results);
+	uint64_t start = now_us();
+
+	r->check = check;
+	r->ignored = ignored;
+	r->severity = ignored ? QB_INFORMATIONAL : check->severity;
+	r->fix = check->fix;
+	check->judge(in, r);
+	assert(r->message);
+	r->duration_us = now_us() - start;
+	report->counts[r->status]++;
+}
+
+/*
+ * A required check that failed outweighs one that could not be judged: the host is known not to
+ * be ready. A recommended one that could not be judged did not pass either.
+ */
+static enum qb_verdict judge_all(const struct qb_report *report)
+{
+	bool failed = false, unsure = false, lacking = false;
+
+	for (size_t i = 0; i < report->n_results; i++) {
+		const struct qb_result *r = &report->results[i];
+		bool bad = r->status == QB_FAIL || r->status == QB_WARN;
+		bool unknown = r->status == QB_STATUS_UNKNOWN;
+
+		if (r->severity == QB_REQUIRED) {
+			failed |= bad;
+			unsure |= unknown;
+		} else if (r->severity == QB_RECOMMENDED) {
+			lacking |= bad || unknown;
+		}
+	}
+	if (failed)
+		return QB_NOT_READY;
+	if (unsure)
+		return QB_VERDICT_UNKNOWN;
+	return lacking ? QB_DEGRADED : QB_READY;
+}
+
+int qb_judge(const struct qb_check_input *in, const struct qb_strs *select,
+	     const struct qb_strs *ignore, struct qb_report *ret, struct qb_error *err)
+{
+	struct qb_report report = {0};
+	int r = qb_check_names(select, ignore, err);
+
+	if (r < 0)
+		return r;
+	for (const struct qb_check_group *const *g = qb_check_groups; *g; g++) {
+		bool whole = !select || !select->n || qb_strs_has(select, (*g)->name);
+
+		for (size_t i = 0; i < (*g)->n_checks; i++) {
+			const struct qb_check *check = &(*g)->checks[i];
+
+			if (whole || qb_strs_has(select, check->id))
+				judge_one(check, in, ignore && qb_strs_has(ignore, check->id),
+					  &report);
+		}
+	}
+	report.verdict = judge_all(&report);
+	*ret = report;
+	return 0;
+}
+
+void qb_report_done(struct qb_report *report)
+{
+	for (size_t i = 0; i < report->n_results; i++) {
+		struct qb_result *r = &report->results[i];
+
+		for (size_t k = 0; k < r->n_evidence; k++) {
+			free(r->evidence[k].key);
+			free(r->evidence[k].value);
+			free(r->evidence[k].source);
+		}
+		free(r->evidence);
+		free(r->message);
+		free(r->remedy);
+	}
+	free(report->results);
+	*report = (struct qb_report){0};
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What judges share; for checks/ only. */
+#pragma once
+
+#include "checks/check.h"
+
+extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_checks, qb_iommu_checks,
+	qb_memory_checks, qb_cgroup_checks, qb_security_checks, qb_net_checks, qb_storage_checks,
+	qb_libvirt_checks, qb_system_checks, qb_config_checks;
+
+/* The name of the group that a check is in. */
+const char *qb_check_group_of(const struct qb_check *check);
+/* What to show as its remedy; NULL when there is nothing to mend. What could not be judged has one
+ * only where the judge knows how to make it judgeable. */
+const char *qb_result_remedy(const struct qb_result *r);
+
+#define QB_CHECK_GROUP(group, table)                                                               \
+	const struct qb_check_group qb_##group##_checks = {                                        \
+		.name = #group,                                                                    \
+		.checks = (table),                                                                 \
+		.n_checks = QB_ARRAY_SIZE(table),                                                  \
+	}
+
+/* The cause of an unknown fact; never NULL. */
+const char *qb_why(const struct qb_tri *t);
+/* "yes", "no" or "unknown: cause". */
+void qb_evidence_tri(struct qb_result *r, const char *key, const char *source,
+		     const struct qb_tri *t);
+/*
+ * True where there is no configuration to hold the host against; the verdict is given then:
+ * skip, or unknown when there is one that could not be read.
+ */
+bool qb_no_config(const struct qb_check_input *in, struct qb_result *r);
+/* True where libvirt did not answer; the verdict, unknown, is given then. */
+bool qb_no_libvirt(const struct qb_facts *facts, struct qb_result *r);
+/* A word for a remedy: quoted where a shell would see more than a word in it. Caller frees. */
+char *qb_shell_word(const char *s);
+
+/* RHEL and what is built from it. */
+bool qb_is_el(const struct qb_system_facts *s);
+
+/* One verdict over many things (bridges, pools...): each is good, bad or cannot be judged. */
+struct qb_tally {
+	size_t good;
+	struct qb_strs bad, unsure; /* one clause each */
+};
+
+QB_PRINTF(2, 3) void qb_tally_bad(struct qb_tally *t, const char *fmt, ...);
+QB_PRINTF(2, 3) void qb_tally_unsure(struct qb_tally *t, const char *fmt, ...);
+/*
+ * Fails when one is bad, else is unknown when one could not be judged, else passes; skips when
+ * there was none. Empties the tally.
+ */
+void qb_tally_end(struct qb_tally *t, struct qb_result *r, const char *pass, const char *skip);
+
+/* What is known of the CPU's virtualization: cause, not symptom. */
+enum qb_virt {
+	QB_VIRT_UNKNOWN,
+	QB_VIRT_PROVEN,        /* a guest ran, whatever the flags say */
+	QB_VIRT_OFFERED,       /* the CPU shows it; no guest has run */
+	QB_VIRT_FIRMWARE,      /* there, but switched off in the firmware */
+	QB_VIRT_HIDDEN,        /* this is a guest, and its hypervisor does not offer it */
+	QB_VIRT_ABSENT,        /* CPUID does not offer it */
+	QB_VIRT_ABSENT_OR_OFF, /* only the kernel's flags are known, and they lack it */
+	QB_VIRT_UNTRIED,       /* not shown, but a KVM driver may be there that does without */
+	QB_VIRT_CONTRADICTED,  /* cpuinfo shows what CPUID denies */
+	QB_VIRT_FOREIGN,       /* not an x86 */
+};
+
+enum qb_virt qb_virt_triage(const struct qb_facts *facts);
+/* True when modules and /dev/kvm cannot help: the hardware does not offer virtualization. */
+bool qb_virt_is_missing(enum qb_virt virt);

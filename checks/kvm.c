@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checks/judging.h"
+
+static void device(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_facts *f = in->facts;
+	const char *vendor = qb_facts_vendor_module(f);
+	const struct qb_module *module = vendor ? qb_facts_module(f, vendor) : NULL;
+
+	qb_evidence_tri(r, "/dev/kvm", "/dev/kvm", &f->kvm.device);
+	if (qb_is(&f->kvm.device) && f->kvm.guest_cause != QB_GUEST_NO_DRIVER) {
+		qb_pass(r, "/dev/kvm is there");
+		return;
+	}
+	if (f->kvm.device.state == QB_UNKNOWN) {
+		qb_unknown(r, "whether there is a /dev/kvm is unknown: %s", qb_why(&f->kvm.device));
+		return;
+	}
+	if (qb_virt_is_missing(qb_virt_triage(f))) {
+		r->fix = NULL;
+		qb_remedy(r, "qubi-agent explain cpu.virtualization");
+		qb_fail(r, "there is no KVM device, because the CPU does not offer virtualization");
+	} else if (qb_is(&f->kvm.device)) {
+		qb_fail(r, "/dev/kvm is there, but no driver stands behind it");
+	} else if (module && module->state == QB_MODULE_LOADED) {
+		r->fix = NULL;
+		qb_remedy(r, "udevadm trigger --action=add /sys/class/misc/kvm\nls -l /dev/kvm");
+		qb_fail(r, "%s is loaded, but udev has made no /dev/kvm", vendor);
+	} else {
+		qb_fail(r, "there is no /dev/kvm");
+	}
+}
+
+static void openable(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_kvm_facts *kvm = &in->facts->kvm;
+	unsigned mode = (unsigned)kvm->mode & 07777;
+
+	if (qb_is_not(&kvm->device)) {
+		qb_skip(r, "there is no /dev/kvm");
+		return;
+	}
+	if (kvm->device.state == QB_UNKNOWN) {
+		qb_unknown(r, "whether there is a /dev/kvm is unknown: %s", qb_why(&kvm->device));
+		return;
+	}
+	qb_evidence(r, "mode", "/dev/kvm", "%04o", mode);
+	qb_evidence(r, "uid", "/dev/kvm", "%lld", (long long)kvm->uid);
+	qb_evidence(r, "gid", "/dev/kvm", "%lld", (long long)kvm->gid);
+	if ((mode & 0006) == 0006)
+		qb_pass(r, "everybody may open /dev/kvm (mode %04o)", mode);
+	else if ((mode & 0060) == 0060 && kvm->gid != 0)
+		qb_pass(r, "the group %lld may open /dev/kvm (mode %04o)", (long long)kvm->gid,
+			mode);
+	else
+		qb_fail(r,
+			"only root may open /dev/kvm (mode %04o, group %lld), and QEMU does "
+			"not run as root",
+			mode, (long long)kvm->gid);
+}
+
+/* What stopped the guest that was to prove it. */
+static const struct {
+	const char *what; /* NULL: it is no failure */
+	bool unknown;     /* it says nothing about the host */
+	const char *remedy;
+} causes[] = {
+	[QB_GUEST_NOT_RUN] = {NULL, true, NULL},
+	[QB_GUEST_RAN] = {NULL, false, NULL},
+	[QB_GUEST_NO_DEVICE] = {"there is no /dev/kvm", false, "qubi-agent explain kvm.device"},
+	[QB_GUEST_NO_DRIVER] = {"/dev/kvm has no driver behind it", false,
+				"modprobe kvm_intel || modprobe kvm_amd\n"
+				"dmesg | grep -i kvm"},
+	[QB_GUEST_PERMISSION] = {"this user was not permitted to open /dev/kvm", true,
+				 "sudo qubi-agent check kvm"},
+	[QB_GUEST_BUSY] = {"another hypervisor holds the CPU's virtualization", false,
+			   "lsmod | grep -E 'vboxdrv|vmmon|xen'\n"
+			   "# Stop that hypervisor's guests and unload its module."},
+	[QB_GUEST_FIRMWARE] = {"the firmware has switched virtualization off", false,
+			       "# Switch VT-x (Intel) or SVM (AMD) on in the firmware setup, "
+			       "save, and\n"
+			       "# cut the power once: some firmware applies it only then."},
+	[QB_GUEST_MEMORY] = {"there was not enough memory for even the smallest guest", false,
+			     "free -m; ulimit -a\n"
+			     "# Free memory, or raise the limit of this service."},
+	[QB_GUEST_API] =
+		{"the KVM driver speaks another version of the interface", false,
+		 "dmesg | grep -i kvm\n"
+		 "# The kernel is older than 2.6.22 or its driver is foreign: replace it."},
+	[QB_GUEST_ENTRY] = {"the CPU refused to enter the guest", false,
+			    "dmesg | tail -n 40\n"
+			    "dnf upgrade microcode_ctl kernel\n"
+			    "# When this machine is a guest, its outer hypervisor is at fault."},
+	[QB_GUEST_WRONG] = {"the guest ran, and computed the wrong answer", false,
+			    "dmesg | tail -n 40\n"
+			    "# Do not trust this host: test its memory, update microcode and "
+			    "kernel."},
+	[QB_GUEST_TIMEOUT] = {"the guest did not end in time", true,
+			      "uptime; dmesg | tail -n 40\n"
+			      "qubi-agent check kvm.guest-run"},
+	[QB_GUEST_OTHER] = {"the guest could not be run", false, "dmesg | tail -n 40"},
+};
+
+static void guest_run(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_kvm_facts *kvm = &in->facts->kvm;
+	const char *detail = kvm->guest_detail, *what;
+	int cause = kvm->guest_cause;
+
+	qb_evidence_tri(r, "guest ran", "KVM_RUN", &kvm->guest_ran);
+	if (kvm->module)
+		qb_evidence(r, "driver", "/sys/module", "%s", kvm->module);
+	if (detail)
+		qb_evidence(r, "detail", "/dev/kvm", "%s", detail);
+	if (kvm->guest_errno)
+		qb_evidence(r, "errno", "/dev/kvm", "%lld (%s)", (long long)kvm->guest_errno,
+			    strerror((int)kvm->guest_errno));
+	if (qb_is(&kvm->guest_ran)) {
+		qb_evidence(r, "duration", "CLOCK_MONOTONIC", "%llu us",
+			    (unsigned long long)kvm->guest_duration_us);
+		qb_pass(r, "a guest ran and gave the right answer, in %llu us",
+			(unsigned long long)kvm->guest_duration_us);
+		return;
+	}
+	/* Not tried for want of a device that is known to be absent: that is an answer. */
+	if (cause == QB_GUEST_NOT_RUN && qb_is_not(&kvm->device))
+		cause = QB_GUEST_NO_DEVICE;
+	what = cause > 0 && (size_t)cause < QB_ARRAY_SIZE(causes) ? causes[cause].what : NULL;
+	if (!what) {
+		qb_unknown(r, "no guest was run: %s", qb_why(&kvm->guest_ran));
+		return;
+	}
+	qb_remedy(r, "%s", causes[cause].remedy);
+	if (causes[cause].unknown || (cause == QB_GUEST_OTHER && !qb_is_not(&kvm->guest_ran)))
+		qb_unknown(r, "%s%s%s", what, detail ? ": " : "", detail ? detail : "");
+	else
+		qb_fail(r, "%s%s%s", what, detail ? ": " : "", detail ? detail : "");
+}
+
+static void nested(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_kvm_facts *kvm = &in->facts->kvm;
+	const struct qb_tri *wanted;
+	const char *name = kvm->module ? kvm->module : qb_facts_vendor_module(in->facts);
+	_cleanup_free_ char *module = name ? qb_shell_word(name) : NULL;
+
+	if (qb_no_config(in, r))
+		return;
+	wanted = &in->config->kvm.nested;
+	if (wanted->state == QB_UNKNOWN) {
+		qb_skip(r, "the configuration leaves nested virtualization as it is");
+		return;
+	}
+	qb_evidence_tri(r, "nested", "/sys/module", &kvm->nested);
+	if (kvm->nested.state == QB_UNKNOWN) {
+		qb_unknown(r, "whether guests may run guests is unknown: %s", qb_why(&kvm->nested));
+	} else if (kvm->nested.state == wanted->state) {
+		qb_pass(r, "nested virtualization is %s, as configured",
+			qb_is(wanted) ? "on" : "off");
+	} else {
+		if (module)
+			qb_remedy(r,
+				  "echo options %s nested=%d >/etc/modprobe.d/kvm-nested.conf\n"
+				  "# It counts when the module is loaded anew, with no guest "
+				  "running:\n"
+				  "modprobe -r %s && modprobe %s",
+				  module, qb_is(wanted), module, module);
+		qb_fail(r, "nested virtualization is %s, and the configuration wants it %s",
+			qb_is(wanted) ? "off" : "on", qb_is(wanted) ? "on" : "off");
+	}
+}
+
+static const struct qb_check table[] = {
+	{
+		.id = "kvm.device",
+		.title = "/dev/kvm is there",
+		.severity = QB_REQUIRED,
+		.looks = "Whether /dev/kvm is a character device with a driver behind it.",
+		.why = "QEMU talks to KVM through it; without it guests are emulated or do not "
+		       "start.",
+		.remedy = "modprobe kvm_intel || modprobe kvm_amd\n"
+			  "ls -l /dev/kvm; dmesg | grep -i kvm",
+		.fix = "kvm.module",
+		.judge = device,
+	},
+	{
+		.id = "kvm.access",
+		.title = "QEMU may open /dev/kvm",
+		.severity = QB_REQUIRED,
+		.looks = "Mode and group of /dev/kvm: everybody, or a group other than root's, "
+			 "may read and write.",
+		.why = "libvirt runs QEMU as an ordinary user; what works for root then fails for "
+		       "every guest with \"Could not access KVM kernel module\".",
+		.remedy = "chgrp kvm /dev/kvm && chmod 0666 /dev/kvm\n"
+			  "# And look for the udev rule that changed it:\n"
+			  "grep -r KERNEL==.*kvm /etc/udev/rules.d /usr/lib/udev/rules.d",
+		.judge = openable,
+	},
+	{
+		.id = "kvm.guest-run",
+		.title = "A guest really runs",
+		.severity = QB_REQUIRED,
+		.looks = "Makes a guest of a dozen bytes through /dev/kvm, runs it, and compares "
+			 "what it computed. Nothing is loaded or written for it.",
+		.why = "Flags and device nodes only promise. This is the proof, and when it "
+		       "fails, the kernel's own cause.",
+		.remedy = "modprobe kvm_intel || modprobe kvm_amd\n"
+			  "dmesg | grep -i kvm",
+		.judge = guest_run,
+	},
+	{
+		.id = "kvm.nested",
+		.title = "Nested virtualization is as configured",
+		.severity = QB_RECOMMENDED,
+		.looks = "The parameter nested of the loaded kvm_intel or kvm_amd, against "
+			 "kvm.nested of the configuration.",
+		.why = "Guests that run guests need it; for others it only widens the surface "
+		       "that an attacker has.",
+		.remedy = "qubi-agent apply\n"
+			  "# It counts when the module is loaded anew, with no guest running.",
+		.fix = "kvm.persist",
+		.judge = nested,
+	},
+};
+
+QB_CHECK_GROUP(kvm, table);

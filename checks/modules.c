@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checks/judging.h"
+
+static const char *state_name(const struct qb_module *m)
+{
+	switch (m ? (enum qb_module_state)m->state : QB_MODULE_UNKNOWN) {
+	case QB_MODULE_LOADED:
+		return "loaded";
+	case QB_MODULE_BUILTIN:
+		return "built into the kernel";
+	case QB_MODULE_AVAILABLE:
+		return "available, not loaded";
+	case QB_MODULE_MISSING:
+		return "missing";
+	case QB_MODULE_UNKNOWN:
+		break;
+	}
+	return "unknown";
+}
+
+static void evidence(struct qb_result *r, const char *name, const struct qb_module *m)
+{
+	qb_evidence(r, name, "libkmod", "%s%s%s", state_name(m),
+		    m && m->blacklisted ? ", blacklisted" : "",
+		    m && m->install_blocked ? ", its loading is blocked" : "");
+}
+
+/* One module that has to be there, into the tally; true when apply could load it. */
+static bool weigh(const struct qb_facts *f, const char *name, struct qb_tally *t)
+{
+	const struct qb_module *m = qb_facts_module(f, name);
+
+	switch (m ? (enum qb_module_state)m->state : QB_MODULE_UNKNOWN) {
+	case QB_MODULE_LOADED:
+	case QB_MODULE_BUILTIN:
+		t->good++;
+		return false;
+	case QB_MODULE_AVAILABLE:
+		qb_tally_bad(t, "%s is not loaded%s", name,
+			     m->install_blocked ? ", and modprobe.d blocks its loading"
+			     : m->blacklisted   ? ", and modprobe.d blacklists it"
+						: "");
+		return !m->install_blocked;
+	case QB_MODULE_MISSING:
+		qb_tally_bad(t, "the running kernel has no module %s", name);
+		return false;
+	case QB_MODULE_UNKNOWN:
+		break;
+	}
+	qb_tally_unsure(t, "the state of %s is unknown: %s", name,
+			m && m->why ? m->why : "nobody looked");
+	return false;
+}
+
+/* The remedy for one module that is not there. */
+static void remedy(const struct qb_facts *f, const char *name, struct qb_result *r)
+{
+	const struct qb_module *m = qb_facts_module(f, name);
+	_cleanup_free_ char *word = qb_shell_word(name);
+
+	if (!m)
+		return;
+	if (m->state == QB_MODULE_MISSING)
+		qb_remedy(r,
+			  "dnf install \"kernel-modules-$(uname -r)\" && depmod\n"
+			  "# When that kernel is gone from the repositories, restart into the "
+			  "newest.\n"
+			  "modprobe %s",
+			  word);
+	else if (m->install_blocked || m->blacklisted)
+		qb_remedy(r,
+			  "grep -rwE 'blacklist|install' /etc/modprobe.d | grep -w %s\n"
+			  "# Remove that line, then:\n"
+			  "modprobe %s",
+			  word, word);
+	else
+		qb_remedy(r, "modprobe %s", word);
+}
+
+static void core(const struct qb_facts *f, const char *name, struct qb_result *r)
+{
+	struct qb_tally t = {0};
+	bool loadable;
+
+	evidence(r, name, qb_facts_module(f, name));
+	if (qb_is(&f->kvm.guest_ran)) {
+		qb_evidence_tri(r, "guest ran", "KVM_RUN", &f->kvm.guest_ran);
+		qb_pass(r, "what KVM needs is in the kernel: a guest ran");
+		return;
+	}
+	if (qb_virt_is_missing(qb_virt_triage(f))) {
+		qb_skip(r, "it could not help: the CPU does not offer virtualization");
+		return;
+	}
+	loadable = weigh(f, name, &t);
+	if (!loadable)
+		r->fix = NULL;
+	remedy(f, name, r);
+	{
+		_cleanup_free_ char *pass = qb_asprintf("%s is in the kernel", name);
+
+		qb_tally_end(&t, r, pass, "");
+	}
+}
+
+static void kvm(const struct qb_check_input *in, struct qb_result *r)
+{
+	core(in->facts, "kvm", r);
+}
+
+static void vendor(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_facts *f = in->facts;
+	const char *name = f->kvm.module && qb_is(&f->kvm.guest_ran) ? f->kvm.module
+								     : qb_facts_vendor_module(f);
+
+	if (name)
+		core(f, name, r);
+	else if (qb_is(&f->kvm.guest_ran))
+		qb_pass(r, "what KVM needs is in the kernel: a guest ran");
+	else if (f->cpu.vendor)
+		qb_unknown(r, "which module serves a CPU of %s is not known here", f->cpu.vendor);
+	else
+		qb_unknown(r, "the CPU's vendor could not be read");
+}
+
+static void configured(const struct qb_check_input *in, struct qb_result *r)
+{
+	struct qb_tally t = {0};
+	bool loadable = true;
+	const char *first = NULL;
+
+	if (qb_no_config(in, r))
+		return;
+	for (size_t i = 0; i < in->config->kvm.modules.n; i++) {
+		const char *name = in->config->kvm.modules.v[i];
+		size_t bad = t.bad.n;
+
+		evidence(r, name, qb_facts_module(in->facts, name));
+		if (!weigh(in->facts, name, &t) && t.bad.n > bad)
+			loadable = false;
+		if (!first && t.bad.n > bad)
+			first = name;
+	}
+	if (!loadable)
+		r->fix = NULL;
+	if (first)
+		remedy(in->facts, first, r);
+	qb_tally_end(&t, r, "every configured module is in the kernel",
+		     "the configuration names no modules");
+}
+
+static void weigh_persisted(const struct qb_facts *f, const char *name, struct qb_tally *t,
+			    struct qb_result *r)
+{
+	const struct qb_module *m = qb_facts_module(f, name);
+
+	/* Only what is loaded from a file can be gone after a restart. */
+	if (m && (m->state == QB_MODULE_BUILTIN || m->state == QB_MODULE_MISSING))
+		return;
+	if (!m || m->state == QB_MODULE_UNKNOWN || m->persisted.state == QB_UNKNOWN) {
+		qb_tally_unsure(t, "whether %s is loaded at boot is unknown: %s", name,
+				m && m->why ? m->why
+				: m         ? qb_why(&m->persisted)
+					    : "nobody looked");
+		return;
+	}
+	qb_evidence_tri(r, name, "/etc/modules-load.d", &m->persisted);
+	if (qb_is(&m->persisted))
+		t->good++;
+	else
+		qb_tally_bad(t, "nothing loads %s at boot", name);
+}
+
+static void persisted(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_facts *f = in->facts;
+	const char *vendor_module = qb_facts_vendor_module(f);
+	bool other_driver = qb_is(&f->kvm.guest_ran) && f->kvm.module &&
+			    !qb_streq(f->kvm.module, vendor_module);
+	struct qb_tally t = {0};
+
+	if (qb_no_config(in, r))
+		return;
+	if (vendor_module && !other_driver && !qb_virt_is_missing(qb_virt_triage(f)))
+		weigh_persisted(f, vendor_module, &t, r);
+	for (size_t i = 0; i < in->config->kvm.modules.n; i++)
+		weigh_persisted(f, in->config->kvm.modules.v[i], &t, r);
+	qb_tally_end(&t, r, "what is needed is loaded at boot",
+		     "no module has to be loaded at boot");
+}
+
+static const struct qb_check table[] = {
+	{
+		.id = "modules.kvm",
+		.title = "The module kvm is in the kernel",
+		.severity = QB_REQUIRED,
+		.looks = "Whether kvm is loaded or built in, by its whole name; else whether the "
+			 "running kernel has the file and what modprobe.d says of it.",
+		.why = "It is the half of KVM that all CPUs share.",
+		.remedy = "modprobe kvm",
+		.fix = "kvm.module",
+		.judge = kvm,
+	},
+	{
+		.id = "modules.vendor",
+		.title = "The CPU vendor's KVM module is in the kernel",
+		.severity = QB_REQUIRED,
+		.looks = "Whether kvm_intel or kvm_amd, whichever this CPU needs, is loaded or "
+			 "built in.",
+		.why = "kvm alone makes no /dev/kvm: this module drives VT-x or SVM.",
+		.remedy = "modprobe kvm_intel || modprobe kvm_amd",
+		.fix = "kvm.module",
+		.judge = vendor,
+	},
+	{
+		.id = "modules.configured",
+		.title = "The configured modules are in the kernel",
+		.severity = QB_REQUIRED,
+		.looks = "Every name of kvm.modules of the configuration.",
+		.why = "vhost_net carries guests' network frames in the kernel, vhost_vsock links "
+		       "guest and host; what was asked for and is not there shows only when a "
+		       "guest fails to start.",
+		.remedy = "qubi-agent apply",
+		.fix = "kvm.module",
+		.judge = configured,
+	},
+	{
+		.id = "modules.persisted",
+		.title = "The modules are loaded at boot",
+		.severity = QB_RECOMMENDED,
+		.looks = "Whether a file of modules-load.d names the vendor's module and the "
+			 "configured ones.",
+		.why = "What is loaded by hand is gone after a restart, when nobody looks.",
+		.remedy = "qubi-agent apply",
+		.fix = "kvm.persist",
+		.judge = persisted,
+	},
+};
+
+QB_CHECK_GROUP(modules, table);

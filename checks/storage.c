@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checks/judging.h"
+
+/* Both have to be undercut: a tenth of a big pool is plenty, and a small one is small. */
+enum {
+	SPACE_PERCENT = 10
+};
+static const uint64_t space_bytes = 20ull << 30;
+
+static void disks_readable(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_disks *d = &in->facts->disks;
+	struct qb_tally t = {0};
+
+	if (!qb_is(&d->known)) {
+		qb_unknown(r, "the disks could not be listed: %s", qb_why(&d->known));
+		return;
+	}
+	for (size_t i = 0; i < d->n_disks; i++) {
+		const struct qb_disk *disk = &d->disks[i];
+		const char *why = disk->readable.why;
+		_cleanup_free_ char *name = qb_shell_word(disk->name);
+		_cleanup_free_ char *word = qb_shell_word(disk->path ? disk->path : disk->name);
+
+		if (qb_is(&disk->readable)) {
+			t.good++;
+			continue;
+		}
+		qb_evidence_tri(r, disk->name, word, &disk->readable);
+		if (!qb_is_not(&disk->readable)) {
+			qb_tally_unsure(&t, "%s could not be read: %s", disk->name,
+					qb_why(&disk->readable));
+			continue;
+		}
+		qb_tally_bad(&t, "%s cannot be read%s%s", disk->name, why ? ": " : "",
+			     why ? why : "");
+		qb_remedy(r, "dmesg | grep -w %s | tail\nsmartctl -a %s", name, word);
+	}
+	qb_tally_end(&t, r, "every disk can be read", "there are no disks");
+}
+
+static void pool_active(const struct qb_check_input *in, struct qb_result *r)
+{
+	struct qb_tally t = {0};
+
+	if (qb_no_config(in, r))
+		return;
+	if (in->config->n_pools && qb_no_libvirt(in->facts, r))
+		return;
+	for (size_t i = 0; i < in->config->n_pools; i++) {
+		const char *name = in->config->pools[i].name;
+		const struct qb_vir_pool *p = qb_facts_pool(in->facts, name);
+
+		if (p)
+			qb_evidence(r, name, "libvirt", "type %s, %s", p->type ? p->type : "none",
+				    p->active ? "active" : "not active");
+		if (!p)
+			qb_tally_bad(&t, "the pool %s is not defined", name);
+		else if (!p->active)
+			qb_tally_bad(&t, "the pool %s is not active", name);
+		else
+			t.good++;
+	}
+	qb_tally_end(&t, r, "every configured pool is active", "the configuration names no pools");
+}
+
+/* Whether a disk says, by its mounts, that something is mounted on target. */
+static bool disk_is_mounted_on(const struct qb_disks *disks, const char *target)
+{
+	for (size_t i = 0; i < disks->n_disks; i++)
+		if (target && qb_strs_has(&disks->disks[i].mountpoints, target))
+			return true;
+	return false;
+}
+
+static void weigh_mount(const struct qb_facts *f, const char *name, const char *target,
+			const struct qb_vir_pool *p, struct qb_tally *t, struct qb_result *r)
+{
+	if (p && p->target_mounted.state != QB_UNKNOWN)
+		qb_evidence_tri(r, target, "/proc/self/mountinfo", &p->target_mounted);
+
+	if (p && qb_is(&p->target_mounted)) {
+		t->good++;
+	} else if ((!p || !qb_is_not(&p->target_mounted)) &&
+		   disk_is_mounted_on(&f->disks, target)) {
+		qb_evidence(r, target, "/proc/self/mountinfo", "a disk is mounted there");
+		t->good++;
+	} else if (p && p->target_mounted.state == QB_UNKNOWN) {
+		qb_tally_unsure(t, "whether anything is mounted on %s is unknown: %s", target,
+				qb_why(&p->target_mounted));
+	} else if (!p && !qb_is(&f->disks.known)) {
+		qb_tally_unsure(t, "whether anything is mounted on %s is unknown: %s", target,
+				qb_why(&f->disks.known));
+	} else {
+		qb_tally_bad(t, "nothing is mounted on %s, the target of pool %s", target, name);
+	}
+}
+
+/* libvirt's types of pools whose target is a mount point. */
+static bool is_mounted_type(const char *type)
+{
+	return qb_streq(type, "fs") || qb_streq(type, "netfs");
+}
+
+static void pool_mounted(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_libvirt_facts *v = &in->facts->libvirt;
+	const struct qb_config *c = in->config;
+	struct qb_tally t = {0};
+	bool all_known = qb_is(&v->connected);
+
+	for (size_t i = 0; c && i < c->n_pools; i++)
+		if (c->pools[i].type == QB_POOL_FS)
+			weigh_mount(in->facts, c->pools[i].name, c->pools[i].target,
+				    qb_facts_pool(in->facts, c->pools[i].name), &t, r);
+	/* Pools that are none of ours: one that is active over an empty directory is a trap. */
+	for (size_t i = 0; all_known && i < v->n_pools; i++) {
+		const struct qb_vir_pool *p = &v->pools[i];
+		bool ours = false;
+
+		for (size_t k = 0; c && k < c->n_pools; k++)
+			ours |= c->pools[k].type == QB_POOL_FS &&
+				qb_streq(c->pools[k].name, p->name);
+		if (!ours && p->active && is_mounted_type(p->type) && p->target)
+			weigh_mount(in->facts, p->name, p->target, p, &t, r);
+	}
+	if (!all_known)
+		qb_tally_unsure(&t, "libvirt could not be asked for pools: %s",
+				qb_why(&v->connected));
+	qb_tally_end(&t, r, "the target of every fs pool is really mounted",
+		     "there is no pool with a file system of its own");
+}
+
+static void pool_space(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_libvirt_facts *v = &in->facts->libvirt;
+	struct qb_tally t = {0};
+
+	if (qb_no_libvirt(in->facts, r))
+		return;
+	for (size_t i = 0; i < v->n_pools; i++) {
+		const struct qb_vir_pool *p = &v->pools[i];
+		_cleanup_free_ char *free_text = qb_format_size(p->available_bytes);
+		_cleanup_free_ char *all_text = qb_format_size(p->capacity_bytes);
+
+		if (!p->active)
+			continue;
+		if (!p->capacity_bytes) {
+			qb_tally_unsure(&t, "libvirt tells no size of the pool %s", p->name);
+			continue;
+		}
+		qb_evidence(r, p->name, "libvirt", "%s of %s free", free_text, all_text);
+		if (p->available_bytes < space_bytes &&
+		    p->available_bytes / SPACE_PERCENT < p->capacity_bytes / 100)
+			qb_tally_bad(&t, "the pool %s has only %s of %s left", p->name, free_text,
+				     all_text);
+		else
+			t.good++;
+	}
+	qb_tally_end(&t, r, "every active pool has space left", "no pool is active");
+}
+
+/* One configured fs pool: the disk that carries its mark. */
+static void weigh_marks(const struct qb_disks *d, const char *pool, struct qb_tally *t,
+			struct qb_result *r)
+{
+	const struct qb_disk *ready = NULL, *pending = NULL, *foreign = NULL, *unread = NULL;
+	size_t n_ready = 0;
+
+	for (size_t i = 0; i < d->n_disks; i++) {
+		const struct qb_disk *disk = &d->disks[i];
+
+		if (!qb_is(&disk->readable))
+			unread = disk;
+		if (disk->mark.state == QB_MARK_NONE || !qb_streq(disk->mark.pool, pool))
+			continue;
+		qb_evidence(r, pool, disk->name, "%s%s",
+			    disk->mark.state == QB_MARK_READY ? "ready" : "pending",
+			    disk->mark.ours ? "" : ", of another machine");
+		if (!disk->mark.ours)
+			foreign = disk;
+		else if (disk->mark.state == QB_MARK_PENDING)
+			pending = disk;
+		else
+			ready = disk, n_ready++;
+	}
+	if (n_ready > 1)
+		qb_tally_bad(t, "%zu disks carry the mark of the pool %s", n_ready, pool);
+	else if (ready)
+		t->good++;
+	else if (pending)
+		qb_tally_bad(t, "carving %s for the pool %s broke off", pending->name, pool);
+	else if (foreign)
+		qb_tally_bad(t, "the pool %s on %s belongs to another machine", pool,
+			     foreign->name);
+	else if (unread)
+		qb_tally_unsure(t,
+				"no disk seen carries the mark of the pool %s, and %s could "
+				"not be read: %s",
+				pool, unread->name, qb_why(&unread->readable));
+	else
+		qb_tally_bad(t, "no disk carries the mark of the pool %s", pool);
+}
+
+static void pool_disk(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_disks *d = &in->facts->disks;
+	struct qb_tally t = {0};
+
+	if (qb_no_config(in, r))
+		return;
+	for (size_t i = 0; i < in->config->n_pools; i++) {
+		if (in->config->pools[i].type != QB_POOL_FS)
+			continue;
+		if (!qb_is(&d->known))
+			qb_tally_unsure(&t, "the disks could not be listed: %s", qb_why(&d->known));
+		else
+			weigh_marks(d, in->config->pools[i].name, &t, r);
+	}
+	qb_tally_end(&t, r, "every configured fs pool has the disk that was carved for it",
+		     "the configuration names no pool with a disk of its own");
+}
+
+static const struct qb_check table[] = {
+	{
+		.id = "storage.disks-readable",
+		.title = "Every disk can be read",
+		.severity = QB_RECOMMENDED,
+		.looks = "Reads the beginning and the end of every disk.",
+		.why = "A disk that gives errors loses guests' data next; and what cannot be read "
+		       "is never taken for empty.",
+		.remedy = "dmesg | grep -iE 'i/o error|medium error' | tail",
+		.judge = disks_readable,
+	},
+	{
+		.id = "storage.pool-disk",
+		.title = "Every pool has the disk carved for it",
+		.severity = QB_RECOMMENDED,
+		.looks = "The mark in the partition table by which the disk of a pool is known: "
+			 "there, once, complete, and made by this machine.",
+		.why = "A mark that is pending tells of a carving that broke off; one of another "
+		       "machine, of a disk that was moved here with its data.",
+		.remedy = "qubi-agent facts\nqubi-agent plan",
+		.fix = "storage.carve",
+		.judge = pool_disk,
+	},
+	{
+		.id = "storage.pool-active",
+		.title = "The configured pools are active",
+		.severity = QB_REQUIRED,
+		.looks = "Every pool of the configuration: defined in libvirt, and active.",
+		.why = "Guests whose volumes are in it do not start.",
+		.remedy = "qubi-agent apply",
+		.fix = "libvirt.pool",
+		.judge = pool_active,
+	},
+	{
+		.id = "storage.pool-mounted",
+		.title = "The pools' file systems are really mounted",
+		.severity = QB_REQUIRED,
+		.looks = "The target of every pool of type fs or netfs, configured or active: a "
+			 "mount point, not the empty directory beneath it.",
+		.why = "libvirt is content with the directory: images then fill the root file "
+		       "system, and vanish when the mount comes back.",
+		.remedy = "findmnt --target /var/lib/libvirt/images\n"
+			  "qubi-agent apply",
+		.fix = "libvirt.pool",
+		.judge = pool_mounted,
+	},
+	{
+		.id = "storage.pool-space",
+		.title = "The pools have space left",
+		.severity = QB_RECOMMENDED,
+		.looks = "Every active pool in libvirt: less than 10 % and less than 20 GiB free "
+			 "is too little.",
+		.why = "When a pool is full every guest that writes to it is paused at once.",
+		.remedy = "virsh pool-list --details\n"
+			  "# Delete volumes that nothing uses (virsh vol-delete), or add a disk.",
+		.judge = pool_space,
+	},
+};
+
+QB_CHECK_GROUP(storage, table);

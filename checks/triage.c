@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Why virtualization is not to be had, from everything that hints at it. */
+#include "checks/judging.h"
+
+/* Yes when one is; no only when both are known not to be. */
+static enum qb_tri_state either(const struct qb_tri *a, const struct qb_tri *b)
+{
+	if (qb_is(a) || qb_is(b))
+		return QB_YES;
+	return qb_is_not(a) && qb_is_not(b) ? QB_NO : QB_UNKNOWN;
+}
+
+/*
+ * True when a driver behind /dev/kvm answered, or may be there and was not asked for want of
+ * permission. There are drivers that need neither VT-x nor SVM.
+ */
+static bool driver_may_be_there(const struct qb_kvm_facts *kvm)
+{
+	switch ((enum qb_guest_cause)kvm->guest_cause) {
+	case QB_GUEST_RAN:
+	case QB_GUEST_PERMISSION:
+	case QB_GUEST_BUSY:
+	case QB_GUEST_MEMORY:
+	case QB_GUEST_API:
+	case QB_GUEST_ENTRY:
+	case QB_GUEST_WRONG:
+	case QB_GUEST_TIMEOUT:
+		return true;
+	case QB_GUEST_NOT_RUN:
+	case QB_GUEST_NO_DEVICE:
+	case QB_GUEST_NO_DRIVER:
+	case QB_GUEST_FIRMWARE:
+	case QB_GUEST_OTHER:
+		return false;
+	}
+	return false;
+}
+
+enum qb_virt qb_virt_triage(const struct qb_facts *facts)
+{
+	const struct qb_cpu_facts *cpu = &facts->cpu;
+	enum qb_tri_state cpuid = either(&cpu->cpuid_vmx, &cpu->cpuid_svm);
+	enum qb_tri_state flag = either(&cpu->flag_vmx, &cpu->flag_svm);
+
+	if (qb_is(&facts->kvm.guest_ran))
+		return QB_VIRT_PROVEN;
+	if (facts->system.arch && !qb_streq(facts->system.arch, "x86_64"))
+		return QB_VIRT_FOREIGN;
+	if (facts->kvm.guest_cause == QB_GUEST_FIRMWARE)
+		return QB_VIRT_FIRMWARE;
+	/* The kernel clears its flag when it finds the feature locked; the instruction does not. */
+	if (cpuid == QB_YES)
+		return flag == QB_NO ? QB_VIRT_FIRMWARE : QB_VIRT_OFFERED;
+	if (flag == QB_YES)
+		return cpuid == QB_NO ? QB_VIRT_CONTRADICTED : QB_VIRT_OFFERED;
+	if (cpuid == QB_UNKNOWN && flag == QB_UNKNOWN)
+		return QB_VIRT_UNKNOWN;
+	if (driver_may_be_there(&facts->kvm))
+		return QB_VIRT_UNTRIED;
+	if (qb_is(&cpu->hypervisor))
+		return QB_VIRT_HIDDEN;
+	return cpuid == QB_NO ? QB_VIRT_ABSENT : QB_VIRT_ABSENT_OR_OFF;
+}
+
+bool qb_virt_is_missing(enum qb_virt virt)
+{
+	switch (virt) {
+	case QB_VIRT_FIRMWARE:
+	case QB_VIRT_HIDDEN:
+	case QB_VIRT_ABSENT:
+	case QB_VIRT_ABSENT_OR_OFF:
+		return true;
+	case QB_VIRT_UNKNOWN:
+	case QB_VIRT_PROVEN:
+	case QB_VIRT_OFFERED:
+	case QB_VIRT_UNTRIED:
+	case QB_VIRT_CONTRADICTED:
+	case QB_VIRT_FOREIGN:
+		return false;
+	}
+	return false;
+}
