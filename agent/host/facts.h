@@ -90,7 +90,8 @@ struct qb_module {
 	char *why;               /* of unknown */
 	bool blacklisted;        /* by modprobe.d: not loaded by alias; by name it is */
 	bool install_blocked;    /* "install NAME /bin/false" and the like */
-	struct qb_tri persisted; /* modules-load.d names it */
+	char *options;           /* modprobe.d's "options NAME ..." lines, joined; NULL: none */
+	struct qb_tri persisted; /* it will be loaded at boot: modules-load.d, not blacklisted */
 };
 
 struct qb_vir_network {
@@ -118,6 +119,7 @@ enum qb_vir_flavour {
 
 struct qb_libvirt_facts {
 	struct qb_tri connected;
+	char *error; /* why not, as libvirt says it; NULL when connected */
 	char *uri;
 	int flavour; /* enum qb_vir_flavour: which sockets are there or units installed */
 	char *version, *hypervisor_version; /* "9.0.0"; of QEMU */
