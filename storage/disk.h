@@ -33,6 +33,11 @@ struct qb_mark {
 	char *pool;
 	char *uuid; /* GPT disk GUID */
 	bool ours;  /* it is what this machine-id, pool and WWID give */
+	/*
+	 * Nothing is on the disk but this mark and what its carving may have left in its partition:
+	 * an interrupted run may go on. A torn table can be pending without a pool or a uuid.
+	 */
+	bool only;
 };
 
 struct qb_disk {
@@ -42,14 +47,15 @@ struct qb_disk {
 	char *wwid;  /* sysfs wwid, else udev's ID_WWN; with the prefix sysfs gives (eui., naa.) */
 	char *serial;
 	char *model;
-	char *by_path; /* udev's ID_PATH */
+	char *by_path;        /* udev's ID_PATH */
+	struct qb_strs links; /* its names below /dev/disk */
 	uint64_t size_bytes, logical_sector_bytes, physical_sector_bytes;
 	char *transport; /* sata, sas, nvme, virtio, usb, iscsi, fc, loop, zram...; NULL unknown */
 	struct qb_tri rotational;
 	bool removable, read_only;
 	char *zoned; /* host-managed, host-aware; NULL for none */
 	uint64_t diskseq;
-	char *backing;              /* loop: the file; zram: "zram" */
+	char *backing;              /* loop: the file; zram: its own name, it keeps nothing */
 	struct qb_strs holders;     /* "dm-0 (vg0-root)" */
 	struct qb_strs mountpoints; /* of the disk and its partitions */
 	bool swap;
@@ -70,3 +76,16 @@ struct qb_disks {
 	struct qb_disk *disks;
 	size_t n_disks;
 };
+
+void qb_disk_done(struct qb_disk *disk);
+void qb_disks_done(struct qb_disks *disks);
+#define _cleanup_disks_ QB_CLEANUP(qb_disks_done)
+
+QB_PRINTF(3, 4)
+void qb_disk_reason(struct qb_disk *disk, const char *code, const char *fmt, ...);
+bool qb_disk_has_reason(const struct qb_disk *disk, const char *code);
+/*
+ * A guest of libvirt uses device (a path or a link): the disk it names is no longer available.
+ * Pure.
+ */
+void qb_disks_claim(struct qb_disks *disks, const char *device, const char *domain);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/blocks.h"
+
+#include <sys/sysmacros.h>
+
+enum {
+	STACK_MAX = 16, /* dm on md on dm...: deeper is a loop in what we read */
+};
+
+static void block_read(const struct qb_root *root, const char *name, const char *disk,
+		       struct qb_blocks *blocks)
+{
+	_cleanup_free_ char *dir = disk ? qb_asprintf("/sys/block/%s/%s", disk, name)
+					: qb_asprintf("/sys/block/%s", name);
+	struct qb_block *block = QB_APPEND(blocks->v, blocks->n);
+	const struct {
+		const char *file;
+		char **value;
+	} values[] = {
+		{"dev", &block->devno}, {"dm/name", &block->dm_name}, {"dm/uuid", &block->dm_uuid}};
+	const struct {
+		const char *sub;
+		struct qb_strs *list;
+	} lists[] = {{"slaves", &block->slaves}, {"holders", &block->holders}};
+
+	block->name = qb_strdup(name);
+	block->disk = qb_strdup(disk);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(values); i++) {
+		_cleanup_free_ char *path = qb_asprintf("%s/%s", dir, values[i].file);
+
+		if (qb_root_read_value(root, path, values[i].value) < 0)
+			*values[i].value = NULL;
+	}
+	for (size_t i = 0; i < QB_ARRAY_SIZE(lists); i++) {
+		_cleanup_free_ char *path = qb_asprintf("%s/%s", dir, lists[i].sub);
+
+		if (qb_root_list(root, path, lists[i].list) < 0)
+			*lists[i].list = (struct qb_strs){0};
+	}
+}
+
+void qb_blocks_read(const struct qb_root *root, struct qb_blocks *ret)
+{
+	_cleanup_strs_ struct qb_strs names = {0};
+
+	*ret = (struct qb_blocks){0};
+	if (qb_root_list(root, "/sys/block", &names) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *dir = qb_asprintf("/sys/block/%s", names.v[i]);
+		_cleanup_strs_ struct qb_strs subs = {0};
+
+		block_read(root, names.v[i], NULL, ret);
+		if (qb_root_list(root, dir, &subs) < 0)
+			continue;
+		for (size_t j = 0; j < subs.n; j++) {
+			_cleanup_free_ char *mark = qb_asprintf("%s/%s/partition", dir, subs.v[j]);
+
+			if (qb_root_exists(root, mark))
+				block_read(root, subs.v[j], names.v[i], ret);
+		}
+	}
+}
+
+void qb_blocks_done(struct qb_blocks *blocks)
+{
+	for (size_t i = 0; i < blocks->n; i++) {
+		struct qb_block *b = &blocks->v[i];
+
+		free(b->name);
+		free(b->devno);
+		free(b->disk);
+		free(b->dm_name);
+		free(b->dm_uuid);
+		qb_strs_done(&b->slaves);
+		qb_strs_done(&b->holders);
+	}
+	free(blocks->v);
+	*blocks = (struct qb_blocks){0};
+}
+
+const struct qb_block *qb_blocks_by_name(const struct qb_blocks *blocks, const char *name)
+{
+	for (size_t i = 0; i < blocks->n; i++)
+		if (qb_streq(blocks->v[i].name, name))
+			return &blocks->v[i];
+	return NULL;
+}
+
+const struct qb_block *qb_blocks_by_devno(const struct qb_blocks *blocks, const char *devno)
+{
+	for (size_t i = 0; i < blocks->n; i++)
+		if (blocks->v[i].devno && qb_streq(blocks->v[i].devno, devno))
+			return &blocks->v[i];
+	return NULL;
+}
+
+static const struct qb_block *by_dm_name(const struct qb_blocks *blocks, const char *name)
+{
+	for (size_t i = 0; i < blocks->n; i++)
+		if (blocks->v[i].dm_name && qb_streq(blocks->v[i].dm_name, name))
+			return &blocks->v[i];
+	return NULL;
+}
+
+const struct qb_block *qb_blocks_by_path(const struct qb_blocks *blocks, const struct qb_root *root,
+					 const char *path)
+{
+	_cleanup_free_ char *target = NULL;
+	const struct qb_block *block;
+	const char *base;
+	struct stat st;
+
+	if (!path || !qb_startswith(path, "/dev/"))
+		return NULL;
+	/* A node says it best. A captured root has none, there the names have to do. */
+	if (root->live && qb_root_stat(root, path, true, &st) == 0 && S_ISBLK(st.st_mode)) {
+		_cleanup_free_ char *devno =
+			qb_asprintf("%u:%u", major(st.st_rdev), minor(st.st_rdev));
+
+		return qb_blocks_by_devno(blocks, devno);
+	}
+	base = strrchr(path, '/') + 1;
+	if (qb_startswith(path, "/dev/mapper/") && (block = by_dm_name(blocks, base)))
+		return block;
+	if (qb_root_readlink(root, path, &target) == 0) {
+		base = strrchr(target, '/');
+		base = base ? base + 1 : target;
+	}
+	return qb_blocks_by_name(blocks, base);
+}
+
+static void disks_under(const struct qb_blocks *blocks, const char *name, unsigned depth,
+			struct qb_strs *ret)
+{
+	const struct qb_block *block = qb_blocks_by_name(blocks, name);
+
+	if (!block || depth > STACK_MAX)
+		return;
+	for (size_t i = 0; i < block->slaves.n; i++)
+		disks_under(blocks, block->slaves.v[i], depth + 1, ret);
+	if (block->disk)
+		disks_under(blocks, block->disk, depth + 1, ret);
+	else if (!block->slaves.n && !qb_strs_has(ret, name))
+		qb_strs_add(ret, name);
+}
+
+void qb_blocks_disks_under(const struct qb_blocks *blocks, const char *name, struct qb_strs *ret)
+{
+	disks_under(blocks, name, 0, ret);
+}

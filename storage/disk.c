@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/disk.h"
+
+#include "storage/disk_raw.h"
+#include "storage/pool.h"
+
+static void partition_done(struct qb_partition *p)
+{
+	free(p->name);
+	free(p->path);
+	free(p->label);
+	free(p->uuid);
+	free(p->fs_type);
+	free(p->fs_uuid);
+	free(p->mountpoint);
+}
+
+void qb_disk_done(struct qb_disk *disk)
+{
+	char *const strings[] = {disk->name,           disk->path,        disk->devno,
+				 disk->wwid,           disk->serial,      disk->model,
+				 disk->by_path,        disk->transport,   disk->zoned,
+				 disk->backing,        disk->mark.pool,   disk->mark.uuid,
+				 disk->rotational.why, disk->readable.why};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(strings); i++)
+		free(strings[i]);
+	qb_strs_done(&disk->links);
+	qb_strs_done(&disk->holders);
+	qb_strs_done(&disk->mountpoints);
+	for (size_t i = 0; i < disk->n_signatures; i++) {
+		free(disk->signatures[i].type);
+		free(disk->signatures[i].usage);
+	}
+	free(disk->signatures);
+	for (size_t i = 0; i < disk->n_partitions; i++)
+		partition_done(&disk->partitions[i]);
+	free(disk->partitions);
+	for (size_t i = 0; i < disk->n_reasons; i++) {
+		free(disk->reasons[i].code);
+		free(disk->reasons[i].evidence);
+	}
+	free(disk->reasons);
+	*disk = (struct qb_disk){0};
+}
+
+void qb_disks_done(struct qb_disks *disks)
+{
+	for (size_t i = 0; i < disks->n_disks; i++)
+		qb_disk_done(&disks->disks[i]);
+	free(disks->disks);
+	free(disks->known.why);
+	*disks = (struct qb_disks){0};
+}
+
+void qb_disk_raw_done(struct qb_disk_raw *raw)
+{
+	char *const strings[] = {raw->devpath,
+				 raw->exclusive.why,
+				 raw->openers_unknown,
+				 raw->udev_initialized.why,
+				 raw->udev_fs_type,
+				 raw->udev_table_type,
+				 raw->udev_bus,
+				 raw->udev_serial,
+				 raw->pv_listed.why,
+				 raw->contents.error,
+				 raw->contents.table_fault};
+	struct qb_strs *const lists[] = {
+		&raw->nvme_transports, &raw->kernel_partitions, &raw->mounts, &raw->swaps,
+		&raw->system_uses,     &raw->mpath_holders,     &raw->openers};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(strings); i++)
+		free(strings[i]);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(lists); i++)
+		qb_strs_done(lists[i]);
+	*raw = (struct qb_disk_raw){0};
+}
+
+void qb_disk_reason(struct qb_disk *disk, const char *code, const char *fmt, ...)
+{
+	struct qb_reason *reason = QB_APPEND(disk->reasons, disk->n_reasons);
+	_cleanup_free_ char *raw = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&raw, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	reason->code = qb_strdup(code);
+	/* Labels, models and process names come from outside. */
+	reason->evidence = qb_str_printable(raw);
+	disk->available = false;
+}
+
+bool qb_disk_has_reason(const struct qb_disk *disk, const char *code)
+{
+	for (size_t i = 0; i < disk->n_reasons; i++)
+		if (qb_streq(disk->reasons[i].code, code))
+			return true;
+	return false;
+}
+
+const char *qb_disk_identity(const struct qb_disk *disk)
+{
+	return disk->wwid ? disk->wwid : disk->serial ? disk->serial : disk->backing;
+}
+
+void qb_disks_claim(struct qb_disks *disks, const char *device, const char *domain)
+{
+	for (size_t i = 0; device && i < disks->n_disks; i++) {
+		struct qb_disk *disk = &disks->disks[i];
+		bool hit = qb_streq(disk->path, device) || qb_strs_has(&disk->links, device);
+
+		for (size_t j = 0; !hit && j < disk->links.n; j++) {
+			/* by-id names of partitions are those of the disk with -partN. */
+			size_t len = strlen(disk->links.v[j]);
+
+			hit = !strncmp(disk->links.v[j], device, len) &&
+			      qb_startswith(device + len, "-part");
+		}
+		for (size_t j = 0; !hit && j < disk->n_partitions; j++)
+			hit = qb_streq(disk->partitions[j].path, device);
+		if (hit)
+			qb_disk_reason(disk, "open", "the guest %s uses %s", domain, device);
+	}
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ownership marks: a GPT of one partition named qubi:<pool>, with GUIDs that only we would give. */
+#include "storage/gpt.h"
+#include "storage/mark.h"
+#include "storage/pool.h"
+
+#include "agent/base/uuid.h"
+
+enum {
+	MIB = 1 << 20,
+	PMBR_ENTRY = 446,
+	ENTRIES_BYTES = 128 * 128,
+};
+
+void qb_pool_ids(const char *machine_id, const char *pool, const char *identity,
+		 struct qb_pool_ids *ret)
+{
+	const struct {
+		const char *what;
+		char *id;
+	} ids[] = {{"gpt-disk", ret->disk_guid},
+		   {"gpt-partition", ret->part_guid},
+		   {"xfs", ret->fs_uuid},
+		   {"libvirt-pool", ret->pool_uuid}};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(ids); i++)
+		qb_uuid5((const char *const[]){ids[i].what, machine_id, pool, identity, NULL},
+			 ids[i].id);
+}
+
+void qb_carve_layout(uint64_t disk_bytes, uint64_t *ret_start_bytes, uint64_t *ret_size_bytes)
+{
+	*ret_start_bytes = MIB;
+	*ret_size_bytes = disk_bytes < 3 * MIB ? 0 : disk_bytes / MIB * MIB - 2 * MIB;
+}
+
+char *qb_mark_name(const char *pool, enum qb_mark_state state)
+{
+	return qb_asprintf("%s%s", state == QB_MARK_READY ? QB_MARK_PREFIX : QB_PENDING_PREFIX,
+			   pool);
+}
+
+/* NULL when the name of a partition is not one of our marks. */
+static const char *mark_pool(const char *name, enum qb_mark_state *ret)
+{
+	if (qb_startswith(name, QB_PENDING_PREFIX)) {
+		*ret = QB_MARK_PENDING;
+		return name + strlen(QB_PENDING_PREFIX);
+	}
+	if (qb_startswith(name, QB_MARK_PREFIX)) {
+		*ret = QB_MARK_READY;
+		return name + strlen(QB_MARK_PREFIX);
+	}
+	return NULL;
+}
+
+/* The one entry of a copy when it is a mark, else NULL. */
+static const struct qb_gpt_entry *mark_entry(const struct qb_gpt_copy *copy)
+{
+	enum qb_mark_state state;
+
+	if (copy->n_entries != 1 || !mark_pool(copy->entries[0].name, &state))
+		return NULL;
+	return &copy->entries[0];
+}
+
+static bool zero(const struct qb_ends *ends, uint64_t from, uint64_t to)
+{
+	const uint8_t *p = to > from ? qb_ends_at(ends, from, to - from) : NULL;
+
+	if (to <= from)
+		return true;
+	return p && !p[0] && !memcmp(p, p + 1, to - from - 1);
+}
+
+/* The MBR is blank, or the protective one as libfdisk writes it and nothing beside. */
+static bool mbr_is_ours(const struct qb_ends *ends, const struct qb_gpt *gpt)
+{
+	return zero(ends, 0, PMBR_ENTRY) &&
+	       (zero(ends, PMBR_ENTRY, 512) || (gpt->protective && !gpt->other)) &&
+	       zero(ends, PMBR_ENTRY + 16, 510) && zero(ends, 512, ends->sector_bytes);
+}
+
+/* Header and entries of a copy are each blank, or a part of the table with this GUID. */
+static bool copy_is_ours(const struct qb_ends *ends, const struct qb_gpt_copy *copy,
+			 uint64_t entries_at, const char *disk_guid, const char *part_guid)
+{
+	uint64_t at = copy->lba * ends->sector_bytes;
+
+	if (copy->header ? !qb_streq(copy->disk_guid, disk_guid)
+			 : !zero(ends, at, at + ends->sector_bytes))
+		return false;
+	if (copy->n_entries)
+		return mark_entry(copy) && copy->entries[0].index == 0 &&
+		       qb_streq(copy->entries[0].guid, part_guid);
+	return zero(ends, entries_at, entries_at + ENTRIES_BYTES);
+}
+
+/* Nothing is at either end that our own carving could not have left there. */
+static bool only_ours(const struct qb_ends *ends, const struct qb_gpt *gpt, const char *disk_guid,
+		      const char *part_guid)
+{
+	uint64_t sector = ends->sector_bytes, start, size, sectors = ends->size_bytes / sector;
+	uint64_t backup = (sectors - 1) * sector - ENTRIES_BYTES;
+	uint64_t tail = ends->size_bytes - ends->len;
+
+	qb_carve_layout(ends->size_bytes, &start, &size);
+	if (!size || start > ends->len || start + size < tail)
+		return false;
+	return mbr_is_ours(ends, gpt) &&
+	       copy_is_ours(ends, &gpt->primary, 2 * sector, disk_guid, part_guid) &&
+	       copy_is_ours(ends, &gpt->backup, backup, disk_guid, part_guid) &&
+	       zero(ends, 2 * sector + ENTRIES_BYTES, start) && zero(ends, start + size, backup) &&
+	       /* mkfs runs only once a table with the partition is safe on the disk. */
+	       (part_guid || (zero(ends, start, ends->len) && zero(ends, tail, start + size)));
+}
+
+static void mark_decide(const struct qb_gpt *gpt, const struct qb_gpt_entry *const entries[2],
+			const char *machine_id, const char *identity, struct qb_mark *mark)
+{
+	const struct qb_gpt_copy *copies[] = {&gpt->primary, &gpt->backup};
+	struct qb_pool_ids ids;
+
+	for (int i = 0; i < 2; i++) {
+		enum qb_mark_state state;
+		const char *pool = entries[i] ? mark_pool(entries[i]->name, &state) : NULL;
+
+		if (!pool)
+			continue;
+		/* Ready in one copy: the commit was on its way, and the file system is whole. */
+		if (mark->state == QB_MARK_NONE || (copies[i]->whole && state == QB_MARK_READY))
+			mark->state = copies[i]->whole ? (int)state : QB_MARK_PENDING;
+		if (!mark->pool)
+			mark->pool = qb_strdup(pool);
+		if (!machine_id || !identity || !mark->uuid)
+			continue;
+		qb_pool_ids(machine_id, pool, identity, &ids);
+		mark->ours = qb_streq(mark->uuid, ids.disk_guid) &&
+			     qb_streq(entries[i]->guid, ids.part_guid) &&
+			     qb_streq(pool, mark->pool);
+	}
+}
+
+void qb_mark_read(const struct qb_ends *ends, const struct qb_gpt *gpt, const char *machine_id,
+		  const char *identity, struct qb_mark *ret)
+{
+	const struct qb_gpt_entry *const entries[] = {mark_entry(&gpt->primary),
+						      mark_entry(&gpt->backup)};
+	const struct qb_gpt_entry *entry = entries[0] ? entries[0] : entries[1];
+	const struct qb_gpt_copy *copy = gpt->primary.header ? &gpt->primary : &gpt->backup;
+	const char *guid = copy->header ? copy->disk_guid : NULL;
+
+	*ret = (struct qb_mark){0};
+	ret->only = (gpt->mbr || guid || entry) &&
+		    only_ours(ends, gpt, guid, entry ? entry->guid : NULL);
+	if (!entry && !ret->only)
+		return;
+	ret->uuid = qb_strdup(guid);
+	mark_decide(gpt, entries, machine_id, identity, ret);
+	/* A table of which too little is left to name the pool: the plan compares its GUID. */
+	if (ret->state == QB_MARK_NONE)
+		ret->state = QB_MARK_PENDING;
+}

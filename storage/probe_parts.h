@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of qb_disks_probe(). Each adds to one disk and fails only by leaving it unknown. */
+#pragma once
+
+#include "agent/base/root.h"
+#include "storage/blocks.h"
+#include "storage/disk_raw.h"
+#include "storage/gpt.h"
+
+/* False when name is no disk worth a mention: a RAM disk, a loop device without a file. */
+bool qb_sysfs_probe(const struct qb_root *root, const char *name, struct qb_disk *disk,
+		    struct qb_disk_raw *raw);
+
+/* Who uses the disks: mounts, swap, holders, processes; what the system itself stands on. */
+void qb_usage_probe(const struct qb_root *root, const struct qb_blocks *blocks,
+		    struct qb_disks *disks, struct qb_disk_raw *raw);
+
+/* What udev knows. Live hosts only. Fills WWID, serial and path where sysfs had none. */
+void qb_udev_probe(struct qb_disk *disk, struct qb_disk_raw *raw);
+/* udevd runs here: what it has not seen is not settled. */
+bool qb_udev_runs(void);
+
+/*
+ * What is on the disk: signatures, partition tables with their file systems, both ends, our mark.
+ * fd is open for reading; an image file will do. Partitions are named after disk->name.
+ */
+void qb_contents_probe(int fd, const char *machine_id, struct qb_disk *disk,
+		       struct qb_contents *ret);
+/* The same for a device node, with the O_EXCL test. */
+void qb_device_probe(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw);
+
+/* Asks LVM whether it lists the PVs that were found. Live hosts only. */
+void qb_lvm_probe(struct qb_disk *disk, struct qb_disk_raw *raw);
+
+/*
+ * As qb_disks_probe(), but reads the contents of the disk only that has this identity; all are
+ * listed, since a disk is judged in the company of the others.
+ */
+void qb_disks_probe_one(const struct qb_root *root, const char *machine_id, const char *identity,
+			struct qb_disks *ret);
