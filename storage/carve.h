@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of the step storage.carve: everything here writes to a disk, or holds one. */
+#pragma once
+
+#include "agent/base/step.h"
+#include "storage/disk.h"
+#include "storage/pool.h"
+
+struct qb_carve_args {
+	const char *pool, *disk, *devno, *identity; /* borrowed from the JSON */
+	uint64_t size_bytes, diskseq, logical_sector_bytes;
+	struct qb_pool_ids ids;
+	bool by_path, resume;
+};
+
+QB_MUST_CHECK int qb_carve_args_read(const json_t *json, struct qb_carve_args *ret,
+				     struct qb_error *err);
+
+/*
+ * The disk of the plan, among all that are here now (-ESTALE when it is gone or not unique).
+ * *ret_at is its index in *ret, which is to be freed in any case.
+ */
+QB_MUST_CHECK int qb_carve_find(const struct qb_step_ctx *ctx, const struct qb_carve_args *args,
+				struct qb_disks *ret, size_t *ret_at, struct qb_error *err);
+
+/* A locked disk. fd holds the flock to the end; exclusive keeps every other opener out. */
+struct qb_carve_device {
+	int fd, exclusive;
+};
+
+#define QB_CARVE_DEVICE_INIT                                                                       \
+	{                                                                                          \
+		-1, -1                                                                             \
+	}
+
+/* Locks path and makes sure that it is the very device of the plan, by devno, size and diskseq. */
+QB_MUST_CHECK int qb_carve_lock(const char *path, const struct qb_carve_args *args,
+				unsigned timeout_ms, struct qb_carve_device *ret,
+				struct qb_error *err);
+/* The child mkfs wants the disk for itself: leaves the flock in place. */
+void qb_carve_share(struct qb_carve_device *device);
+void qb_carve_unlock(struct qb_carve_device *device);
+#define _cleanup_carve_device_ QB_CLEANUP(qb_carve_unlock)
+
+/* Zeroes both ends and syncs. What was there before must have been judged. */
+QB_MUST_CHECK int qb_carve_wipe(int fd, const char *path, uint64_t size_bytes,
+				struct qb_error *err);
+/* Writes the GPT with its one partition and syncs; the same call with QB_MARK_READY commits. */
+QB_MUST_CHECK int qb_carve_table(int fd, const char *path, const char *pool,
+				 const struct qb_pool_ids *ids, enum qb_mark_state state,
+				 struct qb_error *err);
+/* Tells the kernel that there is partition 1, or with size_bytes 0 that there is none. */
+QB_MUST_CHECK int qb_carve_kernel(int fd, const char *path, uint64_t start_bytes,
+				  uint64_t size_bytes, struct qb_error *err);
+/* Waits for the partition's node; the caller frees *ret, its path. */
+QB_MUST_CHECK int qb_carve_node(const struct qb_step_ctx *ctx, const char *disk, char **ret,
+				struct qb_error *err);
+QB_MUST_CHECK int qb_carve_mkfs(const char *node, const char *fs_uuid, unsigned timeout_ms,
+				struct qb_error *err);
+/* Where udev runs: until it has digested what was written. */
+QB_MUST_CHECK int qb_carve_settle(unsigned timeout_ms, struct qb_error *err);
+/*
+ * 0: the XFS on node has nothing in it. -ENOTEMPTY; -EUCLEAN: it cannot be mounted; other errors:
+ * unknown.
+ */
+QB_MUST_CHECK int qb_carve_empty(const char *node, struct qb_error *err);
+
+QB_MUST_CHECK int qb_carve_apply(const struct qb_step_ctx *ctx, const json_t *json,
+				 const json_t *before, struct qb_error *err);
+QB_MUST_CHECK int qb_carve_undo(const struct qb_step_ctx *ctx, const json_t *json,
+				const json_t *before, struct qb_error *err);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Carving, in an order that survives a power cut at any point: the disk is blank, or carries a
+ * table that names us and says pending, or one that says ready; each state is on the disk before
+ * the next one begins.
+ */
+#include "storage/carve.h"
+
+#include <errno.h>
+
+#include "storage/gpt.h"
+#include "storage/probe_parts.h"
+#include "storage/select.h"
+
+/* Once more, under the locks: between observe and here somebody else may have been quicker. */
+static int look_again(const struct qb_step_ctx *ctx, int fd, const struct qb_carve_args *args,
+		      struct qb_error *err)
+{
+	struct qb_disk disk = {.name = qb_strdup(strrchr(args->disk, '/') + 1),
+			       .serial = qb_strdup(args->identity),
+			       .size_bytes = args->size_bytes,
+			       .logical_sector_bytes = args->logical_sector_bytes};
+	struct qb_contents contents = {0};
+	enum qb_disk_claim claim;
+	int r = 0;
+
+	qb_contents_probe(fd, ctx->machine_id, &disk, &contents);
+	/* Only the contents are asked here: everything else holds still while we hold the disk. */
+	disk.available = qb_is(&disk.readable) && !disk.n_signatures && !disk.n_partitions &&
+			 !contents.table_fault && !contents.nonzero && !contents.ambiguous;
+	if (!disk.available)
+		qb_disk_reason(&disk, contents.error ? "probe-error" : "unknown-content",
+			       "something is on it now");
+	claim = qb_disk_claim(&disk, args->pool, &args->ids, args->by_path, args->resume);
+	if (claim == QB_CLAIM_NONE || claim == QB_CLAIM_READY)
+		r = qb_error_set(err, ESTALE,
+				 "%s: something was written on it since it was planned",
+				 args->disk);
+	free(contents.error);
+	free(contents.table_fault);
+	qb_disk_done(&disk);
+	return r;
+}
+
+static int carve(const struct qb_step_ctx *ctx, const struct qb_carve_args *args,
+		 struct qb_carve_device *device, struct qb_error *err)
+{
+	_cleanup_free_ char *node = NULL;
+	uint64_t start, size;
+	int r;
+
+	qb_carve_layout(args->size_bytes, &start, &size);
+	r = qb_carve_kernel(device->fd, args->disk, 0, 0, err);
+	if (r < 0)
+		return r;
+	r = qb_carve_wipe(device->exclusive, args->disk, args->size_bytes, err);
+	if (r < 0)
+		return r;
+	r = qb_carve_table(device->exclusive, args->disk, args->pool, &args->ids, QB_MARK_PENDING,
+			   err);
+	if (r < 0)
+		return r;
+	r = qb_carve_kernel(device->exclusive, args->disk, start, size, err);
+	if (r < 0)
+		return r;
+	qb_carve_share(device);
+	r = qb_carve_node(ctx, args->disk, &node, err);
+	if (r < 0)
+		return r;
+	r = qb_carve_mkfs(node, args->ids.fs_uuid, ctx->timeout_ms, err);
+	if (r < 0)
+		return r;
+	return qb_carve_table(device->fd, args->disk, args->pool, &args->ids, QB_MARK_READY, err);
+}
+
+int qb_carve_apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		   struct qb_error *err)
+{
+	_cleanup_carve_device_ struct qb_carve_device device = QB_CARVE_DEVICE_INIT;
+	struct qb_carve_args args;
+	int r = qb_carve_args_read(json, &args, err);
+
+	(void)before;
+	if (r < 0)
+		return r;
+	r = qb_carve_lock(args.disk, &args, ctx->timeout_ms, &device, err);
+	if (r < 0)
+		return r;
+	r = look_again(ctx, device.exclusive, &args, err);
+	if (r < 0)
+		return r;
+	r = carve(ctx, &args, &device, err);
+	if (r < 0)
+		return r;
+	qb_carve_unlock(&device);
+	return qb_carve_settle(ctx->timeout_ms, err);
+}

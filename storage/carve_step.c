@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/carve.h"
+
+#include <errno.h>
+
+#include "storage/probe_parts.h"
+#include "storage/select.h"
+
+static const char *text(const json_t *json, const char *key)
+{
+	return json_string_value(json_object_get(json, key));
+}
+
+static uint64_t number(const json_t *json, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(json, key));
+
+	return n < 0 ? 0 : (uint64_t)n;
+}
+
+int qb_carve_args_read(const json_t *json, struct qb_carve_args *ret, struct qb_error *err)
+{
+	struct qb_carve_args args = {
+		.pool = text(json, "pool"),
+		.disk = text(json, "disk"),
+		.devno = text(json, "devno"),
+		.identity = text(json, "identity"),
+		.size_bytes = number(json, "size_bytes"),
+		.diskseq = number(json, "diskseq"),
+		.logical_sector_bytes = number(json, "logical_sector_bytes"),
+		.by_path = json_is_true(json_object_get(json, "by_path")),
+		.resume = json_is_true(json_object_get(json, "resume")),
+	};
+	const struct {
+		const char *key;
+		char *to;
+	} ids[] = {{"disk_guid", args.ids.disk_guid},
+		   {"part_guid", args.ids.part_guid},
+		   {"fs_uuid", args.ids.fs_uuid}};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(ids); i++) {
+		const char *id = text(json, ids[i].key);
+
+		if (!id || strlen(id) >= sizeof(args.ids.disk_guid))
+			return qb_error_set(err, EINVAL, "a step of %s without %s", QB_CARVE_KIND,
+					    ids[i].key);
+		strcpy(ids[i].to, id);
+	}
+	if (!args.pool || !args.disk || !args.devno || !args.identity || !args.size_bytes ||
+	    !qb_startswith(args.disk, "/dev/"))
+		return qb_error_set(err, EINVAL, "a step of %s that names no disk", QB_CARVE_KIND);
+	*ret = args;
+	return 0;
+}
+
+int qb_carve_find(const struct qb_step_ctx *ctx, const struct qb_carve_args *args,
+		  struct qb_disks *ret, size_t *ret_at, struct qb_error *err)
+{
+	size_t found = 0, at = 0;
+
+	*ret = (struct qb_disks){0};
+	if (!ctx->root->live)
+		return qb_error_set(err, EOPNOTSUPP, "disks are carved on a live host only");
+	qb_disks_probe_one(ctx->root, ctx->machine_id, args->identity, ret);
+	if (!qb_is(&ret->known))
+		return qb_error_set(err, ESTALE, "the disks are unknown: %s",
+				    ret->known.why ? ret->known.why : "nobody looked");
+	for (size_t i = 0; i < ret->n_disks; i++) {
+		if (!qb_streq(qb_disk_identity(&ret->disks[i]), args->identity) ||
+		    qb_disk_has_reason(&ret->disks[i], "nvme-path"))
+			continue;
+		at = i;
+		found++;
+	}
+	if (found != 1)
+		return qb_error_set(err, ESTALE, "the disk %s (%s) is %s", args->disk,
+				    args->identity,
+				    found ? "here more than once" : "not here any more");
+	*ret_at = at;
+	return 0;
+}
+
+/* Everything the plan relied on; "changed" in the words of the reasons. */
+static int unchanged(const struct qb_disk *disk, const struct qb_carve_args *args,
+		     struct qb_error *err)
+{
+	if (!qb_streq(disk->path, args->disk) || !qb_streq(disk->devno, args->devno) ||
+	    disk->diskseq != args->diskseq)
+		return qb_error_set(err, ESTALE, "changed: the disk %s is %s now, and was %s",
+				    args->identity, disk->path, args->disk);
+	if (disk->size_bytes != args->size_bytes ||
+	    disk->logical_sector_bytes != args->logical_sector_bytes)
+		return qb_error_set(err, ESTALE, "changed: %s has another size than planned",
+				    disk->path);
+	return 0;
+}
+
+static int refuse(const struct qb_disk *disk, const struct qb_carve_args *args,
+		  struct qb_error *err)
+{
+	_cleanup_buf_ struct qb_buf why = {0};
+
+	for (size_t i = 0; i < disk->n_reasons; i++)
+		if (qb_reason_counts(disk->reasons[i].code, QB_CLAIM_NONE, args->by_path))
+			qb_buf_printf(&why, "%s%s: %s", why.len ? "; " : "", disk->reasons[i].code,
+				      disk->reasons[i].evidence);
+	return qb_error_set(err, ESTALE, "%s is no longer free for pool %s: %s", disk->path,
+			    args->pool, why.s ? why.s : "nobody judged it");
+}
+
+/* A ready mark says that the file system was whole when it was set. */
+static int is_ready(const struct qb_disk *disk, const struct qb_carve_args *args,
+		    struct qb_error *err)
+{
+	const struct qb_partition *p = disk->n_partitions == 1 ? &disk->partitions[0] : NULL;
+
+	if (!p || !qb_streq(p->uuid, args->ids.part_guid) || !qb_streq(p->fs_type, "xfs") ||
+	    !qb_streq(p->fs_uuid, args->ids.fs_uuid))
+		return qb_error_set(err, EIO, "%s carries the mark of pool %s, but not its XFS %s",
+				    disk->path, args->pool, args->ids.fs_uuid);
+	return 0;
+}
+
+static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_observed *ret,
+		   json_t **ret_before, struct qb_error *err)
+{
+	_cleanup_disks_ struct qb_disks disks = {0};
+	struct qb_carve_args args;
+	enum qb_disk_claim claim;
+	size_t at;
+	int r = qb_carve_args_read(json, &args, err);
+
+	if (r < 0)
+		return r;
+	r = qb_carve_find(ctx, &args, &disks, &at, err);
+	if (r < 0)
+		return r;
+	claim = qb_disk_claim(&disks.disks[at], args.pool, &args.ids, args.by_path, args.resume);
+	if (claim == QB_CLAIM_READY) {
+		r = is_ready(&disks.disks[at], &args, err);
+		if (r == 0)
+			*ret = QB_OBSERVED_DONE;
+		return r;
+	}
+	r = unchanged(&disks.disks[at], &args, err);
+	if (r < 0)
+		return r;
+	if (claim == QB_CLAIM_NONE)
+		return refuse(&disks.disks[at], &args, err);
+	*ret = QB_OBSERVED_NEEDED;
+	*ret_before = json_pack("{s:s}", "contents", claim == QB_CLAIM_RESUME ? "torn" : "blank");
+	return 0;
+}
+
+static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		  struct qb_error *err)
+{
+	_cleanup_disks_ struct qb_disks disks = {0};
+	struct qb_carve_args args;
+	size_t at;
+	int r = qb_carve_args_read(json, &args, err);
+
+	(void)before;
+	if (r < 0)
+		return r;
+	r = qb_carve_find(ctx, &args, &disks, &at, err);
+	if (r < 0)
+		return r;
+	if (qb_disk_claim(&disks.disks[at], args.pool, &args.ids, args.by_path, false) !=
+	    QB_CLAIM_READY)
+		return qb_error_set(err, EIO, "%s does not carry the mark of pool %s",
+				    disks.disks[at].path, args.pool);
+	return is_ready(&disks.disks[at], &args, err);
+}
+
+const struct qb_step_kind qb_carve_step = {
+	.kind = QB_CARVE_KIND,
+	.observe = observe,
+	.apply = qb_carve_apply,
+	.verify = verify,
+	.undo = qb_carve_undo,
+};

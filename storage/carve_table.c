@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What carving writes at both ends of a disk. The one place that talks to libfdisk. */
+#include "storage/carve.h"
+
+#include <errno.h>
+#include <libfdisk/libfdisk.h>
+
+#include "storage/gpt.h"
+#include "storage/mark.h"
+
+/* Linux filesystem data, of the Discoverable Partitions Specification. */
+#define PART_TYPE "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+
+static void contextp(struct fdisk_context **c)
+{
+	fdisk_unref_context(*c);
+}
+
+static void partitionp(struct fdisk_partition **p)
+{
+	fdisk_unref_partition(*p);
+}
+
+static void parttypep(struct fdisk_parttype **t)
+{
+	fdisk_unref_parttype(*t);
+}
+
+int qb_carve_wipe(int fd, const char *path, uint64_t size_bytes, struct qb_error *err)
+{
+	size_t len = size_bytes < QB_END_BYTES ? size_bytes : QB_END_BYTES;
+	_cleanup_free_ char *zero = qb_alloc(len, 1);
+	const uint64_t ends[] = {0, size_bytes - len};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(ends); i++) {
+		for (size_t done = 0; done < len;) {
+			ssize_t n = pwrite(fd, zero, len - done, (off_t)(ends[i] + done));
+
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n <= 0)
+				return qb_error_errno(err, n < 0 ? errno : EIO,
+						      "%s: cannot wipe it", path);
+			done += (size_t)n;
+		}
+	}
+	if (fsync(fd) < 0)
+		return qb_error_errno(err, errno, "%s: cannot sync it", path);
+	return 0;
+}
+
+static int describe(struct fdisk_context *c, const char *name, const struct qb_pool_ids *ids,
+		    struct fdisk_partition *p)
+{
+	QB_CLEANUP(parttypep) struct fdisk_parttype *type = NULL;
+	uint64_t sector = fdisk_get_sector_size(c), start, size;
+	int r;
+
+	qb_carve_layout(fdisk_get_nsectors(c) * sector, &start, &size);
+	type = fdisk_label_get_parttype_from_string(fdisk_get_label(c, NULL), PART_TYPE);
+	r = type ? fdisk_partition_set_type(p, type) : -EINVAL;
+	r = r ? r : fdisk_partition_set_partno(p, 0);
+	r = r ? r : fdisk_partition_set_start(p, start / sector);
+	r = r ? r : fdisk_partition_set_size(p, size / sector);
+	r = r ? r : fdisk_partition_size_explicit(p, 1);
+	r = r ? r : fdisk_partition_set_name(p, name);
+	return r ? r : fdisk_partition_set_uuid(p, ids->part_guid);
+}
+
+int qb_carve_table(int fd, const char *path, const char *pool, const struct qb_pool_ids *ids,
+		   enum qb_mark_state state, struct qb_error *err)
+{
+	QB_CLEANUP(contextp) struct fdisk_context *c = fdisk_new_context();
+	QB_CLEANUP(partitionp) struct fdisk_partition *p = fdisk_new_partition();
+	_cleanup_free_ char *name = qb_mark_name(pool, state);
+	int r;
+
+	if (!c || !p)
+		return qb_error_set(err, ENOMEM, "%s: libfdisk", path);
+	fdisk_disable_dialogs(c, 1);
+	/*
+	 * By our own descriptor: libfdisk's would be opened again without O_EXCL when that gives
+	 * EBUSY, and nobody would hear of it.
+	 */
+	r = fdisk_assign_device_by_fd(c, fd, path, 0);
+	if (r)
+		return qb_error_errno(err, r, "%s: libfdisk does not take it", path);
+	r = fdisk_create_disklabel(c, "gpt");
+	r = r ? r : fdisk_set_disklabel_id_from_string(c, ids->disk_guid);
+	r = r ? r : describe(c, name, ids, p);
+	r = r ? r : fdisk_add_partition(c, p, NULL);
+	r = r ? r : fdisk_write_disklabel(c);
+	if (r)
+		qb_error_errno(err, r, "%s: cannot write its GPT", path);
+	else if (fsync(fd) < 0)
+		r = qb_error_errno(err, errno, "%s: cannot sync it", path);
+	/* 1: no sync() of the whole machine, we synced what is ours. */
+	(void)fdisk_deassign_device(c, 1);
+	return r ? -abs(r) : 0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking a pool's marks off a disk again, when they are provably ours and nothing would be lost. */
+#include "storage/carve.h"
+
+#include <errno.h>
+
+#include "storage/gpt.h"
+#include "storage/select.h"
+
+/* Whether anything on the disk is this step's work. */
+static bool is_ours(const struct qb_disk *disk, const struct qb_carve_args *args)
+{
+	if (disk->mark.state == QB_MARK_NONE)
+		return false;
+	return qb_streq(disk->mark.uuid, args->ids.disk_guid) ||
+	       qb_disk_claim(disk, args->pool, &args->ids, args->by_path, true) == QB_CLAIM_RESUME;
+}
+
+static int refuse_lossy(const struct qb_disk *disk, const struct qb_carve_args *args,
+			struct qb_error *err)
+{
+	const struct qb_partition *p = disk->n_partitions == 1 ? &disk->partitions[0] : NULL;
+	int r;
+
+	if (disk->mountpoints.n)
+		return qb_error_set(err, EBUSY, "%s stays as it is: it is mounted on %s",
+				    disk->path, disk->mountpoints.v[0]);
+	if (disk->n_partitions > 1)
+		return qb_error_set(err, EEXIST, "%s stays as it is: partitions were added to it",
+				    disk->path);
+	if (!p || !p->fs_type)
+		return 0;
+	if (!qb_streq(p->fs_type, "xfs") || !qb_streq(p->fs_uuid, args->ids.fs_uuid))
+		return qb_error_set(err, EEXIST, "%s stays as it is: it has a %s that is not ours",
+				    p->path, p->fs_type);
+	r = qb_carve_empty(p->path, err);
+	/* What mkfs did not finish cannot be mounted, and nobody has used it. */
+	if (r == -EUCLEAN && disk->mark.state == QB_MARK_PENDING)
+		return 0;
+	return r < 0 ? qb_error_wrap(err, "%s stays as it is", disk->path) : 0;
+}
+
+int qb_carve_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		  struct qb_error *err)
+{
+	_cleanup_carve_device_ struct qb_carve_device device = QB_CARVE_DEVICE_INIT;
+	_cleanup_disks_ struct qb_disks disks = {0};
+	const struct qb_disk *disk;
+	struct qb_carve_args args;
+	size_t at;
+	int r = qb_carve_args_read(json, &args, err);
+
+	(void)before;
+	if (r < 0)
+		return r;
+	r = qb_carve_find(ctx, &args, &disks, &at, err);
+	if (r < 0)
+		return r;
+	disk = &disks.disks[at];
+	/* Nothing of ours was written, or it is gone already. */
+	if (!is_ours(disk, &args))
+		return 0;
+	r = refuse_lossy(disk, &args, err);
+	if (r < 0)
+		return r;
+	/* After a reboot it is the same disk under another name. */
+	args.devno = disk->devno;
+	args.size_bytes = disk->size_bytes;
+	args.diskseq = disk->diskseq;
+	r = qb_carve_lock(disk->path, &args, ctx->timeout_ms, &device, err);
+	if (r < 0)
+		return r;
+	r = qb_carve_kernel(device.exclusive, disk->path, 0, 0, err);
+	if (r < 0)
+		return r;
+	r = qb_carve_wipe(device.exclusive, disk->path, disk->size_bytes, err);
+	if (r < 0)
+		return r;
+	qb_carve_unlock(&device);
+	return qb_carve_settle(ctx->timeout_ms, err);
+}

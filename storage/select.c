@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/select.h"
+
+#include <fnmatch.h>
+
+static bool same_or_unknown(const char *seen, const char *wanted)
+{
+	return !seen || !strcasecmp(seen, wanted);
+}
+
+/* What is left on the disk can be nothing but an unfinished carving for this very pool. */
+static bool resumable(const struct qb_disk *disk, const char *pool, const struct qb_pool_ids *ids)
+{
+	const struct qb_mark *mark = &disk->mark;
+
+	if (mark->state != QB_MARK_PENDING || !mark->only ||
+	    !same_or_unknown(mark->uuid, ids->disk_guid) ||
+	    (mark->pool && !qb_streq(mark->pool, pool)))
+		return false;
+	for (size_t i = 0; i < disk->n_partitions; i++)
+		if (!same_or_unknown(disk->partitions[i].uuid, ids->part_guid) ||
+		    !same_or_unknown(disk->partitions[i].fs_uuid, ids->fs_uuid))
+			return false;
+	return true;
+}
+
+bool qb_reason_counts(const char *code, enum qb_disk_claim claim, bool by_path)
+{
+	/* What our own half-finished work looks like to the general rules. */
+	static const char *const leftovers[] = {"partitions", "partition-table", "signature",
+						"unknown-content", "udev-stale"};
+
+	if (by_path && qb_streq(code, "virtual"))
+		return false;
+	for (size_t i = 0; claim == QB_CLAIM_RESUME && i < QB_ARRAY_SIZE(leftovers); i++)
+		if (qb_streq(code, leftovers[i]))
+			return false;
+	return true;
+}
+
+static bool speaks_against(const struct qb_disk *disk, enum qb_disk_claim claim, bool by_path)
+{
+	for (size_t i = 0; i < disk->n_reasons; i++)
+		if (qb_reason_counts(disk->reasons[i].code, claim, by_path))
+			return true;
+	/* Facts without a verdict are not a verdict. */
+	return !disk->available && !disk->n_reasons;
+}
+
+enum qb_disk_claim qb_disk_claim(const struct qb_disk *disk, const char *pool,
+				 const struct qb_pool_ids *ids, bool by_path, bool began)
+{
+	if (disk->mark.state == QB_MARK_READY && disk->mark.ours &&
+	    qb_streq(disk->mark.pool, pool) && qb_streq(disk->mark.uuid, ids->disk_guid))
+		return QB_CLAIM_READY;
+	if (began && resumable(disk, pool, ids) && !speaks_against(disk, QB_CLAIM_RESUME, by_path))
+		return QB_CLAIM_RESUME;
+	if (!speaks_against(disk, QB_CLAIM_BLANK, by_path))
+		return began ? QB_CLAIM_INTENDED : QB_CLAIM_BLANK;
+	return QB_CLAIM_NONE;
+}
+
+static const char *arg(const struct qb_ledger_entry *entry, const char *key)
+{
+	return json_string_value(json_object_get(entry->args, key));
+}
+
+static bool is_carving(const struct qb_ledger_entry *entry, const char *pool)
+{
+	return qb_streq(entry->kind, QB_CARVE_KIND) && qb_streq(arg(entry, "pool"), pool);
+}
+
+bool qb_ledger_began(const struct qb_ledger *ledger, const char *pool, const char *identity)
+{
+	bool began = false;
+
+	for (size_t i = 0; ledger && i < ledger->n_entries; i++) {
+		const struct qb_ledger_entry *entry = &ledger->entries[i];
+
+		if (!is_carving(entry, pool) || !qb_streq(arg(entry, "identity"), identity))
+			continue;
+		/* Once it was done there may be images on it: never to be begun again. */
+		if (entry->done)
+			return false;
+		began = true;
+	}
+	return began;
+}
+
+const char *qb_ledger_carved(const struct qb_ledger *ledger, const char *pool)
+{
+	const char *identity = NULL;
+
+	for (size_t i = 0; ledger && i < ledger->n_entries; i++)
+		if (is_carving(&ledger->entries[i], pool) && ledger->entries[i].done)
+			identity = arg(&ledger->entries[i], "identity");
+	return identity;
+}
+
+static char *match_differs(const struct qb_disk_match *m, const struct qb_disk *disk)
+{
+	_cleanup_free_ char *size = qb_format_size(disk->size_bytes);
+
+	if (m->min_size && disk->size_bytes < m->min_size) {
+		_cleanup_free_ char *wanted = qb_format_size(m->min_size);
+
+		return qb_asprintf("its %s are less than %s", size, wanted);
+	}
+	if (m->max_size && disk->size_bytes > m->max_size) {
+		_cleanup_free_ char *wanted = qb_format_size(m->max_size);
+
+		return qb_asprintf("its %s are more than %s", size, wanted);
+	}
+	if (m->rotational.state != QB_UNKNOWN && m->rotational.state != disk->rotational.state)
+		return qb_asprintf("%s", qb_is(&disk->rotational) ? "it rotates"
+					 : qb_is_not(&disk->rotational)
+						 ? "it does not rotate"
+						 : "whether it rotates is unknown");
+	if (m->transport && !qb_streq(m->transport, disk->transport))
+		return qb_asprintf("its transport is %s, not %s",
+				   disk->transport ? disk->transport : "unknown", m->transport);
+	if (m->model && (!disk->model || fnmatch(m->model, disk->model, 0) != 0))
+		return qb_asprintf("its model is %s, not %s", disk->model ? disk->model : "unknown",
+				   m->model);
+	return NULL;
+}
+
+char *qb_selector_differs(const struct qb_disk_selector *selector, const struct qb_disk *disk)
+{
+	if (selector->wwid)
+		return qb_streq(selector->wwid, disk->wwid)
+			       ? NULL
+			       : qb_asprintf("its WWID is %s", disk->wwid ? disk->wwid : "unknown");
+	if (selector->serial)
+		return qb_streq(selector->serial, disk->serial)
+			       ? NULL
+			       : qb_asprintf("its serial number is %s",
+					     disk->serial ? disk->serial : "unknown");
+	if (selector->path)
+		return qb_streq(selector->path, disk->path) ||
+				       qb_streq(selector->path, disk->by_path) ||
+				       qb_strs_has(&disk->links, selector->path)
+			       ? NULL
+			       : qb_asprintf("it has another path");
+	return match_differs(&selector->match, disk);
+}
+
+char *qb_selector_text(const struct qb_disk_selector *selector)
+{
+	const struct qb_disk_match *m = &selector->match;
+	_cleanup_buf_ struct qb_buf b = {0};
+
+	if (selector->wwid)
+		return qb_asprintf("the disk with WWID %s", selector->wwid);
+	if (selector->serial)
+		return qb_asprintf("the disk with serial number %s", selector->serial);
+	if (selector->path)
+		return qb_asprintf("the disk %s", selector->path);
+	qb_buf_printf(&b, "%d disk", (int)(selector->count > 0 ? selector->count : 1));
+	if (m->min_size) {
+		_cleanup_free_ char *size = qb_format_size(m->min_size);
+
+		qb_buf_printf(&b, ", at least %s", size);
+	}
+	if (m->max_size) {
+		_cleanup_free_ char *size = qb_format_size(m->max_size);
+
+		qb_buf_printf(&b, ", at most %s", size);
+	}
+	if (m->rotational.state != QB_UNKNOWN)
+		qb_buf_printf(&b, ", %s", qb_is(&m->rotational) ? "rotating" : "not rotating");
+	if (m->transport)
+		qb_buf_printf(&b, ", transport %s", m->transport);
+	if (m->model)
+		qb_buf_printf(&b, ", model %s", m->model);
+	return qb_strdup(b.s);
+}

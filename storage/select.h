@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which disk a pool gets, and whether it may have it. Pure. */
+#pragma once
+
+#include "storage/pool.h"
+
+/* What may be done with a disk for a pool; the lower, the more it is the pool's own. */
+enum qb_disk_claim {
+	QB_CLAIM_READY,    /* it carries the pool's mark: nothing to carve */
+	QB_CLAIM_RESUME,   /* an interrupted run left it half carved */
+	QB_CLAIM_INTENDED, /* blank, and a run that broke off was about to carve it */
+	QB_CLAIM_BLANK,
+	QB_CLAIM_NONE,
+};
+
+/*
+ * by_path: the configuration named it by its path, which lifts "virtual". began: the ledger knows
+ * that carving it for this pool began and did not end.
+ */
+enum qb_disk_claim qb_disk_claim(const struct qb_disk *disk, const char *pool,
+				 const struct qb_pool_ids *ids, bool by_path, bool began);
+
+/* Whether code still speaks against a disk of that claim. */
+bool qb_reason_counts(const char *code, enum qb_disk_claim claim, bool by_path);
+
+/* The pool's ledger on a disk: carving began and did not end; or ended on another disk. */
+bool qb_ledger_began(const struct qb_ledger *ledger, const char *pool, const char *identity);
+/* The identity of the disk a pool was carved on; NULL when none was. */
+const char *qb_ledger_carved(const struct qb_ledger *ledger, const char *pool);
+
+/* Why a disk is not what the selector wants; NULL when it is. The caller frees it. */
+char *qb_selector_differs(const struct qb_disk_selector *selector, const struct qb_disk *disk);
+/* "the disk with serial QB0001", "1 disk of at least 200 GiB"; the caller frees it. */
+char *qb_selector_text(const struct qb_disk_selector *selector);
+
+#define QB_CARVE_KIND "storage.carve"
