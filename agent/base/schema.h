@@ -28,6 +28,8 @@ enum qb_field_flags {
 	QB_FIELD_REQUIRED = 1 << 0,
 	/* A list may be written as its one item without the brackets. */
 	QB_FIELD_ONE_IS_LIST = 1 << 1,
+	/* Set by the scalar that stands in place of its object; not a key for a person. */
+	QB_FIELD_SCALAR_ONLY = 1 << 2,
 };
 
 struct qb_type;
@@ -90,6 +92,8 @@ void qb_diags_done(struct qb_diags *d);
 struct qb_position {
 	const void *member;
 	unsigned line, column;
+	bool whole; /* an object, also as item of a list; its first member has the same address */
+	bool bad;   /* with whole: something in it was refused */
 };
 
 struct qb_positions {
@@ -99,10 +103,16 @@ struct qb_positions {
 
 /* The position of member, or of nothing ({NULL, 0, 0}) when the file does not name it. */
 struct qb_position qb_positions_find(const struct qb_positions *p, const void *member);
+/* The same for an embedded object or an item of a list. */
+struct qb_position qb_positions_find_object(const struct qb_positions *p, const void *obj);
+#define _cleanup_positions_ QB_CLEANUP(qb_positions_done)
 void qb_positions_done(struct qb_positions *p);
 
 enum qb_load_flags {
 	QB_LOAD_STRICT = 1 << 0, /* an unknown key is an error */
+	/* By a person: a key without a value is an error. Else null is a string or a fact that is
+	 * not known, and "<name>_unknown" says why the fact is not. */
+	QB_LOAD_WRITTEN = 1 << 1,
 };
 
 /*
@@ -115,12 +125,14 @@ QB_MUST_CHECK int qb_schema_load(const struct qb_type *type, const char *text, s
 				 unsigned flags, void *ret, struct qb_positions *pos,
 				 struct qb_diags *diags);
 
-/* A new reference. */
+/*
+ * A new reference. Every key is there. Text is made safe to print and to load again: what is not
+ * UTF-8, and control characters beyond those that JSON escapes, become \xNN.
+ */
 json_t *qb_schema_to_json(const struct qb_type *type, const void *obj);
 /* The members of obj put into an existing JSON object. */
 void qb_schema_add_json(const struct qb_type *type, const void *obj, json_t *into);
-/* A JSON Schema (draft 2020-12) of what qb_schema_to_json() prints; strict gives what load takes.
- */
+/* A JSON Schema (draft 2020-12) of exactly what qb_schema_to_json() prints. */
 json_t *qb_schema_describe(const struct qb_type *type);
 /* Frees what the struct owns and zeroes it; not the struct itself. */
 void qb_schema_done(const struct qb_type *type, void *obj);

@@ -227,10 +227,11 @@ char *qb_str_printable(const char *s)
 	while (s && *s) {
 		uint32_t c = 0;
 		size_t n = utf8_length((const unsigned char *)s, &c);
-		/* Beside C0, DEL and C1: line separators and what turns the direction of text. */
+		/* Beside C0, DEL and C1: line separators, what turns the direction of text, and
+		 * what is no character at all. */
 		bool plain = n && c >= 0x20 && !(c >= 0x7f && c < 0xa0) && c != 0x200e &&
 			     c != 0x200f && !(c >= 0x2028 && c <= 0x202e) &&
-			     !(c >= 0x2066 && c <= 0x2069);
+			     !(c >= 0x2066 && c <= 0x2069) && c != 0xfffe && c != 0xffff;
 
 		if (plain) {
 			qb_buf_add(&b, s, n);

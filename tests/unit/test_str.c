@@ -85,6 +85,7 @@ static void printable(void **state)
 		{"\xc0\xaf", "\\xc0\\xaf"},          /* overlong */
 		{"\xed\xa0\x80", "\\xed\\xa0\\x80"}, /* a surrogate */
 		{"\xe2\x80\xae", "\\xe2\\x80\\xae"}, /* right-to-left override */
+		{"\xef\xbf\xbe", "\\xef\\xbf\\xbe"}, /* U+FFFE: not a character */
 		{"cut \xe2\x82", "cut \\xe2\\x82"},  /* ends in the middle */
 		{NULL, ""},
 	};
