@@ -158,7 +158,7 @@ static const struct qb_check table[] = {
 	},
 	{
 		.id = "cpu.nested-paging",
-		.title = "The CPU translates guests' addresses (EPT, NPT)",
+		.title = "The CPU has nested paging (EPT, NPT)",
 		.severity = QB_RECOMMENDED,
 		.looks = "The flags ept (Intel) or npt (AMD) in /proc/cpuinfo.",
 		.why = "Without it KVM keeps shadow page tables, which makes memory-heavy guests "

@@ -31,6 +31,8 @@ void qb_evidence_tri(struct qb_result *r, const char *key, const char *source,
  * skip, or unknown when there is one that could not be read.
  */
 bool qb_no_config(const struct qb_check_input *in, struct qb_result *r);
+/* Why libvirt does not answer; never NULL. */
+const char *qb_libvirt_why(const struct qb_facts *facts);
 /* True where libvirt did not answer; the verdict, unknown, is given then. */
 bool qb_no_libvirt(const struct qb_facts *facts, struct qb_result *r);
 /* A word for a remedy: quoted where a shell would see more than a word in it. Caller frees. */

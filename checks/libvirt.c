@@ -19,7 +19,7 @@ static void connection(const struct qb_check_input *in, struct qb_result *r)
 		return;
 	}
 	if (v->connected.state == QB_UNKNOWN) {
-		qb_unknown(r, "libvirt could not be asked: %s", qb_why(&v->connected));
+		qb_unknown(r, "libvirt could not be asked: %s", qb_libvirt_why(in->facts));
 		return;
 	}
 	if (v->flavour == QB_VIR_NONE) {
@@ -30,7 +30,7 @@ static void connection(const struct qb_check_input *in, struct qb_result *r)
 		if (v->flavour == QB_VIR_MONOLITHIC)
 			qb_remedy(r, "systemctl enable --now libvirtd.socket\n"
 				     "journalctl -u libvirtd -n 40");
-		qb_fail(r, "libvirt does not answer: %s", qb_why(&v->connected));
+		qb_fail(r, "libvirt does not answer: %s", qb_libvirt_why(in->facts));
 	}
 }
 
@@ -275,7 +275,7 @@ static const struct qb_check table[] = {
 		.id = "libvirt.networks-active",
 		.title = "Networks that start by themselves did",
 		.severity = QB_RECOMMENDED,
-		.looks = "Every network in libvirt that has autostart: is it active?",
+		.looks = "Every network in libvirt that has autostart, and whether it is active.",
 		.why = "An inactive one failed at boot or was stopped by hand; its guests do not "
 		       "start.",
 		.remedy = "virsh net-list --all",
@@ -285,7 +285,8 @@ static const struct qb_check table[] = {
 		.id = "libvirt.pools-active",
 		.title = "Pools that start by themselves did",
 		.severity = QB_RECOMMENDED,
-		.looks = "Every storage pool in libvirt that has autostart: is it active?",
+		.looks = "Every storage pool in libvirt that has autostart, and whether it is "
+			 "active.",
 		.why = "An inactive one failed at boot or was stopped by hand; guests with "
 		       "volumes in it do not start.",
 		.remedy = "virsh pool-list --all",
@@ -293,7 +294,7 @@ static const struct qb_check table[] = {
 	},
 	{
 		.id = "libvirt.autostart",
-		.title = "Configured networks and pools start with the host",
+		.title = "Networks and pools start with the host",
 		.severity = QB_RECOMMENDED,
 		.looks = "Whether the networks and pools that the configuration names are "
 			 "persistent and have autostart.",

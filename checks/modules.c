@@ -204,7 +204,7 @@ static const struct qb_check table[] = {
 	},
 	{
 		.id = "modules.vendor",
-		.title = "The CPU vendor's KVM module is in the kernel",
+		.title = "The CPU vendor's module is in the kernel",
 		.severity = QB_REQUIRED,
 		.looks = "Whether kvm_intel or kvm_amd, whichever this CPU needs, is loaded or "
 			 "built in.",

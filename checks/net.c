@@ -383,7 +383,7 @@ static const struct qb_check table[] = {
 	},
 	{
 		.id = "net.bridge-address",
-		.title = "Addresses are on the bridge, not on its port",
+		.title = "Addresses are on the bridge alone",
 		.severity = QB_RECOMMENDED,
 		.looks = "Addresses on ports of any bridge, link-local ones apart; and those that "
 			 "the configuration wants on a bridge.",

@@ -53,6 +53,20 @@ static void comment(struct qb_buf *out, unsigned indent, unsigned width, const c
 	}
 }
 
+/* Columns from s to the next space that stands outside quotes. */
+static unsigned word_columns(const char *s)
+{
+	unsigned n = 0;
+	char quote = '\0';
+
+	for (; *s && (*s != ' ' || quote); s++) {
+		if (quote ? *s == quote : *s == '\'' || *s == '"')
+			quote = quote ? '\0' : *s;
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	}
+	return n;
+}
+
 /*
  * A command of a remedy. It stays one for the shell: broken only at a space outside quotes, with
  * a backslash; longer than the line where there is no such space.
@@ -60,21 +74,28 @@ static void comment(struct qb_buf *out, unsigned indent, unsigned width, const c
 static void command(struct qb_buf *out, unsigned indent, unsigned width, const char *text)
 {
 	_cleanup_free_ char *safe = qb_str_printable(text);
-	unsigned room = width - indent - 2, used = 0;
-	char quote = '\0';
+	/* Two columns for " \\". */
+	unsigned at = indent, end = width - 2;
+	bool first = true;
 
 	qb_buf_printf(out, "%*s", (int)indent, "");
-	for (const char *p = safe; *p; p++) {
-		if (*p == ' ' && !quote && used + 1 + strcspn(p + 1, " ") > room) {
+	for (const char *p = safe; *p;) {
+		unsigned columns = word_columns(p);
+		size_t len = 0;
+
+		if (!first && at + 1 + columns > end) {
 			qb_buf_printf(out, " \\\n%*s", (int)indent + 2, "");
-			room = width - indent - 4;
-			used = 0;
-			continue;
+			at = indent + 2;
+		} else if (!first) {
+			qb_buf_puts(out, " ");
+			at++;
 		}
-		if (quote ? *p == quote : *p == '\'' || *p == '"')
-			quote = quote ? '\0' : *p;
-		qb_buf_add(out, p, 1);
-		used++;
+		while (columns || ((unsigned char)p[len] & 0xc0) == 0x80)
+			columns -= ((unsigned char)p[len++] & 0xc0) != 0x80 ? 1 : 0;
+		qb_buf_add(out, p, len);
+		at += word_columns(p);
+		p += len + (p[len] == ' ');
+		first = false;
 	}
 	qb_buf_puts(out, "\n");
 }
@@ -220,7 +241,7 @@ void qb_check_list_text(struct qb_buf *out)
 {
 	for (const struct qb_check_group *const *g = qb_check_groups; *g; g++)
 		for (size_t i = 0; i < (*g)->n_checks; i++)
-			qb_buf_printf(out, "%-25s %-11s %s\n", (*g)->checks[i].id,
+			qb_buf_printf(out, "%-24s %-11s %s\n", (*g)->checks[i].id,
 				      qb_severity_name((*g)->checks[i].severity),
 				      (*g)->checks[i].title);
 }
@@ -240,7 +261,7 @@ void qb_check_explain_text(const struct qb_check *check, const struct qb_text_st
 			   : NULL;
 
 	qb_text_colour(out, style->colour, QB_BOLD, check->id);
-	qb_buf_printf(out, ": %s (%s)\n", check->title, qb_severity_name(check->severity));
+	qb_buf_printf(out, " (%s)\n  %s\n", qb_severity_name(check->severity), check->title);
 	for (size_t i = 0; i < QB_ARRAY_SIZE(parts); i++) {
 		qb_buf_puts(out, "\n");
 		qb_text_colour(out, style->colour, QB_BOLD, parts[i].title);

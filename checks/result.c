@@ -109,11 +109,20 @@ bool qb_no_config(const struct qb_check_input *in, struct qb_result *r)
 	return true;
 }
 
+const char *qb_libvirt_why(const struct qb_facts *facts)
+{
+	const struct qb_libvirt_facts *v = &facts->libvirt;
+
+	if (v->error)
+		return v->error;
+	return qb_is_not(&v->connected) ? "it is not reachable" : qb_why(&v->connected);
+}
+
 bool qb_no_libvirt(const struct qb_facts *facts, struct qb_result *r)
 {
 	if (qb_is(&facts->libvirt.connected))
 		return false;
-	qb_unknown(r, "libvirt could not be asked: %s", qb_why(&facts->libvirt.connected));
+	qb_unknown(r, "libvirt could not be asked: %s", qb_libvirt_why(facts));
 	return true;
 }
 
