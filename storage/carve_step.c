@@ -44,7 +44,7 @@ int qb_carve_args_read(const json_t *json, struct qb_carve_args *ret, struct qb_
 		if (!id || strlen(id) >= sizeof(args.ids.disk_guid))
 			return qb_error_set(err, EINVAL, "a step of %s without %s", QB_CARVE_KIND,
 					    ids[i].key);
-		strcpy(ids[i].to, id);
+		memcpy(ids[i].to, id, strlen(id) + 1);
 	}
 	if (!args.pool || !args.disk || !args.devno || !args.identity || !args.size_bytes ||
 	    !qb_startswith(args.disk, "/dev/"))

@@ -9,6 +9,7 @@
 enum {
 	MIB = 1 << 20,
 	PMBR_ENTRY = 446,
+	HEADER_BYTES = 92,
 	ENTRIES_BYTES = 128 * 128,
 };
 
@@ -87,8 +88,10 @@ static bool copy_is_ours(const struct qb_ends *ends, const struct qb_gpt_copy *c
 {
 	uint64_t at = copy->lba * ends->sector_bytes;
 
-	if (copy->header ? !qb_streq(copy->disk_guid, disk_guid)
-			 : !zero(ends, at, at + ends->sector_bytes))
+	if (copy->header && !qb_streq(copy->disk_guid, disk_guid))
+		return false;
+	/* Behind a header the sector is reserved, and in no checksum. */
+	if (!zero(ends, at + (copy->header ? HEADER_BYTES : 0), at + ends->sector_bytes))
 		return false;
 	if (copy->n_entries)
 		return mark_entry(copy) && copy->entries[0].index == 0 &&

@@ -52,9 +52,10 @@ static void refuse_disk(const struct planning *p, const char *target, const stru
 				       disk->reasons[i].evidence);
 	if (disk->mark.state == QB_MARK_PENDING && disk->mark.pool)
 		qb_plan_refuse(p->plan, target, "partition-table",
-			       "%s: its carving for pool %s was begun, and no record of that is "
-			       "here to go on from; if nothing on it is needed: wipefs -a %s",
-			       disk->path, disk->mark.pool, disk->path);
+			       "%s: its carving for pool %s was begun, and cannot be gone on with: "
+			       "either no journal here knows of it, or something else was written "
+			       "since; when nothing on it is needed, zero its first and last 4 MiB",
+			       disk->path, disk->mark.pool);
 }
 
 /* False when the configuration wants what cannot be planned, which is refused. */

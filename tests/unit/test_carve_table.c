@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Our marks, whole and torn: what is ours, what may be resumed, what is somebody else's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "storage/carve.h"
+#include "storage/mark.h"
+#include "storage/probe_parts.h"
+#include "storage/select.h"
+
+#define MIB (1ull << 20)
+#define MACHINE_ID "0123456789abcdef0123456789abcdef"
+#define IDENTITY "QB0001"
+
+enum {
+	SECTOR = 512,
+	SIZE = 64 << 20,
+	ENTRIES = 32 * SECTOR,
+};
+
+struct image {
+	char path[32];
+	int fd;
+	struct qb_disk disk;
+};
+
+static void forget(struct image *im)
+{
+	qb_disk_done(&im->disk);
+}
+
+static int setup(void **state)
+{
+	struct image *im = qb_alloc(1, sizeof(*im));
+
+	strcpy(im->path, "/tmp/qubi-image-XXXXXX");
+	im->fd = mkstemp(im->path);
+	*state = im;
+	return im->fd < 0 || ftruncate(im->fd, SIZE) < 0;
+}
+
+static int teardown(void **state)
+{
+	struct image *im = *state;
+
+	forget(im);
+	close(im->fd);
+	unlink(im->path);
+	free(im);
+	return 0;
+}
+
+static void put(struct image *im, uint64_t at, const void *data, size_t len)
+{
+	assert_int_equal(pwrite(im->fd, data, len, (off_t)at), len);
+}
+
+static void clear(struct image *im)
+{
+	assert_int_equal(ftruncate(im->fd, 0), 0);
+	assert_int_equal(ftruncate(im->fd, SIZE), 0);
+}
+
+static void table(struct image *im, const char *pool, enum qb_mark_state state)
+{
+	struct qb_error err = QB_ERROR_INIT;
+	struct qb_pool_ids ids;
+
+	qb_pool_ids(MACHINE_ID, pool, IDENTITY, &ids);
+	if (qb_carve_table(im->fd, im->path, pool, &ids, state, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static const struct qb_mark *probe(struct image *im, const char *machine_id, const char *identity)
+{
+	struct qb_contents contents = {0};
+
+	forget(im);
+	im->disk.name = qb_strdup("sda");
+	im->disk.serial = qb_strdup(identity);
+	im->disk.logical_sector_bytes = SECTOR;
+	qb_contents_probe(im->fd, machine_id, &im->disk, &contents);
+	free(contents.error);
+	free(contents.table_fault);
+	return &im->disk.mark;
+}
+
+static enum qb_disk_claim claim(const struct image *im, const char *pool, bool began)
+{
+	struct qb_pool_ids ids;
+
+	qb_pool_ids(MACHINE_ID, pool, IDENTITY, &ids);
+	return qb_disk_claim(&im->disk, pool, &ids, false, began);
+}
+
+static void a_whole_mark(void **state)
+{
+	struct image *im = *state;
+	const struct qb_mark *mark;
+	struct qb_pool_ids ids;
+
+	qb_pool_ids(MACHINE_ID, "images", IDENTITY, &ids);
+	table(im, "images", QB_MARK_PENDING);
+	mark = probe(im, MACHINE_ID, IDENTITY);
+	assert_int_equal(mark->state, QB_MARK_PENDING);
+	assert_string_equal(mark->pool, "images");
+	assert_string_equal(mark->uuid, ids.disk_guid);
+	assert_true(mark->ours);
+	assert_true(mark->only);
+	assert_int_equal(im->disk.n_partitions, 1);
+	assert_string_equal(im->disk.partitions[0].label, "qubi-pending:images");
+	assert_string_equal(im->disk.partitions[0].uuid, ids.part_guid);
+	assert_int_equal(im->disk.partitions[0].start_bytes, MIB);
+	assert_int_equal(im->disk.partitions[0].size_bytes, 62 * MIB);
+
+	table(im, "images", QB_MARK_READY);
+	mark = probe(im, MACHINE_ID, IDENTITY);
+	assert_int_equal(mark->state, QB_MARK_READY);
+	assert_true(mark->ours);
+	assert_int_equal(claim(im, "images", false), QB_CLAIM_READY);
+	assert_int_equal(claim(im, "other", false), QB_CLAIM_NONE);
+	/* Never made anew, whatever a journal says. */
+	assert_int_equal(claim(im, "images", true), QB_CLAIM_READY);
+}
+
+static void a_mark_is_ours_on_this_machine_and_this_disk_only(void **state)
+{
+	struct image *im = *state;
+
+	table(im, "images", QB_MARK_READY);
+	assert_false(probe(im, "ffffffffffffffffffffffffffffffff", IDENTITY)->ours);
+	assert_false(probe(im, MACHINE_ID, "QB0002")->ours);
+	assert_false(probe(im, NULL, IDENTITY)->ours);
+	assert_int_equal(im->disk.mark.state, QB_MARK_READY);
+	assert_string_equal(im->disk.mark.pool, "images");
+}
+
+static void a_name_alone_is_no_mark_of_ours(void **state)
+{
+	struct image *im = *state;
+	struct qb_pool_ids ids;
+	struct qb_error err = QB_ERROR_INIT;
+
+	qb_pool_ids(MACHINE_ID, "other", IDENTITY, &ids);
+	assert_int_equal(qb_carve_table(im->fd, im->path, "images", &ids, QB_MARK_PENDING, &err),
+			 0);
+	assert_false(probe(im, MACHINE_ID, IDENTITY)->ours);
+	assert_int_equal(claim(im, "images", true), QB_CLAIM_NONE);
+	assert_int_equal(claim(im, "other", true), QB_CLAIM_NONE);
+}
+
+/* The pieces that a table is written in; a power cut may keep any of them. */
+static const struct {
+	uint64_t at;
+	size_t len;
+} pieces[] = {
+	{0, SECTOR},
+	{SECTOR, SECTOR},
+	{2 * SECTOR, ENTRIES},
+	{SIZE - SECTOR - ENTRIES, ENTRIES},
+	{SIZE - SECTOR, SECTOR},
+};
+
+enum {
+	N_PIECES = 5,
+	PIECE_MAX = ENTRIES,
+};
+
+static void pieces_read(const struct image *im, char saved[N_PIECES][PIECE_MAX])
+{
+	for (int i = 0; i < N_PIECES; i++)
+		assert_int_equal(pread(im->fd, saved[i], pieces[i].len, (off_t)pieces[i].at),
+				 pieces[i].len);
+}
+
+static void any_part_of_a_first_table_is_resumed(void **state)
+{
+	static char saved[N_PIECES][PIECE_MAX];
+	struct image *im = *state;
+
+	table(im, "images", QB_MARK_PENDING);
+	pieces_read(im, saved);
+	for (unsigned set = 1; set < 1u << N_PIECES; set++) {
+		const struct qb_mark *mark;
+
+		clear(im);
+		for (int i = 0; i < N_PIECES; i++)
+			if (set & 1u << i)
+				put(im, pieces[i].at, saved[i], pieces[i].len);
+		mark = probe(im, MACHINE_ID, IDENTITY);
+		if (mark->state != QB_MARK_PENDING || !mark->only)
+			fail_msg("pieces %x: state %d, only %d", set, mark->state, mark->only);
+		qb_disk_reason(&im->disk, "partition-table", "torn");
+		assert_int_equal(claim(im, "images", true), QB_CLAIM_RESUME);
+		/* Without a journal it is nobody's to take. */
+		assert_int_equal(claim(im, "images", false), QB_CLAIM_NONE);
+		/* What names its pool is not another one's. A bare MBR, alone, names nobody. */
+		if (set != 1)
+			assert_int_equal(claim(im, "other", true), QB_CLAIM_NONE);
+	}
+}
+
+static void a_torn_commit_is_ready_or_resumed(void **state)
+{
+	static char pending[N_PIECES][PIECE_MAX], ready[N_PIECES][PIECE_MAX];
+	struct image *im = *state;
+
+	table(im, "images", QB_MARK_PENDING);
+	pieces_read(im, pending);
+	table(im, "images", QB_MARK_READY);
+	pieces_read(im, ready);
+	for (unsigned set = 0; set < 1u << N_PIECES; set++) {
+		/* A copy counts when header and entries are of one table. */
+		bool first = (set >> 1 & 1) && (set >> 2 & 1);
+		bool second = (set >> 3 & 1) && (set >> 4 & 1);
+		const struct qb_mark *mark;
+
+		for (int i = 0; i < N_PIECES; i++)
+			put(im, pieces[i].at, set & 1u << i ? ready[i] : pending[i], pieces[i].len);
+		mark = probe(im, MACHINE_ID, IDENTITY);
+		if (mark->state != (first || second ? QB_MARK_READY : QB_MARK_PENDING))
+			fail_msg("pieces %x: state %d", set, mark->state);
+		assert_true(mark->ours);
+		assert_true(mark->only);
+	}
+}
+
+static void a_byte_of_somebody_else_forbids_to_resume(void **state)
+{
+	static const uint64_t places[] = {
+		100,              /* boot code */
+		446 + 16,         /* a second entry of the MBR */
+		SECTOR + 200,     /* behind the header: it is in no checksum of ours */
+		2 * SECTOR + 128, /* a second entry */
+		40 * SECTOR,      /* between table and partition */
+		SIZE - MIB,       /* behind the partition */
+		SIZE - SECTOR - ENTRIES + 256,
+	};
+	struct image *im = *state;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(places); i++) {
+		clear(im);
+		table(im, "images", QB_MARK_PENDING);
+		assert_true(probe(im, MACHINE_ID, IDENTITY)->only);
+		put(im, places[i], "x", 1);
+		if (probe(im, MACHINE_ID, IDENTITY)->only)
+			fail_msg("byte %zu was taken for ours", (size_t)places[i]);
+		qb_disk_reason(&im->disk, "partition-table", "gpt");
+		assert_int_equal(claim(im, "images", true), QB_CLAIM_NONE);
+	}
+}
+
+static void content_without_a_partition_forbids_to_resume(void **state)
+{
+	struct image *im = *state;
+	char mbr[SECTOR];
+
+	table(im, "images", QB_MARK_PENDING);
+	assert_int_equal(pread(im->fd, mbr, SECTOR, 0), SECTOR);
+	clear(im);
+	put(im, 0, mbr, SECTOR);
+	assert_true(probe(im, MACHINE_ID, IDENTITY)->only);
+	put(im, 2 * MIB, "x", 1);
+	assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
+}
+
+static void a_foreign_file_system_in_the_partition_forbids_to_resume(void **state)
+{
+	struct image *im = *state;
+	/* As much of a swap header as libblkid asks for. */
+	const uint32_t header[2] = {1, 1000};
+
+	table(im, "images", QB_MARK_PENDING);
+	put(im, 2 * MIB, "half a file system", 18);
+	assert_true(probe(im, MACHINE_ID, IDENTITY)->only);
+	put(im, MIB + 1024, header, sizeof(header));
+	put(im, MIB + 4086, "SWAPSPACE2", 10);
+	assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
+	assert_string_equal(im->disk.partitions[0].fs_type, "swap");
+}
+
+static void wiping_leaves_nothing(void **state)
+{
+	struct qb_error err = QB_ERROR_INIT;
+	struct image *im = *state;
+
+	table(im, "images", QB_MARK_READY);
+	put(im, 3 * MIB, "x", 1);
+	assert_int_equal(qb_carve_wipe(im->fd, im->path, SIZE, &err), 0);
+	assert_int_equal(probe(im, MACHINE_ID, IDENTITY)->state, QB_MARK_NONE);
+	assert_int_equal(im->disk.n_signatures, 0);
+	assert_int_equal(im->disk.n_partitions, 0);
+}
+
+static void the_longest_pool_name_fits(void **state)
+{
+	static const char name[] = "a-pool-of-23-characters";
+	struct image *im = *state;
+
+	assert_int_equal(strlen(name), QB_MARK_POOL_MAX);
+	table(im, name, QB_MARK_PENDING);
+	assert_string_equal(probe(im, MACHINE_ID, IDENTITY)->pool, name);
+	assert_true(im->disk.mark.ours);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_whole_mark),
+		T(a_mark_is_ours_on_this_machine_and_this_disk_only),
+		T(a_name_alone_is_no_mark_of_ours),
+		T(any_part_of_a_first_table_is_resumed),
+		T(a_torn_commit_is_ready_or_resumed),
+		T(a_byte_of_somebody_else_forbids_to_resume),
+		T(content_without_a_partition_forbids_to_resume),
+		T(a_foreign_file_system_in_the_partition_forbids_to_resume),
+		T(wiping_leaves_nothing),
+		T(the_longest_pool_name_fits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
