@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/cpu.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "agent/host/probing.h"
+
+enum {
+	CPUINFO_MAX = 64 << 20 /* 8,192 CPUs come to some 20 MiB */
+};
+
+/* The value of the line "key : value" when line, of len bytes, is one. */
+static const char *line_value(const char *line, size_t len, const char *key, size_t *ret_len)
+{
+	const char *colon = memchr(line, ':', len), *end = line + len;
+	size_t n = strlen(key), key_len;
+
+	if (!colon)
+		return NULL;
+	key_len = (size_t)(colon - line);
+	while (key_len && strchr(" \t", line[key_len - 1]))
+		key_len--;
+	if (key_len != n || memcmp(line, key, n) != 0)
+		return NULL;
+	for (colon++; colon < end && strchr(" \t", *colon); colon++)
+		;
+	*ret_len = (size_t)(end - colon);
+	return colon;
+}
+
+static void add_words(const char *text, size_t len, struct qb_strs *ret)
+{
+	for (size_t i = 0, n; i < len; i += n + 1) {
+		_cleanup_free_ char *word = NULL;
+
+		for (n = 0; i + n < len && !strchr(" \t\r", text[i + n]); n++)
+			;
+		word = qb_strndup(text + i, n);
+		if (n)
+			qb_strs_add(ret, word);
+	}
+}
+
+static void take(const char *line, size_t len, const char *key, char **ret)
+{
+	size_t n;
+	const char *v = *ret ? NULL : line_value(line, len, key, &n);
+
+	if (v)
+		*ret = qb_strndup(v, n);
+}
+
+/* What the kernel found wrong with, or switched off in, the CPU is missing from these flags. */
+static void virt_flags(const struct qb_strs *vmx_flags, struct qb_cpu_facts *ret)
+{
+	bool vmx = qb_strs_has(&ret->flags, "vmx"), svm = qb_strs_has(&ret->flags, "svm");
+
+	qb_tri_set(&ret->flag_vmx, vmx);
+	qb_tri_set(&ret->flag_svm, svm);
+	/* Since 5.11 on a line of its own ("vmx flags"), before that among the others. */
+	qb_tri_set(&ret->ept,
+		   vmx && (qb_strs_has(&ret->flags, "ept") || qb_strs_has(vmx_flags, "ept")));
+	qb_tri_set(&ret->npt, svm && qb_strs_has(&ret->flags, "npt"));
+	qb_tri_set(&ret->hypervisor, qb_strs_has(&ret->flags, "hypervisor"));
+}
+
+void qb_cpuinfo_parse(const char *text, struct qb_cpu_facts *ret)
+{
+	_cleanup_strs_ struct qb_strs vmx_flags = {0};
+	bool have_flags = false;
+
+	for (const char *line = text, *next; *line; line = next) {
+		size_t len = strcspn(line, "\n"), n;
+		const char *v;
+
+		next = line + len + (line[len] == '\n');
+		if (line_value(line, len, "processor", &n))
+			ret->online++;
+		take(line, len, "vendor_id", &ret->vendor);
+		take(line, len, "model name", &ret->model);
+		if (have_flags)
+			continue;
+		v = line_value(line, len, "vmx flags", &n);
+		if (v && !vmx_flags.n)
+			add_words(v, n, &vmx_flags);
+		/* "Features" is what arm64 calls them. */
+		if (!ret->flags.n) {
+			v = line_value(line, len, "flags", &n);
+			if (!v)
+				v = line_value(line, len, "Features", &n);
+			if (v)
+				add_words(v, n, &ret->flags);
+		}
+		/* The first CPU ends at the first empty line. */
+		have_flags = !len && ret->flags.n;
+	}
+	if (ret->flags.n)
+		virt_flags(&vmx_flags, ret);
+}
+
+static void flags_unknown(struct qb_cpu_facts *ret, const char *why)
+{
+	struct qb_tri *const all[] = {&ret->flag_vmx, &ret->flag_svm, &ret->ept, &ret->npt,
+				      &ret->hypervisor};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(all); i++)
+		qb_tri_unknown(all[i], "%s", why);
+}
+
+/* The instruction answers for the machine this runs on, which a captured root is not. */
+static void cpuid(const struct qb_root *root, struct qb_cpu_facts *ret)
+{
+	struct qb_cpuid id = {0};
+
+	if (!root->live || !qb_cpuid_read(&id)) {
+		const char *why = root->live ? "this architecture has no CPUID" : "not a live host";
+
+		qb_tri_unknown(&ret->cpuid_vmx, "%s", why);
+		qb_tri_unknown(&ret->cpuid_svm, "%s", why);
+		return;
+	}
+	qb_tri_set(&ret->cpuid_vmx, id.vmx);
+	qb_tri_set(&ret->cpuid_svm, id.svm);
+	qb_tri_set(&ret->hypervisor, id.hypervisor);
+	if (id.svm)
+		qb_tri_set(&ret->npt, id.npt);
+	qb_strset(&ret->vendor, id.vendor);
+	if (id.hypervisor)
+		ret->hypervisor_vendor = qb_str_printable(id.hypervisor_vendor);
+}
+
+/* Counts a list as in /sys/devices/system/cpu/online: "0-3,5". 0 when it is none. */
+static uint64_t count_list(const char *text)
+{
+	uint64_t n = 0, first, last;
+	char *end;
+
+	while (*text) {
+		first = last = strtoull(text, &end, 10);
+		if (end == text)
+			return 0;
+		if (*end == '-') {
+			text = end + 1;
+			last = strtoull(text, &end, 10);
+			if (end == text || last < first)
+				return 0;
+		}
+		n += last - first + 1;
+		if (*end && *end != ',')
+			return 0;
+		text = end + (*end == ',');
+	}
+	return n;
+}
+
+static void online(const struct qb_root *root, struct qb_cpu_facts *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	uint64_t n = qb_root_read_value(root, "/sys/devices/system/cpu/online", &text) == 0
+			     ? count_list(text)
+			     : 0;
+
+	if (n)
+		ret->online = n;
+}
+
+static void vulnerabilities(const struct qb_root *root, struct qb_cpu_facts *ret)
+{
+	static const char dir[] = "/sys/devices/system/cpu/vulnerabilities";
+	_cleanup_strs_ struct qb_strs names = {0};
+	int r = qb_root_list(root, dir, &names);
+
+	if (r < 0) {
+		qb_tri_unknown(&ret->vulnerabilities_known, "%s: %s", dir, strerror(-r));
+		return;
+	}
+	qb_tri_set(&ret->vulnerabilities_known, true);
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *path = qb_asprintf("%s/%s", dir, names.v[i]), *text = NULL;
+
+		r = qb_root_read_value(root, path, &text);
+		if (r < 0)
+			qb_tri_unknown(&ret->vulnerabilities_known, "%s: %s", path, strerror(-r));
+		else if (qb_startswith(text, "Vulnerable"))
+			qb_strs_add(&ret->vulnerable, names.v[i]);
+	}
+}
+
+void qb_cpu_probe(const struct qb_root *root, struct qb_cpu_facts *ret)
+{
+	_cleanup_free_ char *text = NULL, *why = NULL;
+	int r = qb_root_read(root, "/proc/cpuinfo", CPUINFO_MAX, &text, NULL);
+
+	*ret = (struct qb_cpu_facts){0};
+	if (r == 0)
+		qb_cpuinfo_parse(text, ret);
+	if (!ret->flags.n) {
+		why = r < 0 ? qb_asprintf("/proc/cpuinfo: %s", strerror(-r))
+			    : qb_strdup("/proc/cpuinfo has no line of flags");
+		flags_unknown(ret, why);
+	}
+	online(root, ret);
+	cpuid(root, ret);
+	vulnerabilities(root, ret);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <libkmod.h>
+#include <time.h>
+
+#include "agent/host/module.h"
+#include "agent/host/plan.h"
+
+enum {
+	REMOVE_TRIES = 50,
+	DEVICE_TRIES = 200,
+	PAUSE_MS = 20
+};
+
+static inline void kmod_unrefp(struct kmod_ctx **ctx)
+{
+	if (*ctx)
+		kmod_unref(*ctx);
+}
+#define _cleanup_kmod_ QB_CLEANUP(kmod_unrefp)
+
+static inline void kmod_module_unrefp(struct kmod_module **mod)
+{
+	if (*mod)
+		kmod_module_unref(*mod);
+}
+#define _cleanup_module_ QB_CLEANUP(kmod_module_unrefp)
+
+static inline void kmod_listp(struct kmod_list **list)
+{
+	if (*list)
+		kmod_module_unref_list(*list);
+}
+
+static void pause_ms(unsigned ms)
+{
+	nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
+}
+
+/* Its default is to write to stderr; what failed is in the error already. */
+static void silent(void *data, int priority, const char *file, int line, const char *fn,
+		   const char *format, va_list args)
+{
+	(void)data, (void)priority, (void)file, (void)line, (void)fn, (void)format, (void)args;
+}
+
+static int open_module(const char *name, struct kmod_ctx **ret_ctx, struct kmod_module **ret,
+		       struct qb_error *err)
+{
+	int r;
+
+	*ret_ctx = kmod_new(NULL, NULL);
+	if (!*ret_ctx)
+		return qb_error_set(err, ENOMEM, "libkmod could not be set up");
+	kmod_set_log_fn(*ret_ctx, silent, NULL);
+	r = kmod_module_new_from_name(*ret_ctx, name, ret);
+	return r < 0 ? qb_error_errno(err, r, "libkmod cannot look up %s", name) : 0;
+}
+
+static const char *arg(const json_t *args, const char *key)
+{
+	return json_string_value(json_object_get(args, key));
+}
+
+static bool in_kernel(struct kmod_module *mod)
+{
+	int state = kmod_module_get_initstate(mod);
+
+	return state == KMOD_MODULE_BUILTIN || state == KMOD_MODULE_LIVE;
+}
+
+static int prove(const struct qb_step_ctx *ctx, const char *name, struct qb_error *err)
+{
+	struct qb_facts facts = {0};
+	int r = 0;
+
+	qb_kvm_probe(ctx->root, &facts.kvm);
+	if (!qb_is(&facts.kvm.guest_ran))
+		r = qb_error_set(err, ENODEV, "%s is loaded, but no guest runs: %s", name,
+				 facts.kvm.guest_detail ? facts.kvm.guest_detail : "no detail");
+	qb_facts_done(&facts);
+	return r;
+}
+
+/* The module and what it depends on, as far as that is not loaded yet: undo takes these away. */
+static json_t *absent_now(struct kmod_module *mod)
+{
+	QB_CLEANUP(kmod_listp) struct kmod_list *deps = kmod_module_get_dependencies(mod);
+	json_t *absent = json_array();
+	struct kmod_list *entry;
+
+	json_array_append_new(absent, json_string(kmod_module_get_name(mod)));
+	kmod_list_foreach(entry, deps)
+	{
+		_cleanup_module_ struct kmod_module *dep = kmod_module_get_module(entry);
+
+		if (!in_kernel(dep))
+			json_array_append_new(absent, json_string(kmod_module_get_name(dep)));
+	}
+	return absent;
+}
+
+static int load_observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_observed *ret,
+			json_t **ret_before, struct qb_error *err)
+{
+	_cleanup_kmod_ struct kmod_ctx *kmod = NULL;
+	_cleanup_module_ struct kmod_module *mod = NULL;
+	const char *name = arg(args, "module");
+	int r = open_module(name, &kmod, &mod, err);
+
+	if (r < 0)
+		return r;
+	if (in_kernel(mod)) {
+		if (json_is_true(json_object_get(args, "prove"))) {
+			r = prove(ctx, name, err);
+			if (r < 0)
+				return r;
+		}
+		*ret = QB_OBSERVED_DONE;
+		return 0;
+	}
+	if (!kmod_module_get_path(mod))
+		return qb_error_set(err, ESTALE, "the running kernel has no module %s any more",
+				    name);
+	*ret_before = json_pack("{s:o}", "absent", absent_now(mod));
+	*ret = QB_OBSERVED_NEEDED;
+	return 0;
+}
+
+/* In place of a shell: what modprobe.d would run for a module that comes along is not run. */
+static int refuse_install(struct kmod_module *mod, const char *command, void *data)
+{
+	(void)mod, (void)command;
+	*(bool *)data = true;
+	return -EPERM;
+}
+
+static const char *cause_of(int error)
+{
+	switch (-error) {
+	case EPERM:
+		return "not permitted: not root, modules_disabled, module_blacklist or lockdown";
+	case EKEYREJECTED:
+	case ENOKEY:
+	case EBADMSG:
+		return "its signature is not accepted (Secure Boot)";
+	case EOPNOTSUPP:
+		return "the firmware has switched virtualization off, or the CPU has none";
+	case EBUSY:
+		return "another hypervisor holds the CPU's virtualization";
+	case ENODEV:
+		return "there is no device for it";
+	case ENOEXEC:
+		return "it was built for another kernel";
+	case EINVAL:
+		return "it has a wrong option, or was built for another kernel";
+	case ENOENT:
+		return "its file or a symbol it needs is missing";
+	default:
+		return "see the kernel log";
+	}
+}
+
+static int load_apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		      struct qb_error *err)
+{
+	_cleanup_kmod_ struct kmod_ctx *kmod = NULL;
+	_cleanup_module_ struct kmod_module *mod = NULL;
+	const char *name = arg(args, "module");
+	bool command = false;
+	int r = open_module(name, &kmod, &mod, err);
+
+	(void)ctx, (void)before;
+	if (r < 0)
+		return r;
+	r = kmod_module_probe_insert_module(mod, KMOD_PROBE_IGNORE_COMMAND, NULL, refuse_install,
+					    &command, NULL);
+	if (command)
+		return qb_error_set(
+			err, EPERM,
+			"cannot load %s: modprobe.d has an install command for a module "
+			"it depends on",
+			name);
+	return r < 0 ? qb_error_errno(err, r, "cannot load %s: %s", name, cause_of(r)) : 0;
+}
+
+static int load_verify(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		       struct qb_error *err)
+{
+	_cleanup_kmod_ struct kmod_ctx *kmod = NULL;
+	_cleanup_module_ struct kmod_module *mod = NULL;
+	const char *name = arg(args, "module");
+	int r = open_module(name, &kmod, &mod, err);
+
+	(void)before;
+	if (r < 0)
+		return r;
+	if (!in_kernel(mod))
+		return qb_error_set(err, EIO, "%s is not loaded", name);
+	if (!json_is_true(json_object_get(args, "prove")))
+		return 0;
+	for (unsigned i = 0; i < DEVICE_TRIES && !qb_root_exists(ctx->root, "/dev/kvm"); i++)
+		pause_ms(PAUSE_MS);
+	return prove(ctx, name, err);
+}
+
+/* One module, when it is loaded; again while somebody is just letting go of it. */
+static int remove_one(struct kmod_ctx *kmod, const char *name)
+{
+	_cleanup_module_ struct kmod_module *mod = NULL;
+	int r = kmod_module_new_from_name(kmod, name, &mod);
+
+	for (unsigned i = 0; r == 0 && i < REMOVE_TRIES; i++) {
+		if (kmod_module_get_initstate(mod) != KMOD_MODULE_LIVE)
+			return 0;
+		r = kmod_module_remove_module(mod, KMOD_REMOVE_NOLOG);
+		if (r != -EAGAIN && r != -EBUSY)
+			return r == -ENOENT ? 0 : r;
+		pause_ms(PAUSE_MS);
+		r = 0;
+	}
+	return r < 0 ? r : -EBUSY;
+}
+
+static int load_undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		     struct qb_error *err)
+{
+	_cleanup_kmod_ struct kmod_ctx *kmod = NULL;
+	_cleanup_module_ struct kmod_module *mod = NULL;
+	const char *name = arg(args, "module");
+	int r = open_module(name, &kmod, &mod, err);
+	const json_t *dep;
+	size_t i;
+
+	(void)ctx;
+	if (r < 0)
+		return r;
+	r = remove_one(kmod, name);
+	if (r == -EBUSY)
+		return qb_error_set(err, EBUSY, "%s is in use and stays loaded", name);
+	if (r < 0)
+		return qb_error_errno(err, r, "cannot remove %s", name);
+	/* Another module may use by now what came along; then it stays, and does no harm. */
+	json_array_foreach(json_object_get(before, "absent"), i,
+			   dep) if (i > 0)(void) !remove_one(kmod, json_string_value(dep));
+	return 0;
+}
+
+const struct qb_step_kind qb_module_load_step = {
+	.kind = "kvm.module",
+	.observe = load_observe,
+	.apply = load_apply,
+	.verify = load_verify,
+	.undo = load_undo,
+};
