@@ -14,7 +14,7 @@ static const char *vendor_module(const struct qb_facts *f)
 {
 	const char *name = qb_facts_vendor_module(f);
 
-	if (name)
+	if (name || !is_x86(f))
 		return name;
 	if (qb_is(&f->cpu.flag_vmx) || qb_is(&f->cpu.cpuid_vmx))
 		return "kvm_intel";

@@ -65,7 +65,11 @@ static int index_open(struct sources *s)
 		return -ELOOP;
 	path = qb_asprintf("/proc/self/fd/%d", s->dir_fd);
 	s->kmod = kmod_new(path, no_config);
-	return s->kmod ? 0 : -ENOMEM;
+	if (!s->kmod)
+		return -ENOMEM;
+	/* It would write to stderr what the facts tell. */
+	kmod_set_log_priority(s->kmod, 0);
+	return 0;
 }
 
 static void sources_read(const struct qb_root *root, struct sources *s)

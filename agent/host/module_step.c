@@ -37,13 +37,6 @@ static void pause_ms(unsigned ms)
 	nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
 }
 
-/* Its default is to write to stderr; what failed is in the error already. */
-static void silent(void *data, int priority, const char *file, int line, const char *fn,
-		   const char *format, va_list args)
-{
-	(void)data, (void)priority, (void)file, (void)line, (void)fn, (void)format, (void)args;
-}
-
 static int open_module(const char *name, struct kmod_ctx **ret_ctx, struct kmod_module **ret,
 		       struct qb_error *err)
 {
@@ -52,7 +45,8 @@ static int open_module(const char *name, struct kmod_ctx **ret_ctx, struct kmod_
 	*ret_ctx = kmod_new(NULL, NULL);
 	if (!*ret_ctx)
 		return qb_error_set(err, ENOMEM, "libkmod could not be set up");
-	kmod_set_log_fn(*ret_ctx, silent, NULL);
+	/* It would write to stderr; what failed is in the error already. */
+	kmod_set_log_priority(*ret_ctx, 0);
 	r = kmod_module_new_from_name(*ret_ctx, name, ret);
 	return r < 0 ? qb_error_errno(err, r, "libkmod cannot look up %s", name) : 0;
 }
