@@ -130,7 +130,7 @@ static void vulnerabilities(const struct qb_check_input *in, struct qb_result *r
 	_cleanup_free_ char *names = qb_strs_sentence(&cpu->vulnerable);
 
 	if (cpu->vulnerable.n) {
-		qb_evidence(r, "vulnerable", "/sys/devices/system/cpu/vulnerabilities", "%s",
+		qb_evidence(r, "vulnerable", "/sys/devices/system/cpu.vulnerabilities", "%s",
 			    names);
 		qb_fail(r, "the CPU is vulnerable to %s, and nothing mitigates it", names);
 	} else if (qb_is(&cpu->vulnerabilities_known)) {
@@ -172,7 +172,7 @@ static const struct qb_check table[] = {
 		.id = "cpu.vulnerabilities",
 		.title = "The CPU's known weaknesses are mitigated",
 		.severity = QB_RECOMMENDED,
-		.looks = "Every file in /sys/devices/system/cpu/vulnerabilities, for the word "
+		.looks = "Every file in /sys/devices/system/cpu.vulnerabilities, for the word "
 			 "Vulnerable.",
 		.why = "Guests share caches and predictors with the host and with each other: an "
 		       "unmitigated weakness lets one read another's memory.",

@@ -131,6 +131,10 @@ static void guest_run(const struct qb_check_input *in, struct qb_result *r)
 		return;
 	}
 	qb_remedy(r, "%s", causes[cause].remedy);
+	/* "No such file or directory" adds nothing to these. */
+	if (cause == QB_GUEST_NO_DEVICE || cause == QB_GUEST_NO_DRIVER ||
+	    cause == QB_GUEST_PERMISSION)
+		detail = NULL;
 	if (causes[cause].unknown || (cause == QB_GUEST_OTHER && !qb_is_not(&kvm->guest_ran)))
 		qb_unknown(r, "%s%s%s", what, detail ? ": " : "", detail ? detail : "");
 	else

@@ -70,9 +70,8 @@ static void kvm_domains(const struct qb_check_input *in, struct qb_result *r)
 		qb_pass(r, "libvirt offers domains of type kvm");
 	} else if (qb_is_not(&v->kvm_domains)) {
 		if (!qb_is(&in->facts->kvm.guest_ran))
-			qb_remedy(r,
-				  "qubi-agent check kvm\n"
-				  "# Mend that first; libvirt looks again when it is restarted.");
+			qb_remedy(r, "qubi-agent check kvm\n"
+				     "# Mend that first.");
 		qb_fail(r, "libvirt offers no domains of type kvm");
 	} else {
 		qb_unknown(r, "whether libvirt offers domains of type kvm is unknown: %s",

@@ -77,7 +77,7 @@ static void judge_default_route(const struct qb_check_input *in, struct qb_resul
 	dev = route->dev ? route->dev : "several links";
 	qb_evidence(r, "default route", "netlink", "by %s%s%s", dev, route->gateway ? " via " : "",
 		    route->gateway ? route->gateway : "");
-	if (!bridge || qb_streq(route->dev, bridge)) {
+	if (!bridge || qb_streq(route->dev, bridge) || qb_strs_has(&route->devs, bridge)) {
 		r->fix = NULL;
 		qb_pass(r, "the default route leaves by %s", dev);
 		return;

@@ -188,7 +188,7 @@ static void print_result(const struct qb_result *r, const struct qb_text_style *
 {
 	_cleanup_free_ char *line =
 		qb_asprintf("%s%s: %s", r->check->id, r->ignored ? " (ignored)" : "", r->message);
-	const char *status = qb_status_name(r->status);
+	const char *status = qb_status_name(r->status), *mend = qb_result_remedy(r);
 	unsigned width = width_of(style);
 
 	qb_buf_printf(out, "%*s", STATUS_COLUMN, "");
@@ -204,8 +204,8 @@ static void print_result(const struct qb_result *r, const struct qb_text_style *
 	}
 	if (r->ignored)
 		return;
-	remedy(out, TEXT_COLUMN, width, qb_result_remedy(r));
-	if (r->fix && r->status != QB_STATUS_UNKNOWN) {
+	remedy(out, TEXT_COLUMN, width, mend);
+	if (r->fix && !(mend && strstr(mend, "qubi-agent apply"))) {
 		_cleanup_free_ char *text =
 			qb_asprintf("qubi-agent apply mends this (%s).", r->fix);
 

@@ -12,7 +12,7 @@ static void give(struct qb_result *r, enum qb_status status, const char *fmt, va
 	if (vasprintf(&r->message, fmt, ap) < 0)
 		abort();
 	r->status = status;
-	if (status == QB_PASS || status == QB_SKIP)
+	if (status != QB_FAIL && status != QB_WARN)
 		r->fix = NULL;
 }
 
