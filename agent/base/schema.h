@@ -43,8 +43,9 @@ struct qb_field {
 	const char *const *names; /* ENUM; ends with NULL */
 	/* STR, STRS: NULL when value is good, else what is expected ("a MAC address"). */
 	const char *(*valid)(const char *value);
-	int64_t min, max; /* I64, U64, SIZE; no bounds while both are 0 */
-	const char *doc;  /* one sentence for a person; with the default where there is one */
+	/* Of an I64, U64, SIZE; no bounds while both are 0. LIST, STRS: max items, 0 for any. */
+	int64_t min, max;
+	const char *doc; /* one sentence for a person; with the default where there is one */
 };
 
 struct qb_type {
@@ -93,7 +94,9 @@ struct qb_position {
 	const void *member;
 	unsigned line, column;
 	bool whole; /* an object, also as item of a list; its first member has the same address */
-	bool bad;   /* with whole: something in it was refused */
+	/* The value was refused. With whole: for a key that is not known, or for not being an
+	 * object at all, so that what seems missing may only be misspelt. */
+	bool bad;
 };
 
 struct qb_positions {
@@ -105,8 +108,9 @@ struct qb_positions {
 struct qb_position qb_positions_find(const struct qb_positions *p, const void *member);
 /* The same for an embedded object or an item of a list. */
 struct qb_position qb_positions_find_object(const struct qb_positions *p, const void *obj);
-#define _cleanup_positions_ QB_CLEANUP(qb_positions_done)
+void qb_positions_sort(struct qb_positions *p);
 void qb_positions_done(struct qb_positions *p);
+#define _cleanup_positions_ QB_CLEANUP(qb_positions_done)
 
 enum qb_load_flags {
 	QB_LOAD_STRICT = 1 << 0, /* an unknown key is an error */

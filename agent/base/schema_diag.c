@@ -52,12 +52,27 @@ void qb_diags_done(struct qb_diags *d)
 	*d = (struct qb_diags){0};
 }
 
+static int compare(const void *a, const void *b)
+{
+	const struct qb_position *x = a, *y = b;
+	uintptr_t p = (uintptr_t)x->member, q = (uintptr_t)y->member;
+
+	return p != q ? (p > q) - (p < q) : x->whole - y->whole;
+}
+
+void qb_positions_sort(struct qb_positions *p)
+{
+	if (p->n)
+		qsort(p->v, p->n, sizeof(*p->v), compare);
+}
+
 static struct qb_position find(const struct qb_positions *p, const void *member, bool whole)
 {
-	for (size_t i = 0; i < p->n; i++)
-		if (p->v[i].member == member && p->v[i].whole == whole)
-			return p->v[i];
-	return (struct qb_position){0};
+	struct qb_position key = {.member = member, .whole = whole}, *at = NULL;
+
+	if (p->n)
+		at = bsearch(&key, p->v, p->n, sizeof(*p->v), compare);
+	return at ? *at : (struct qb_position){0};
 }
 
 struct qb_position qb_positions_find(const struct qb_positions *p, const void *member)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/base/schema.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 
 #include "agent/base/schema_scalar.h"
 #include "agent/base/schema_yaml.h"
@@ -19,17 +19,18 @@ static void *member(void *obj, const struct qb_field *f)
 	return (char *)obj + f->offset;
 }
 
-static void record(struct loader *l, const void *member_ptr, const struct qb_yaml *at, bool whole,
-		   bool bad)
+/* Returns its index, for what is known about it only later. */
+static size_t record(struct loader *l, const void *m, const struct qb_yaml *at, bool whole)
 {
-	if (l->pos)
-		*QB_APPEND(l->pos->v, l->pos->n) = (struct qb_position){
-			.member = member_ptr,
-			.line = at->line,
-			.column = at->column,
-			.whole = whole,
-			.bad = bad,
-		};
+	if (!l->pos)
+		return 0;
+	*QB_APPEND(l->pos->v, l->pos->n) = (struct qb_position){
+		.member = m,
+		.line = at->line,
+		.column = at->column,
+		.whole = whole,
+	};
+	return l->pos->n - 1;
 }
 
 static void defaults(const struct qb_type *type, void *obj)
@@ -52,6 +53,12 @@ static const struct qb_yaml *items(struct loader *l, const struct qb_field *f,
 	_cleanup_free_ char *what = NULL;
 
 	*ret_n = node->n;
+	if (node->kind == QB_YAML_LIST && f->max && node->n > (uint64_t)f->max) {
+		qb_diags_add(l->diags, node->line, node->column,
+			     "\"%s\" has more than %" PRId64 " items", f->name, f->max);
+		*ret_n = 0;
+		return NULL;
+	}
 	if (node->kind == QB_YAML_LIST)
 		return node->child;
 	*ret_n = 1;
@@ -112,6 +119,7 @@ static void load_field(struct loader *l, const struct qb_field *f, const struct 
 {
 	void *m = member(obj, f);
 	bool null = qb_yaml_is_null(node);
+	size_t before = l->diags->n, first;
 
 	if (node->kind == QB_YAML_REFUSED)
 		return;
@@ -122,8 +130,9 @@ static void load_field(struct loader *l, const struct qb_field *f, const struct 
 		load_object(l, f->of, f->name, at, node, m);
 		return;
 	}
-	record(l, m, f->kind == QB_FIELD_LIST || f->kind == QB_FIELD_STRS || null ? at : node,
-	       false, false);
+	first = record(l, m,
+		       f->kind == QB_FIELD_LIST || f->kind == QB_FIELD_STRS || null ? at : node,
+		       false);
 	if (f->kind == QB_FIELD_LIST)
 		load_list(l, f, at, node, obj);
 	else if (f->kind == QB_FIELD_STRS)
@@ -133,6 +142,8 @@ static void load_field(struct loader *l, const struct qb_field *f, const struct 
 			     "\"%s\" has no value: give one, or leave the key out", f->name);
 	else
 		qb_load_scalar(f, node, m, l->diags);
+	if (l->pos)
+		l->pos->v[first].bad = l->diags->n > before;
 }
 
 static const struct qb_field *field_by_name(const struct qb_type *type, const char *name,
@@ -186,7 +197,8 @@ static void unknown_key(struct loader *l, const struct qb_type *type, const stru
 		     shown, all);
 }
 
-static void load_pair(struct loader *l, const struct qb_type *type, const struct qb_yaml *key,
+/* False for a key that cannot be here. */
+static bool load_pair(struct loader *l, const struct qb_type *type, const struct qb_yaml *key,
 		      void *obj, unsigned *lines)
 {
 	const struct qb_yaml *value = key->next;
@@ -194,11 +206,11 @@ static void load_pair(struct loader *l, const struct qb_type *type, const struct
 	size_t i = 0;
 
 	if (key->kind == QB_YAML_REFUSED)
-		return;
+		return false;
 	if (key->kind != QB_YAML_SCALAR) {
 		qb_diags_add(l->diags, key->line, key->column,
 			     "a key must be a word, not a list or keys and values");
-		return;
+		return false;
 	}
 	f = field_by_name(type, key->text, &i);
 	if (f && f->flags & QB_FIELD_SCALAR_ONLY && l->flags & QB_LOAD_WRITTEN)
@@ -207,28 +219,31 @@ static void load_pair(struct loader *l, const struct qb_type *type, const struct
 		fact = l->flags & QB_LOAD_WRITTEN ? NULL : field_of_unknown(type, key->text);
 		if (fact && value->kind == QB_YAML_SCALAR && !qb_yaml_is_null(value))
 			qb_strset(&((struct qb_tri *)member(obj, fact))->why, value->text);
-		else if (!fact && l->flags & QB_LOAD_STRICT)
-			unknown_key(l, type, key);
-		return;
+		if (fact || !(l->flags & QB_LOAD_STRICT))
+			return true;
+		unknown_key(l, type, key);
+		return false;
 	}
 	if (lines[i]) {
 		qb_diags_add(l->diags, key->line, key->column,
 			     "the key \"%s\" is here a second time; the first is in line %u",
 			     f->name, lines[i]);
-		return;
+		return true;
 	}
 	lines[i] = key->line;
 	load_field(l, f, qb_yaml_is_null(value) || value->kind != QB_YAML_SCALAR ? key : value,
 		   value, obj);
+	return true;
 }
 
-static void load_keys(struct loader *l, const struct qb_type *type, const char *name,
+static bool load_keys(struct loader *l, const struct qb_type *type, const char *name,
 		      const struct qb_yaml *at, const struct qb_yaml *node, void *obj)
 {
 	_cleanup_free_ unsigned *lines = qb_alloc(type->n_fields, sizeof(*lines));
+	bool good = true;
 
 	for (const struct qb_yaml *key = node->child; key; key = key->next->next)
-		load_pair(l, type, key, obj, lines);
+		good = load_pair(l, type, key, obj, lines) && good;
 	for (size_t i = 0; i < type->n_fields; i++) {
 		const struct qb_field *f = &type->fields[i];
 
@@ -239,31 +254,33 @@ static void load_keys(struct loader *l, const struct qb_type *type, const char *
 		qb_diags_add(l->diags, at->line, at->column, "%s%s\"%s\" is missing",
 			     name ? name : "", name ? ": " : "", f->name);
 	}
+	return good;
 }
 
 static void load_object(struct loader *l, const struct qb_type *type, const char *name,
 			const struct qb_yaml *at, const struct qb_yaml *node, void *obj)
 {
+	const struct qb_yaml *place = qb_yaml_is_null(node) ? at : node;
 	_cleanup_free_ char *what = NULL;
-	size_t before = l->diags->n, first = l->pos ? l->pos->n : 0, i;
+	size_t first, i;
+	bool good = false;
 
 	if (node->kind == QB_YAML_REFUSED)
 		return;
-	record(l, obj, at, true, false);
+	first = record(l, obj, at, true);
 	if (node->kind == QB_YAML_MAP) {
-		load_keys(l, type, name, at, node, obj);
+		good = load_keys(l, type, name, at, node, obj);
 	} else if (type->scalar && node->kind == QB_YAML_SCALAR && !qb_yaml_is_null(node)) {
 		load_field(l, field_by_name(type, type->scalar, &i), node, node, obj);
+		good = true;
 	} else {
-		const struct qb_yaml *place = qb_yaml_is_null(node) ? at : node;
-
 		what = qb_yaml_describe(node);
 		qb_diags_add(l->diags, place->line, place->column,
 			     "%s%s%smust be keys and values, not %s", name ? "\"" : "",
 			     name ? name : "the document ", name ? "\" " : "", what);
 	}
 	if (l->pos)
-		l->pos->v[first].bad = l->diags->n > before;
+		l->pos->v[first].bad = !good;
 }
 
 int qb_schema_load(const struct qb_type *type, const char *text, size_t len, unsigned flags,
@@ -278,5 +295,7 @@ int qb_schema_load(const struct qb_type *type, const char *text, size_t len, uns
 	if (qb_yaml_parse(text, len, &root, diags) == 0)
 		load_object(&l, type, NULL, root, root, ret);
 	qb_diags_sort(diags);
+	if (pos)
+		qb_positions_sort(pos);
 	return diags->n > before ? -EINVAL : 0;
 }

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/config_check.h"
+
+bool qb_config_present(const struct qb_config_check *c, const void *member)
+{
+	return qb_positions_find(c->pos, member).member;
+}
+
+bool qb_config_misspelt(const struct qb_config_check *c, const void *obj)
+{
+	return qb_positions_find_object(c->pos, obj).bad;
+}
+
+bool qb_config_given(const struct qb_config_check *c, const void *member)
+{
+	struct qb_position at = qb_positions_find(c->pos, member);
+
+	return at.member && !at.bad;
+}
+
+QB_PRINTF(3, 0)
+static void add(struct qb_config_check *c, struct qb_position at, const char *fmt, va_list ap)
+{
+	_cleanup_free_ char *msg = NULL;
+
+	if (vasprintf(&msg, fmt, ap) < 0)
+		abort();
+	qb_diags_add(c->diags, at.line, at.column, "%s", msg);
+}
+
+void qb_config_wrong(struct qb_config_check *c, const void *member, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add(c, qb_positions_find(c->pos, member), fmt, ap);
+	va_end(ap);
+}
+
+void qb_config_wrong_object(struct qb_config_check *c, const void *obj, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add(c, qb_positions_find_object(c->pos, obj), fmt, ap);
+	va_end(ap);
+}
+
+void qb_config_claim(struct qb_config_check *c, struct qb_claims *claims, const char *what,
+		     const char *value, const void *member, bool fold)
+{
+	struct qb_claim *claim;
+
+	if (!value)
+		return;
+	for (size_t i = 0; i < claims->n; i++) {
+		const struct qb_claim *other = &claims->v[i];
+
+		if (strcmp(what, other->what) != 0 ||
+		    (fold ? strcasecmp(value, other->value) : strcmp(value, other->value)) != 0)
+			continue;
+		qb_config_wrong(c, member, "%s \"%s\" is taken already in line %u", what, value,
+				qb_positions_find(c->pos, other->member).line);
+		return;
+	}
+	claim = QB_APPEND(claims->v, claims->n);
+	claim->what = what;
+	claim->value = value;
+	claim->member = member;
+}
+
+void qb_claims_done(struct qb_claims *claims)
+{
+	free(claims->v);
+	*claims = (struct qb_claims){0};
+}
+
+static void check_modules(struct qb_config_check *c)
+{
+	const struct qb_strs *modules = &c->config->kvm.modules;
+
+	for (size_t i = 0; i < modules->n; i++)
+		for (size_t j = 0; j < i; j++) {
+			const char *a = modules->v[i], *b = modules->v[j];
+
+			/* To the kernel - and _ in a module's name are one. */
+			while (*a && (*a == '-' ? '_' : *a) == (*b == '-' ? '_' : *b))
+				a++, b++;
+			if (!*a && !*b) {
+				qb_config_wrong(c, modules, "module \"%s\" is listed twice",
+						modules->v[i]);
+				break;
+			}
+		}
+}
+
+void qb_config_check_names(struct qb_config_check *c)
+{
+	_cleanup_claims_ struct qb_claims claims = {0};
+	struct qb_config *config = c->config;
+
+	if (qb_config_given(c, &config->version) && config->version != 1)
+		qb_config_wrong(c, &config->version,
+				"version %lld of the configuration is not known here; this is "
+				"version 1",
+				(long long)config->version);
+	for (size_t i = 0; i < config->n_bridges; i++) {
+		struct qb_bridge_config *b = &config->bridges[i];
+
+		qb_config_claim(c, &claims, "the bridge name", b->name, &b->name, false);
+		qb_config_claim(c, &claims, "the libvirt network name", b->libvirt_network,
+				&b->libvirt_network, false);
+	}
+	for (size_t i = 0; i < config->n_networks; i++)
+		qb_config_claim(c, &claims, "the libvirt network name", config->networks[i].name,
+				&config->networks[i].name, false);
+	for (size_t i = 0; i < config->n_pools; i++)
+		qb_config_claim(c, &claims, "the pool name", config->pools[i].name,
+				&config->pools[i].name, false);
+	check_modules(c);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/config_check.h"
+
+#include <arpa/inet.h>
+
+#include "agent/host/config_valid.h"
+
+/* "exactly one of": what is written there, by name. */
+static void check_port(struct qb_config_check *c, const struct qb_port_match *port)
+{
+	const struct {
+		const char *key;
+		char *const *value;
+	} ways[] = {
+		{"match", &port->match}, {"mac", &port->mac},       {"path", &port->path},
+		{"name", &port->name},   {"driver", &port->driver},
+	};
+	_cleanup_strs_ struct qb_strs here = {0};
+	_cleanup_free_ char *text = NULL;
+
+	if (qb_config_misspelt(c, port))
+		return;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(ways); i++)
+		if (qb_config_present(c, ways[i].value))
+			qb_strs_add(&here, ways[i].key);
+	text = qb_strs_sentence(&here);
+	if (here.n != 1)
+		qb_config_wrong_object(c, port,
+				       "a port is named by exactly one of match, mac, path, name "
+				       "and driver; %s%s here",
+				       here.n ? text : "none", here.n ? " are" : " is");
+}
+
+static void claim_port(struct qb_config_check *c, struct qb_claims *claims,
+		       const struct qb_port_match *port)
+{
+	qb_config_claim(c, claims, "the NIC by match", port->match, &port->match, false);
+	qb_config_claim(c, claims, "the NIC by mac", port->mac, &port->mac, true);
+	qb_config_claim(c, claims, "the NIC by path", port->path, &port->path, false);
+	qb_config_claim(c, claims, "the NIC by name", port->name, &port->name, false);
+	qb_config_claim(c, claims, "the NIC by driver", port->driver, &port->driver, false);
+	for (size_t i = 0; port->name && i < c->config->n_bridges; i++)
+		if (qb_streq(port->name, c->config->bridges[i].name))
+			qb_config_wrong(c, &port->name, "%s is a bridge of this file, not a NIC",
+					port->name);
+}
+
+static void check_gateway(struct qb_config_check *c, const struct qb_ip_config *ip, int family)
+{
+	struct qb_prefix gateway, address;
+	bool inside = false;
+
+	if (!qb_config_given(c, &ip->gateway) || !qb_config_given(c, &ip->addresses) ||
+	    !qb_prefix_parse(ip->gateway, false, &gateway))
+		return;
+	if (gateway.family != family) {
+		qb_config_wrong(c, &ip->gateway, "the gateway %s is not an %s address", ip->gateway,
+				family == AF_INET ? "IPv4" : "IPv6");
+		return;
+	}
+	for (size_t i = 0; i < ip->addresses.n; i++) {
+		if (!qb_prefix_parse(ip->addresses.v[i], true, &address))
+			continue;
+		inside = inside || qb_prefix_contains(&address, &gateway);
+		if (address.family == family &&
+		    !memcmp(address.address, gateway.address, sizeof(address.address)))
+			qb_config_wrong(c, &ip->gateway, "the gateway %s is the host's own address",
+					ip->gateway);
+	}
+	/* fe80::/10 is on link wherever it is. */
+	if (family == AF_INET6 && gateway.address[0] == 0xfe && (gateway.address[1] & 0xc0) == 0x80)
+		inside = true;
+	if (!inside)
+		qb_config_wrong(c, &ip->gateway,
+				"the gateway %s is in none of the networks of the "
+				"addresses",
+				ip->gateway);
+}
+
+static void check_ip(struct qb_config_check *c, struct qb_ip_config *ip, int family,
+		     struct qb_claims *claims)
+{
+	const char *key = family == AF_INET ? "ipv4" : "ipv6";
+	bool scalar = qb_config_present(c, &ip->mode);
+	bool refused = qb_config_present(c, &ip->addresses) && !qb_config_given(c, &ip->addresses);
+
+	if (!qb_positions_find_object(c->pos, ip).member || qb_config_misspelt(c, ip))
+		return;
+	if ((scalar && ip->mode == QB_IP_STATIC) || (!scalar && !ip->addresses.n && !refused)) {
+		qb_config_wrong_object(c, ip,
+				       "\"%s\" has no addresses: write %s: {addresses: [%s], "
+				       "gateway: %s}",
+				       key, key,
+				       family == AF_INET ? "192.0.2.10/24" : "\"2001:db8::10/64\"",
+				       family == AF_INET ? "192.0.2.1" : "\"2001:db8::1\"");
+		return;
+	}
+	if (scalar)
+		return;
+	ip->mode = QB_IP_STATIC;
+	for (size_t i = 0; i < ip->addresses.n; i++) {
+		struct qb_prefix address;
+
+		qb_config_claim(c, claims, "the address", ip->addresses.v[i], &ip->addresses, true);
+		if (qb_prefix_parse(ip->addresses.v[i], true, &address) && address.family != family)
+			qb_config_wrong(c, &ip->addresses, "%s is not an %s address",
+					ip->addresses.v[i], family == AF_INET ? "IPv4" : "IPv6");
+	}
+	check_gateway(c, ip, family);
+}
+
+void qb_config_check_bridges(struct qb_config_check *c)
+{
+	_cleanup_claims_ struct qb_claims nics = {0}, addresses = {0};
+
+	for (size_t i = 0; i < c->config->n_bridges; i++) {
+		struct qb_bridge_config *b = &c->config->bridges[i];
+
+		for (size_t j = 0; j < b->n_ports; j++) {
+			check_port(c, &b->ports[j]);
+			claim_port(c, &nics, &b->ports[j]);
+		}
+		if (!b->n_ports && qb_config_given(c, &b->ports))
+			qb_config_wrong(c, &b->ports, "a bridge needs at least one port");
+		check_ip(c, &b->ipv4, AF_INET, &addresses);
+		check_ip(c, &b->ipv6, AF_INET6, &addresses);
+	}
+}
+
+/* Where addresses of the host and of guests would be the same. */
+static void check_overlap(struct qb_config_check *c, size_t i, const struct qb_prefix *subnet)
+{
+	const struct qb_network_config *network = &c->config->networks[i];
+	struct qb_prefix other;
+
+	for (size_t j = 0; j < i; j++) {
+		const struct qb_network_config *o = &c->config->networks[j];
+
+		if (qb_config_given(c, &o->subnet) && qb_prefix_parse(o->subnet, true, &other) &&
+		    qb_prefix_overlaps(subnet, &other))
+			qb_config_wrong(c, &network->subnet,
+					"the subnet %s overlaps with %s in line %u",
+					network->subnet, o->subnet,
+					qb_positions_find(c->pos, &o->subnet).line);
+	}
+	for (size_t j = 0; j < c->config->n_bridges; j++) {
+		const struct qb_strs *addresses = &c->config->bridges[j].ipv4.addresses;
+
+		for (size_t k = 0; k < addresses->n; k++)
+			if (qb_config_given(c, addresses) &&
+			    qb_prefix_parse(addresses->v[k], true, &other) &&
+			    qb_prefix_overlaps(subnet, &other))
+				qb_config_wrong(c, &network->subnet,
+						"the subnet %s overlaps with the bridge address "
+						"%s in line %u",
+						network->subnet, addresses->v[k],
+						qb_positions_find(c->pos, addresses).line);
+	}
+}
+
+void qb_config_check_networks(struct qb_config_check *c)
+{
+	for (size_t i = 0; i < c->config->n_networks; i++) {
+		const struct qb_network_config *n = &c->config->networks[i];
+		struct qb_prefix subnet;
+
+		if (qb_config_given(c, &n->subnet) && qb_prefix_parse(n->subnet, true, &subnet))
+			check_overlap(c, i, &subnet);
+		if (!qb_config_present(c, &n->subnet) && n->forward != QB_FORWARD_ISOLATED &&
+		    !qb_config_misspelt(c, n) &&
+		    (!qb_config_present(c, &n->forward) || qb_config_given(c, &n->forward)))
+			qb_config_wrong_object(c, n,
+					       "a network with forward: %s needs a subnet, like "
+					       "192.168.122.0/24",
+					       n->forward == QB_FORWARD_NAT ? "nat" : "route");
+	}
+}

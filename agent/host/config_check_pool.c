@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/config_check.h"
+
+#include "storage/mark.h"
+
+static void check_match(struct qb_config_check *c, const struct qb_disk_selector *s)
+{
+	const struct qb_disk_match *m = &s->match;
+
+	/* No selector means every disk there is. */
+	if (!qb_config_misspelt(c, m) && !qb_config_present(c, &m->min_size) &&
+	    !qb_config_present(c, &m->max_size) && !qb_config_present(c, &m->rotational) &&
+	    !qb_config_present(c, &m->transport) && !qb_config_present(c, &m->model))
+		qb_config_wrong_object(c, m,
+				       "a match names at least one of min-size, max-size, "
+				       "rotational, transport and model");
+	if (qb_config_given(c, &m->max_size) && m->min_size > m->max_size)
+		qb_config_wrong(c, &m->max_size, "max-size is less than min-size");
+}
+
+static void check_selector(struct qb_config_check *c, struct qb_disk_selector *s)
+{
+	_cleanup_strs_ struct qb_strs here = {0};
+	_cleanup_free_ char *text = NULL;
+
+	s->has_match = qb_positions_find_object(c->pos, &s->match).member != NULL;
+	if (s->has_match)
+		check_match(c, s);
+	if (qb_config_misspelt(c, s))
+		return;
+	if (qb_config_present(c, &s->wwid))
+		qb_strs_add(&here, "wwid");
+	if (qb_config_present(c, &s->serial))
+		qb_strs_add(&here, "serial");
+	if (qb_config_present(c, &s->path))
+		qb_strs_add(&here, "path");
+	if (s->has_match)
+		qb_strs_add(&here, "match");
+	text = qb_strs_sentence(&here);
+	if (here.n != 1)
+		qb_config_wrong_object(c, s,
+				       "a disk is named by exactly one of wwid, serial, path and "
+				       "match; %s%s here",
+				       here.n ? text : "none", here.n ? " are" : " is");
+	else if (!s->has_match && qb_config_given(c, &s->count))
+		qb_config_wrong(c, &s->count, "count goes with match only");
+}
+
+static void claim_disks(struct qb_config_check *c, struct qb_claims *claims,
+			const struct qb_disk_selector *s)
+{
+	qb_config_claim(c, claims, "the disk by wwid", s->wwid, &s->wwid, true);
+	qb_config_claim(c, claims, "the disk by serial", s->serial, &s->serial, false);
+	qb_config_claim(c, claims, "the disk by path", s->path, &s->path, false);
+}
+
+/* The name becomes that of a partition, or of a volume group. */
+static void check_carved_name(struct qb_config_check *c, const struct qb_pool_config *p)
+{
+	static const char accepted[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "0123456789_.+-";
+
+	if (!qb_config_given(c, &p->name))
+		return;
+	if (strspn(p->name, accepted) != strlen(p->name) || strchr("-.", *p->name))
+		qb_config_wrong(c, &p->name,
+				"the name of a pool that is carved from disks has letters, digits "
+				"and _ . + - only, and does not begin with - or .");
+	else if (strlen(p->name) > QB_MARK_POOL_MAX)
+		qb_config_wrong(c, &p->name,
+				"the name of a pool that is carved from disks has at most %d "
+				"characters, not %zu",
+				QB_MARK_POOL_MAX, strlen(p->name));
+}
+
+/* Not where the key is there and was refused as no list. */
+static bool lacks_disks(struct qb_config_check *c, const struct qb_pool_config *p)
+{
+	return !p->n_disks && (!qb_config_present(c, &p->disks) || qb_config_given(c, &p->disks));
+}
+
+static void check_dir(struct qb_config_check *c, const struct qb_pool_config *p)
+{
+	if (!qb_config_present(c, &p->target))
+		qb_config_wrong_object(c, p, "a pool of type dir needs a target, its directory");
+	if (p->n_disks)
+		qb_config_wrong(c, &p->disks,
+				"a pool of type dir takes no disks; use fs or "
+				"logical");
+}
+
+static void check_fs(struct qb_config_check *c, const struct qb_pool_config *p)
+{
+	if (!qb_config_present(c, &p->target))
+		qb_config_wrong_object(c, p,
+				       "a pool of type fs needs a target, the directory it "
+				       "is mounted on");
+	if (lacks_disks(c, p))
+		qb_config_wrong_object(c, p, "a pool of type fs needs a disk: disks: {wwid: ...}");
+	else if (p->n_disks > 1 || (p->n_disks && p->disks[0].count > 1))
+		qb_config_wrong(c, &p->disks,
+				"a pool of type fs stands on one disk; use logical "
+				"for more");
+	check_carved_name(c, p);
+}
+
+static void check_logical(struct qb_config_check *c, const struct qb_pool_config *p)
+{
+	if (lacks_disks(c, p))
+		qb_config_wrong_object(c, p, "a pool of type logical needs disks");
+	if (qb_config_present(c, &p->target))
+		qb_config_wrong(c, &p->target,
+				"a pool of type logical has no target; its volumes "
+				"are devices");
+	check_carved_name(c, p);
+}
+
+/* A file system mounted there would hide what the system lives of. */
+static bool is_system_directory(const char *path)
+{
+	static const char *const itself[] = {"/",        "/home",    "/root",    "/run",
+					     "/tmp",     "/var",     "/var/lib", "/var/lib/libvirt",
+					     "/var/log", "/var/run", "/var/tmp"};
+	static const char *const below[] = {"/bin",   "/boot", "/dev",  "/etc", "/lib",
+					    "/lib64", "/proc", "/sbin", "/sys", "/usr"};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(itself); i++)
+		if (!strcmp(path, itself[i]))
+			return true;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(below); i++) {
+		size_t n = strlen(below[i]);
+
+		if (!strncmp(path, below[i], n) && (!path[n] || path[n] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static bool is_inside(const char *path, const char *directory)
+{
+	size_t n = strlen(directory);
+
+	return !strncmp(path, directory, n) && path[n] == '/';
+}
+
+static void check_target(struct qb_config_check *c, size_t i, struct qb_claims *targets)
+{
+	const struct qb_pool_config *p = &c->config->pools[i];
+
+	if (!qb_config_given(c, &p->target))
+		return;
+	if (is_system_directory(p->target)) {
+		qb_config_wrong(c, &p->target,
+				"%s belongs to the system; a pool needs a directory "
+				"of its own",
+				p->target);
+		return;
+	}
+	qb_config_claim(c, targets, "the target", p->target, &p->target, false);
+	for (size_t j = 0; j < i; j++) {
+		const struct qb_pool_config *o = &c->config->pools[j];
+
+		if (o->target &&
+		    (is_inside(p->target, o->target) || is_inside(o->target, p->target)))
+			qb_config_wrong(c, &p->target,
+					"the targets %s and %s (line %u) lie one in the other",
+					p->target, o->target,
+					qb_positions_find(c->pos, &o->target).line);
+	}
+}
+
+void qb_config_check_pools(struct qb_config_check *c)
+{
+	_cleanup_claims_ struct qb_claims disks = {0}, targets = {0};
+
+	for (size_t i = 0; i < c->config->n_pools; i++) {
+		struct qb_pool_config *p = &c->config->pools[i];
+
+		for (size_t j = 0; j < p->n_disks; j++) {
+			check_selector(c, &p->disks[j]);
+			claim_disks(c, &disks, &p->disks[j]);
+		}
+		check_target(c, i, &targets);
+		if (qb_config_misspelt(c, p) || !qb_config_given(c, &p->type))
+			continue;
+		switch ((enum qb_pool_type)p->type) {
+		case QB_POOL_DIR:
+			check_dir(c, p);
+			break;
+		case QB_POOL_FS:
+			check_fs(c, p);
+			break;
+		case QB_POOL_LOGICAL:
+			check_logical(c, p);
+			break;
+		}
+	}
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All keys of the configuration. The manual's text is made from this, too. */
+#include "agent/host/config.h"
+
+#include "agent/host/config_valid.h"
+
+enum {
+	ITEMS_MAX = 1000
+};
+
+static const struct qb_field kvm_fields[] = {
+	QB_F(qb_kvm_config, nested, "nested", TRI,
+	     .doc = "Whether guests can run guests of their own. Left as it is where not given."),
+	QB_F(qb_kvm_config, modules, "modules", STRS, .valid = qb_valid_module, .max = ITEMS_MAX,
+	     .doc = "Kernel modules to load now and at boot, beside kvm and the CPU vendor's."),
+};
+
+static const struct qb_type kvm_type = {
+	.name = "kvm",
+	.size = sizeof(struct qb_kvm_config),
+	.fields = kvm_fields,
+	.n_fields = QB_ARRAY_SIZE(kvm_fields),
+	.doc = "The hypervisor of the kernel.",
+};
+
+static const struct qb_field port_fields[] = {
+	QB_F(qb_port_match, match, "match", STR, .valid = qb_valid_default_route,
+	     .doc = "default-route: the NIC that the default route leaves by."),
+	QB_F(qb_port_match, mac, "mac", STR, .valid = qb_valid_mac,
+	     .doc = "The NIC with this permanent MAC address."),
+	QB_F(qb_port_match, path, "path", STR, .valid = qb_valid_word,
+	     .doc = "The NIC plugged in there, as udev's ID_PATH says: pci-0000:01:00.0."),
+	QB_F(qb_port_match, name, "name", STR, .valid = qb_valid_interface,
+	     .doc = "The NIC of this name."),
+	QB_F(qb_port_match, driver, "driver", STR, .valid = qb_valid_module,
+	     .doc = "The one NIC with this driver."),
+};
+
+static const struct qb_type port_type = {
+	.name = "port",
+	.size = sizeof(struct qb_port_match),
+	.fields = port_fields,
+	.n_fields = QB_ARRAY_SIZE(port_fields),
+	.doc = "One NIC, named by exactly one of these.",
+};
+
+static const char *const ip_modes[] = {"inherit", "dhcp", "none", "static", NULL};
+
+static const struct qb_field ip_fields[] = {
+	QB_F(qb_ip_config, mode, "mode", ENUM, .names = ip_modes, .flags = QB_FIELD_SCALAR_ONLY,
+	     .doc = "Written in place of the keys."),
+	QB_F(qb_ip_config, addresses, "addresses", STRS, .valid = qb_valid_address,
+	     .flags = QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
+	     .doc = "Addresses with their prefix length: 192.0.2.10/24."),
+	QB_F(qb_ip_config, gateway, "gateway", STR, .valid = qb_valid_gateway,
+	     .doc = "Next hop of the default route. None where not given."),
+};
+
+static const struct qb_type ip_type = {
+	.name = "ip",
+	.size = sizeof(struct qb_ip_config),
+	.fields = ip_fields,
+	.n_fields = QB_ARRAY_SIZE(ip_fields),
+	.scalar = "mode",
+	.doc = "inherit (what the ports had), dhcp, none, or addresses of its own.",
+};
+
+static const struct qb_field bridge_fields[] = {
+	QB_F(qb_bridge_config, name, "name", STR, .valid = qb_valid_interface,
+	     .flags = QB_FIELD_REQUIRED, .doc = "Name of the bridge."),
+	QB_F_LIST(qb_bridge_config, ports, "ports", &port_type,
+		  .flags = QB_FIELD_REQUIRED | QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
+		  .doc = "The NICs that become its ports."),
+	QB_F(qb_bridge_config, ipv4, "ipv4", OBJECT, .of = &ip_type,
+	     .doc = "IPv4 of the host on the bridge. Default: inherit."),
+	QB_F(qb_bridge_config, ipv6, "ipv6", OBJECT, .of = &ip_type,
+	     .doc = "IPv6 of the host on the bridge. Default: inherit."),
+	QB_F(qb_bridge_config, stp, "stp", BOOL,
+	     .doc = "Spanning tree protocol; a port then forwards nothing for seconds. Default: "
+		    "false."),
+	QB_F(qb_bridge_config, libvirt_network, "libvirt-network", STR, .valid = qb_valid_name,
+	     .doc = "Name of a libvirt network over this bridge. None where not given."),
+};
+
+static const struct qb_type bridge_type = {
+	.name = "bridge",
+	.size = sizeof(struct qb_bridge_config),
+	.fields = bridge_fields,
+	.n_fields = QB_ARRAY_SIZE(bridge_fields),
+	.doc = "A bridge over NICs; the host's addresses move onto it.",
+};
+
+static const char *const forwards[] = {"nat", "route", "isolated", NULL};
+
+static const struct qb_field network_fields[] = {
+	QB_F(qb_network_config, name, "name", STR, .valid = qb_valid_name,
+	     .flags = QB_FIELD_REQUIRED, .doc = "Name of the network in libvirt."),
+	QB_F(qb_network_config, forward, "forward", ENUM, .names = forwards,
+	     .doc = "How guests reach what is outside. Default: nat."),
+	QB_F(qb_network_config, subnet, "subnet", STR, .valid = qb_valid_subnet,
+	     .doc = "IPv4 network; the host takes its first address. Needed by nat and route."),
+};
+
+static const struct qb_type network_type = {
+	.name = "network",
+	.size = sizeof(struct qb_network_config),
+	.fields = network_fields,
+	.n_fields = QB_ARRAY_SIZE(network_fields),
+	.doc = "A network of libvirt's own.",
+};
+
+static const struct qb_field match_fields[] = {
+	QB_F(qb_disk_match, min_size, "min-size", SIZE, .doc = "At least as large: 200GiB, 1.5TB."),
+	QB_F(qb_disk_match, max_size, "max-size", SIZE, .doc = "At most as large."),
+	QB_F(qb_disk_match, rotational, "rotational", TRI,
+	     .doc = "true: turning disks only; false: none of them. Either where not given."),
+	QB_F(qb_disk_match, transport, "transport", STR, .valid = qb_valid_word,
+	     .doc = "sata, sas, nvme, virtio..."),
+	QB_F(qb_disk_match, model, "model", STR, .valid = qb_valid_line,
+	     .doc = "Model; * and ? stand for any text and character."),
+};
+
+static const struct qb_type match_type = {
+	.name = "match",
+	.size = sizeof(struct qb_disk_match),
+	.fields = match_fields,
+	.n_fields = QB_ARRAY_SIZE(match_fields),
+	.doc = "What a disk must be; at least one of these is given.",
+};
+
+static const struct qb_field selector_fields[] = {
+	QB_F(qb_disk_selector, wwid, "wwid", STR, .valid = qb_valid_line,
+	     .doc = "The disk with this WWID, as facts prints it."),
+	QB_F(qb_disk_selector, serial, "serial", STR, .valid = qb_valid_line,
+	     .doc = "The disk with this serial number."),
+	QB_F(qb_disk_selector, path, "path", STR, .valid = qb_valid_device,
+	     .doc = "The disk that this path names."),
+	QB_F(qb_disk_selector, match, "match", OBJECT, .of = &match_type,
+	     .doc = "Available disks with these properties."),
+	QB_F(qb_disk_selector, count, "count", I64, .min = 1, .max = ITEMS_MAX,
+	     .doc = "How many of those that match are taken. Default: 1."),
+};
+
+static void selector_init(void *obj)
+{
+	((struct qb_disk_selector *)obj)->count = 1;
+}
+
+static const struct qb_type selector_type = {
+	.name = "disks",
+	.size = sizeof(struct qb_disk_selector),
+	.fields = selector_fields,
+	.n_fields = QB_ARRAY_SIZE(selector_fields),
+	.init = selector_init,
+	.doc = "Disks, named by exactly one of wwid, serial, path and match.",
+};
+
+static const char *const pool_types[] = {"dir", "fs", "logical", NULL};
+
+static const struct qb_field pool_fields[] = {
+	QB_F(qb_pool_config, name, "name", STR, .valid = qb_valid_name, .flags = QB_FIELD_REQUIRED,
+	     .doc = "Name of the pool in libvirt."),
+	QB_F(qb_pool_config, type, "type", ENUM, .names = pool_types, .flags = QB_FIELD_REQUIRED,
+	     .doc = "dir: a directory. fs: one disk with a file system. logical: disks as one "
+		    "volume group."),
+	QB_F_LIST(qb_pool_config, disks, "disks", &selector_type, .flags = QB_FIELD_ONE_IS_LIST,
+		  .max = ITEMS_MAX, .doc = "The disks to carve; of fs and logical."),
+	QB_F(qb_pool_config, target, "target", STR, .valid = qb_valid_path,
+	     .doc = "Directory that guests' images are in; of dir and fs."),
+};
+
+static const struct qb_type pool_type = {
+	.name = "pool",
+	.size = sizeof(struct qb_pool_config),
+	.fields = pool_fields,
+	.n_fields = QB_ARRAY_SIZE(pool_fields),
+	.doc = "A storage pool of libvirt.",
+};
+
+static const struct qb_field checks_fields[] = {
+	QB_F(qb_checks_config, ignore, "ignore", STRS, .valid = qb_valid_check,
+	     .flags = QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
+	     .doc = "Ids of checks that do not count for the verdict."),
+};
+
+static const struct qb_type checks_type = {
+	.name = "checks",
+	.size = sizeof(struct qb_checks_config),
+	.fields = checks_fields,
+	.n_fields = QB_ARRAY_SIZE(checks_fields),
+	.doc = "How this host is judged.",
+};
+
+static const struct qb_field config_fields[] = {
+	QB_F(qb_config, version, "version", I64, .flags = QB_FIELD_REQUIRED,
+	     .doc = "Version of this format: 1."),
+	QB_F(qb_config, kvm, "kvm", OBJECT, .of = &kvm_type,
+	     .doc = "The hypervisor of the kernel."),
+	QB_F_LIST(qb_config, bridges, "bridges", &bridge_type, .max = ITEMS_MAX,
+		  .doc = "Bridges over the host's NICs."),
+	QB_F_LIST(qb_config, networks, "networks", &network_type, .max = ITEMS_MAX,
+		  .doc = "Networks of libvirt's own."),
+	QB_F_LIST(qb_config, pools, "pools", &pool_type, .max = ITEMS_MAX,
+		  .doc = "Storage pools of libvirt."),
+	QB_F(qb_config, domains, "domains", STR, .valid = qb_valid_path,
+	     .doc = "Directory of libvirt domain XML. Default: /etc/qubi-agent/domains.d."),
+	QB_F(qb_config, checks, "checks", OBJECT, .of = &checks_type,
+	     .doc = "How this host is judged."),
+};
+
+static void config_init(void *obj)
+{
+	qb_strset(&((struct qb_config *)obj)->domains, "/etc/qubi-agent/domains.d");
+}
+
+const struct qb_type qb_config_type = {
+	.name = "host",
+	.size = sizeof(struct qb_config),
+	.fields = config_fields,
+	.n_fields = QB_ARRAY_SIZE(config_fields),
+	.init = config_init,
+	.doc = "What this host is to be.",
+};
