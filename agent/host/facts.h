@@ -159,6 +159,8 @@ void qb_facts_probe(const struct qb_probe_options *options, struct qb_facts *ret
 QB_MUST_CHECK int qb_facts_load(const char *text, size_t len, struct qb_facts *ret,
 				struct qb_diags *diags);
 json_t *qb_facts_to_json(const struct qb_facts *facts);
+/* The JSON Schema of that; packaging/schema/facts.schema.json is its text. */
+json_t *qb_facts_describe(void);
 void qb_facts_done(struct qb_facts *facts);
 #define _cleanup_facts_ QB_CLEANUP(qb_facts_done)
 

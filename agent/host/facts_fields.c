@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/facts_fields.h"
+
+#include "agent/host/facts.h"
+#include "net/link_fields.h"
+
+static const struct qb_field system_fields[] = {
+	QB_F(qb_system_facts, hostname, "hostname", STR, .doc = "Name of the host."),
+	QB_F(qb_system_facts, arch, "arch", STR, .doc = "Machine, as uname -m."),
+	QB_F(qb_system_facts, kernel, "kernel", STR, .doc = "Kernel release."),
+	QB_F(qb_system_facts, os_id, "os_id", STR, .doc = "ID of os-release."),
+	QB_F(qb_system_facts, os_version, "os_version", STR, .doc = "VERSION_ID of os-release."),
+	QB_F(qb_system_facts, os_name, "os_name", STR, .doc = "PRETTY_NAME of os-release."),
+	QB_F(qb_system_facts, machine_id, "machine_id", STR, .doc = "/etc/machine-id."),
+	QB_F(qb_system_facts, chassis_vendor, "chassis_vendor", STR, .doc = "Vendor, by DMI."),
+	QB_F(qb_system_facts, product, "product", STR, .doc = "Product, by DMI."),
+	QB_F(qb_system_facts, memory_bytes, "memory_bytes", U64, .doc = "Memory."),
+	QB_F(qb_system_facts, memory_available_bytes, "memory_available_bytes", U64,
+	     .doc = "Memory that is not in use."),
+	QB_F(qb_system_facts, systemd, "systemd", TRI, .doc = "systemd is the first process."),
+	QB_F(qb_system_facts, selinux_enabled, "selinux_enabled", TRI, .doc = "SELinux is on."),
+	QB_F(qb_system_facts, selinux_enforcing, "selinux_enforcing", TRI,
+	     .doc = "SELinux enforces its policy."),
+	QB_F(qb_system_facts, time_synchronised, "time_synchronised", TRI,
+	     .doc = "The clock follows another one."),
+	QB_F(qb_system_facts, bridge_nf_call, "bridge_nf_call", TRI,
+	     .doc = "The firewall of the host sees what guests send over a bridge."),
+	QB_F(qb_system_facts, ipv4_forwarding, "ipv4_forwarding", TRI, .doc = "IPv4 is forwarded."),
+	QB_F(qb_system_facts, iommu, "iommu", TRI, .doc = "An IOMMU is in use."),
+	QB_F(qb_system_facts, cgroup_v2, "cgroup_v2", TRI, .doc = "Control groups are version 2."),
+	QB_F(qb_system_facts, cgroup_controllers, "cgroup_controllers", STRS,
+	     .doc = "Controllers of the root control group."),
+};
+
+static const struct qb_type system_type = {
+	.name = "system",
+	.size = sizeof(struct qb_system_facts),
+	.fields = system_fields,
+	.n_fields = QB_ARRAY_SIZE(system_fields),
+	.doc = "The machine and its operating system.",
+};
+
+static const struct qb_field cpu_fields[] = {
+	QB_F(qb_cpu_facts, vendor, "vendor", STR, .doc = "GenuineIntel, AuthenticAMD..."),
+	QB_F(qb_cpu_facts, model, "model", STR, .doc = "Model."),
+	QB_F(qb_cpu_facts, online, "online", U64, .doc = "CPUs that are on."),
+	QB_F(qb_cpu_facts, flag_vmx, "flag_vmx", TRI, .doc = "/proc/cpuinfo shows vmx."),
+	QB_F(qb_cpu_facts, flag_svm, "flag_svm", TRI, .doc = "/proc/cpuinfo shows svm."),
+	QB_F(qb_cpu_facts, cpuid_vmx, "cpuid_vmx", TRI, .doc = "The CPUID instruction shows VMX."),
+	QB_F(qb_cpu_facts, cpuid_svm, "cpuid_svm", TRI, .doc = "The CPUID instruction shows SVM."),
+	QB_F(qb_cpu_facts, hypervisor, "hypervisor", TRI, .doc = "The CPU is a virtual one."),
+	QB_F(qb_cpu_facts, hypervisor_vendor, "hypervisor_vendor", STR,
+	     .doc = "Whose hypervisor it is."),
+	QB_F(qb_cpu_facts, ept, "ept", TRI, .doc = "Intel's nested paging."),
+	QB_F(qb_cpu_facts, npt, "npt", TRI, .doc = "AMD's nested paging."),
+	QB_F(qb_cpu_facts, vulnerabilities_known, "vulnerabilities_known", TRI,
+	     .doc = "The kernel's list of weaknesses was read."),
+	QB_F(qb_cpu_facts, vulnerable, "vulnerable", STRS,
+	     .doc = "Weaknesses that nothing is done against."),
+	QB_F(qb_cpu_facts, flags, "flags", STRS, .doc = "Flags of the first CPU."),
+};
+
+static const struct qb_type cpu_type = {
+	.name = "cpu",
+	.size = sizeof(struct qb_cpu_facts),
+	.fields = cpu_fields,
+	.n_fields = QB_ARRAY_SIZE(cpu_fields),
+	.doc = "The CPU.",
+};
+
+static const char *const guest_causes[] = {
+	[QB_GUEST_NOT_RUN] = "not-run",
+	[QB_GUEST_RAN] = "ran",
+	[QB_GUEST_NO_DEVICE] = "no-device",
+	[QB_GUEST_NO_DRIVER] = "no-driver",
+	[QB_GUEST_PERMISSION] = "permission",
+	[QB_GUEST_BUSY] = "busy",
+	[QB_GUEST_FIRMWARE] = "firmware",
+	[QB_GUEST_MEMORY] = "memory",
+	[QB_GUEST_API] = "api",
+	[QB_GUEST_ENTRY] = "entry",
+	[QB_GUEST_WRONG] = "wrong-answer",
+	[QB_GUEST_TIMEOUT] = "timeout",
+	[QB_GUEST_OTHER] = "other",
+	NULL,
+};
+
+static const struct qb_field kvm_fields[] = {
+	QB_F(qb_kvm_facts, device, "device", TRI, .doc = "/dev/kvm is there."),
+	QB_F(qb_kvm_facts, mode, "mode", I64, .doc = "Mode of /dev/kvm, in decimal."),
+	QB_F(qb_kvm_facts, uid, "uid", I64, .doc = "Owner of /dev/kvm."),
+	QB_F(qb_kvm_facts, gid, "gid", I64, .doc = "Group of /dev/kvm."),
+	QB_F(qb_kvm_facts, api_version, "api_version", I64, .doc = "12; 0 while unknown."),
+	QB_F(qb_kvm_facts, guest_ran, "guest_ran", TRI, .doc = "A guest ran, for proof."),
+	QB_F(qb_kvm_facts, guest_cause, "guest_cause", ENUM, .names = guest_causes,
+	     .doc = "What the run came to."),
+	QB_F(qb_kvm_facts, guest_errno, "guest_errno", I64, .doc = "Error number; 0 for none."),
+	QB_F(qb_kvm_facts, guest_detail, "guest_detail", STR,
+	     .doc = "Which call failed and how, or what the guest answered."),
+	QB_F(qb_kvm_facts, guest_duration_us, "guest_duration_us", U64, .doc = "How long it took."),
+	QB_F(qb_kvm_facts, max_vcpus, "max_vcpus", I64, .doc = "Most CPUs of one guest."),
+	QB_F(qb_kvm_facts, nested, "nested", TRI, .doc = "Guests can run guests."),
+	QB_F(qb_kvm_facts, module, "module", STR, .doc = "kvm_intel or kvm_amd, as loaded."),
+};
+
+static const struct qb_type kvm_type = {
+	.name = "kvm",
+	.size = sizeof(struct qb_kvm_facts),
+	.fields = kvm_fields,
+	.n_fields = QB_ARRAY_SIZE(kvm_fields),
+	.doc = "The kernel's hypervisor.",
+};
+
+static const char *const module_states[] = {
+	[QB_MODULE_UNKNOWN] = "unknown", [QB_MODULE_LOADED] = "loaded",
+	[QB_MODULE_BUILTIN] = "builtin", [QB_MODULE_AVAILABLE] = "available",
+	[QB_MODULE_MISSING] = "missing", NULL,
+};
+
+static const struct qb_field module_fields[] = {
+	QB_F(qb_module, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Name, with _."),
+	QB_F(qb_module, state, "state", ENUM, .names = module_states,
+	     .doc = "available: there is a file for the running kernel."),
+	QB_F(qb_module, why, "why", STR, .doc = "Why the state is not known."),
+	QB_F(qb_module, blacklisted, "blacklisted", BOOL, .doc = "modprobe.d blacklists it."),
+	QB_F(qb_module, install_blocked, "install_blocked", BOOL,
+	     .doc = "modprobe.d has a command run in its place."),
+	QB_F(qb_module, options, "options", STR, .doc = "Its options in modprobe.d, joined."),
+	QB_F(qb_module, persisted, "persisted", TRI, .doc = "It is loaded at boot."),
+};
+
+static const struct qb_type module_type = {
+	.name = "module",
+	.size = sizeof(struct qb_module),
+	.fields = module_fields,
+	.n_fields = QB_ARRAY_SIZE(module_fields),
+	.doc = "A kernel module.",
+};
+
+static const struct qb_field vir_network_fields[] = {
+	QB_F(qb_vir_network, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Name."),
+	QB_F(qb_vir_network, uuid, "uuid", STR, .doc = "UUID."),
+	QB_F(qb_vir_network, forward, "forward", STR, .doc = "Forward mode; null: isolated."),
+	QB_F(qb_vir_network, bridge, "bridge", STR, .doc = "The bridge below it."),
+	QB_F(qb_vir_network, address, "address", STR, .doc = "The host's address on it."),
+	QB_F(qb_vir_network, active, "active", BOOL, .doc = "It runs."),
+	QB_F(qb_vir_network, autostart, "autostart", BOOL, .doc = "It is started at boot."),
+	QB_F(qb_vir_network, persistent, "persistent", BOOL, .doc = "It outlives a stop."),
+};
+
+static const struct qb_type vir_network_type = {
+	.name = "libvirt-network",
+	.size = sizeof(struct qb_vir_network),
+	.fields = vir_network_fields,
+	.n_fields = QB_ARRAY_SIZE(vir_network_fields),
+	.doc = "A network of libvirt.",
+};
+
+static const struct qb_field vir_pool_fields[] = {
+	QB_F(qb_vir_pool, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Name."),
+	QB_F(qb_vir_pool, uuid, "uuid", STR, .doc = "UUID."),
+	QB_F(qb_vir_pool, type, "type", STR, .flags = QB_FIELD_REQUIRED, .doc = "dir, fs..."),
+	QB_F(qb_vir_pool, target, "target", STR, .doc = "Directory."),
+	QB_F(qb_vir_pool, source_device, "source_device", STR, .doc = "Device it stands on."),
+	QB_F(qb_vir_pool, source_name, "source_name", STR, .doc = "Volume group it stands on."),
+	QB_F(qb_vir_pool, active, "active", BOOL, .doc = "It runs."),
+	QB_F(qb_vir_pool, autostart, "autostart", BOOL, .doc = "It is started at boot."),
+	QB_F(qb_vir_pool, persistent, "persistent", BOOL, .doc = "It outlives a stop."),
+	QB_F(qb_vir_pool, capacity_bytes, "capacity_bytes", U64, .doc = "Size."),
+	QB_F(qb_vir_pool, available_bytes, "available_bytes", U64, .doc = "Free room."),
+	QB_F(qb_vir_pool, target_mounted, "target_mounted", TRI,
+	     .doc = "The target is a mount point of its own."),
+};
+
+static const struct qb_type vir_pool_type = {
+	.name = "libvirt-pool",
+	.size = sizeof(struct qb_vir_pool),
+	.fields = vir_pool_fields,
+	.n_fields = QB_ARRAY_SIZE(vir_pool_fields),
+	.doc = "A storage pool of libvirt.",
+};
+
+static const struct qb_field vir_disk_fields[] = {
+	QB_F(qb_vir_disk, domain, "domain", STR, .flags = QB_FIELD_REQUIRED, .doc = "The guest."),
+	QB_F(qb_vir_disk, device, "device", STR, .flags = QB_FIELD_REQUIRED,
+	     .doc = "The device it uses."),
+};
+
+static const struct qb_type vir_disk_type = {
+	.name = "guest-disk",
+	.size = sizeof(struct qb_vir_disk),
+	.fields = vir_disk_fields,
+	.n_fields = QB_ARRAY_SIZE(vir_disk_fields),
+	.doc = "A block device that a guest uses.",
+};
+
+static const char *const flavours[] = {[QB_VIR_NONE] = "none",
+				       [QB_VIR_MONOLITHIC] = "monolithic",
+				       [QB_VIR_MODULAR] = "modular",
+				       NULL};
+
+static const struct qb_field libvirt_fields[] = {
+	QB_F(qb_libvirt_facts, connected, "connected", TRI, .doc = "libvirt answered."),
+	QB_F(qb_libvirt_facts, error, "error", STR, .doc = "Why it did not, in its own words."),
+	QB_F(qb_libvirt_facts, uri, "uri", STR, .doc = "Where it was asked."),
+	QB_F(qb_libvirt_facts, flavour, "flavour", ENUM, .names = flavours,
+	     .doc = "One daemon for all, or one for each kind of thing."),
+	QB_F(qb_libvirt_facts, version, "version", STR, .doc = "Version of libvirt."),
+	QB_F(qb_libvirt_facts, hypervisor_version, "hypervisor_version", STR,
+	     .doc = "Version of QEMU."),
+	QB_F(qb_libvirt_facts, kvm_domains, "kvm_domains", TRI, .doc = "It offers KVM guests."),
+	QB_F_LIST(qb_libvirt_facts, networks, "networks", &vir_network_type, .doc = "Networks."),
+	QB_F_LIST(qb_libvirt_facts, pools, "pools", &vir_pool_type, .doc = "Storage pools."),
+	QB_F_LIST(qb_libvirt_facts, guest_disks, "guest_disks", &vir_disk_type,
+		  .doc = "Block devices that guests use."),
+};
+
+static const struct qb_type libvirt_type = {
+	.name = "libvirt",
+	.size = sizeof(struct qb_libvirt_facts),
+	.fields = libvirt_fields,
+	.n_fields = QB_ARRAY_SIZE(libvirt_fields),
+	.doc = "libvirt and what it has.",
+};
+
+/* A list that stands at the top of the document and in a struct within the facts. */
+#define LIST_WITHIN(outer, member, key, t, text)                                                   \
+	{                                                                                          \
+		.name = (key), .kind = QB_FIELD_LIST,                                              \
+		.offset = offsetof(struct qb_facts, outer.member),                                 \
+		.n_offset = offsetof(struct qb_facts, outer.n_##member), .of = (t), .doc = (text)  \
+	}
+
+static const struct qb_field facts_fields[] = {
+	QB_F(qb_facts, live, "live", TRI, .doc = "Read from a live host, not a captured one."),
+	QB_F(qb_facts, system, "system", OBJECT, .of = &system_type,
+	     .doc = "The machine and its operating system."),
+	QB_F(qb_facts, cpu, "cpu", OBJECT, .of = &cpu_type, .doc = "The CPU."),
+	QB_F(qb_facts, kvm, "kvm", OBJECT, .of = &kvm_type, .doc = "The kernel's hypervisor."),
+	QB_F_LIST(qb_facts, modules, "modules", &module_type, .doc = "Kernel modules."),
+	LIST_WITHIN(net, links, "links", &qb_link_type, "Network links."),
+	LIST_WITHIN(net, routes, "routes", &qb_route_type, "Routes of all tables but local."),
+	QB_F(qb_facts, net, "net", OBJECT, .of = &qb_net_rest_type,
+	     .doc = "Who manages the network, and what else bears on it."),
+	QB_F(qb_facts, disks.known, "disks_known", TRI, .doc = "The disks were listed."),
+	LIST_WITHIN(disks, disks, "disks", &qb_disk_type, "Disks."),
+	QB_F(qb_facts, libvirt, "libvirt", OBJECT, .of = &libvirt_type,
+	     .doc = "libvirt and what it has."),
+};
+
+const struct qb_type qb_facts_type = {
+	.name = "facts",
+	.size = sizeof(struct qb_facts),
+	.fields = facts_fields,
+	.n_fields = QB_ARRAY_SIZE(facts_fields),
+	.doc = "What was found on a host.",
+};

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/facts_fields.h"
+
+#include "storage/disk.h"
+
+static const struct qb_field signature_fields[] = {
+	QB_F(qb_signature, type, "type", STR, .flags = QB_FIELD_REQUIRED,
+	     .doc = "ext4, LVM2_member, gpt..."),
+	QB_F(qb_signature, usage, "usage", STR,
+	     .doc = "filesystem, raid, crypto, other or partition-table."),
+	QB_F(qb_signature, offset, "offset_bytes", U64, .doc = "Where on the device it stands."),
+};
+
+static const struct qb_type signature_type = {
+	.name = "signature",
+	.size = sizeof(struct qb_signature),
+	.fields = signature_fields,
+	.n_fields = QB_ARRAY_SIZE(signature_fields),
+	.doc = "What was recognised on a disk.",
+};
+
+static const struct qb_field partition_fields[] = {
+	QB_F(qb_partition, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Kernel name."),
+	QB_F(qb_partition, path, "path", STR, .doc = "Device node."),
+	QB_F(qb_partition, number, "number", U64, .doc = "Number in its table."),
+	QB_F(qb_partition, start_bytes, "start_bytes", U64, .doc = "Where it begins."),
+	QB_F(qb_partition, size_bytes, "size_bytes", U64, .doc = "Its size."),
+	QB_F(qb_partition, label, "label", STR, .doc = "Name in its table."),
+	QB_F(qb_partition, uuid, "uuid", STR, .doc = "UUID in its table."),
+	QB_F(qb_partition, fs_type, "fs_type", STR, .doc = "File system on it."),
+	QB_F(qb_partition, fs_uuid, "fs_uuid", STR, .doc = "UUID of the file system."),
+	QB_F(qb_partition, mountpoint, "mountpoint", STR, .doc = "Where it is mounted."),
+};
+
+static const struct qb_type partition_type = {
+	.name = "partition",
+	.size = sizeof(struct qb_partition),
+	.fields = partition_fields,
+	.n_fields = QB_ARRAY_SIZE(partition_fields),
+	.doc = "A partition.",
+};
+
+static const char *const mark_states[] = {
+	[QB_MARK_NONE] = "none", [QB_MARK_PENDING] = "pending", [QB_MARK_READY] = "ready", NULL};
+
+static const struct qb_field mark_fields[] = {
+	QB_F(qb_mark, state, "state", ENUM, .names = mark_states,
+	     .doc = "pending: carving it was not finished."),
+	QB_F(qb_mark, pool, "pool", STR, .doc = "The pool it was carved for."),
+	QB_F(qb_mark, uuid, "uuid", STR, .doc = "GUID of the disk."),
+	QB_F(qb_mark, ours, "ours", BOOL,
+	     .doc = "It is what this machine, that pool and this disk give."),
+	QB_F(qb_mark, only, "only", BOOL, .doc = "Nothing else is on the disk."),
+};
+
+static const struct qb_type mark_type = {
+	.name = "mark",
+	.size = sizeof(struct qb_mark),
+	.fields = mark_fields,
+	.n_fields = QB_ARRAY_SIZE(mark_fields),
+	.doc = "The mark by which qubi-agent knows a disk that it carved.",
+};
+
+static const struct qb_field reason_fields[] = {
+	QB_F(qb_reason, code, "code", STR, .flags = QB_FIELD_REQUIRED, .doc = "A stable word."),
+	QB_F(qb_reason, evidence, "evidence", STR, .flags = QB_FIELD_REQUIRED,
+	     .doc = "What was seen."),
+};
+
+static const struct qb_type reason_type = {
+	.name = "reason",
+	.size = sizeof(struct qb_reason),
+	.fields = reason_fields,
+	.n_fields = QB_ARRAY_SIZE(reason_fields),
+	.doc = "Something that speaks against writing to the disk.",
+};
+
+static const struct qb_field disk_fields[] = {
+	QB_F(qb_disk, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Kernel name."),
+	QB_F(qb_disk, path, "path", STR, .flags = QB_FIELD_REQUIRED, .doc = "Device node."),
+	QB_F(qb_disk, devno, "devno", STR, .doc = "Major and minor number."),
+	QB_F(qb_disk, wwid, "wwid", STR, .doc = "World wide identifier, with its prefix."),
+	QB_F(qb_disk, serial, "serial", STR, .doc = "Serial number."),
+	QB_F(qb_disk, model, "model", STR, .doc = "Model."),
+	QB_F(qb_disk, by_path, "by_path", STR, .doc = "Where it is plugged in, as ID_PATH."),
+	QB_F(qb_disk, links, "links", STRS, .doc = "Its names below /dev/disk."),
+	QB_F(qb_disk, size_bytes, "size_bytes", U64, .doc = "Size."),
+	QB_F(qb_disk, logical_sector_bytes, "logical_sector_bytes", U64, .doc = "Logical sector."),
+	QB_F(qb_disk, physical_sector_bytes, "physical_sector_bytes", U64,
+	     .doc = "Physical sector."),
+	QB_F(qb_disk, transport, "transport", STR, .doc = "sata, sas, nvme, virtio, usb..."),
+	QB_F(qb_disk, rotational, "rotational", TRI, .doc = "It turns."),
+	QB_F(qb_disk, removable, "removable", BOOL, .doc = "Its medium can be taken out."),
+	QB_F(qb_disk, read_only, "read_only", BOOL, .doc = "It cannot be written."),
+	QB_F(qb_disk, zoned, "zoned", STR, .doc = "host-managed or host-aware; null for none."),
+	QB_F(qb_disk, diskseq, "diskseq", U64, .doc = "The kernel's number of this attachment."),
+	QB_F(qb_disk, backing, "backing", STR, .doc = "What a loop or zram device stands on."),
+	QB_F(qb_disk, holders, "holders", STRS, .doc = "Devices that stand on it."),
+	QB_F(qb_disk, mountpoints, "mountpoints", STRS, .doc = "Where it or a part is mounted."),
+	QB_F(qb_disk, swap, "swap", BOOL, .doc = "It or a part is swap in use."),
+	QB_F_LIST(qb_disk, signatures, "signatures", &signature_type, .doc = "What is on it."),
+	QB_F_LIST(qb_disk, partitions, "partitions", &partition_type, .doc = "Its partitions."),
+	QB_F(qb_disk, mark, "mark", OBJECT, .of = &mark_type, .doc = "The mark on it."),
+	QB_F(qb_disk, readable, "readable", TRI, .doc = "It was read to its end."),
+	QB_F(qb_disk, available, "available", BOOL, .doc = "Nothing speaks against writing to it."),
+	QB_F_LIST(qb_disk, reasons, "reasons", &reason_type,
+		  .doc = "Everything that speaks against it."),
+};
+
+const struct qb_type qb_disk_type = {
+	.name = "disk",
+	.size = sizeof(struct qb_disk),
+	.fields = disk_fields,
+	.n_fields = QB_ARRAY_SIZE(disk_fields),
+	.doc = "A disk, and whether a pool may have it.",
+};
