@@ -27,10 +27,10 @@ char *qb_yaml_describe(const struct qb_yaml *node)
 	return qb_asprintf("\"%.*s...\"", (int)n, node->text);
 }
 
-/* What YAML 1.1 takes for a boolean, and people, too. */
+/* What YAML 1.1, and people, take for a boolean. */
 static bool like_boolean(const char *text)
 {
-	static const char *const words[] = {"true", "false", "yes", "no", "on", "off", "y", "n"};
+	static const char *const words[] = {"true", "false", "yes", "no", "on", "off"};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(words); i++)
 		if (!strcasecmp(text, words[i]))

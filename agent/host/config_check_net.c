@@ -2,6 +2,7 @@
 #include "agent/host/config_check.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 
 #include "agent/host/config_valid.h"
 
@@ -29,6 +30,13 @@ static void check_port(struct qb_config_check *c, const struct qb_port_match *po
 				       "a port is named by exactly one of match, mac, path, name "
 				       "and driver; %s%s here",
 				       here.n ? text : "none", here.n ? " are" : " is");
+}
+
+/* As facts have it. */
+static void lower_case(char *s)
+{
+	for (; s && *s; s++)
+		*s = (char)tolower((unsigned char)*s);
 }
 
 static void claim_port(struct qb_config_check *c, struct qb_claims *claims,
@@ -119,6 +127,7 @@ void qb_config_check_bridges(struct qb_config_check *c)
 		for (size_t j = 0; j < b->n_ports; j++) {
 			check_port(c, &b->ports[j]);
 			claim_port(c, &nics, &b->ports[j]);
+			lower_case(b->ports[j].mac);
 		}
 		if (!b->n_ports && qb_config_given(c, &b->ports))
 			qb_config_wrong(c, &b->ports, "a bridge needs at least one port");
