@@ -103,7 +103,10 @@ bool qb_disk_has_reason(const struct qb_disk *disk, const char *code)
 
 const char *qb_disk_identity(const struct qb_disk *disk)
 {
-	return disk->wwid ? disk->wwid : disk->serial ? disk->serial : disk->backing;
+	if (disk->wwid || disk->serial)
+		return disk->wwid ? disk->wwid : disk->serial;
+	/* A zram device is another one after each boot, and takes no partitions either. */
+	return qb_streq(disk->backing, "zram") ? NULL : disk->backing;
 }
 
 void qb_disks_claim(struct qb_disks *disks, const char *device, const char *domain)

@@ -55,7 +55,7 @@ struct qb_disk {
 	bool removable, read_only;
 	char *zoned; /* host-managed, host-aware; NULL for none */
 	uint64_t diskseq;
-	char *backing;              /* loop: the file; zram: its own name, it keeps nothing */
+	char *backing;              /* loop: the file; zram: "zram" */
 	struct qb_strs holders;     /* "dm-0 (vg0-root)" */
 	struct qb_strs mountpoints; /* of the disk and its partitions */
 	bool swap;

@@ -161,7 +161,7 @@ static void read_identity(const struct qb_root *root, const char *name, struct q
 	if (qb_startswith(name, "loop"))
 		disk->backing = value(root, name, "loop/backing_file");
 	else if (qb_startswith(name, "zram") && disk->size_bytes)
-		disk->backing = qb_strdup(name);
+		disk->backing = qb_strdup("zram");
 }
 
 static void read_links(const struct qb_root *root, const char *name, struct qb_disk *disk)

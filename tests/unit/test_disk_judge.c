@@ -359,6 +359,34 @@ static void one_identity_twice(void **state)
 	judge_two("naa.1", "naa.1", true, NULL); /* the second one is a path of the first */
 }
 
+/* A file stands for its loop device; nothing stands for zram. */
+static void what_stands_for_a_virtual_disk(void **state)
+{
+	static const struct {
+		const char *backing;
+		size_t n;
+	} cases[] = {{"/srv/a.img", 1}, {"zram", 2}};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		struct qb_disks disks = {.disks = qb_alloc(1, sizeof(struct qb_disk)),
+					 .n_disks = 1};
+		struct qb_disk *d = &disks.disks[0];
+		struct qb_disk_raw raw;
+
+		blank(d, &raw);
+		qb_strset(&d->wwid, NULL);
+		qb_strset(&d->serial, NULL);
+		d->backing = qb_strdup(cases[i].backing);
+		qb_disks_judge(&disks, &raw);
+		assert_int_equal(d->n_reasons, cases[i].n);
+		assert_true(qb_disk_has_reason(d, "virtual"));
+		assert_int_equal(qb_disk_has_reason(d, "no-identity"), cases[i].n == 2);
+		qb_disks_done(&disks);
+		qb_disk_raw_done(&raw);
+	}
+}
+
 static void lvm_that_cannot_be_asked_leaves_a_pv_foreign(void **state)
 {
 	struct qb_disks disks = {.disks = qb_alloc(1, sizeof(struct qb_disk)), .n_disks = 1};
@@ -422,6 +450,7 @@ int main(void)
 		cmocka_unit_test(nothing_wrong_is_available),
 		cmocka_unit_test(all_reasons_at_once),
 		cmocka_unit_test(one_identity_twice),
+		cmocka_unit_test(what_stands_for_a_virtual_disk),
 		cmocka_unit_test(lvm_that_cannot_be_asked_leaves_a_pv_foreign),
 		cmocka_unit_test(evidence_is_printable),
 		cmocka_unit_test(a_guests_disk_is_claimed),
