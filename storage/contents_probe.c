@@ -13,7 +13,8 @@
 
 enum {
 	HITS_MAX = 64,
-	PROBE_AMBIGUOUS = -2, /* up to libblkid 2.38; later -1, as an error */
+	GLANCE_BYTES = 64 << 10, /* both copies of a usual GPT */
+	PROBE_AMBIGUOUS = -2,    /* up to libblkid 2.38; later -1, as an error */
 };
 
 static void probe_freep(blkid_probe *pr)
@@ -189,23 +190,53 @@ static void find_nonzero(const uint8_t *p, size_t len, uint64_t offset, struct q
 	c->nonzero_at = offset;
 }
 
-static void read_ends(int fd, struct qb_ends *ends, struct qb_contents *c)
+/* The kernel caches a partition apart from its disk: what was cached before may be old. */
+static void forget_cached(int fd, uint64_t size)
 {
+	uint64_t tail = size < QB_END_BYTES ? 0 : size - QB_END_BYTES;
+
+	(void)posix_fadvise(fd, 0, QB_END_BYTES, POSIX_FADV_DONTNEED);
+	(void)posix_fadvise(fd, (off_t)tail, QB_END_BYTES, POSIX_FADV_DONTNEED);
+}
+
+/* len bytes at each end, with the table and the mark that stand there. */
+static void read_ends(int fd, const char *machine_id, size_t len, struct qb_ends *ends,
+		      struct qb_disk *disk, struct qb_contents *c)
+{
+	_cleanup_gpt_ struct qb_gpt gpt = {0};
 	uint64_t tail;
 	int r;
 
-	ends->len = ends->size_bytes < QB_END_BYTES ? ends->size_bytes : QB_END_BYTES;
+	ends->len = ends->size_bytes < len ? ends->size_bytes : len;
 	tail = ends->size_bytes - ends->len;
-	ends->head = qb_alloc(ends->len, 1);
-	ends->tail = qb_alloc(ends->len, 1);
+	ends->head = qb_realloc(ends->head, ends->len, 1);
+	ends->tail = qb_realloc(ends->tail, ends->len, 1);
 	r = read_whole(fd, ends->head, ends->len, 0);
 	if (r < 0)
-		fail(c, "reading its first 4 MiB", -r);
-	r = read_whole(fd, ends->tail, ends->len, tail);
-	if (r < 0)
-		fail(c, "reading its last 4 MiB", -r);
+		fail(c, "reading its beginning", -r);
+	r = r < 0 ? r : read_whole(fd, ends->tail, ends->len, tail);
+	if (r < 0) {
+		fail(c, "reading its end", -r);
+		return;
+	}
 	find_nonzero(ends->head, ends->len, 0, c);
 	find_nonzero(ends->tail, ends->len, tail, c);
+	free(c->table_fault);
+	free(disk->mark.pool);
+	free(disk->mark.uuid);
+	qb_gpt_parse(ends, &gpt);
+	c->table_fault = qb_gpt_fault(&gpt);
+	qb_mark_read(ends, &gpt, machine_id, qb_disk_identity(disk), &disk->mark);
+}
+
+/*
+ * Whether all of both ends must be seen: to call a disk blank, or to go on with a carving. A disk
+ * that plainly is somebody's, and a whole one of ours, are told by less.
+ */
+static bool wants_all(const struct qb_disk *disk, const struct qb_contents *c)
+{
+	return (!disk->n_signatures && !disk->n_partitions) || c->table_fault ||
+	       disk->mark.state == QB_MARK_PENDING;
 }
 
 /* Beside the mark nothing was recognised, and in its partition nothing but its XFS. */
@@ -228,10 +259,7 @@ void qb_contents_probe(int fd, const char *machine_id, struct qb_disk *disk,
 {
 	QB_CLEANUP(probe_freep) blkid_probe pr = blkid_new_probe();
 	_cleanup_ends_ struct qb_ends ends = {0};
-	_cleanup_gpt_ struct qb_gpt gpt = {0};
 
-	/* The kernel caches a partition apart from its disk: what was cached before may be old. */
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	if (!pr || blkid_probe_set_device(pr, fd, 0, 0) < 0 || blkid_probe_get_size(pr) <= 0) {
 		fail(ret, "libblkid does not take it", errno);
 	} else {
@@ -239,13 +267,14 @@ void qb_contents_probe(int fd, const char *machine_id, struct qb_disk *disk,
 		ends.sector_bytes = disk->logical_sector_bytes
 					    ? (uint32_t)disk->logical_sector_bytes
 					    : blkid_probe_get_sectorsize(pr);
-		read_ends(fd, &ends, ret);
-		qb_gpt_parse(&ends, &gpt);
-		qb_mark_read(&ends, &gpt, machine_id, qb_disk_identity(disk), &disk->mark);
-		ret->table_fault = qb_gpt_fault(&gpt);
+		forget_cached(fd, ends.size_bytes);
+		/* The mark first: whatever libblkid comes to make of our disks, they stay ours. */
+		read_ends(fd, machine_id, GLANCE_BYTES, &ends, disk, ret);
 		probe_signatures(pr, disk, ret);
 		probe_ambiguity(pr, disk, ret);
 		probe_partitions(fd, pr, disk, ret);
+		if (wants_all(disk, ret))
+			read_ends(fd, machine_id, QB_END_BYTES, &ends, disk, ret);
 		disk->mark.only &= !ret->error && nothing_else(disk);
 	}
 	if (ret->error)

@@ -34,8 +34,9 @@ struct qb_mark {
 	char *uuid; /* GPT disk GUID */
 	bool ours;  /* it is what this machine-id, pool and WWID give */
 	/*
-	 * Nothing is on the disk but this mark and what its carving may have left in its partition:
-	 * an interrupted run may go on. A torn table can be pending without a pool or a uuid.
+	 * Of a pending mark: nothing is on the disk but the mark and what its carving may have left
+	 * in its partition, so that an interrupted run may go on. A torn table can be pending
+	 * without a pool or a uuid.
 	 */
 	bool only;
 };

@@ -50,7 +50,6 @@ static void probe_device(const char *machine_id, struct qb_disk *disk, struct qb
 		return;
 	}
 	qb_device_probe(machine_id, disk, raw);
-	qb_lvm_probe(disk, raw);
 }
 
 static void probe(const struct qb_root *root, const char *machine_id, const char *identity,
@@ -92,6 +91,8 @@ static void probe(const struct qb_root *root, const char *machine_id, const char
 		else if (!identity || qb_streq(identity, qb_disk_identity(disk)))
 			probe_device(machine_id, disk, &raw[i]);
 	}
+	if (root->live)
+		qb_lvm_probe(ret, raw);
 	qb_disks_judge(ret, raw);
 	for (size_t i = 0; i < ret->n_disks; i++)
 		qb_disk_raw_done(&raw[i]);

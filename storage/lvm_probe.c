@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/probe_parts.h"
 
+#include <errno.h>
 #include <jansson.h>
 
 #include "agent/base/exec.h"
@@ -54,7 +55,7 @@ static bool has_pv(const struct qb_disk *disk)
 	return false;
 }
 
-void qb_lvm_probe(struct qb_disk *disk, struct qb_disk_raw *raw)
+static void ask(struct qb_disks *disks, struct qb_disk_raw *raw, const bool *asked)
 {
 	/* No locks and no hints: a look must leave no file behind. */
 	static const char *const argv[] = {LVM,  "pvs",     "--nolocking",    "--readonly",
@@ -62,22 +63,38 @@ void qb_lvm_probe(struct qb_disk *disk, struct qb_disk_raw *raw)
 					   NULL};
 	_cleanup_exec_ struct qb_exec_result result = {0};
 	struct qb_error err = QB_ERROR_INIT;
-	json_t *report;
+	json_t *report = NULL;
+	int r;
 
-	if (!has_pv(disk))
-		return;
-	if (access(LVM, X_OK) < 0) {
-		qb_tri_unknown(&raw->pv_listed, "no %s here", LVM);
-		return;
-	}
-	if (qb_exec(argv, LVM_TIMEOUT_MS, &result, &err) < 0) {
-		qb_tri_unknown(&raw->pv_listed, "%s", err.msg);
-		return;
-	}
-	report = json_loads(result.out, 0, NULL);
-	if (result.status || !report)
-		qb_tri_unknown(&raw->pv_listed, "%s pvs gave %d", LVM, result.status);
+	if (access(LVM, X_OK) < 0)
+		r = qb_error_set(&err, ENOENT, "no %s here", LVM);
 	else
-		compare(disk, report, &raw->pv_listed);
+		r = qb_exec(argv, LVM_TIMEOUT_MS, &result, &err);
+	if (r == 0 && (result.status || !(report = json_loads(result.out, 0, NULL))))
+		r = qb_error_set(&err, EIO, "%s pvs gave %d", LVM, result.status);
+	for (size_t i = 0; i < disks->n_disks; i++) {
+		if (asked[i] && r < 0)
+			qb_tri_unknown(&raw[i].pv_listed, "%s", err.msg);
+		else if (asked[i])
+			compare(&disks->disks[i], report, &raw[i].pv_listed);
+	}
 	json_decref(report);
+}
+
+void qb_lvm_probe(struct qb_disks *disks, struct qb_disk_raw *raw)
+{
+	bool *asked = qb_alloc(disks->n_disks, sizeof(*asked)), any = false;
+
+	for (size_t i = 0; i < disks->n_disks; i++) {
+		if (!has_pv(&disks->disks[i]))
+			continue;
+		/* What is active here is known here; LVM takes its time to say so. */
+		if (disks->disks[i].holders.n)
+			qb_tri_set(&raw[i].pv_listed, true);
+		else
+			any = asked[i] = true;
+	}
+	if (any)
+		ask(disks, raw, asked);
+	free(asked);
 }

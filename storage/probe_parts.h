@@ -29,8 +29,8 @@ void qb_contents_probe(int fd, const char *machine_id, struct qb_disk *disk,
 /* The same for a device node, with the O_EXCL test. */
 void qb_device_probe(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw);
 
-/* Asks LVM whether it lists the PVs that were found. Live hosts only. */
-void qb_lvm_probe(struct qb_disk *disk, struct qb_disk_raw *raw);
+/* Asks LVM, once, whether it lists the PVs that were found. Live hosts only. */
+void qb_lvm_probe(struct qb_disks *disks, struct qb_disk_raw *raw);
 
 /*
  * As qb_disks_probe(), but reads the contents of the disk only that has this identity; all are
