@@ -9,7 +9,7 @@ datadir ?= $(prefix)/share
 mandir  ?= $(datadir)/man
 
 PKGS := libvirt libnl-3.0 libnl-route-3.0 blkid fdisk libkmod jansson yaml-0.1 libudev \
-	libsystemd libxml-2.0 uuid smartcols
+	libsystemd libselinux libxml-2.0 uuid smartcols
 
 CFLAGS ?= -O2 -g
 WARN   := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \

@@ -54,9 +54,9 @@ void qb_pool_plan(const struct qb_disks *disks, const struct qb_pool_config *poo
 
 /*
  * The libvirt source device of an fs pool: "/dev/disk/by-partuuid/...", when its disk is carved
- * or about to be; NULL otherwise. The caller frees it.
+ * or about to be, and the UUID of the pool; NULL otherwise. The caller frees it.
  */
 char *qb_pool_source(const struct qb_disks *disks, const struct qb_pool_config *pool,
-		     const char *machine_id, const struct qb_plan *plan);
+		     const char *machine_id, const struct qb_plan *plan, char ret_uuid[37]);
 
 extern const struct qb_step_kind qb_carve_step; /* storage.carve */

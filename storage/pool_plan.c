@@ -289,25 +289,28 @@ void qb_pool_plan(const struct qb_disks *disks, const struct qb_pool_config *poo
 }
 
 char *qb_pool_source(const struct qb_disks *disks, const struct qb_pool_config *pool,
-		     const char *machine_id, const struct qb_plan *plan)
+		     const char *machine_id, const struct qb_plan *plan, char ret_uuid[37])
 {
+	const char *identity = NULL;
+	struct qb_pool_ids ids;
+
 	for (size_t i = 0; plan && i < plan->n_steps; i++) {
 		const json_t *args = plan->steps[i].args;
 
 		if (qb_streq(plan->steps[i].kind, QB_CARVE_KIND) &&
 		    qb_streq(json_string_value(json_object_get(args, "pool")), pool->name))
-			return qb_asprintf("/dev/disk/by-partuuid/%s",
-					   json_string_value(json_object_get(args, "part_guid")));
+			identity = json_string_value(json_object_get(args, "identity"));
 	}
-	for (size_t i = 0; pool->type == QB_POOL_FS && machine_id && i < disks->n_disks; i++) {
+	for (size_t i = 0; !identity && i < disks->n_disks; i++) {
 		const struct qb_disk *disk = &disks->disks[i];
-		struct qb_pool_ids ids;
 
-		if (disk->mark.state != QB_MARK_READY || !disk->mark.ours ||
-		    !qb_streq(disk->mark.pool, pool->name) || !qb_disk_identity(disk))
-			continue;
-		qb_pool_ids(machine_id, pool->name, qb_disk_identity(disk), &ids);
-		return qb_asprintf("/dev/disk/by-partuuid/%s", ids.part_guid);
+		if (disk->mark.state == QB_MARK_READY && disk->mark.ours &&
+		    qb_streq(disk->mark.pool, pool->name))
+			identity = qb_disk_identity(disk);
 	}
-	return NULL;
+	if (pool->type != QB_POOL_FS || !machine_id || !identity)
+		return NULL;
+	qb_pool_ids(machine_id, pool->name, identity, &ids);
+	memcpy(ret_uuid, ids.pool_uuid, sizeof(ids.pool_uuid));
+	return qb_asprintf("/dev/disk/by-partuuid/%s", ids.part_guid);
 }

@@ -373,6 +373,7 @@ static void a_ready_disk_needs_no_step(void **state)
 {
 	struct world *w = *state;
 	_cleanup_free_ char *source = NULL, *expected = NULL, *other = NULL;
+	char uuid[37];
 	struct qb_pool_ids ids;
 
 	add_disk(w, "sda", "QB0001", 100 * GIB);
@@ -386,10 +387,11 @@ static void a_ready_disk_needs_no_step(void **state)
 	assert_int_equal(w->plan.n_refused, 0);
 	qb_pool_ids(MACHINE_ID, "images", "QB0002", &ids);
 	expected = qb_asprintf("/dev/disk/by-partuuid/%s", ids.part_guid);
-	source = qb_pool_source(&w->disks, &w->pools[0], MACHINE_ID, &w->plan);
+	source = qb_pool_source(&w->disks, &w->pools[0], MACHINE_ID, &w->plan, uuid);
 	assert_string_equal(source, expected);
+	assert_string_equal(uuid, ids.pool_uuid);
 	add_pool(w, "vms")->serial = "QB0009";
-	other = qb_pool_source(&w->disks, &w->pools[1], MACHINE_ID, &w->plan);
+	other = qb_pool_source(&w->disks, &w->pools[1], MACHINE_ID, &w->plan, uuid);
 	assert_null(other);
 }
 
@@ -397,11 +399,12 @@ static void the_source_of_a_disk_about_to_be_carved(void **state)
 {
 	struct world *w = *state;
 	_cleanup_free_ char *source = NULL;
+	char uuid[37];
 
 	add_disk(w, "sda", "QB0001", 100 * GIB);
 	add_pool(w, "images")->serial = "QB0001";
 	assert_planned(w, "/dev/sda", false);
-	source = qb_pool_source(&w->disks, &w->pools[0], MACHINE_ID, &w->plan);
+	source = qb_pool_source(&w->disks, &w->pools[0], MACHINE_ID, &w->plan, uuid);
 	assert_true(qb_startswith(source, "/dev/disk/by-partuuid/"));
 	assert_true(qb_endswith(source, arg(w, 0, "part_guid")));
 }

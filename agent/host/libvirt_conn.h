@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The connection to libvirt, and the one place where its errors become ours. */
+#pragma once
+
+#include <libvirt/libvirt.h>
+
+#include "agent/base/error.h"
+
+static inline void qb_vir_closep(virConnectPtr *conn)
+{
+	if (*conn)
+		virConnectClose(*conn);
+}
+
+#define _cleanup_vir_conn_ QB_CLEANUP(qb_vir_closep)
+
+/* Opens for reading and writing. libvirt prints nothing by itself from then on. */
+QB_MUST_CHECK int qb_vir_open(const char *uri, virConnectPtr *ret, struct qb_error *err);
+
+/* libvirt's last error, with context in front; -errno nearest to its code. */
+QB_PRINTF(2, 3) int qb_vir_error(struct qb_error *err, const char *fmt, ...);

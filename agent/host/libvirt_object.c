@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/libvirt_object.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+
+/* *ret is NULL when libvirt knows no such object. */
+static int look_up(const struct qb_vir_class *class, virConnectPtr conn, const char *name,
+		   void **ret, struct qb_error *err)
+{
+	*ret = class->lookup(conn, name);
+	if (!*ret && virGetLastErrorCode() != class->missing)
+		return qb_vir_error(err, "%s %s: cannot look it up", class->noun, name);
+	return 0;
+}
+
+static int state_of(const struct qb_vir_class *class, void *object, const char *name,
+		    struct qb_vir_state *ret, struct qb_error *err)
+{
+	int active = class->is_active(object), autostart = 0;
+
+	if (active < 0 || class->get_autostart(object, &autostart) < 0)
+		return qb_vir_error(err, "%s %s: cannot read its state", class->noun, name);
+	*ret = (struct qb_vir_state){true, active, autostart};
+	return 0;
+}
+
+int qb_vir_look(const struct qb_vir_class *class, virConnectPtr conn, const char *name,
+		struct qb_vir_state *ret, struct qb_error *err)
+{
+	void *object;
+	int r = look_up(class, conn, name, &object, err);
+
+	if (r < 0)
+		return r;
+	*ret = (struct qb_vir_state){0};
+	if (!object)
+		return 0;
+	r = state_of(class, object, name, ret, err);
+	class->release(object);
+	return r;
+}
+
+static int bring_up(const struct qb_vir_class *class, void *object, const char *name,
+		    struct qb_error *err)
+{
+	struct qb_vir_state state;
+	int r = state_of(class, object, name, &state, err);
+
+	if (r < 0)
+		return r;
+	if (!state.active && class->start(object) < 0)
+		return qb_vir_error(err, "%s %s: cannot start it", class->noun, name);
+	if (!state.autostart && class->set_autostart(object, 1) < 0)
+		return qb_vir_error(err, "%s %s: cannot set autostart", class->noun, name);
+	return 0;
+}
+
+int qb_vir_ensure(const struct qb_vir_class *class, virConnectPtr conn, const char *name,
+		  const char *xml, struct qb_error *err)
+{
+	void *object;
+	int r = look_up(class, conn, name, &object, err);
+
+	if (r < 0)
+		return r;
+	if (!object)
+		object = class->define(conn, xml);
+	if (!object)
+		return qb_vir_error(err, "%s %s: cannot define it", class->noun, name);
+	r = bring_up(class, object, name, err);
+	class->release(object);
+	return r;
+}
+
+static int put_back(const struct qb_vir_class *class, void *object, const char *name,
+		    const struct qb_vir_state *was, struct qb_error *err)
+{
+	struct qb_vir_state is;
+	int r = state_of(class, object, name, &is, err);
+
+	if (r < 0)
+		return r;
+	if (is.active && !was->active && class->stop(object) < 0)
+		return qb_vir_error(err, "%s %s: cannot stop it", class->noun, name);
+	if (!was->exists)
+		return class->undefine(object) < 0
+			       ? qb_vir_error(err, "%s %s: cannot undefine it", class->noun, name)
+			       : 0;
+	if (is.autostart != was->autostart && class->set_autostart(object, was->autostart) < 0)
+		return qb_vir_error(err, "%s %s: cannot reset autostart", class->noun, name);
+	return 0;
+}
+
+int qb_vir_restore(const struct qb_vir_class *class, virConnectPtr conn, const char *name,
+		   const struct qb_vir_state *state, struct qb_error *err)
+{
+	void *object;
+	int r = look_up(class, conn, name, &object, err);
+
+	if (r < 0 || !object)
+		return r;
+	r = put_back(class, object, name, state, err);
+	class->release(object);
+	return r;
+}
+
+json_t *qb_vir_state_json(const struct qb_vir_state *state)
+{
+	return json_pack("{s:b, s:b, s:b}", "exists", state->exists, "active", state->active,
+			 "autostart", state->autostart);
+}
+
+void qb_vir_state_read(const json_t *json, struct qb_vir_state *ret)
+{
+	ret->exists = json_is_true(json_object_get(json, "exists"));
+	ret->active = json_is_true(json_object_get(json, "active"));
+	ret->autostart = json_is_true(json_object_get(json, "autostart"));
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <libvirt/virterror.h>
+#include <selinux/restorecon.h>
+#include <selinux/selinux.h>
+
+#include "agent/host/libvirt_object.h"
+#include "agent/host/plan.h"
+
+static void *lookup(virConnectPtr conn, const char *name)
+{
+	return virStoragePoolLookupByName(conn, name);
+}
+
+static void *define(virConnectPtr conn, const char *xml)
+{
+	return virStoragePoolDefineXML(conn, xml, 0);
+}
+
+/* Not CREATE_WITH_BUILD: libvirt registers, it never makes file systems here. */
+static int start(void *pool)
+{
+	return virStoragePoolCreate(pool, 0);
+}
+
+/* Unmounts an fs pool. Never virStoragePoolDelete(), which removes what is in it. */
+static int stop(void *pool)
+{
+	return virStoragePoolDestroy(pool);
+}
+
+static int undefine(void *pool)
+{
+	return virStoragePoolUndefine(pool);
+}
+
+static int is_active(void *pool)
+{
+	return virStoragePoolIsActive(pool);
+}
+
+static int get_autostart(void *pool, int *ret)
+{
+	return virStoragePoolGetAutostart(pool, ret);
+}
+
+static int set_autostart(void *pool, int on)
+{
+	return virStoragePoolSetAutostart(pool, on);
+}
+
+static void release(void *pool)
+{
+	virStoragePoolFree(pool);
+}
+
+static const struct qb_vir_class pools = {
+	"pool",    VIR_ERR_NO_STORAGE_POOL, lookup,        define,  start, stop, undefine,
+	is_active, get_autostart,           set_autostart, release,
+};
+
+struct args {
+	const char *name, *xml, *target, *source; /* source: NULL for dir */
+};
+
+static int parse(const json_t *json, struct args *ret, struct qb_error *err)
+{
+	ret->name = json_string_value(json_object_get(json, "name"));
+	ret->xml = json_string_value(json_object_get(json, "xml"));
+	ret->target = json_string_value(json_object_get(json, "target"));
+	ret->source = json_string_value(json_object_get(json, "source"));
+	if (!ret->name || !ret->xml || !ret->target || ret->target[0] != '/')
+		return qb_error_set(err, EINVAL, "a step of libvirt.pool without name or target");
+	return 0;
+}
+
+/* What is mounted at target is the source, not the empty directory beneath. */
+static int is_mounted(const struct qb_step_ctx *ctx, const struct args *args, struct qb_error *err)
+{
+	struct stat source, target;
+	int r = qb_root_stat(ctx->root, args->source, true, &source);
+
+	if (r < 0)
+		return qb_error_errno(err, r, "%s: cannot look at it", args->source);
+	r = qb_root_stat(ctx->root, args->target, true, &target);
+	if (r < 0)
+		return qb_error_errno(err, r, "%s: cannot look at it", args->target);
+	if (target.st_dev != source.st_rdev)
+		return qb_error_set(err, EIO, "%s is not mounted at %s", args->source,
+				    args->target);
+	return 0;
+}
+
+/* A directory of our own making gets libvirt's mode and, where there are labels, its label. */
+static int dress(const struct qb_step_ctx *ctx, const char *target, struct qb_error *err)
+{
+	_cleanup_close_ int fd =
+		qb_root_openat(ctx->root, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+
+	if (fd < 0)
+		return qb_error_errno(err, fd, "%s: cannot open it", target);
+	if (fchmod(fd, 0711) < 0)
+		return qb_error_errno(err, errno, "%s: cannot set its mode", target);
+	if (is_selinux_enabled() > 0 && selinux_restorecon(target, 0) < 0)
+		return qb_error_errno(err, errno, "%s: cannot label it", target);
+	return 0;
+}
+
+static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_observed *ret,
+		   json_t **ret_before, struct qb_error *err)
+{
+	_cleanup_vir_conn_ virConnectPtr conn = NULL;
+	struct qb_vir_state state;
+	struct args args;
+	json_t *before;
+	int r = parse(json, &args, err);
+
+	if (r == 0)
+		r = qb_vir_open(ctx->connect_uri, &conn, err);
+	if (r == 0)
+		r = qb_vir_look(&pools, conn, args.name, &state, err);
+	if (r < 0)
+		return r;
+	before = qb_vir_state_json(&state);
+	json_object_set_new(before, "target_exists",
+			    json_boolean(qb_root_exists(ctx->root, args.target)));
+	*ret = state.active && state.autostart ? QB_OBSERVED_DONE : QB_OBSERVED_NEEDED;
+	*ret_before = before;
+	return 0;
+}
+
+static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		 struct qb_error *err)
+{
+	bool made = !json_is_true(json_object_get(before, "target_exists"));
+	bool new = !json_is_true(json_object_get(before, "exists"));
+	_cleanup_vir_conn_ virConnectPtr conn = NULL;
+	struct args args;
+	int r = parse(json, &args, err);
+
+	if (r == 0)
+		r = qb_vir_open(ctx->connect_uri, &conn, err);
+	if (r == 0)
+		r = qb_root_mkdir(ctx->root, args.target, 0711, err);
+	if (r == 0)
+		r = qb_vir_ensure(&pools, conn, args.name, args.xml, err);
+	/* A dir pool's directory that was there keeps what its owner gave it. */
+	if (r == 0 && new && (made || args.source))
+		r = dress(ctx, args.target, err);
+	return r;
+}
+
+static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		  struct qb_error *err)
+{
+	_cleanup_vir_conn_ virConnectPtr conn = NULL;
+	struct qb_vir_state state;
+	struct args args;
+	int r = parse(json, &args, err);
+
+	(void)before;
+	if (r == 0)
+		r = qb_vir_open(ctx->connect_uri, &conn, err);
+	if (r == 0)
+		r = qb_vir_look(&pools, conn, args.name, &state, err);
+	if (r < 0)
+		return r;
+	if (!state.active || !state.autostart)
+		return qb_error_set(err, EIO, "the pool is %s and %s autostart",
+				    state.active ? "active" : "not active",
+				    state.autostart ? "has" : "has no");
+	return args.source ? is_mounted(ctx, &args, err) : 0;
+}
+
+/* Removes a directory that apply made, when it is empty still. */
+static int remove_target(const struct qb_step_ctx *ctx, const char *target, struct qb_error *err)
+{
+	_cleanup_free_ char *parent = qb_strndup(target, (size_t)(strrchr(target, '/') - target));
+	_cleanup_close_ int dir =
+		qb_root_openat(ctx->root, *parent ? parent : "/", O_RDONLY | O_DIRECTORY, 0);
+
+	if (dir < 0)
+		return dir == -ENOENT ? 0 : qb_error_errno(err, dir, "%s: cannot open", parent);
+	if (unlinkat(dir, strrchr(target, '/') + 1, AT_REMOVEDIR) < 0 && errno != ENOENT &&
+	    errno != ENOTEMPTY && errno != EEXIST)
+		return qb_error_errno(err, errno, "%s: cannot remove it", target);
+	return 0;
+}
+
+static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		struct qb_error *err)
+{
+	_cleanup_vir_conn_ virConnectPtr conn = NULL;
+	struct qb_vir_state was;
+	struct args args;
+	int r = parse(json, &args, err);
+
+	if (r == 0)
+		r = qb_vir_open(ctx->connect_uri, &conn, err);
+	if (r < 0)
+		return r;
+	qb_vir_state_read(before, &was);
+	r = qb_vir_restore(&pools, conn, args.name, &was, err);
+	if (r == 0 && json_is_false(json_object_get(before, "target_exists")))
+		r = remove_target(ctx, args.target, err);
+	return r;
+}
+
+const struct qb_step_kind qb_pool_step = {"libvirt.pool", observe, apply, verify, undo};

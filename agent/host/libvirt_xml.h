@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libvirt's XML of networks and pools. Pure: what is wanted in, a document out. */
+#pragma once
+
+#include "agent/host/config.h"
+
+/*
+ * "198.51.100.0/24" to the address the host takes, the first one ("198.51.100.1"), and the range
+ * left for guests. -EINVAL when it is no IPv4 network of a /30 or larger.
+ */
+struct qb_subnet {
+	char host[16], first[16], last[16];
+	unsigned prefix;
+};
+
+QB_MUST_CHECK int qb_subnet_parse(const char *text, struct qb_subnet *ret);
+
+/* Each is freed by the caller. Names and paths are escaped. */
+char *qb_network_bridge_xml(const char *name, const char *uuid, const char *bridge);
+char *qb_network_xml(const struct qb_network_config *network, const char *uuid,
+		     const struct qb_subnet *subnet);
+/* source_device is NULL for type dir. */
+char *qb_pool_xml(const struct qb_pool_config *pool, const char *uuid, const char *source_device);
