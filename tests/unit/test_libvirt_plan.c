@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What libvirt is to be told, from what it has and what is wanted. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "agent/host/plan.h"
+
+#define TEXT(s) ((char *)(uintptr_t)(s))
+
+static struct qb_network_config nat = {TEXT("guests"), QB_FORWARD_NAT, TEXT("198.51.100.0/24")};
+static struct qb_bridge_config bridge = {.name = TEXT("br0"),
+					 .libvirt_network = TEXT("host-bridge")};
+static struct qb_pool_config iso = {
+	.name = TEXT("iso"), .type = QB_POOL_DIR, .target = TEXT("/srv/iso")};
+
+struct want {
+	bool nat, bridge, iso;
+};
+
+static void plan(struct qb_facts *facts, struct want want, struct qb_plan *ret)
+{
+	struct qb_config config = {
+		.networks = &nat,
+		.n_networks = want.nat,
+		.bridges = &bridge,
+		.n_bridges = want.bridge,
+		.pools = &iso,
+		.n_pools = want.iso,
+	};
+
+	facts->system.machine_id = TEXT("00005e005300492e8d3a715b2cafe001");
+	qb_daemon_plan(facts, &config, ret);
+	qb_libvirt_plan(facts, &config, ret);
+}
+
+static void what_is_missing_is_planned(void **state)
+{
+	static const struct {
+		bool exists, active, autostart;
+		const char *why; /* NULL: no step */
+	} cases[] = {
+		{false, false, false,
+		 "libvirt has no such object: define, start and autostart it, nat, the host at "
+		 "198.51.100.1/24"},
+		{true, false, true, "libvirt has it, but it is not active: start it"},
+		{true, true, false, "libvirt does not start it at boot: autostart it"},
+		{true, false, false,
+		 "libvirt has it, but it is not active: start and autostart it"},
+		{true, true, true, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		struct qb_vir_network is = {.name = TEXT("guests"),
+					    .forward = TEXT("nat"),
+					    .address = TEXT("198.51.100.1/24"),
+					    .active = cases[i].active,
+					    .autostart = cases[i].autostart};
+		struct qb_facts facts = {.libvirt = {.connected = {QB_YES, NULL},
+						     .networks = &is,
+						     .n_networks = cases[i].exists}};
+		_cleanup_plan_ struct qb_plan p = {0};
+
+		plan(&facts, (struct want){.nat = true}, &p);
+		assert_int_equal(p.n_refused, 0);
+		assert_int_equal(p.n_steps, cases[i].why ? 1 : 0);
+		if (!cases[i].why)
+			continue;
+		assert_string_equal(p.steps[0].kind, "libvirt.network");
+		assert_string_equal(p.steps[0].target, "network guests");
+		assert_string_equal(p.steps[0].why, cases[i].why);
+	}
+}
+
+static void the_same_plan_twice_is_the_same(void **state)
+{
+	struct qb_facts facts = {.libvirt = {.connected = {QB_YES, NULL}}};
+	_cleanup_plan_ struct qb_plan a = {0}, b = {0};
+
+	(void)state;
+	plan(&facts, (struct want){true, true, true}, &a);
+	plan(&facts, (struct want){true, true, true}, &b);
+	assert_int_equal(a.n_steps, 3);
+	for (size_t i = 0; i < a.n_steps; i++)
+		assert_true(json_equal(a.steps[i].args, b.steps[i].args));
+}
+
+/* Guests may be on it: what differs is said, never redefined. */
+static void another_definition_is_refused(void **state)
+{
+	static const struct {
+		struct qb_vir_network is;
+		const char *evidence;
+	} cases[] = {
+		{{.name = TEXT("guests"),
+		  .forward = TEXT("route"),
+		  .address = TEXT("198.51.100.1/24")},
+		 "forward mode route, the configuration wants nat"},
+		{{.name = TEXT("guests"), .address = TEXT("198.51.100.1/24")},
+		 "forward mode none, the configuration wants nat"},
+		{{.name = TEXT("guests"),
+		  .forward = TEXT("nat"),
+		  .address = TEXT("203.0.113.1/24")},
+		 "address 203.0.113.1/24, the configuration wants 198.51.100.1/24"},
+		{{.name = TEXT("host-bridge"), .forward = TEXT("bridge"), .bridge = TEXT("br7")},
+		 "bridge br7, the configuration wants br0"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		struct qb_vir_network is = cases[i].is;
+		struct qb_facts facts = {
+			.libvirt = {.connected = {QB_YES, NULL}, .networks = &is, .n_networks = 1}};
+		bool own = !strcmp(is.name, "guests");
+		_cleanup_plan_ struct qb_plan p = {0};
+
+		plan(&facts, (struct want){.nat = own, .bridge = !own}, &p);
+		assert_int_equal(p.n_steps, 0);
+		assert_int_equal(p.n_refused, 1);
+		assert_string_equal(p.refused[0].reasons[0].code, "definition-differs");
+		assert_non_null(strstr(p.refused[0].reasons[0].evidence, cases[i].evidence));
+	}
+}
+
+static void another_pool_is_refused(void **state)
+{
+	struct qb_vir_pool is = {.name = TEXT("iso"),
+				 .type = TEXT("netfs"),
+				 .target = TEXT("/mnt"),
+				 .active = true,
+				 .autostart = true};
+	struct qb_facts facts = {
+		.libvirt = {.connected = {QB_YES, NULL}, .pools = &is, .n_pools = 1}};
+	_cleanup_plan_ struct qb_plan p = {0};
+
+	(void)state;
+	plan(&facts, (struct want){.iso = true}, &p);
+	assert_int_equal(p.n_steps, 0);
+	assert_int_equal(p.n_refused, 1);
+	assert_int_equal(p.refused[0].n_reasons, 2);
+}
+
+static void nothing_is_planned_over_a_refused_bridge(void **state)
+{
+	struct qb_config config = {.bridges = &bridge, .n_bridges = 1};
+	struct qb_facts facts = {.libvirt = {.connected = {QB_YES, NULL}}};
+	_cleanup_plan_ struct qb_plan p = {0};
+
+	(void)state;
+	qb_plan_refuse(&p, "br0", "wireless", "wlan0");
+	qb_libvirt_plan(&facts, &config, &p);
+	assert_int_equal(p.n_steps, 0);
+}
+
+static void a_daemon_that_does_not_answer_is_started_where_systemd_can(void **state)
+{
+	static const struct {
+		struct qb_libvirt_facts v;
+		enum qb_tri_state systemd;
+		size_t steps; /* the daemon, and the network after it */
+		const char *evidence;
+	} cases[] = {
+		{{.connected = {QB_NO, NULL}, .flavour = QB_VIR_MODULAR}, QB_YES, 2, NULL},
+		{{.connected = {QB_NO, NULL}, .flavour = QB_VIR_MODULAR},
+		 QB_NO,
+		 0,
+		 "no systemd to start it"},
+		{{.connected = {QB_NO, NULL}, .flavour = QB_VIR_NONE},
+		 QB_YES,
+		 0,
+		 "install libvirt-daemon-kvm"},
+		{{.connected = {QB_UNKNOWN, TEXT("a captured host")}},
+		 QB_YES,
+		 0,
+		 "whether it answers is unknown: a captured host"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		struct qb_facts facts = {.libvirt = cases[i].v,
+					 .system = {.systemd = {cases[i].systemd, NULL}}};
+		_cleanup_plan_ struct qb_plan p = {0};
+
+		plan(&facts, (struct want){.nat = true}, &p);
+		assert_int_equal(p.n_steps, cases[i].steps);
+		if (!cases[i].evidence) {
+			assert_string_equal(p.steps[0].kind, "libvirt.daemon");
+			continue;
+		}
+		assert_int_equal(p.n_refused, 1);
+		assert_string_equal(p.refused[0].target, "libvirt");
+		assert_string_equal(p.refused[0].reasons[0].code, "libvirt-unreachable");
+		assert_non_null(strstr(p.refused[0].reasons[0].evidence, cases[i].evidence));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_missing_is_planned),
+		cmocka_unit_test(the_same_plan_twice_is_the_same),
+		cmocka_unit_test(another_definition_is_refused),
+		cmocka_unit_test(another_pool_is_refused),
+		cmocka_unit_test(nothing_is_planned_over_a_refused_bridge),
+		cmocka_unit_test(a_daemon_that_does_not_answer_is_started_where_systemd_can),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
