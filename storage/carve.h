@@ -57,8 +57,11 @@ QB_MUST_CHECK int qb_carve_node(const struct qb_step_ctx *ctx, const char *disk,
 				struct qb_error *err);
 QB_MUST_CHECK int qb_carve_mkfs(const char *node, const char *fs_uuid, unsigned timeout_ms,
 				struct qb_error *err);
-/* Where udev runs: until it has digested what was written. */
-QB_MUST_CHECK int qb_carve_settle(unsigned timeout_ms, struct qb_error *err);
+/*
+ * Where udev runs: until it has digested what was written. An unsettled udev is an error only when
+ * part_guid is given and has no link yet; it may be busy with something else.
+ */
+QB_MUST_CHECK int qb_carve_settle(unsigned timeout_ms, const char *part_guid, struct qb_error *err);
 /*
  * 0: the XFS on node has nothing in it. -ENOTEMPTY; -EUCLEAN: it cannot be mounted; other errors:
  * unknown.

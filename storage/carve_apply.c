@@ -93,5 +93,5 @@ int qb_carve_apply(const struct qb_step_ctx *ctx, const json_t *json, const json
 	if (r < 0)
 		return r;
 	qb_carve_unlock(&device);
-	return qb_carve_settle(ctx->timeout_ms, err);
+	return qb_carve_settle(ctx->timeout_ms, args.ids.part_guid, err);
 }

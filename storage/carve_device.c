@@ -199,13 +199,19 @@ int qb_carve_node(const struct qb_step_ctx *ctx, const char *disk, char **ret, s
 	return 0;
 }
 
-int qb_carve_settle(unsigned timeout_ms, struct qb_error *err)
+int qb_carve_settle(unsigned timeout_ms, const char *part_guid, struct qb_error *err)
 {
 	_cleanup_free_ char *timeout = qb_asprintf("--timeout=%u", (timeout_ms + 999) / 1000);
+	_cleanup_free_ char *link =
+		qb_asprintf("/dev/disk/by-partuuid/%s", part_guid ? part_guid : "");
 	const char *argv[] = {UDEVADM, "settle", timeout, NULL};
+	int r;
 
 	/* udevd answers only after the event that our close of the disk raised (inotify). */
 	if (!qb_udev_runs() || access(UDEVADM, X_OK) < 0)
 		return 0;
-	return qb_exec_check(argv, timeout_ms + 1000, err);
+	r = qb_exec_check(argv, timeout_ms + 1000, err);
+	if (!part_guid || access(link, F_OK) == 0)
+		return 0;
+	return r < 0 ? r : qb_error_set(err, ENOENT, "udev made no link %s", link);
 }

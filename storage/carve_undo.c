@@ -77,5 +77,5 @@ int qb_carve_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_
 	if (r < 0)
 		return r;
 	qb_carve_unlock(&device);
-	return qb_carve_settle(ctx->timeout_ms, err);
+	return qb_carve_settle(ctx->timeout_ms, NULL, err);
 }

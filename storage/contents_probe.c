@@ -152,6 +152,7 @@ static void probe_partitions(int fd, blkid_probe pr, struct qb_disk *disk, struc
 	for (int i = 0; i < n; i++) {
 		blkid_partition par = blkid_partlist_get_partition(list, i);
 		int number = par ? blkid_partition_get_partno(par) : 0;
+		const char *name = par ? blkid_partition_get_name(par) : NULL;
 		struct qb_partition *p;
 
 		if (!par)
@@ -159,7 +160,8 @@ static void probe_partitions(int fd, blkid_probe pr, struct qb_disk *disk, struc
 		p = partition_of(disk, number > 0 ? (uint64_t)number : (uint64_t)i + 1);
 		p->start_bytes = (uint64_t)blkid_partition_get_start(par) * 512;
 		p->size_bytes = (uint64_t)blkid_partition_get_size(par) * 512;
-		qb_strset(&p->label, blkid_partition_get_name(par));
+		free(p->label);
+		p->label = name ? qb_str_printable(name) : NULL;
 		qb_strset(&p->uuid, blkid_partition_get_uuid(par));
 	}
 	for (size_t i = 0; i < disk->n_partitions; i++)

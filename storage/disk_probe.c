@@ -66,6 +66,8 @@ static void probe(const struct qb_root *root, const char *machine_id, const char
 		return;
 	}
 	qb_tri_set(&ret->known, true);
+	if (root->live)
+		qb_udev_wait();
 	qb_blocks_read(root, &blocks);
 	raw = qb_alloc(names.n, sizeof(*raw));
 	for (size_t i = 0; i < names.n; i++) {

@@ -17,6 +17,8 @@ void qb_usage_probe(const struct qb_root *root, const struct qb_blocks *blocks,
 
 /* What udev knows. Live hosts only. Fills WWID, serial and path where sysfs had none. */
 void qb_udev_probe(struct qb_disk *disk, struct qb_disk_raw *raw);
+/* Gives a busy udev a moment: what it is about to see would else look like a disagreement. */
+void qb_udev_wait(void);
 /* udevd runs here: what it has not seen is not settled. */
 bool qb_udev_runs(void);
 

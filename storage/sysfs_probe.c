@@ -39,7 +39,8 @@ static char *value(const struct qb_root *root, const char *disk, const char *fmt
 	path = qb_asprintf("/sys/block/%s/%s", disk, file);
 	if (qb_root_read_value(root, path, &text) < 0 || !text[0])
 		return NULL;
-	return QB_TAKE_PTR(text);
+	/* A disk may say what it likes of itself; JSON takes UTF-8 only. */
+	return qb_str_printable(text);
 }
 
 static uint64_t number(const struct qb_root *root, const char *disk, const char *file)
@@ -62,7 +63,7 @@ static char *scsi_serial(const struct qb_root *root, const char *name)
 		return NULL;
 	serial = qb_strndup(page + VPD_HEADER, len - VPD_HEADER);
 	s = qb_strip(serial);
-	return s[0] ? qb_strdup(s) : NULL;
+	return s[0] ? qb_str_printable(s) : NULL;
 }
 
 static void read_nvme_transports(const struct qb_root *root, const char *name, struct qb_strs *ret)

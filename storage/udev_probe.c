@@ -3,8 +3,14 @@
 
 #include <errno.h>
 #include <libudev.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+
+enum {
+	QUEUE_TIMEOUT_MS = 1000, /* for it to run empty, */
+	QUEUE_ROUNDS = 3,        /* and to stay so */
+};
 
 static void udev_unrefp(struct udev **u)
 {
@@ -21,10 +27,28 @@ bool qb_udev_runs(void)
 	return access("/run/udev/control", F_OK) == 0;
 }
 
+void qb_udev_wait(void)
+{
+	QB_CLEANUP(udev_unrefp) struct udev *udev = qb_udev_runs() ? udev_new() : NULL;
+	struct udev_queue *queue = udev ? udev_queue_new(udev) : NULL;
+	struct pollfd p = {.fd = queue ? udev_queue_get_fd(queue) : -1, .events = POLLIN};
+
+	/* Watched before it is asked, or the last event could end in between. */
+	for (int i = 0; i < QUEUE_ROUNDS && p.fd >= 0 && !udev_queue_get_queue_is_empty(queue);
+	     i++) {
+		if (poll(&p, 1, QUEUE_TIMEOUT_MS) <= 0)
+			break;
+		udev_queue_flush(queue);
+	}
+	udev_queue_unref(queue);
+}
+
 static void keep(struct udev_device *device, const char *key, char **ret)
 {
-	if (!*ret)
-		*ret = qb_strdup(udev_device_get_property_value(device, key));
+	const char *value = udev_device_get_property_value(device, key);
+
+	if (!*ret && value)
+		*ret = qb_str_printable(value);
 }
 
 static bool is_one(struct udev_device *device, const char *key)

@@ -75,9 +75,10 @@ static bool is_system(const char *mountpoint)
 	return false;
 }
 
-static void note_mount(const struct usage *u, const struct qb_block *block, const char *mountpoint)
+static void note_mount(const struct usage *u, const struct qb_block *block, const char *raw)
 {
 	ssize_t at = disk_index(u, block->disk ? block->disk : block->name);
+	_cleanup_free_ char *mountpoint = qb_str_printable(raw);
 	_cleanup_free_ char *text = qb_asprintf("/dev/%s on %s", block->name, mountpoint);
 	struct qb_disk *disk;
 

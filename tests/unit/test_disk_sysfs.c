@@ -149,6 +149,15 @@ static void identity_of_each_kind(void **state)
 	assert_int_equal(d->diskseq, 12);
 }
 
+static void what_a_disk_says_of_itself_is_made_printable(void **state)
+{
+	struct host *h = *state;
+
+	disk(h, "vda", "252:0\n", "pci0000:00/0000:00:04.0/virtio1");
+	file(h, "QB\0330\xff\n", "/sys/block/vda/serial");
+	assert_string_equal(probe(h, "vda")->serial, "QB\\x1b0\\xff");
+}
+
 static void a_captured_disk_is_never_available(void **state)
 {
 	struct host *h = *state;
@@ -346,6 +355,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(identity_of_each_kind),
+		T(what_a_disk_says_of_itself_is_made_printable),
 		T(a_captured_disk_is_never_available),
 		T(what_is_no_disk_is_left_out),
 		T(no_sysfs_is_unknown),
