@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/kvm.h"
+
+#include "tests/unit/tree.h"
+
+static void test_causes(void **state)
+{
+	static const struct {
+		int error;
+		enum qb_guest_cause open, call;
+	} rows[] = {
+		{ENOENT, QB_GUEST_NO_DEVICE, QB_GUEST_OTHER},
+		{ENODEV, QB_GUEST_NO_DRIVER, QB_GUEST_OTHER},
+		{ENXIO, QB_GUEST_NO_DRIVER, QB_GUEST_OTHER},
+		{EACCES, QB_GUEST_PERMISSION, QB_GUEST_PERMISSION},
+		{EPERM, QB_GUEST_PERMISSION, QB_GUEST_PERMISSION},
+		{EBUSY, QB_GUEST_BUSY, QB_GUEST_BUSY},
+		{EOPNOTSUPP, QB_GUEST_FIRMWARE, QB_GUEST_FIRMWARE},
+		{ENOMEM, QB_GUEST_MEMORY, QB_GUEST_MEMORY},
+		{EIO, QB_GUEST_OTHER, QB_GUEST_OTHER},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(rows); i++) {
+		assert_int_equal(qb_guest_cause_of_open(rows[i].error), rows[i].open);
+		assert_int_equal(qb_guest_cause_of_ioctl(rows[i].error), rows[i].call);
+	}
+}
+
+static void run(int fd, const char *code, size_t size, struct qb_guest_result *ret)
+{
+	qb_guest_run(fd, (const unsigned char *)code, size, 300, ret);
+}
+
+/* A device that is not KVM: the first call says so, by name. */
+static void test_not_kvm(void **state)
+{
+	_cleanup_close_ int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct qb_guest_result g;
+
+	(void)state;
+	run(fd, "\xf4", 1, &g);
+#if defined(__x86_64__)
+	assert_int_equal(g.cause, QB_GUEST_OTHER);
+	assert_int_equal(g.error, ENOTTY);
+	assert_non_null(strstr(g.detail, "KVM_GET_API_VERSION"));
+#else
+	assert_int_equal(g.cause, QB_GUEST_NOT_RUN);
+#endif
+	free(g.detail);
+}
+
+/* Guests that do not prove anything. Where KVM cannot be used they fail for that reason. */
+static void test_bad_guests(void **state)
+{
+	static const struct {
+		const char *code;
+		size_t size;
+		enum qb_guest_cause cause;
+		const char *detail;
+	} rows[] = {
+		{"\xeb\xfe", 2, QB_GUEST_TIMEOUT, "did not halt within 300 ms"},
+		{"\xf4", 1, QB_GUEST_WRONG, "0 answers"},
+		{"\xba\x17\x02\xef\xf4", 5, QB_GUEST_WRONG, "in place of"}, /* does not add */
+		{"\x01\xd8\xba\x17\x02\xef\xef\xf4", 8, QB_GUEST_WRONG, "2 answers"},
+	};
+	_cleanup_close_ int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	struct qb_guest_result proof, g;
+
+	(void)state;
+	qb_guest_run(fd, qb_guest_code, qb_guest_code_size, 2000, &proof);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(rows); i++) {
+		run(fd, rows[i].code, rows[i].size, &g);
+		assert_int_not_equal(g.cause, QB_GUEST_RAN);
+		if (proof.cause == QB_GUEST_RAN) {
+			assert_int_equal(g.cause, rows[i].cause);
+			assert_non_null(strstr(g.detail, rows[i].detail));
+		} else {
+			assert_int_equal(g.cause, proof.cause);
+		}
+		free(g.detail);
+	}
+	free(proof.detail);
+}
+
+static void test_live(void **state)
+{
+	_cleanup_root_ struct qb_root root = QB_ROOT_INIT;
+	_cleanup_facts_ struct qb_facts f = {0};
+
+	(void)state;
+	assert_int_equal(qb_root_open("/", &root, NULL), 0);
+	qb_kvm_probe(&root, &f.kvm);
+	assert_non_null(f.kvm.guest_detail);
+	if (access("/dev/kvm", R_OK | W_OK) < 0) {
+		assert_false(qb_is(&f.kvm.guest_ran));
+		assert_true(f.kvm.guest_cause == QB_GUEST_NO_DEVICE ||
+			    f.kvm.guest_cause == QB_GUEST_NO_DRIVER ||
+			    f.kvm.guest_cause == QB_GUEST_PERMISSION);
+	} else if (qb_is(&f.kvm.guest_ran)) {
+		assert_int_equal(f.kvm.guest_cause, QB_GUEST_RAN);
+		assert_int_equal(f.kvm.api_version, 12);
+		assert_true(f.kvm.max_vcpus > 0);
+		assert_true(f.kvm.guest_duration_us > 0);
+	} else {
+		assert_int_not_equal(f.kvm.guest_cause, QB_GUEST_RAN);
+	}
+}
+
+static void test_captured(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f = {0};
+
+	tree_put(t, "/sys/module/kvm/parameters/x", "1\n");
+	tree_put(t, "/sys/module/kvm_amd/parameters/nested", "1\n");
+	qb_kvm_probe(&t->root, &f.kvm);
+	assert_string_equal(f.kvm.module, "kvm_amd");
+	assert_true(qb_is(&f.kvm.nested));
+	assert_int_equal(f.kvm.device.state, QB_UNKNOWN);
+	assert_int_equal(f.kvm.guest_ran.state, QB_UNKNOWN);
+	assert_int_equal(f.kvm.guest_cause, QB_GUEST_NOT_RUN);
+}
+
+/* Both built in, as some kernels have them: the CPU tells which one is in use. */
+static void test_both_builtin(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f = {0};
+
+	tree_put(t, "/proc/cpuinfo", "vendor_id : GenuineIntel\n");
+	tree_put(t, "/sys/module/kvm_amd/parameters/nested", "0\n");
+	tree_put(t, "/sys/module/kvm_intel/parameters/nested", "Y\n");
+	qb_kvm_probe(&t->root, &f.kvm);
+	assert_string_equal(f.kvm.module, "kvm_intel");
+	assert_true(qb_is(&f.kvm.nested));
+}
+
+static void test_not_loaded(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f = {0};
+
+	tree_mkdir(t, "/sys/module/loop");
+	qb_kvm_probe(&t->root, &f.kvm);
+	assert_null(f.kvm.module);
+	assert_int_equal(f.kvm.nested.state, QB_UNKNOWN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_causes),     cmocka_unit_test(test_not_kvm),
+		cmocka_unit_test(test_bad_guests), cmocka_unit_test(test_live),
+		tree_test(test_captured),          tree_test(test_both_builtin),
+		tree_test(test_not_loaded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
