@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/facts.h"
+
+#include <errno.h>
+#include <sys/sysmacros.h>
+
+#include "agent/host/libvirt_probe.h"
+#include "agent/host/libvirt_units.h"
+#include "net/probe.h"
+#include "storage/probe.h"
+
+#define CAPTURED_FACTS "/qubi-agent/facts.json"
+
+enum {
+	CAPTURED_MAX = 64 << 20
+};
+
+#define SWAP(a, b)                                                                                 \
+	do {                                                                                       \
+		__typeof__(a) swap_ = (a);                                                         \
+		(a) = (b);                                                                         \
+		(b) = swap_;                                                                       \
+	} while (0)
+
+/* Beside those that are configured: what checks and the plan ask about. */
+static void modules(const struct qb_probe_options *options, struct qb_facts *ret)
+{
+	static const char *const always[] = {"kvm", "kvm_amd", "kvm_intel", "tun", "vhost_net"};
+	_cleanup_strs_ struct qb_strs names = {0};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(always); i++)
+		qb_strs_add(&names, always[i]);
+	for (size_t i = 0; options->modules && i < options->modules->n; i++)
+		qb_strs_add(&names, options->modules->v[i]);
+	qb_modules_probe(options->root, &names, &ret->modules, &ret->n_modules);
+}
+
+/* The name of the disk that a device number belongs to: of a partition, the disk it is on. */
+static char *disk_of(const struct qb_root *root, dev_t dev)
+{
+	_cleanup_free_ char *path = qb_asprintf("/sys/dev/block/%u:%u", major(dev), minor(dev));
+	_cleanup_free_ char *target = NULL;
+	const char *name;
+
+	if (qb_root_readlink(root, path, &target) < 0)
+		return NULL;
+	name = strstr(target, "/block/");
+	if (!name)
+		return NULL;
+	name += strlen("/block/");
+	return qb_strndup(name, strcspn(name, "/"));
+}
+
+/* Guests name their disks by any link; where it leads somewhere, that counts. False: nowhere. */
+static bool claim_by_number(const struct qb_root *root, const struct qb_vir_disk *used,
+			    struct qb_disks *disks)
+{
+	_cleanup_free_ char *name = NULL;
+	struct stat st;
+
+	if (qb_root_stat(root, used->device, true, &st) < 0 || !S_ISBLK(st.st_mode))
+		return false;
+	name = disk_of(root, st.st_rdev);
+	for (size_t i = 0; name && i < disks->n_disks; i++)
+		if (qb_streq(disks->disks[i].name, name)) {
+			qb_disks_claim(disks, disks->disks[i].path, used->domain);
+			return true;
+		}
+	return false;
+}
+
+static void claim(const struct qb_root *root, struct qb_facts *f)
+{
+	for (size_t i = 0; i < f->libvirt.n_guest_disks; i++) {
+		const struct qb_vir_disk *used = &f->libvirt.guest_disks[i];
+
+		if (!root->live || !claim_by_number(root, used, &f->disks))
+			qb_disks_claim(&f->disks, used->device, used->domain);
+	}
+}
+
+static void live(const struct qb_probe_options *options, struct qb_facts *ret)
+{
+	const struct qb_root *root = options->root;
+	/* libvirt takes longest; it answers while the others read. */
+	struct qb_vir_inquiry *inquiry =
+		qb_vir_inquiry_begin(options->connect_uri, options->timeout_ms);
+
+	qb_system_probe(root, &ret->system);
+	qb_cpu_probe(root, &ret->cpu);
+	qb_kvm_probe(root, &ret->kvm);
+	modules(options, ret);
+	qb_net_probe(root, &ret->net);
+	qb_disks_probe(root, ret->system.machine_id, &ret->disks);
+	qb_vir_inquiry_end(inquiry, &ret->libvirt);
+	qb_vir_targets_probe(root, &ret->libvirt);
+	qb_vir_units_probe(root, &ret->libvirt);
+}
+
+/* What only the live host could tell, from the document that was captured with its files. */
+static int take_captured(const struct qb_root *root, struct qb_facts *ret)
+{
+	_cleanup_diags_ struct qb_diags diags = {.file = qb_strdup(CAPTURED_FACTS)};
+	_cleanup_facts_ struct qb_facts captured = {0};
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r = qb_root_read(root, CAPTURED_FACTS, CAPTURED_MAX, &text, &len);
+
+	if (r == 0)
+		r = qb_facts_load(text, len, &captured, &diags);
+	if (r < 0) {
+		const char *why = diags.n ? diags.v[0].msg : strerror(-r);
+
+		if (r != -ENOENT) {
+			qb_tri_unknown(&ret->net.known, "%s: %s", CAPTURED_FACTS, why);
+			qb_tri_unknown(&ret->libvirt.connected, "%s: %s", CAPTURED_FACTS, why);
+		}
+		return r;
+	}
+	SWAP(ret->kvm, captured.kvm);
+	SWAP(ret->cpu.cpuid_vmx, captured.cpu.cpuid_vmx);
+	SWAP(ret->cpu.cpuid_svm, captured.cpu.cpuid_svm);
+	SWAP(ret->cpu.hypervisor, captured.cpu.hypervisor);
+	SWAP(ret->cpu.hypervisor_vendor, captured.cpu.hypervisor_vendor);
+	SWAP(ret->net, captured.net);
+	SWAP(ret->libvirt, captured.libvirt);
+	return 0;
+}
+
+static void captured(const struct qb_probe_options *options, struct qb_facts *ret)
+{
+	const struct qb_root *root = options->root;
+
+	qb_system_probe(root, &ret->system);
+	qb_cpu_probe(root, &ret->cpu);
+	qb_kvm_probe(root, &ret->kvm);
+	modules(options, ret);
+	qb_disks_probe(root, ret->system.machine_id, &ret->disks);
+	qb_net_probe(root, &ret->net);
+	qb_libvirt_probe(root, options->connect_uri, options->timeout_ms, &ret->libvirt);
+	(void)!take_captured(root, ret);
+}
+
+void qb_facts_probe(const struct qb_probe_options *options, struct qb_facts *ret)
+{
+	*ret = (struct qb_facts){0};
+	qb_tri_set(&ret->live, options->root->live);
+	if (options->root->live)
+		live(options, ret);
+	else
+		captured(options, ret);
+	claim(options->root, ret);
+}

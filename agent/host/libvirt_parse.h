@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What libvirt's XML tells. Read without network access and without entities. */
+#pragma once
+
+#include "agent/host/facts.h"
+
+/*
+ * Each returns -EINVAL when the text is no such document. What is not in the XML (active,
+ * autostart...) is left as it is. Strings belong to the caller.
+ */
+QB_MUST_CHECK int qb_vir_network_parse(const char *xml, struct qb_vir_network *ret);
+QB_MUST_CHECK int qb_vir_pool_parse(const char *xml, struct qb_vir_pool *ret);
+/* Adds the block devices that a domain uses. */
+QB_MUST_CHECK int qb_vir_domain_parse(const char *xml, struct qb_strs *ret_devices);
+/* Whether capabilities offer <domain type='kvm'>. */
+QB_MUST_CHECK int qb_vir_capabilities_parse(const char *xml, bool *ret_kvm);

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/libvirt_probe.h"
+
+#include <errno.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include "agent/host/libvirt_parse.h"
+#include "agent/host/libvirt_units.h"
+
+enum {
+	TIMEOUT_DEFAULT_MS = 5000
+};
+
+/* Filled by a thread of its own. Whoever comes last frees it: one that hangs is left behind. */
+struct qb_vir_inquiry {
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	bool started, done, abandoned;
+	pthread_t thread;
+	unsigned timeout_ms;
+	struct timespec deadline; /* CLOCK_MONOTONIC */
+	struct qb_libvirt_facts facts;
+};
+
+static void inquiry_free(struct qb_vir_inquiry *q)
+{
+	struct qb_facts all = {.libvirt = q->facts};
+
+	qb_facts_done(&all);
+	pthread_mutex_destroy(&q->lock);
+	pthread_cond_destroy(&q->ended);
+	free(q);
+}
+
+static void silent(void *data, virErrorPtr error)
+{
+	(void)data, (void)error;
+}
+
+static char *last_error(void)
+{
+	virErrorPtr last = virGetLastError();
+
+	return qb_str_printable(last && last->message ? last->message : "no reason given");
+}
+
+static char *version_text(unsigned long v)
+{
+	return qb_asprintf("%lu.%lu.%lu", v / 1000000, v / 1000 % 1000, v % 1000);
+}
+
+/*
+ * Where nobody listens libvirt is known not to be reachable. Everything else, such as a refused
+ * permission, tells only that it could not be asked.
+ */
+static void not_connected(struct qb_libvirt_facts *f)
+{
+	virErrorPtr last = virGetLastError();
+	bool nobody = last && last->code == VIR_ERR_SYSTEM_ERROR &&
+		      (last->int1 == ENOENT || last->int1 == ECONNREFUSED);
+
+	f->error = last_error();
+	if (nobody || (last && last->code == VIR_ERR_NO_CONNECT))
+		qb_tri_set(&f->connected, false);
+	else
+		qb_tri_unknown(&f->connected, "%s", f->error);
+}
+
+static void ask_networks(virConnectPtr conn, struct qb_libvirt_facts *f, bool *ok)
+{
+	virNetworkPtr *list = NULL;
+	int n = virConnectListAllNetworks(conn, &list, 0), autostart;
+
+	*ok &= n >= 0;
+	for (int i = 0; i < n; i++) {
+		char *xml = virNetworkGetXMLDesc(list[i], 0);
+		struct qb_vir_network *net = QB_APPEND(f->networks, f->n_networks);
+
+		if (!xml || qb_vir_network_parse(xml, net) < 0) {
+			/* One that was undefined since the list was made is none any more. */
+			*ok &= !xml && virGetLastErrorCode() == VIR_ERR_NO_NETWORK;
+			f->n_networks--;
+		} else {
+			net->active = virNetworkIsActive(list[i]) == 1;
+			net->persistent = virNetworkIsPersistent(list[i]) == 1;
+			net->autostart =
+				virNetworkGetAutostart(list[i], &autostart) == 0 && autostart;
+		}
+		free(xml);
+		virNetworkFree(list[i]);
+	}
+	free(list);
+}
+
+static void ask_pools(virConnectPtr conn, struct qb_libvirt_facts *f, bool *ok)
+{
+	virStoragePoolPtr *list = NULL;
+	int n = virConnectListAllStoragePools(conn, &list, 0), autostart;
+
+	*ok &= n >= 0;
+	for (int i = 0; i < n; i++) {
+		char *xml = virStoragePoolGetXMLDesc(list[i], 0);
+		struct qb_vir_pool *pool = QB_APPEND(f->pools, f->n_pools);
+		virStoragePoolInfo info;
+
+		if (!xml || qb_vir_pool_parse(xml, pool) < 0) {
+			*ok &= !xml && virGetLastErrorCode() == VIR_ERR_NO_STORAGE_POOL;
+			f->n_pools--;
+		} else {
+			pool->active = virStoragePoolIsActive(list[i]) == 1;
+			pool->persistent = virStoragePoolIsPersistent(list[i]) == 1;
+			pool->autostart =
+				virStoragePoolGetAutostart(list[i], &autostart) == 0 && autostart;
+			if (pool->active && virStoragePoolGetInfo(list[i], &info) == 0) {
+				pool->capacity_bytes = info.capacity;
+				pool->available_bytes = info.available;
+			}
+		}
+		free(xml);
+		virStoragePoolFree(list[i]);
+	}
+	free(list);
+}
+
+/* Both what it runs with and what it will be started with next. */
+static void ask_domain(virDomainPtr domain, struct qb_libvirt_facts *f, bool *ok)
+{
+	static const unsigned flags[] = {0, VIR_DOMAIN_XML_INACTIVE};
+	_cleanup_strs_ struct qb_strs devices = {0};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(flags); i++) {
+		char *xml = virDomainGetXMLDesc(domain, flags[i]);
+
+		if (!xml || qb_vir_domain_parse(xml, &devices) < 0)
+			*ok &= !xml && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN;
+		free(xml);
+	}
+	for (size_t i = 0; i < devices.n; i++) {
+		struct qb_vir_disk *disk = QB_APPEND(f->guest_disks, f->n_guest_disks);
+
+		disk->domain = qb_strdup(virDomainGetName(domain));
+		disk->device = qb_strdup(devices.v[i]);
+	}
+}
+
+static void ask_domains(virConnectPtr conn, struct qb_libvirt_facts *f, bool *ok)
+{
+	virDomainPtr *list = NULL;
+	int n = virConnectListAllDomains(conn, &list, 0);
+
+	*ok &= n >= 0;
+	for (int i = 0; i < n; i++) {
+		ask_domain(list[i], f, ok);
+		virDomainFree(list[i]);
+	}
+	free(list);
+}
+
+static void ask_capabilities(virConnectPtr conn, struct qb_libvirt_facts *f)
+{
+	char *xml = virConnectGetCapabilities(conn);
+	bool kvm;
+
+	if (!xml) {
+		_cleanup_free_ char *why = last_error();
+
+		qb_tri_unknown(&f->kvm_domains, "%s", why);
+	} else if (qb_vir_capabilities_parse(xml, &kvm) < 0) {
+		qb_tri_unknown(&f->kvm_domains, "its capabilities could not be read");
+	} else {
+		qb_tri_set(&f->kvm_domains, kvm);
+	}
+	free(xml);
+}
+
+/* A list that is not whole must not be taken for one: then nothing counts as known. */
+static void ask(struct qb_libvirt_facts *f)
+{
+	/* Read-only is open to every user, and cannot change anything. */
+	virConnectPtr conn = virConnectOpenReadOnly(f->uri);
+	unsigned long version;
+	bool ok = true;
+
+	if (!conn) {
+		not_connected(f);
+		return;
+	}
+	if (virConnectGetLibVersion(conn, &version) == 0)
+		f->version = version_text(version);
+	if (virConnectGetVersion(conn, &version) == 0 && version)
+		f->hypervisor_version = version_text(version);
+	ask_capabilities(conn, f);
+	ask_networks(conn, f, &ok);
+	if (ok)
+		ask_pools(conn, f, &ok);
+	if (ok)
+		ask_domains(conn, f, &ok);
+	if (ok) {
+		qb_tri_set(&f->connected, true);
+	} else {
+		f->error = last_error();
+		qb_tri_unknown(&f->connected, "it answered only in part: %s", f->error);
+	}
+	virConnectClose(conn);
+}
+
+static void *inquire(void *data)
+{
+	struct qb_vir_inquiry *q = data;
+	bool abandoned;
+
+	ask(&q->facts);
+	pthread_mutex_lock(&q->lock);
+	q->done = true;
+	abandoned = q->abandoned;
+	pthread_cond_signal(&q->ended);
+	pthread_mutex_unlock(&q->lock);
+	if (abandoned)
+		inquiry_free(q);
+	return NULL;
+}
+
+/* Signals are for the thread that asks. */
+static int start_thread(struct qb_vir_inquiry *q)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&q->thread, NULL, inquire, q);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
+struct qb_vir_inquiry *qb_vir_inquiry_begin(const char *uri, unsigned timeout_ms)
+{
+	struct qb_vir_inquiry *q = qb_alloc(1, sizeof(*q));
+	pthread_condattr_t attr;
+	int r;
+
+	virSetErrorFunc(NULL, silent);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&q->ended, &attr);
+	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&q->lock, NULL);
+	q->facts.uri = qb_strdup(uri);
+	q->timeout_ms = timeout_ms ? timeout_ms : TIMEOUT_DEFAULT_MS;
+	clock_gettime(CLOCK_MONOTONIC, &q->deadline);
+	q->deadline.tv_sec += q->timeout_ms / 1000;
+	q->deadline.tv_nsec += q->timeout_ms % 1000 * 1000000L;
+	if (q->deadline.tv_nsec >= 1000000000L) {
+		q->deadline.tv_sec++;
+		q->deadline.tv_nsec -= 1000000000L;
+	}
+	r = start_thread(q);
+	if (r) {
+		qb_tri_unknown(&q->facts.connected, "no thread to ask it: %s", strerror(r));
+		q->done = true;
+	}
+	q->started = r == 0;
+	return q;
+}
+
+void qb_vir_inquiry_end(struct qb_vir_inquiry *q, struct qb_libvirt_facts *ret)
+{
+	pthread_t thread = q->thread;
+	bool started = q->started, done;
+
+	pthread_mutex_lock(&q->lock);
+	while (!q->done && pthread_cond_timedwait(&q->ended, &q->lock, &q->deadline) == 0)
+		;
+	done = q->done;
+	q->abandoned = !done;
+	if (done) {
+		*ret = q->facts;
+		q->facts = (struct qb_libvirt_facts){0};
+	} else {
+		/* Written once, before the thread began. */
+		*ret = (struct qb_libvirt_facts){.uri = qb_strdup(q->facts.uri)};
+		ret->error = qb_asprintf("no answer within %u ms", q->timeout_ms);
+		qb_tri_unknown(&ret->connected, "%s", ret->error);
+	}
+	pthread_mutex_unlock(&q->lock);
+	if (started)
+		(void)!(done ? pthread_join(thread, NULL) : pthread_detach(thread));
+	if (done)
+		inquiry_free(q);
+}
+
+/* The octal escapes of proc(5), mountinfo, in place. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++)
+		if (*s == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] && s[3]) {
+			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+			s += 3;
+		} else {
+			*to++ = *s;
+		}
+	*to = '\0';
+}
+
+static void mount_points(char *mountinfo, struct qb_strs *ret)
+{
+	char *lines = NULL;
+
+	for (char *line = strtok_r(mountinfo, "\n", &lines); line;
+	     line = strtok_r(NULL, "\n", &lines)) {
+		char *words = NULL, *word = strtok_r(line, " ", &words);
+
+		for (unsigned i = 0; word && i < 4; i++)
+			word = strtok_r(NULL, " ", &words);
+		if (!word)
+			continue;
+		unescape(word);
+		qb_strs_add(ret, word);
+	}
+}
+
+void qb_vir_targets_probe(const struct qb_root *root, struct qb_libvirt_facts *facts)
+{
+	_cleanup_strs_ struct qb_strs points = {0};
+	_cleanup_free_ char *text = NULL;
+	int r = qb_root_read(root, "/proc/self/mountinfo", 16 << 20, &text, NULL);
+
+	if (r == 0)
+		mount_points(text, &points);
+	for (size_t i = 0; i < facts->n_pools; i++) {
+		struct qb_vir_pool *pool = &facts->pools[i];
+		size_t n = pool->target ? strlen(pool->target) : 0;
+		_cleanup_free_ char *target = NULL;
+
+		while (n > 1 && pool->target[n - 1] == '/')
+			n--;
+		target = n ? qb_strndup(pool->target, n) : NULL;
+		if (r < 0)
+			qb_tri_unknown(&pool->target_mounted, "/proc/self/mountinfo: %s",
+				       strerror(-r));
+		else
+			qb_tri_set(&pool->target_mounted, target && qb_strs_has(&points, target));
+	}
+}
+
+void qb_libvirt_probe(const struct qb_root *root, const char *uri, unsigned timeout_ms,
+		      struct qb_libvirt_facts *ret)
+{
+	*ret = (struct qb_libvirt_facts){0};
+	if (root->live) {
+		qb_vir_inquiry_end(qb_vir_inquiry_begin(uri, timeout_ms), ret);
+		qb_vir_targets_probe(root, ret);
+	} else {
+		qb_tri_unknown(&ret->connected, "not a live host");
+	}
+	qb_vir_units_probe(root, ret);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Asking libvirt beside other probes: it may be slow, and it may hang. */
+#pragma once
+
+#include "agent/host/facts.h"
+
+struct qb_vir_inquiry;
+
+/* Begins to ask, in a thread of its own. 0 ms: five seconds. */
+struct qb_vir_inquiry *qb_vir_inquiry_begin(const char *uri, unsigned timeout_ms);
+/*
+ * Waits for the answer until the time given at the beginning is over; then what it says is
+ * unknown, and the thread is left behind. Frees the inquiry. Overwrites *ret, but for what
+ * qb_vir_targets_probe() and qb_vir_units_probe() find.
+ */
+void qb_vir_inquiry_end(struct qb_vir_inquiry *inquiry, struct qb_libvirt_facts *ret);
+/* Whether the pools' targets are mount points. */
+void qb_vir_targets_probe(const struct qb_root *root, struct qb_libvirt_facts *facts);
