@@ -129,9 +129,9 @@ static void vulnerabilities(const struct qb_check_input *in, struct qb_result *r
 	const struct qb_cpu_facts *cpu = &in->facts->cpu;
 	_cleanup_free_ char *names = qb_strs_sentence(&cpu->vulnerable);
 
+	qb_evidence(r, "vulnerable", "/sys/devices/system/cpu/vulnerabilities", "%s",
+		    cpu->vulnerable.n ? names : "none named");
 	if (cpu->vulnerable.n) {
-		qb_evidence(r, "vulnerable", "/sys/devices/system/cpu.vulnerabilities", "%s",
-			    names);
 		qb_fail(r, "the CPU is vulnerable to %s, and nothing mitigates it", names);
 	} else if (qb_is(&cpu->vulnerabilities_known)) {
 		qb_pass(r, "every vulnerability the kernel knows is mitigated or absent");
@@ -172,7 +172,7 @@ static const struct qb_check table[] = {
 		.id = "cpu.vulnerabilities",
 		.title = "The CPU's known weaknesses are mitigated",
 		.severity = QB_RECOMMENDED,
-		.looks = "Every file in /sys/devices/system/cpu.vulnerabilities, for the word "
+		.looks = "Every file in /sys/devices/system/cpu/vulnerabilities, for the word "
 			 "Vulnerable.",
 		.why = "Guests share caches and predictors with the host and with each other: an "
 		       "unmitigated weakness lets one read another's memory.",

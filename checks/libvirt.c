@@ -86,6 +86,7 @@ static void weigh_network(const struct qb_facts *f, const char *name, const char
 	const struct qb_vir_network *n = qb_facts_network(f, name);
 
 	if (!n) {
+		qb_evidence(r, name, "libvirt", "no such network");
 		qb_tally_bad(t, "%s is not defined", name);
 		return;
 	}
@@ -184,12 +185,14 @@ static void pools_active(const struct qb_check_input *in, struct qb_result *r)
 		     "no pool is to start by itself");
 }
 
-static void weigh_autostart(struct qb_tally *t, const char *what, const char *name, bool persistent,
-			    bool autostart)
+static void weigh_autostart(struct qb_tally *t, struct qb_result *r, const char *what,
+			    const char *name, bool persistent, bool starts)
 {
+	qb_evidence(r, name, "libvirt", "%s, %s", persistent ? "persistent" : "transient",
+		    starts ? "autostart" : "no autostart");
 	if (!persistent)
 		qb_tally_bad(t, "the %s %s is gone when it stops", what, name);
-	else if (!autostart)
+	else if (!starts)
 		qb_tally_bad(t, "the %s %s does not start by itself", what, name);
 	else
 		t->good++;
@@ -210,7 +213,7 @@ static void autostart(const struct qb_check_input *in, struct qb_result *r)
 		const struct qb_vir_network *n = name ? qb_facts_network(in->facts, name) : NULL;
 
 		if (n)
-			weigh_autostart(&t, "network", name, n->persistent, n->autostart);
+			weigh_autostart(&t, r, "network", name, n->persistent, n->autostart);
 	}
 	if (!t.bad.n)
 		r->fix = "libvirt.pool";
@@ -218,7 +221,7 @@ static void autostart(const struct qb_check_input *in, struct qb_result *r)
 		const struct qb_vir_pool *p = qb_facts_pool(in->facts, c->pools[i].name);
 
 		if (p)
-			weigh_autostart(&t, "pool", p->name, p->persistent, p->autostart);
+			weigh_autostart(&t, r, "pool", p->name, p->persistent, p->autostart);
 	}
 	qb_tally_end(&t, r, "configured networks and pools start with the host",
 		     "no configured network or pool is defined yet");

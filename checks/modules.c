@@ -114,9 +114,12 @@ static void vendor(const struct qb_check_input *in, struct qb_result *r)
 	const char *name = f->kvm.module && qb_is(&f->kvm.guest_ran) ? f->kvm.module
 								     : qb_facts_vendor_module(f);
 
-	if (name)
+	if (name) {
 		core(f, name, r);
-	else if (qb_is(&f->kvm.guest_ran))
+		return;
+	}
+	qb_evidence_tri(r, "guest ran", "KVM_RUN", &f->kvm.guest_ran);
+	if (qb_is(&f->kvm.guest_ran))
 		qb_pass(r, "what KVM needs is in the kernel: a guest ran");
 	else if (f->cpu.vendor)
 		qb_unknown(r, "which module serves a CPU of %s is not known here", f->cpu.vendor);

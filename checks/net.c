@@ -70,6 +70,7 @@ static void judge_default_route(const struct qb_check_input *in, struct qb_resul
 		return;
 	route = default_route(&in->facts->net);
 	if (!route) {
+		qb_evidence(r, "default route", "netlink", "none");
 		r->fix = NULL;
 		qb_fail(r, "there is no default route");
 		return;
@@ -100,6 +101,7 @@ static void bridge_present(const struct qb_check_input *in, struct qb_result *r)
 		_cleanup_free_ char *word = qb_shell_word(name);
 
 		if (!l) {
+			qb_evidence(r, name, "netlink", "no such link");
 			qb_tally_bad(&t, "there is no bridge %s", name);
 			continue;
 		}
@@ -162,6 +164,7 @@ static void weigh_port(const struct qb_net *net, const struct qb_link *bridge,
 			qb_tally_bad(t, "the port %s of %s is down", l->name, bridge->name);
 		return;
 	}
+	qb_evidence(r, bridge->name, "netlink", "no such port");
 	qb_tally_bad(t, "%s is not a port of %s", port_text(m), bridge->name);
 }
 
@@ -200,6 +203,14 @@ static bool has_address(const struct qb_link *l, const char *address)
 static void weigh_port_addresses(const struct qb_net *net, const struct qb_link *bridge,
 				 struct qb_tally *t, struct qb_result *r)
 {
+	_cleanup_strs_ struct qb_strs own = {0};
+	_cleanup_free_ char *text = NULL;
+
+	for (size_t i = 0; i < bridge->n_addresses; i++)
+		if (counts(&bridge->addresses[i]))
+			qb_strs_add(&own, bridge->addresses[i].address);
+	text = qb_strs_sentence(&own);
+	qb_evidence(r, bridge->name, "netlink", "%s", own.n ? text : "no address");
 	for (size_t i = 0; i < net->n_links; i++) {
 		const struct qb_link *l = &net->links[i];
 

@@ -36,6 +36,7 @@ static void disks_readable(const struct qb_check_input *in, struct qb_result *r)
 			     why ? why : "");
 		qb_remedy(r, "dmesg | grep -w %s | tail\nsmartctl -a %s", name, word);
 	}
+	qb_evidence(r, "read to their ends", "open, read", "%zu of %zu disks", t.good, d->n_disks);
 	qb_tally_end(&t, r, "every disk can be read", "there are no disks");
 }
 
@@ -54,6 +55,8 @@ static void pool_active(const struct qb_check_input *in, struct qb_result *r)
 		if (p)
 			qb_evidence(r, name, "libvirt", "type %s, %s", p->type ? p->type : "none",
 				    p->active ? "active" : "not active");
+		else
+			qb_evidence(r, name, "libvirt", "no such pool");
 		if (!p)
 			qb_tally_bad(&t, "the pool %s is not defined", name);
 		else if (!p->active)
@@ -76,10 +79,8 @@ static bool disk_is_mounted_on(const struct qb_disks *disks, const char *target)
 static void weigh_mount(const struct qb_facts *f, const char *name, const char *target,
 			const struct qb_vir_pool *p, struct qb_tally *t, struct qb_result *r)
 {
-	if (p && p->target_mounted.state != QB_UNKNOWN)
-		qb_evidence_tri(r, target, "/proc/self/mountinfo", &p->target_mounted);
-
 	if (p && qb_is(&p->target_mounted)) {
+		qb_evidence(r, target, "/proc/self/mountinfo", "a mount point");
 		t->good++;
 	} else if ((!p || !qb_is_not(&p->target_mounted)) &&
 		   disk_is_mounted_on(&f->disks, target)) {
@@ -92,6 +93,7 @@ static void weigh_mount(const struct qb_facts *f, const char *name, const char *
 		qb_tally_unsure(t, "whether anything is mounted on %s is unknown: %s", target,
 				qb_why(&f->disks.known));
 	} else {
+		qb_evidence(r, target, "/proc/self/mountinfo", "no mount point");
 		qb_tally_bad(t, "nothing is mounted on %s, the target of pool %s", target, name);
 	}
 }
@@ -184,6 +186,8 @@ static void weigh_marks(const struct qb_disks *d, const char *pool, struct qb_ta
 		else
 			ready = disk, n_ready++;
 	}
+	if (!n_ready && !pending && !foreign)
+		qb_evidence(r, pool, "partition tables", "on no disk");
 	if (n_ready > 1)
 		qb_tally_bad(t, "%zu disks carry the mark of the pool %s", n_ready, pool);
 	else if (ready)

@@ -5,6 +5,7 @@
  *
  *   {"check": ID, "name": what is special, "facts": {...}, "config": TEXT or false,
  *    "status": pass|warn|fail|unknown|skip, "says": part of the message,
+ *    "source": where a piece of the evidence was read (optional),
  *    "remedy": part of the remedy (optional), "fix": kind or null (optional)}
  *
  * facts is merged into the host's: objects member by member; an object in the place of a list
@@ -172,6 +173,16 @@ static bool contains(const char *text, json_t *part)
 	return !part || (text && strstr(text, json_string_value(part)));
 }
 
+static bool has_source(json_t *evidence, json_t *source)
+{
+	size_t i;
+	json_t *e;
+
+	json_array_foreach(evidence, i,
+			   e) if (json_equal(json_object_get(e, "source"), source)) return true;
+	return !source;
+}
+
 static bool as_expected(json_t *c, const struct qb_report *report)
 {
 	json_auto_t *document = qb_report_to_json(report);
@@ -183,6 +194,7 @@ static bool as_expected(json_t *c, const struct qb_report *report)
 		     json_object_get(c, "says")) &&
 	    contains(json_string_value(json_object_get(got, "remedy")),
 		     json_object_get(c, "remedy")) &&
+	    has_source(json_object_get(got, "evidence"), json_object_get(c, "source")) &&
 	    (!fix || json_equal(fix, json_object_get(got, "fix"))))
 		return true;
 	print_error("%s, %s:\n", json_string_value(json_object_get(c, "check")),
@@ -192,6 +204,24 @@ static bool as_expected(json_t *c, const struct qb_report *report)
 	json_dumpf(c, stderr, JSON_INDENT(2));
 	print_error("\n");
 	return false;
+}
+
+/* What is judged is shown: by value and by where it was read. */
+static void assert_evidence(const struct qb_report *report)
+{
+	for (size_t i = 0; i < report->n_results; i++) {
+		const struct qb_result *r = &report->results[i];
+
+		if (r->status == QB_SKIP || r->status == QB_STATUS_UNKNOWN)
+			continue;
+		if (!r->n_evidence)
+			fail_msg("%s gives no evidence", r->check->id);
+		for (size_t k = 0; k < r->n_evidence; k++) {
+			assert_true(r->evidence[k].key && *r->evidence[k].key);
+			assert_true(r->evidence[k].value && *r->evidence[k].value);
+			assert_true(r->evidence[k].source && *r->evidence[k].source);
+		}
+	}
 }
 
 static bool run_case(json_t *c)
@@ -206,6 +236,7 @@ static bool run_case(json_t *c)
 	load_facts(json_object_get(c, "facts"), &f.facts);
 	load_config(json_object_get(c, "config"), &f);
 	judge(&f, id, &report);
+	assert_evidence(&report);
 	ok = as_expected(c, &report);
 	fixture_done(&f);
 	return ok;
@@ -326,6 +357,7 @@ static void the_good_host_is_ready(void **state)
 	assert_int_equal(with.verdict, QB_READY);
 	assert_int_equal(with.counts[QB_PASS], with.n_results);
 
+	assert_evidence(&with);
 	f.has_config = false;
 	judge(&f, NULL, &without);
 	assert_int_equal(without.verdict, QB_READY);
@@ -347,6 +379,7 @@ static void the_bare_host_reads_well(void **state)
 	load_facts(patch, &f.facts);
 	load_config(NULL, &f);
 	judge(&f, NULL, &report);
+	assert_evidence(&report);
 	qb_report_text(&report, &style, &text);
 	assert_string_equal(text.s, expected);
 	fixture_done(&f);
