@@ -6,7 +6,7 @@
 
 #include "agent/base/text.h"
 
-/* A table under way; cells are made printable. Column 0 is never cut. */
+/* A table under way; cells are made printable. Only the last column gives way to the width. */
 struct table {
 	struct libscols_table *t;
 	struct libscols_line *line;
@@ -21,7 +21,8 @@ static void table_begin(struct table *t, unsigned width, const char *const *head
 	scols_table_set_termforce(t->t, SCOLS_TERMFORCE_ALWAYS);
 	scols_table_set_termwidth(t->t, width);
 	for (size_t i = 0; headings[i]; i++)
-		if (!scols_table_new_column(t->t, headings[i], 0, i ? SCOLS_FL_TRUNC : 0))
+		if (!scols_table_new_column(t->t, headings[i], 0,
+					    !headings[i + 1] ? SCOLS_FL_WRAP : 0))
 			abort();
 }
 
@@ -48,6 +49,7 @@ static void table_end(struct table *t, struct qb_buf *out)
 	if (scols_print_table_to_string(t->t, &text) < 0)
 		abort();
 	qb_buf_puts(out, text);
+	qb_buf_puts(out, "\n");
 	free(text);
 	scols_unref_table(t->t);
 }
@@ -186,7 +188,7 @@ static void disk_reasons(const struct qb_disk *d, unsigned width, struct qb_buf 
 
 static void disks_text(const struct qb_facts *f, bool colour, unsigned width, struct qb_buf *out)
 {
-	static const char *const headings[] = {"NAME", "SIZE", "TRAN", "IDENTITY", "STATE", NULL};
+	static const char *const headings[] = {"NAME", "SIZE", "TRAN", "STATE", "IDENTITY", NULL};
 	_cleanup_free_ char *known = tri_why(&f->disks.known);
 	struct table t;
 
@@ -204,8 +206,8 @@ static void disks_text(const struct qb_facts *f, bool colour, unsigned width, st
 		cell(&t, d->name);
 		cell(&t, size);
 		cell(&t, d->transport);
-		cell(&t, d->wwid ? d->wwid : d->serial ? d->serial : d->backing);
 		cell(&t, d->available ? "available" : d->mark.ours ? "ours" : "not available");
+		cell(&t, d->wwid ? d->wwid : d->serial ? d->serial : d->backing);
 	}
 	table_end(&t, out);
 	for (size_t i = 0; i < f->disks.n_disks; i++) {
@@ -215,7 +217,7 @@ static void disks_text(const struct qb_facts *f, bool colour, unsigned width, st
 			continue;
 		qb_buf_puts(out, "  ");
 		qb_text_colour(out, colour, QB_BOLD, d->name);
-		qb_buf_printf(out, " speak%s against it:\n", d->n_reasons == 1 ? "s" : "");
+		qb_buf_puts(out, d->mark.ours ? ", in use:\n" : ", not to be carved:\n");
 		disk_reasons(d, width, out);
 	}
 }

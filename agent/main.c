@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
+#include <string.h>
+
+#include "agent/base/log.h"
+#include "agent/command.h"
+
+const struct qb_command *const qb_commands[] = {
+	&qb_cmd_check, &qb_cmd_explain,  &qb_cmd_facts, &qb_cmd_plan,
+	&qb_cmd_apply, &qb_cmd_rollback, NULL,
+};
+
+static const struct qb_command *find(const char *name)
+{
+	for (size_t i = 0; qb_commands[i]; i++)
+		if (!strcmp(qb_commands[i]->name, name))
+			return qb_commands[i];
+	return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+	_cleanup_free_ char *safe = qb_str_printable(name);
+	const char *names[16], *near;
+	size_t n = 0;
+
+	for (; qb_commands[n] && n < QB_ARRAY_SIZE(names); n++)
+		names[n] = qb_commands[n]->name;
+	near = qb_str_nearest(name, names, n);
+	if (near)
+		qb_log(QB_LOG_ERROR, "there is no command \"%s\"; did you mean \"%s\"?", safe,
+		       near);
+	else
+		qb_log(QB_LOG_ERROR, "there is no command \"%s\"; see qubi-agent --help", safe);
+	return QB_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	struct qb_invocation inv = {.root = QB_ROOT_INIT};
+	struct qb_error err = QB_ERROR_INIT;
+	const struct qb_command *command;
+	int r;
+
+	/* A closed pipe is reported as a failed write, where the command is not in mid-change. */
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2) {
+		qb_help_print(stderr);
+		return QB_EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		qb_help_print(stdout);
+		return QB_EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts("qubi-agent " QB_VERSION);
+		return QB_EXIT_OK;
+	}
+	command = find(argv[1]);
+	if (!command)
+		return unknown_command(argv[1]);
+	r = qb_options_parse(command, argc - 1, argv + 1, &inv, &err);
+	if (r < 0) {
+		qb_log(QB_LOG_ERROR, "%s", err.msg);
+		r = QB_EXIT_USAGE;
+	} else {
+		r = r > 0 ? QB_EXIT_OK : command->run(&inv);
+	}
+	qb_invocation_done(&inv);
+	return r;
+}
