@@ -12,6 +12,11 @@
 
 #define MKFS_XFS "/usr/sbin/mkfs.xfs"
 
+enum {
+	/* It zeroes a log of up to 2 GiB, and an old disk may write 20 MB in a second. */
+	MKFS_TIMEOUT_MIN_MS = 5 * 60 * 1000,
+};
+
 int qb_carve_mkfs(const char *node, const char *fs_uuid, unsigned timeout_ms, struct qb_error *err)
 {
 	_cleanup_free_ char *meta = qb_asprintf("uuid=%s", fs_uuid);
@@ -22,6 +27,8 @@ int qb_carve_mkfs(const char *node, const char *fs_uuid, unsigned timeout_ms, st
 
 	if (access(MKFS_XFS, X_OK) < 0)
 		return qb_error_errno(err, errno, "%s (install xfsprogs)", MKFS_XFS);
+	if (timeout_ms < MKFS_TIMEOUT_MIN_MS)
+		timeout_ms = MKFS_TIMEOUT_MIN_MS;
 	r = qb_exec_check(argv, timeout_ms, err);
 	if (r < 0)
 		return qb_error_wrap(err, "%s", node);

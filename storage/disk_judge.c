@@ -69,7 +69,8 @@ static void judge_tables(struct qb_disk *disk, const struct qb_disk_raw *raw)
 		qb_disk_reason(disk, "partition-table", "%s", raw->contents.table_fault);
 	if (disk->mark.state == QB_MARK_READY && !disk->mark.ours)
 		qb_disk_reason(disk, "partition-table",
-			       "it carries the mark of a pool %s of another machine",
+			       "it carries the mark of a pool %s, of another machine or made for "
+			       "another disk",
 			       disk->mark.pool);
 }
 

@@ -223,7 +223,7 @@ static void each_reason_fires_alone(void **state)
 		{KERNEL_PARTITION, "partitions", "sda1"},
 		{TABLE, "partition-table", "dos"},
 		{TABLE_FAULT, "partition-table", "only the backup"},
-		{FOREIGN_MARK, "partition-table", "images of another machine"},
+		{FOREIGN_MARK, "partition-table", "images, of another machine"},
 		{SIGNATURE, "signature", "ext4 (filesystem) at byte 1080"},
 		{AMBIGUOUS, "ambiguous", "more than one"},
 		{UNREADABLE, "probe-error", "Input/output error"},
