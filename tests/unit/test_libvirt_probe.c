@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/libvirt_probe.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "agent/host/libvirt_parse.h"
+#include "agent/host/libvirt_units.h"
+#include "tests/unit/tree.h"
+
+static struct qb_vir_network *add_network(struct qb_facts *f)
+{
+	return QB_APPEND(f->libvirt.networks, f->libvirt.n_networks);
+}
+
+static struct qb_vir_pool *add_pool(struct qb_facts *f)
+{
+	return QB_APPEND(f->libvirt.pools, f->libvirt.n_pools);
+}
+
+static void networks(void **state)
+{
+	static const struct {
+		const char *xml, *forward, *bridge, *address;
+	} rows[] = {
+		{"<network><name>n</name><forward mode='bridge'/><bridge name='br0'/></network>",
+		 "bridge", "br0", NULL},
+		{"<network><name>n</name><forward/><bridge name='virbr0' stp='on'/>"
+		 "<ip address='192.0.2.1' netmask='255.255.255.128'/></network>",
+		 "nat", "virbr0", "192.0.2.1/25"},
+		{"<network connections='1'><name>n</name>"
+		 "<ip family='ipv6' address='2001:db8::1' prefix='64'/>"
+		 "<ip family='ipv4' address='198.51.100.1' prefix='24'/></network>",
+		 NULL, NULL, "198.51.100.1/24"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(rows); i++) {
+		_cleanup_facts_ struct qb_facts f = {0};
+		struct qb_vir_network *n = add_network(&f);
+
+		assert_int_equal(qb_vir_network_parse(rows[i].xml, n), 0);
+		assert_string_equal(n->name, "n");
+		assert_true(qb_streq(n->forward, rows[i].forward));
+		assert_true(qb_streq(n->bridge, rows[i].bridge));
+		assert_true(qb_streq(n->address, rows[i].address));
+	}
+}
+
+static void pools(void **state)
+{
+	_cleanup_facts_ struct qb_facts f = {0};
+	struct qb_vir_pool *p = add_pool(&f);
+
+	(void)state;
+	assert_int_equal(qb_vir_pool_parse("<pool type='fs'><name>a&lt;b</name><uuid>u</uuid>"
+					   "<source><device path='/dev/x'/><name>vg</name></source>"
+					   "<target><path> /srv/a </path></target></pool>",
+					   p),
+			 0);
+	assert_string_equal(p->name, "a<b");
+	assert_string_equal(p->uuid, "u");
+	assert_string_equal(p->type, "fs");
+	assert_string_equal(p->source_device, "/dev/x");
+	assert_string_equal(p->source_name, "vg");
+	assert_string_equal(p->target, "/srv/a");
+}
+
+static void domains_and_capabilities(void **state)
+{
+	_cleanup_strs_ struct qb_strs devices = {0};
+	bool kvm = true;
+
+	(void)state;
+	assert_int_equal(
+		qb_vir_domain_parse("<domain><devices>"
+				    "<disk type='file'><source file='/srv/a.img'/></disk>"
+				    "<disk type='block'><source dev='/dev/sdb'/></disk>"
+				    "<disk type='block'><driver/><source dev='/dev/vg/a'/></disk>"
+				    "<disk type='block'><source dev='/dev/sdb'/></disk>"
+				    "<disk type='block'/></devices></domain>",
+				    &devices),
+		0);
+	assert_int_equal(devices.n, 2);
+	assert_string_equal(devices.v[0], "/dev/sdb");
+	assert_string_equal(devices.v[1], "/dev/vg/a");
+	assert_int_equal(qb_vir_capabilities_parse(
+				 "<capabilities><guest><arch><domain type='qemu'/></arch></guest>"
+				 "</capabilities>",
+				 &kvm),
+			 0);
+	assert_false(kvm);
+	assert_int_equal(qb_vir_capabilities_parse(
+				 "<capabilities><guest><arch><domain type='qemu'/></arch></guest>"
+				 "<guest><arch><domain type='qemu'/><domain type='kvm'/></arch>"
+				 "</guest></capabilities>",
+				 &kvm),
+			 0);
+	assert_true(kvm);
+}
+
+static void what_is_no_such_document(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"<network>",
+		"<pool><name>n</name></pool>",
+		"<network/>",
+		"not XML",
+		"<!DOCTYPE network [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;'>]><network>",
+	};
+	_cleanup_facts_ struct qb_facts f = {0};
+	struct qb_vir_network *n = add_network(&f);
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(bad); i++)
+		assert_int_equal(qb_vir_network_parse(bad[i], n), -EINVAL);
+}
+
+/* An external entity must not be followed: here it names a file whose text would show. */
+static void entities_are_not_followed(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f = {0};
+	struct qb_vir_network *n = add_network(&f);
+	_cleanup_free_ char *xml =
+		qb_asprintf("<!DOCTYPE network [<!ENTITY e SYSTEM 'file://%s/secret'>]>"
+			    "<network><name>n&e;</name><bridge name='b'/></network>",
+			    t->top);
+
+	tree_put(t, "/secret", "the secret");
+	if (qb_vir_network_parse(xml, n) == 0)
+		assert_null(strstr(n->name, "secret"));
+}
+
+/* libvirt's own test driver: real calls, no host. */
+static void the_test_driver(void **state)
+{
+	_cleanup_root_ struct qb_root root = QB_ROOT_INIT;
+	_cleanup_facts_ struct qb_facts f = {0};
+	const struct qb_vir_network *network;
+	const struct qb_vir_pool *pool;
+
+	(void)state;
+	assert_int_equal(qb_root_open("/", &root, NULL), 0);
+	qb_libvirt_probe(&root, "test:///default", 5000, &f.libvirt);
+	assert_true(qb_is(&f.libvirt.connected));
+	assert_null(f.libvirt.error);
+	assert_non_null(f.libvirt.version);
+	assert_string_equal(f.libvirt.uri, "test:///default");
+	assert_true(qb_is_not(&f.libvirt.kvm_domains));
+	network = qb_facts_network(&f, "default");
+	assert_non_null(network);
+	assert_true(network->active && network->persistent && !network->autostart);
+	assert_string_equal(network->forward, "nat");
+	pool = qb_facts_pool(&f, "default-pool");
+	assert_non_null(pool);
+	assert_true(pool->active && pool->capacity_bytes > 0);
+	assert_string_equal(pool->type, "dir");
+	assert_true(qb_is_not(&pool->target_mounted));
+}
+
+static void ask(const char *uri, unsigned timeout_ms, struct qb_facts *f)
+{
+	*f = (struct qb_facts){0};
+	qb_vir_inquiry_end(qb_vir_inquiry_begin(uri, timeout_ms), &f->libvirt);
+}
+
+/* Nobody listens: known. Another failure: not known. */
+static void no_daemon(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_free_ char *uri =
+		qb_asprintf("qemu+unix:///system?socket=%s/no-such-socket", t->top);
+	_cleanup_facts_ struct qb_facts f, g;
+
+	ask(uri, 5000, &f);
+	assert_int_equal(f.libvirt.connected.state, QB_NO);
+	assert_non_null(strstr(f.libvirt.error, "no-such-socket"));
+	ask("test:///no/such/file", 5000, &g);
+	assert_int_equal(g.libvirt.connected.state, QB_UNKNOWN);
+	assert_non_null(strstr(g.libvirt.connected.why, "/no/such/file"));
+}
+
+/* A daemon that accepts and never answers. It is left behind when the time is over. */
+static void a_daemon_that_hangs(void **state)
+{
+	struct tree *t = *state;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_free_ char *uri = qb_asprintf("qemu+unix:///system?socket=%s/socket", t->top);
+	_cleanup_facts_ struct qb_facts f;
+	struct timespec begin, end;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", t->top);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	ask(uri, 300, &f);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	assert_int_equal(f.libvirt.connected.state, QB_UNKNOWN);
+	assert_string_equal(f.libvirt.connected.why, "no answer within 300 ms");
+	assert_true(end.tv_sec - begin.tv_sec <= 3);
+}
+
+static void enable(struct tree *t, const char *target, const char *unit)
+{
+	_cleanup_free_ char *dir = qb_asprintf("/etc/systemd/system/%s.wants", target);
+	_cleanup_free_ char *to = qb_asprintf("/usr/lib/systemd/system/%s", unit);
+	_cleanup_free_ char *link = qb_asprintf("%s/%s", dir, unit);
+
+	tree_mkdir(t, dir);
+	tree_put(t, to, "[Unit]\n");
+	tree_link(t, to, link);
+}
+
+static void expect_units(struct tree *t, enum qb_vir_flavour flavour, enum qb_tri_state enabled)
+{
+	_cleanup_facts_ struct qb_facts f = {0};
+
+	qb_vir_units_probe(&t->root, &f.libvirt);
+	assert_int_equal(f.libvirt.flavour, flavour);
+	assert_int_equal(f.libvirt.enabled.state, enabled);
+}
+
+static void flavours(void **state)
+{
+	struct tree *t = *state;
+
+	expect_units(t, QB_VIR_NONE, QB_NO);
+	tree_put(t, "/lib/systemd/system/libvirtd.service", "[Unit]\n");
+	expect_units(t, QB_VIR_MONOLITHIC, QB_UNKNOWN);
+	tree_mkdir(t, "/etc/systemd/system");
+	expect_units(t, QB_VIR_MONOLITHIC, QB_NO);
+	/* Both installed: the modular one, unless the other is what is enabled. */
+	tree_put(t, "/usr/lib/systemd/system/virtqemud.socket", "[Unit]\n");
+	expect_units(t, QB_VIR_MODULAR, QB_NO);
+	enable(t, "multi-user.target", "libvirtd.service");
+	expect_units(t, QB_VIR_MONOLITHIC, QB_YES);
+	enable(t, "sockets.target", "virtqemud.socket");
+	expect_units(t, QB_VIR_MODULAR, QB_YES);
+	/* A mask outdoes the links. */
+	tree_link(t, "/dev/null", "/etc/systemd/system/virtqemud.socket");
+	expect_units(t, QB_VIR_MONOLITHIC, QB_YES);
+	/* What listens now decides. */
+	tree_put(t, "/run/libvirt/virtqemud-sock", "");
+	expect_units(t, QB_VIR_MODULAR, QB_NO);
+}
+
+static void mounted_targets(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f = {0};
+
+	add_pool(&f)->target = qb_strdup("/srv/a b/");
+	add_pool(&f)->target = qb_strdup("/srv/a");
+	qb_vir_targets_probe(&t->root, &f.libvirt);
+	assert_int_equal(f.libvirt.pools[0].target_mounted.state, QB_UNKNOWN);
+	tree_put(t, "/proc/self/mountinfo",
+		 "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+		 "30 22 8:17 / /srv/a\\040b rw shared:1 - xfs /dev/sdb1 rw\n");
+	qb_vir_targets_probe(&t->root, &f.libvirt);
+	assert_int_equal(f.libvirt.pools[0].target_mounted.state, QB_YES);
+	assert_int_equal(f.libvirt.pools[1].target_mounted.state, QB_NO);
+}
+
+static void a_captured_host_is_not_asked(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f = {0};
+
+	qb_libvirt_probe(&t->root, "test:///default", 1000, &f.libvirt);
+	assert_int_equal(f.libvirt.connected.state, QB_UNKNOWN);
+	assert_string_equal(f.libvirt.connected.why, "not a live host");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(networks),
+		cmocka_unit_test(pools),
+		cmocka_unit_test(domains_and_capabilities),
+		cmocka_unit_test(what_is_no_such_document),
+		tree_test(entities_are_not_followed),
+		cmocka_unit_test(the_test_driver),
+		tree_test(no_daemon),
+		tree_test(a_daemon_that_hangs),
+		tree_test(flavours),
+		tree_test(mounted_targets),
+		tree_test(a_captured_host_is_not_asked),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

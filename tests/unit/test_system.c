@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/facts.h"
+
+#include "tests/unit/tree.h"
+
+static void a_captured_host(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f = {0};
+
+	tree_put(t, "/proc/sys/kernel/osrelease", "5.14.0-427.el9.x86_64\n");
+	tree_put(t, "/etc/hostname", "host.example\n");
+	tree_put(t, "/etc/os-release",
+		 "NAME=\"Rocky Linux\"\nID_LIKE=\"rhel\"\nID=\"rocky\"\nVERSION_ID=9.4\n"
+		 "PRETTY_NAME='Rocky Linux 9.4'\n");
+	tree_put(t, "/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+	tree_put(t, "/proc/meminfo", "MemTotal:       1024 kB\nMemAvailable:    512 kB\n");
+	tree_put(t, "/sys/fs/selinux/enforce", "1\n");
+	tree_put(t, "/sys/fs/cgroup/cgroup.controllers", "cpuset cpu memory\n");
+	tree_mkdir(t, "/sys/class/iommu/dmar0");
+	tree_mkdir(t, "/run/systemd/system");
+	tree_put(t, "/proc/sys/net/ipv4/ip_forward", "0\n");
+	qb_system_probe(&t->root, &f.system);
+	assert_string_equal(f.system.hostname, "host.example");
+	assert_string_equal(f.system.arch, "x86_64");
+	assert_string_equal(f.system.os_id, "rocky");
+	assert_string_equal(f.system.os_version, "9.4");
+	assert_string_equal(f.system.os_name, "Rocky Linux 9.4");
+	assert_string_equal(f.system.machine_id, "0123456789abcdef0123456789abcdef");
+	assert_int_equal(f.system.memory_bytes, 1 << 20);
+	assert_int_equal(f.system.memory_available_bytes, 1 << 19);
+	assert_true(qb_is(&f.system.systemd));
+	assert_true(qb_is(&f.system.selinux_enabled) && qb_is(&f.system.selinux_enforcing));
+	assert_true(qb_is(&f.system.iommu));
+	assert_true(qb_is(&f.system.cgroup_v2));
+	assert_int_equal(f.system.cgroup_controllers.n, 3);
+	assert_true(qb_is_not(&f.system.ipv4_forwarding));
+	/* The sysctl comes with br_netfilter: without that no bridged frame passes iptables. */
+	assert_true(qb_is_not(&f.system.bridge_nf_call));
+	/* The clock is this machine's. */
+	assert_int_equal(f.system.time_synchronised.state, QB_UNKNOWN);
+}
+
+/* An empty tree knows nothing, and says no to nothing. */
+static void an_empty_tree(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f = {0};
+	const struct qb_tri *all[] = {
+		&f.system.systemd,        &f.system.selinux_enabled,   &f.system.selinux_enforcing,
+		&f.system.bridge_nf_call, &f.system.ipv4_forwarding,   &f.system.iommu,
+		&f.system.cgroup_v2,      &f.system.time_synchronised,
+	};
+
+	qb_system_probe(&t->root, &f.system);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(all); i++) {
+		assert_int_equal(all[i]->state, QB_UNKNOWN);
+		assert_non_null(all[i]->why);
+	}
+	assert_null(f.system.machine_id);
+	assert_null(f.system.arch);
+}
+
+static void a_machine_id_that_is_none(void **state)
+{
+	static const char *const bad[] = {"uninitialized\n", "", "0123\n",
+					  "0123456789abcdef0123456789abcdeg\n"};
+	struct tree *t = *state;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(bad); i++) {
+		_cleanup_facts_ struct qb_facts f = {0};
+
+		tree_put(t, "/etc/machine-id", bad[i]);
+		qb_system_probe(&t->root, &f.system);
+		assert_null(f.system.machine_id);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		tree_test(a_captured_host),
+		tree_test(an_empty_tree),
+		tree_test(a_machine_id_that_is_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
