@@ -100,7 +100,8 @@ rpm: ## build/rpm/RPMS/*/qubi-agent-*.rpm
 	$(Q)rm -rf build/rpm && mkdir -p build/rpm/SOURCES
 	$(Q)git ls-files -z | tar -cz --null -T - --transform 's,^,qubi-agent-$(VERSION)/,' \
 		-f build/rpm/SOURCES/qubi-agent-$(VERSION).tar.gz
-	$(Q)rpmbuild -bb --quiet --nodeps --define '_topdir $(CURDIR)/build/rpm' rpm.spec
+	$(Q)rpmbuild -bb --quiet --nodeps --define '_topdir $(CURDIR)/build/rpm' \
+		--define '__brp_compress %{nil}' rpm.spec
 	@ls build/rpm/RPMS/*/*.rpm
 
 install: all ## into DESTDIR
