@@ -51,7 +51,7 @@ static const struct qb_field ip_fields[] = {
 	     .doc = "Written in place of the keys."),
 	QB_F(qb_ip_config, addresses, "addresses", STRS, .valid = qb_valid_address,
 	     .flags = QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
-	     .doc = "Addresses with their prefix length: 192.0.2.10/24."),
+	     .doc = "Addresses with their prefix length: 192.0.2.10/24, 2001:db8::10/64."),
 	QB_F(qb_ip_config, gateway, "gateway", STR, .valid = qb_valid_gateway,
 	     .doc = "Next hop of the default route. None where not given."),
 };
@@ -72,9 +72,11 @@ static const struct qb_field bridge_fields[] = {
 		  .flags = QB_FIELD_REQUIRED | QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
 		  .doc = "The NICs that become its ports."),
 	QB_F(qb_bridge_config, ipv4, "ipv4", OBJECT, .of = &ip_type,
-	     .doc = "IPv4 of the host on the bridge. Default: inherit."),
+	     .doc = "IPv4 of the host on the bridge: inherit (what the ports had), dhcp, none, or "
+		    "addresses of its own. Default: inherit."),
 	QB_F(qb_bridge_config, ipv6, "ipv6", OBJECT, .of = &ip_type,
-	     .doc = "IPv6 of the host on the bridge. Default: inherit."),
+	     .doc = "IPv6 of the host on the bridge: inherit (what the ports had), dhcp, none, or "
+		    "addresses of its own. Default: inherit."),
 	QB_F(qb_bridge_config, stp, "stp", BOOL,
 	     .doc = "Spanning tree protocol; a port then forwards nothing for seconds. Default: "
 		    "false."),
