@@ -2,6 +2,8 @@
 /*
  * Everything that was found on a host. Facts are the only input of checks and of the plan, beside
  * the configuration; they print as JSON (schema qubi-agent/facts/1) and load back from it.
+ * A new member goes into its table in agent/host/facts_fields*.c, too (a unit test looks for holes)
+ * and into the shipped schema: build/unit/test_facts_schema --write.
  */
 #pragma once
 
