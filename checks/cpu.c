@@ -42,8 +42,8 @@ static void hidden(const struct qb_cpu_facts *cpu, struct qb_result *r)
 			qb_remedy(r, "%s", hypervisors[i].remedy);
 		}
 	}
-	qb_fail(r, "this machine is itself a guest, and its hypervisor (%s) does not offer %s",
-		name ? name : "unnamed", feature(cpu));
+	qb_fail(r, "this machine is itself a guest, and its hypervisor%s%s%s does not offer %s",
+		name ? " (" : "", name ? name : "", name ? ")" : "", feature(cpu));
 }
 
 static void virtualization(const struct qb_check_input *in, struct qb_result *r)

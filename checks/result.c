@@ -122,7 +122,11 @@ bool qb_no_libvirt(const struct qb_facts *facts, struct qb_result *r)
 {
 	if (qb_is(&facts->libvirt.connected))
 		return false;
-	qb_unknown(r, "libvirt could not be asked: %s", qb_libvirt_why(facts));
+	/* One check tells the whole cause; many that repeat it would hide it. */
+	if (qb_is_not(&facts->libvirt.connected))
+		qb_unknown(r, "libvirt does not answer; libvirt.connection tells why");
+	else
+		qb_unknown(r, "libvirt could not be asked: %s", qb_libvirt_why(facts));
 	return true;
 }
 

@@ -128,7 +128,8 @@ static void pool_mounted(const struct qb_check_input *in, struct qb_result *r)
 	}
 	if (!all_known)
 		qb_tally_unsure(&t, "libvirt could not be asked for pools: %s",
-				qb_libvirt_why(in->facts));
+				qb_is_not(&v->connected) ? "libvirt.connection tells why"
+							 : qb_libvirt_why(in->facts));
 	qb_tally_end(&t, r, "the target of every fs pool is really mounted",
 		     "there is no pool with a file system of its own");
 }
