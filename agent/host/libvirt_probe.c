@@ -19,18 +19,23 @@ enum {
 struct qb_vir_inquiry {
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
-	bool started, done, abandoned;
+	bool started, abandoned;
+	bool listed; /* facts is whole, and the thread has let go of it */
+	bool done;   /* late, too */
 	pthread_t thread;
 	unsigned timeout_ms;
 	struct timespec deadline; /* CLOCK_MONOTONIC */
 	struct qb_libvirt_facts facts;
+	/* What makes libvirt run QEMU to find out, which takes its time on a slow host. */
+	struct qb_libvirt_facts late;
 };
 
 static void inquiry_free(struct qb_vir_inquiry *q)
 {
-	struct qb_facts all = {.libvirt = q->facts};
+	struct qb_facts facts = {.libvirt = q->facts}, late = {.libvirt = q->late};
 
-	qb_facts_done(&all);
+	qb_facts_done(&facts);
+	qb_facts_done(&late);
 	pthread_mutex_destroy(&q->lock);
 	pthread_cond_destroy(&q->ended);
 	free(q);
@@ -160,11 +165,14 @@ static void ask_domains(virConnectPtr conn, struct qb_libvirt_facts *f, bool *ok
 	free(list);
 }
 
-static void ask_capabilities(virConnectPtr conn, struct qb_libvirt_facts *f)
+static void ask_hypervisor(virConnectPtr conn, struct qb_libvirt_facts *f)
 {
 	char *xml = virConnectGetCapabilities(conn);
+	unsigned long version;
 	bool kvm;
 
+	if (virConnectGetVersion(conn, &version) == 0 && version)
+		f->hypervisor_version = version_text(version);
 	if (!xml) {
 		_cleanup_free_ char *why = last_error();
 
@@ -178,22 +186,13 @@ static void ask_capabilities(virConnectPtr conn, struct qb_libvirt_facts *f)
 }
 
 /* A list that is not whole must not be taken for one: then nothing counts as known. */
-static void ask(struct qb_libvirt_facts *f)
+static void ask_objects(virConnectPtr conn, struct qb_libvirt_facts *f)
 {
-	/* Read-only is open to every user, and cannot change anything. */
-	virConnectPtr conn = virConnectOpenReadOnly(f->uri);
 	unsigned long version;
 	bool ok = true;
 
-	if (!conn) {
-		not_connected(f);
-		return;
-	}
 	if (virConnectGetLibVersion(conn, &version) == 0)
 		f->version = version_text(version);
-	if (virConnectGetVersion(conn, &version) == 0 && version)
-		f->hypervisor_version = version_text(version);
-	ask_capabilities(conn, f);
 	ask_networks(conn, f, &ok);
 	if (ok)
 		ask_pools(conn, f, &ok);
@@ -205,21 +204,37 @@ static void ask(struct qb_libvirt_facts *f)
 		f->error = last_error();
 		qb_tri_unknown(&f->connected, "it answered only in part: %s", f->error);
 	}
-	virConnectClose(conn);
+}
+
+/* One stage of the inquiry is over; true when nobody waits for it any more. */
+static bool reached(struct qb_vir_inquiry *q, bool *stage)
+{
+	bool abandoned;
+
+	pthread_mutex_lock(&q->lock);
+	*stage = true;
+	abandoned = q->abandoned;
+	pthread_cond_signal(&q->ended);
+	pthread_mutex_unlock(&q->lock);
+	return abandoned;
 }
 
 static void *inquire(void *data)
 {
 	struct qb_vir_inquiry *q = data;
-	bool abandoned;
+	/* Read-only is open to every user, and cannot change anything. */
+	virConnectPtr conn = virConnectOpenReadOnly(q->facts.uri);
 
-	ask(&q->facts);
-	pthread_mutex_lock(&q->lock);
-	q->done = true;
-	abandoned = q->abandoned;
-	pthread_cond_signal(&q->ended);
-	pthread_mutex_unlock(&q->lock);
-	if (abandoned)
+	if (conn)
+		ask_objects(conn, &q->facts);
+	else
+		not_connected(&q->facts);
+	reached(q, &q->listed);
+	if (conn) {
+		ask_hypervisor(conn, &q->late);
+		virConnectClose(conn);
+	}
+	if (reached(q, &q->done))
 		inquiry_free(q);
 	return NULL;
 }
@@ -261,7 +276,7 @@ struct qb_vir_inquiry *qb_vir_inquiry_begin(const char *uri, unsigned timeout_ms
 	r = start_thread(q);
 	if (r) {
 		qb_tri_unknown(&q->facts.connected, "no thread to ask it: %s", strerror(r));
-		q->done = true;
+		q->listed = q->done = true;
 	}
 	q->started = r == 0;
 	return q;
@@ -277,7 +292,7 @@ void qb_vir_inquiry_end(struct qb_vir_inquiry *q, struct qb_libvirt_facts *ret)
 		;
 	done = q->done;
 	q->abandoned = !done;
-	if (done) {
+	if (q->listed) {
 		*ret = q->facts;
 		q->facts = (struct qb_libvirt_facts){0};
 	} else {
@@ -285,6 +300,13 @@ void qb_vir_inquiry_end(struct qb_vir_inquiry *q, struct qb_libvirt_facts *ret)
 		*ret = (struct qb_libvirt_facts){.uri = qb_strdup(q->facts.uri)};
 		ret->error = qb_asprintf("no answer within %u ms", q->timeout_ms);
 		qb_tri_unknown(&ret->connected, "%s", ret->error);
+	}
+	if (done) {
+		ret->hypervisor_version = QB_TAKE_PTR(q->late.hypervisor_version);
+		ret->kvm_domains = q->late.kvm_domains;
+		q->late.kvm_domains = (struct qb_tri){0};
+	} else {
+		qb_tri_unknown(&ret->kvm_domains, "no answer within %u ms", q->timeout_ms);
 	}
 	pthread_mutex_unlock(&q->lock);
 	if (started)
