@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <cmocka.h>
+
+#include "agent/host/config.h"
+
+static int parse(const char *text, struct qb_config *config, struct qb_diags *diags)
+{
+	return qb_config_parse(text, strlen(text), config, diags);
+}
+
+/* What the table refuses, each with the value as the one thing that is wrong. */
+static void bad_values_are_refused(void **state)
+{
+	static const struct {
+		const char *before, *after; /* around the value */
+		const char *bad[16], *good[6];
+	} cases[] = {
+		{"version: 1\nbridges: [{name: \"",
+		 "\", ports: {match: default-route}}]\n",
+		 {"", ".", "..", "a b", "a/b", "a:b", "br%d", "0123456789abcdef", "all", "default",
+		  "br\\x1b", "br\\u00e4"},
+		 {"br0", "0123456789abcde", "br-lan.5"}},
+		{"version: 1\nbridges: [{name: br0, ports: [{mac: \"",
+		 "\"}]}]\n",
+		 {"", "00:00:5e:00:53", "00:00:5e:00:53:0g", "00-00-5e-00-53-01",
+		  "01:00:5e:00:53:01", "00:00:00:00:00:00", "00:00:5e:00:53:01:02"},
+		 {"00:00:5e:00:53:01", "00:00:5E:00:53:AF"}},
+		{"version: 1\nbridges: [{name: br0, ports: [{match: \"",
+		 "\"}]}]\n",
+		 {"", "default", "Default-Route"},
+		 {"default-route"}},
+		{"version: 1\nbridges: [{name: br0, ports: [{path: \"",
+		 "\"}]}]\n",
+		 {"", "a b", "a\\n"},
+		 {"pci-0000:01:00.0"}},
+		{"version: 1\nbridges: [{name: br0, ports: [{driver: \"",
+		 "\"}]}]\n",
+		 {"", "a/b", "e1000e "},
+		 {"e1000e", "virtio_net"}},
+		{"version: 1\nbridges: [{name: br0, ports: [{match: default-route}], ipv4: "
+		 "{addresses: \"",
+		 "\"}}]\n",
+		 {"", "192.0.2.10", "192.0.2.10/33", "192.0.2.10/", "192.0.2.10/024",
+		  "192.0.2.10/0", "192.0.2.0/24", "192.0.2.255/24", "127.0.0.1/8", "0.0.0.0/8",
+		  "224.0.0.1/24", "192.0.2/24", "192.0.2.010/24", "2001:db8::1/64", "x"},
+		 {"192.0.2.10/24", "192.0.2.1/32", "192.0.2.0/31", "192.0.2.255/16"}},
+		{"version: 1\nbridges: [{name: br0, ports: [{match: default-route}], ipv6: "
+		 "{addresses: \"",
+		 "\"}}]\n",
+		 {"", "2001:db8::1", "2001:db8::1/129", "::/64", "::1/128", "ff02::1/64",
+		  "192.0.2.1/24"},
+		 {"2001:db8::10/64", "2001:db8::/64", "fe80::5/64"}},
+		{"version: 1\nnetworks: [{name: n, subnet: \"",
+		 "\"}]\n",
+		 {"", "192.168.122.0", "192.168.122.1/24", "192.168.122.0/31", "10.0.0.0/7",
+		  "2001:db8::/64", "127.0.0.0/8", "240.0.0.0/8", "192.168.122.0/+24"},
+		 {"192.168.122.0/24", "10.0.0.0/8", "192.0.2.4/30"}},
+		{"version: 1\nnetworks: [{forward: isolated, name: \"",
+		 "\"}]\n",
+		 {"", "a/b", ".", "..", " a", "a\\nb", "a\\x7f", "a\\u202e"},
+		 {"default", "my network", "Gäste"}},
+		{"version: 1\npools: [{name: p, type: dir, target: \"",
+		 "\"}]\n",
+		 {"", "srv", "/srv/../etc", "/srv/./a", "//srv", "/srv/", "/srv//a", "/srv/a\\n",
+		  "/", "/etc/iso", "/var/lib", "/usr", "/dev/shm/x", "/boot"},
+		 {"/srv/iso", "/var/lib/libvirt/images", "/srv/..a", "/etcetera", "/home/images"}},
+		{"version: 1\npools: [{name: p, type: fs, target: /srv/p, disks: {path: \"",
+		 "\"}}]\n",
+		 {"", "/srv/disk", "/dev/../srv/x", "sda", "/dev/", "/device"},
+		 {"/dev/sda", "/dev/disk/by-path/pci-0000:00:1f.2-ata-1"}},
+		{"version: 1\npools: [{name: p, type: fs, target: /srv/p, disks: {wwid: \"",
+		 "\"}}]\n",
+		 {"", " a", "a ", "a\\tb"},
+		 {"eui.0025388b00000001", "t10.ATA     QEMU HARDDISK   QB0001"}},
+		{"version: 1\npools: [{type: fs, target: /srv/p, disks: {serial: QB0001}, name: \"",
+		 "\"}]\n",
+		 {"", "a b", "-a", ".a", "g\\u00e4ste", "a/b", "0123456789abcdef01234567", "a:b"},
+		 {"images", "0123456789abcdef0123456", "a.b_c+d-e"}},
+		{"version: 1\npools: [{name: p, type: fs, target: /srv/p, disks: {match: "
+		 "{transport: \"",
+		 "\"}}}]\n",
+		 {"", "s ata"},
+		 {"nvme"}},
+		{"version: 1\nkvm: {modules: [\"",
+		 "\"]}\n",
+		 {"", "../evil", "a b", "kvm.ko", "kvm\\n",
+		  "0123456789012345678901234567890123456789012345678901234567"},
+		 {"vhost_net", "vhost-net"}},
+		{"version: 1\nchecks: {ignore: \"",
+		 "\"}\n",
+		 {"", "iommu", "iommu.", ".enabled", "iommu.Enabled", "iommu.a--b", "iommu.-a",
+		  "iommu.a-", "a b.c", "a.b.c"},
+		 {"iommu.enabled", "cpu.virtualization", "kvm.guest-run"}},
+		{"version: 1\ndomains: \"",
+		 "\"\n",
+		 {"", "domains.d", "/etc/../x"},
+		 {"/etc/qubi-agent/domains.d"}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		for (size_t j = 0; j < QB_ARRAY_SIZE(cases[i].bad) && cases[i].bad[j]; j++) {
+			_cleanup_diags_ struct qb_diags diags = {0};
+			_cleanup_config_ struct qb_config c = {0};
+			_cleanup_free_ char *text = qb_asprintf("%s%s%s", cases[i].before,
+								cases[i].bad[j], cases[i].after);
+			const char *line = strchr(cases[i].before, '\n') + 1;
+
+			if (parse(text, &c, &diags) != -EINVAL)
+				fail_msg("accepted: %s", text);
+			if (diags.n != 1)
+				fail_msg("%zu errors: %s\n%s", diags.n, text, diags.v[1].msg);
+			assert_int_equal(diags.v[0].line, 2);
+			/* At the value; of a list of texts, where the list stands. */
+			assert_in_range(diags.v[0].column, 1, strlen(line));
+		}
+		for (size_t j = 0; j < QB_ARRAY_SIZE(cases[i].good) && cases[i].good[j]; j++) {
+			_cleanup_diags_ struct qb_diags diags = {0};
+			_cleanup_config_ struct qb_config c = {0};
+			_cleanup_free_ char *text = qb_asprintf("%s%s%s", cases[i].before,
+								cases[i].good[j], cases[i].after);
+
+			if (parse(text, &c, &diags) < 0)
+				fail_msg("%s: %s", text, diags.v[0].msg);
+		}
+	}
+}
+
+/* The first line is "version: 1"; the text begins in line 2. */
+static void parts_that_do_not_go_together(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned line, column;
+		const char *msg;
+	} cases[] = {
+		{"bridges:\n- {name: br0, ports: [{mac: '00:00:5e:00:53:01', name: a}]}\n", 3, 23,
+		 "a port is named by exactly one of match, mac, path, name and driver; mac and "
+		 "name "
+		 "are here"},
+		{"bridges:\n- {name: br0, ports: [{}]}\n", 3, 23,
+		 "a port is named by exactly one of match, mac, path, name and driver; none is "
+		 "here"},
+		{"bridges:\n- {name: br0, ports: []}\n", 3, 15, "a bridge needs at least one port"},
+		{"bridges:\n- name: br0\n", 3, 3, "bridges[0]: \"ports\" is missing"},
+		{"bridges:\n- {name: br0, ports: {name: a}}\n- {name: br1, ports: {name: a}}\n", 4,
+		 29, "the NIC by name \"a\" is taken already in line 3"},
+		{"bridges:\n- {name: br0, ports: [{mac: '00:00:5e:00:53:0a'},\n"
+		 "    {mac: '00:00:5E:00:53:0A'}]}\n",
+		 4, 11, "the NIC by mac \"00:00:5E:00:53:0A\" is taken already in line 3"},
+		{"bridges:\n- {name: br0, ports: {match: default-route}}\n"
+		 "- {name: br1, ports: {match: default-route}}\n",
+		 4, 30, "the NIC by match \"default-route\" is taken already in line 3"},
+		{"bridges:\n- {name: br0, ports: {path: p}}\n- {name: br1, ports: {path: p}}\n", 4,
+		 29, "the NIC by path \"p\" is taken already in line 3"},
+		{"bridges:\n- {name: br0, ports: {driver: d}}\n- {name: br1, ports: {driver: d}}\n",
+		 4, 31, "the NIC by driver \"d\" is taken already in line 3"},
+		{"bridges:\n- {name: br0, ports: {name: a}}\n- {name: br0, ports: {name: b}}\n", 4,
+		 10, "the bridge name \"br0\" is taken already in line 3"},
+		{"bridges:\n- {name: br0, ports: {name: a}}\n- {name: br1, ports: {name: br0}}\n",
+		 4, 29, "br0 is a bridge of this file, not a NIC"},
+		{"bridges:\n- {name: br0, ports: {name: a}, libvirt-network: x}\n"
+		 "networks:\n- {name: x, forward: isolated}\n",
+		 5, 10, "the libvirt network name \"x\" is taken already in line 3"},
+		{"networks:\n- {name: x, forward: isolated}\n- {name: x, forward: isolated}\n", 4,
+		 10, "the libvirt network name \"x\" is taken already in line 3"},
+		{"bridges:\n- {name: br0, ports: {name: a},\n   ipv4: static}\n", 4, 10,
+		 "\"ipv4\" has no addresses: write ipv4: {addresses: [192.0.2.10/24], gateway: "
+		 "192.0.2.1}"},
+		{"bridges:\n- {name: br0, ports: {name: a},\n   ipv6: {gateway: '2001:db8::1'}}\n",
+		 4, 4,
+		 "\"ipv6\" has no addresses: write ipv6: {addresses: [\"2001:db8::10/64\"], "
+		 "gateway: \"2001:db8::1\"}"},
+		{"bridges:\n- {name: br0, ports: {name: a},\n   ipv4: {addresses: "
+		 "['2001:db8::10/64']}}\n",
+		 4, 11, "2001:db8::10/64 is not an IPv4 address"},
+		{"bridges:\n- {name: br0, ports: {name: a},\n   ipv4: {addresses: "
+		 "[192.0.2.10/24],\n"
+		 "   gateway: 198.51.100.1}}\n",
+		 5, 13, "the gateway 198.51.100.1 is in none of the networks of the addresses"},
+		{"bridges:\n- {name: br0, ports: {name: a},\n   ipv4: {addresses: "
+		 "[192.0.2.10/24],\n"
+		 "   gateway: 192.0.2.10}}\n",
+		 5, 13, "the gateway 192.0.2.10 is the host's own address"},
+		{"bridges:\n- {name: br0, ports: {name: a},\n   ipv4: {addresses: "
+		 "[192.0.2.10/24],\n"
+		 "   gateway: 'fe80::1'}}\n",
+		 5, 13, "the gateway fe80::1 is not an IPv4 address"},
+		{"bridges:\n- {name: br0, ports: {name: a}, ipv4: {addresses: 192.0.2.10/24}}\n"
+		 "- {name: br1, ports: {name: b},\n   ipv4: {addresses: 192.0.2.10/24}}\n",
+		 5, 22, "the address \"192.0.2.10/24\" is taken already in line 3"},
+		{"networks:\n- name: x\n", 3, 3,
+		 "a network with forward: nat needs a subnet, like 192.168.122.0/24"},
+		{"networks:\n- {name: x, forward: route}\n", 3, 3,
+		 "a network with forward: route needs a subnet, like 192.168.122.0/24"},
+		{"networks:\n- {name: x, subnet: 10.0.0.0/8}\n- {name: y, subnet: 10.1.0.0/16}\n",
+		 4, 21, "the subnet 10.1.0.0/16 overlaps with 10.0.0.0/8 in line 3"},
+		{"bridges:\n- {name: br0, ports: {name: a}, ipv4: {addresses: 192.0.2.10/24}}\n"
+		 "networks:\n- {name: x, subnet: 192.0.0.0/16}\n",
+		 5, 21,
+		 "the subnet 192.0.0.0/16 overlaps with the bridge address 192.0.2.10/24 in line "
+		 "3"},
+		{"pools:\n- {name: p, type: dir}\n", 3, 3,
+		 "a pool of type dir needs a target, its directory"},
+		{"pools:\n- {name: p, type: dir, target: /srv/p, disks: {serial: QB0001}}\n", 3, 40,
+		 "a pool of type dir takes no disks; use fs or logical"},
+		{"pools:\n- {name: p, type: fs, disks: {serial: QB0001}}\n", 3, 3,
+		 "a pool of type fs needs a target, the directory it is mounted on"},
+		{"pools:\n- {name: p, type: fs, target: /srv/p}\n", 3, 3,
+		 "a pool of type fs needs a disk: disks: {wwid: ...}"},
+		{"pools:\n- {name: p, type: fs, target: /srv/p, disks: []}\n", 3, 3,
+		 "a pool of type fs needs a disk: disks: {wwid: ...}"},
+		{"pools:\n- {name: p, type: fs, target: /srv/p,\n   disks: [{serial: QB0001}, "
+		 "{serial: "
+		 "QB0002}]}\n",
+		 4, 4, "a pool of type fs stands on one disk; use logical for more"},
+		{"pools:\n- {name: p, type: fs, target: /srv/p,\n   disks: {match: {min-size: 1}, "
+		 "count: 2}}\n",
+		 4, 4, "a pool of type fs stands on one disk; use logical for more"},
+		{"pools:\n- {name: p, type: logical}\n", 3, 3,
+		 "a pool of type logical needs disks"},
+		{"pools:\n- {name: p, type: logical, disks: {serial: QB0001},\n   target: "
+		 "/srv/p}\n",
+		 4, 12, "a pool of type logical has no target; its volumes are devices"},
+		{"pools:\n- name: p\n  target: /srv/p\n", 3, 3, "pools[0]: \"type\" is missing"},
+		{"pools:\n- {name: p, type: logical,\n   disks: [{serial: QB0001, wwid: naa.5}]}\n",
+		 4, 12,
+		 "a disk is named by exactly one of wwid, serial, path and match; wwid and serial "
+		 "are here"},
+		{"pools:\n- {name: p, type: logical,\n   disks: [{}]}\n", 4, 12,
+		 "a disk is named by exactly one of wwid, serial, path and match; none is here"},
+		{"pools:\n- {name: p, type: logical,\n   disks: [{serial: QB0001, count: 1}]}\n", 4,
+		 36, "count goes with match only"},
+		{"pools:\n- {name: p, type: logical,\n   disks: [{match: {}}]}\n", 4, 13,
+		 "a match names at least one of min-size, max-size, rotational, transport and "
+		 "model"},
+		{"pools:\n- {name: p, type: logical,\n   disks: [{match: {min-size: 2GiB,\n"
+		 "     max-size: 1GiB}}]}\n",
+		 5, 16, "max-size is less than min-size"},
+		{"pools:\n- {name: p, type: logical,\n   disks: {match: {min-size: 1}, count: "
+		 "0}}\n",
+		 4, 41, "\"count\" must be from 1 to 1000, not 0"},
+		{"pools:\n- {name: p, type: logical, disks: {wwid: naa.5a}}\n"
+		 "- {name: q, type: logical, disks: {wwid: naa.5A}}\n",
+		 4, 42, "the disk by wwid \"naa.5A\" is taken already in line 3"},
+		{"pools:\n- {name: p, type: logical, disks: [{serial: QB0001},\n   {serial: "
+		 "QB0001}]}\n",
+		 4, 13, "the disk by serial \"QB0001\" is taken already in line 3"},
+		{"pools:\n- {name: p, type: logical, disks: {path: /dev/vdb}}\n"
+		 "- {name: q, type: logical, disks: {path: /dev/vdb}}\n",
+		 4, 42, "the disk by path \"/dev/vdb\" is taken already in line 3"},
+		{"pools:\n- {name: p, type: dir, target: /srv/p}\n"
+		 "- {name: p, type: dir, target: /srv/q}\n",
+		 4, 10, "the pool name \"p\" is taken already in line 3"},
+		{"pools:\n- {name: p, type: dir, target: /srv/p}\n"
+		 "- {name: q, type: dir, target: /srv/p}\n",
+		 4, 32, "the target \"/srv/p\" is taken already in line 3"},
+		{"pools:\n- {name: p, type: dir, target: /srv/p/q}\n"
+		 "- {name: q, type: dir, target: /srv/p}\n",
+		 4, 32, "the targets /srv/p and /srv/p/q (line 3) lie one in the other"},
+		{"pools:\n- {name: p, type: dir, target: /srv/p}\n"
+		 "- {name: q, type: dir, target: /srv/p/q}\n",
+		 4, 32, "the targets /srv/p/q and /srv/p (line 3) lie one in the other"},
+		{"pools:\n- {name: p, type: dir, target: /etc/p}\n", 3, 32,
+		 "/etc/p belongs to the system; a pool needs a directory of its own"},
+		{"kvm:\n  modules: [vhost_net, vhost-net]\n", 3, 3,
+		 "module \"vhost-net\" is listed twice"},
+		{"poools: []\n", 2, 1, "unknown key \"poools\"; did you mean \"pools\"?"},
+		/* What seems to be missing is only misspelt. */
+		{"pools:\n- {name: p, type: dir, targte: /srv/p}\n", 3, 24,
+		 "unknown key \"targte\"; did you mean \"target\"?"},
+		{"bridges:\n- {name: br0, ports: [{nmae: a}]}\n", 3, 24,
+		 "unknown key \"nmae\"; did you mean \"name\"?"},
+		{"networks:\n- {name: x, sbunet: 10.0.0.0/8}\n", 3, 13,
+		 "unknown key \"sbunet\"; did you mean \"subnet\"?"},
+		/* A value that is refused is not missing. */
+		{"pools:\n- {name: p, type: dir, target: 5}\n", 3, 32,
+		 "\"target\": \"5\" is not an absolute path without \"//\", \".\" and \"..\""},
+		{"pools:\n- {name: p, type: drr, target: /srv/p}\n", 3, 19,
+		 "\"type\": \"drr\" is not known; did you mean \"dir\"?"},
+		{"networks:\n- {name: x, forward: isolatde}\n", 3, 22,
+		 "\"forward\": \"isolatde\" is not known; did you mean \"isolated\"?"},
+		{"bridges:\n- {name: br0, ports: {name: a}, ipv4: dhpc}\n", 3, 39,
+		 "\"mode\": \"dhpc\" is not known; did you mean \"dhcp\"?"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_config_ struct qb_config c = {0};
+		_cleanup_diags_ struct qb_diags diags = {0};
+		_cleanup_free_ char *text = qb_asprintf("version: 1\n%s", cases[i].text);
+
+		assert_int_equal(parse(text, &c, &diags), -EINVAL);
+		if (diags.n != 1 || strcmp(diags.v[0].msg, cases[i].msg) != 0 ||
+		    diags.v[0].line != cases[i].line || diags.v[0].column != cases[i].column)
+			fail_msg("%s\n%zu errors; %u:%u: %s\nwanted %u:%u: %s", text, diags.n,
+				 diags.v[0].line, diags.v[0].column, diags.v[0].msg, cases[i].line,
+				 cases[i].column, cases[i].msg);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bad_values_are_refused),
+		cmocka_unit_test(parts_that_do_not_go_together),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
