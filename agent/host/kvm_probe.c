@@ -33,7 +33,6 @@ static void device(const struct qb_root *root, struct qb_kvm_facts *ret)
  * not tell: then the CPU does. */
 static char *module(const struct qb_root *root, struct qb_strs *names)
 {
-	_cleanup_strs_ struct qb_strs found = {0};
 	bool intel = qb_root_exists(root, "/sys/module/kvm_intel");
 	bool amd = qb_root_exists(root, "/sys/module/kvm_amd");
 	_cleanup_free_ char *cpuinfo = NULL;
