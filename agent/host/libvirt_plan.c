@@ -4,22 +4,37 @@
 #include "agent/base/uuid.h"
 #include "agent/host/libvirt_xml.h"
 
+static const char *const flavours[] = {"", "monolithic", "modular"};
+
+static struct qb_step *daemon_step(enum qb_vir_flavour flavour, struct qb_plan *plan)
+{
+	return qb_plan_step(plan, "libvirt.daemon", QB_UNDO_EXACT,
+			    json_pack("{s:s}", "flavour", flavours[flavour]), "libvirt's daemons");
+}
+
 void qb_daemon_plan(const struct qb_facts *facts, const struct qb_config *config,
 		    struct qb_plan *plan)
 {
-	static const char *const names[] = {"", "monolithic", "modular"};
 	const struct qb_libvirt_facts *v = &facts->libvirt;
+	bool startable = v->flavour != QB_VIR_NONE && qb_is(&facts->system.systemd);
 
 	(void)config;
-	if (qb_is(&v->connected))
+	if (qb_is(&v->connected)) {
+		/* Started by hand, it would be missed after the next boot. */
+		if (startable && qb_is_not(&v->enabled))
+			qb_step_why(daemon_step(v->flavour, plan),
+				    "libvirt answers, but nothing starts it at boot: enable its %s "
+				    "daemons",
+				    flavours[v->flavour]);
 		return;
+	}
 	if (v->connected.state == QB_UNKNOWN) {
 		qb_plan_refuse(plan, "libvirt", "libvirt-unreachable",
 			       "whether it answers is unknown: %s",
 			       v->connected.why ? v->connected.why : "nobody asked");
 		return;
 	}
-	if (v->flavour == QB_VIR_NONE || !qb_is(&facts->system.systemd)) {
+	if (!startable) {
 		qb_plan_refuse(plan, "libvirt", "libvirt-unreachable",
 			       "%s does not answer (%s), and there is %s; %s",
 			       v->uri ? v->uri : "it", v->error ? v->error : "no reason given",
@@ -29,11 +44,9 @@ void qb_daemon_plan(const struct qb_facts *facts, const struct qb_config *config
 							 : "start libvirtd or virtqemud by hand");
 		return;
 	}
-	qb_step_why(qb_plan_step(plan, "libvirt.daemon", QB_UNDO_EXACT,
-				 json_pack("{s:s}", "flavour", names[v->flavour]),
-				 "libvirt's daemons"),
+	qb_step_why(daemon_step(v->flavour, plan),
 		    "libvirt does not answer (%s): enable and start its %s daemons",
-		    v->error ? v->error : "no reason given", names[v->flavour]);
+		    v->error ? v->error : "no reason given", flavours[v->flavour]);
 }
 
 /* What is missing of an object that libvirt knows, or may know. */

@@ -107,6 +107,32 @@ static int dress(const struct qb_step_ctx *ctx, const char *target, struct qb_er
 	return 0;
 }
 
+/* Mounting over a directory that holds something would hide it: to its owner it would be lost. */
+static int would_hide(const struct qb_step_ctx *ctx, const struct args *args, struct qb_error *err)
+{
+	_cleanup_free_ char *above = qb_asprintf("%s/..", args->target), *name = NULL;
+	_cleanup_strs_ struct qb_strs names = {0};
+	struct stat target, parent;
+	int r = qb_root_list(ctx->root, args->target, &names);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = qb_root_stat(ctx->root, args->target, true, &target);
+	if (r == 0)
+		r = qb_root_stat(ctx->root, above, true, &parent);
+	if (r < 0)
+		return qb_error_errno(err, r, "%s: cannot look into it", args->target);
+	/* A mount point: libvirt itself looks whether it is the right one. */
+	if (!names.n || target.st_dev != parent.st_dev)
+		return 0;
+	name = qb_str_printable(names.v[0]);
+	return qb_error_set(err, ESTALE,
+			    "%s is not empty (%s%s): mounting %s there would hide what it holds; "
+			    "move that away, or choose another target",
+			    args->target, name, names.n > 1 ? " and more" : "", args->source);
+}
+
 static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_observed *ret,
 		   json_t **ret_before, struct qb_error *err)
 {
@@ -120,6 +146,8 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 		r = qb_vir_open(ctx->connect_uri, &conn, err);
 	if (r == 0)
 		r = qb_vir_look(&pools, conn, args.name, &state, err);
+	if (r == 0 && args.source && !state.active)
+		r = would_hide(ctx, &args, err);
 	if (r < 0)
 		return r;
 	before = qb_vir_state_json(&state);

@@ -22,14 +22,13 @@ static bool installed(const struct qb_root *root, const char *unit)
 	return false;
 }
 
-/* Whether enabling has made its links: TARGET.wants/UNIT. Not a matter of any one target. */
-static bool enabled(const struct qb_root *root, const char *unit)
+/* Whether a target wants it, as enabling makes it so: TARGET.wants/UNIT. */
+static bool wanted_in(const struct qb_root *root, const char *dir, const char *unit)
 {
-	static const char dir[] = "/etc/systemd/system";
 	_cleanup_strs_ struct qb_strs names = {0};
 	bool found = false;
 
-	if (!installed(root, unit) || qb_root_list(root, dir, &names) < 0)
+	if (qb_root_list(root, dir, &names) < 0)
 		return false;
 	for (size_t i = 0; i < names.n && !found; i++) {
 		_cleanup_free_ char *link = qb_asprintf("%s/%s/%s", dir, names.v[i], unit);
@@ -40,6 +39,17 @@ static bool enabled(const struct qb_root *root, const char *unit)
 			qb_root_stat(root, link, false, &st) == 0;
 	}
 	return found;
+}
+
+static bool enabled(const struct qb_root *root, const char *unit)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(unit_dirs) && !found; i++)
+		/* What /run holds is gone at the next boot. */
+		found = !qb_startswith(unit_dirs[i], "/run/") &&
+			wanted_in(root, unit_dirs[i], unit);
+	return found && installed(root, unit);
 }
 
 static bool enabled_either(const struct qb_root *root, const char *daemon)

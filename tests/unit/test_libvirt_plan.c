@@ -197,6 +197,36 @@ static void a_daemon_that_does_not_answer_is_started_where_systemd_can(void **st
 	}
 }
 
+static void a_daemon_that_answers_is_enabled_for_the_next_boot(void **state)
+{
+	static const struct {
+		enum qb_tri_state enabled, systemd;
+		enum qb_vir_flavour flavour;
+		size_t steps;
+	} cases[] = {
+		{QB_NO, QB_YES, QB_VIR_MODULAR, 1},      {QB_YES, QB_YES, QB_VIR_MODULAR, 0},
+		{QB_UNKNOWN, QB_YES, QB_VIR_MODULAR, 0}, {QB_NO, QB_NO, QB_VIR_MONOLITHIC, 0},
+		{QB_NO, QB_YES, QB_VIR_NONE, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		struct qb_facts facts = {.libvirt = {.connected = {QB_YES, NULL},
+						     .enabled = {cases[i].enabled, NULL},
+						     .flavour = cases[i].flavour},
+					 .system = {.systemd = {cases[i].systemd, NULL}}};
+		_cleanup_plan_ struct qb_plan p = {0};
+
+		plan(&facts, (struct want){0}, &p);
+		assert_int_equal(p.n_refused, 0);
+		assert_int_equal(p.n_steps, cases[i].steps);
+		if (!p.n_steps)
+			continue;
+		assert_string_equal(p.steps[0].kind, "libvirt.daemon");
+		assert_non_null(strstr(p.steps[0].why, "nothing starts it at boot"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +236,7 @@ int main(void)
 		cmocka_unit_test(another_pool_is_refused),
 		cmocka_unit_test(nothing_is_planned_over_a_refused_bridge),
 		cmocka_unit_test(a_daemon_that_does_not_answer_is_started_where_systemd_can),
+		cmocka_unit_test(a_daemon_that_answers_is_enabled_for_the_next_boot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

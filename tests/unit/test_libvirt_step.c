@@ -128,6 +128,24 @@ static void a_pool_is_defined_started_and_undone(void **state)
 	assert_int_equal(st.st_mode & 07777, 0750);
 }
 
+static void nothing_is_mounted_over_what_is_there(void **state)
+{
+	json_auto_t *args =
+		json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", "images", "type", "fs", "target",
+			  "/srv/images", "source", "/dev/example", "xml", "<pool type='fs'/>");
+	json_auto_t *empty = NULL, *full = NULL, *missing = NULL;
+	struct qb_error err = QB_ERROR_INIT;
+	enum qb_observed seen;
+
+	(void)state;
+	missing = observe(&qb_pool_step, args, QB_OBSERVED_NEEDED);
+	assert_int_equal(qb_root_mkdir(&root, "/srv/images", 0755, NULL), 0);
+	empty = observe(&qb_pool_step, args, QB_OBSERVED_NEEDED);
+	assert_int_equal(qb_root_write(&root, "/srv/images/guest.img", 0600, "x", 1, NULL), 0);
+	assert_int_equal(qb_pool_step.observe(&ctx, args, &seen, &full, &err), -ESTALE);
+	assert_non_null(strstr(err.msg, "/srv/images is not empty (guest.img)"));
+}
+
 static void libvirts_words_reach_the_user(void **state)
 {
 	json_auto_t *args = json_pack("{s:s, s:s}", "name", "x", "xml", "<network>");
@@ -150,6 +168,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_network_that_is_there_is_only_started, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_pool_is_defined_started_and_undone, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_mounted_over_what_is_there, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(libvirts_words_reach_the_user, setup, teardown),
 	};
