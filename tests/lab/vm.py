@@ -383,13 +383,13 @@ class VM:
             self.power_cut()
             raise LabError(f"{error}: {(self.work / 'qemu.log').read_text()}") from None
 
-    def boot(self, timeout=400):
+    def boot(self, timeout=900):
         started = time.monotonic()
         self.start()
         self.wait_up(None, timeout)
         self.say(f"booted in {time.monotonic() - started:.1f} s")
 
-    def wait_up(self, before, timeout=400):
+    def wait_up(self, before, timeout=900):
         """Until systemd has started what it wanted to, and NetworkManager its profiles."""
         self.channel.wait_boot(before, timeout)
         self.run("systemctl", "is-system-running", "--wait", timeout=timeout, check=False)
@@ -431,7 +431,7 @@ class VM:
             if len(chunk) < CHUNK:
                 return data
 
-    def reboot(self, timeout=400):
+    def reboot(self, timeout=900):
         """The guest's own reboot; QEMU ends there and a new one takes its place.
 
         A reset inside one QEMU leaves its translator slow: the next boot took three times as long.
@@ -491,7 +491,7 @@ class VM:
         self.process.wait(timeout)
         self.forget()
 
-    def clone(self, work):
+    def clone(self, work, timeout=120):
         """A machine that goes on where a saved one stopped, on copies of its disks."""
         work = pathlib.Path(work)
         work.mkdir(parents=True)
@@ -506,4 +506,11 @@ class VM:
                    memory_mib=self.memory_mib, say=self.say)
         other.start("-incoming", f"exec:cat {self.work}/state")
         other.channel.boot_id = self.boot_id
+        deadline = time.monotonic() + timeout
+        while other.qmp.execute("query-status")["status"] == "inmigrate":
+            if time.monotonic() > deadline:
+                other.power_cut()
+                raise LabError(f"the saved machine did not load within {timeout} s")
+            time.sleep(0.05)
+        other.qmp.execute("cont")
         return other

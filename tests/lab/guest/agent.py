@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 
 PORT = "/dev/virtio-ports/org.qubi.lab"
 ENV = {
@@ -26,6 +27,9 @@ def b64(data):
 
 class Port:
     def __init__(self, path):
+        # Not a dependency of the unit: on a busy host udev may take longer than systemd waits.
+        while not os.path.exists(path):
+            time.sleep(0.1)
         self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self.lock = threading.Lock()
 
