@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/facts.h"
+
+#include "net/probe.h"
+#include "tests/unit/tree.h"
+
+/* Netlink is not what this is about: a captured host has none, its links are in the document. */
+void qb_net_probe(const struct qb_root *root, struct qb_net *ret)
+{
+	*ret = (struct qb_net){0};
+	qb_tri_unknown(&ret->known, "%s", root->live ? "not in this test" : "not a live host");
+}
+
+#define DOCUMENT                                                                                   \
+	"{\"schema\": \"qubi-agent/facts/1\", \"live\": true,"                                     \
+	" \"kvm\": {\"guest_ran\": true, \"guest_cause\": \"ran\", \"device\": true},"             \
+	" \"cpu\": {\"cpuid_svm\": true, \"vendor\": \"GenuineIntel\"},"                           \
+	" \"links\": [{\"name\": \"eno1\", \"ifindex\": 2}], \"net\": {\"known\": true},"          \
+	" \"libvirt\": {\"connected\": true, \"pools\": [{\"name\": \"images\", \"type\":"         \
+	" \"dir\"}], \"guest_disks\": [{\"domain\": \"g1\", \"device\": \"/dev/sdb\"}]}}"
+
+static void probe(struct tree *t, struct qb_facts *ret)
+{
+	struct qb_strs names = {0};
+
+	qb_strs_add(&names, "vhost-vsock");
+	qb_facts_probe(&(struct qb_probe_options){.root = &t->root,
+						  .connect_uri = "test:///default",
+						  .timeout_ms = 1000,
+						  .modules = &names},
+		       ret);
+	qb_strs_done(&names);
+}
+
+static void put_disk(struct tree *t, const char *name, const char *dev)
+{
+	static const char *const files[][2] = {
+		{"size", "2097152\n"},
+		{"ro", "0\n"},
+		{"removable", "0\n"},
+		{"queue/logical_block_size", "512\n"},
+		{"queue/physical_block_size", "512\n"},
+		{"queue/rotational", "0\n"},
+	};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(files); i++) {
+		_cleanup_free_ char *path = qb_asprintf("/sys/block/%s/%s", name, files[i][0]);
+
+		tree_put(t, path, files[i][1]);
+	}
+	{
+		_cleanup_free_ char *path = qb_asprintf("/sys/block/%s/dev", name);
+
+		tree_put(t, path, dev);
+	}
+}
+
+/* Files tell what files can; the document that was captured with them tells the rest. */
+static void a_captured_host(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f;
+	const struct qb_disk *sdb = NULL;
+
+	tree_put(t, "/qubi-agent/facts.json", DOCUMENT);
+	tree_put(t, "/proc/sys/kernel/osrelease", "5.14.0-1.el9.x86_64\n");
+	tree_put(t, "/proc/cpuinfo", "vendor_id : AuthenticAMD\nflags : fpu svm\n\n");
+	put_disk(t, "sda", "8:0\n");
+	put_disk(t, "sdb", "8:16\n");
+	probe(t, &f);
+	assert_true(qb_is_not(&f.live));
+	assert_string_equal(f.system.kernel, "5.14.0-1.el9.x86_64");
+	assert_true(qb_is(&f.cpu.flag_svm));
+	assert_string_equal(f.cpu.vendor, "AuthenticAMD");
+	assert_true(qb_is(&f.cpu.cpuid_svm));
+	assert_true(qb_is(&f.kvm.guest_ran));
+	assert_int_equal(f.net.n_links, 1);
+	assert_true(qb_is(&f.libvirt.connected));
+	assert_non_null(qb_facts_pool(&f, "images"));
+	assert_non_null(qb_facts_module(&f, "kvm"));
+	assert_non_null(qb_facts_module(&f, "vhost_vsock"));
+	/* A guest's disk is nobody else's. */
+	for (size_t i = 0; i < f.disks.n_disks; i++)
+		if (qb_streq(f.disks.disks[i].name, "sdb"))
+			sdb = &f.disks.disks[i];
+		else
+			assert_false(qb_disk_has_reason(&f.disks.disks[i], "open"));
+	assert_non_null(sdb);
+	assert_true(qb_disk_has_reason(sdb, "open"));
+	assert_false(sdb->available);
+}
+
+static void without_a_document(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f;
+
+	probe(t, &f);
+	assert_int_equal(f.net.known.state, QB_UNKNOWN);
+	assert_int_equal(f.libvirt.connected.state, QB_UNKNOWN);
+	assert_string_equal(f.libvirt.connected.why, "not a live host");
+	assert_int_equal(f.kvm.guest_ran.state, QB_UNKNOWN);
+	assert_int_equal(f.n_modules, 6);
+}
+
+static void a_document_that_cannot_be_read(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f;
+
+	tree_put(t, "/qubi-agent/facts.json", "{\"schema\": \"another/1\"}");
+	probe(t, &f);
+	assert_int_equal(f.net.known.state, QB_UNKNOWN);
+	assert_non_null(strstr(f.net.known.why, "/qubi-agent/facts.json"));
+	assert_non_null(strstr(f.libvirt.connected.why, "/qubi-agent/facts.json"));
+}
+
+/* The document, too, is read below the root only. */
+static void a_document_that_is_a_link_out(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f;
+	_cleanup_free_ char *outside = qb_asprintf("%s-outside.json", t->top);
+	FILE *file = fopen(outside, "w");
+
+	assert_non_null(file);
+	fputs(DOCUMENT, file);
+	fclose(file);
+	tree_mkdir(t, "/qubi-agent");
+	tree_link(t, outside, "/qubi-agent/facts.json");
+	probe(t, &f);
+	unlink(outside);
+	assert_int_equal(f.libvirt.connected.state, QB_UNKNOWN);
+	assert_int_equal(f.net.n_links, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		tree_test(a_captured_host),
+		tree_test(without_a_document),
+		tree_test(a_document_that_cannot_be_read),
+		tree_test(a_document_that_is_a_link_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
