@@ -4,7 +4,8 @@
 #include "net/link.h"
 
 static const struct qb_field address_fields[] = {
-	QB_F(qb_address, address, "address", STR, .doc = "Address and prefix length."),
+	QB_F(qb_address, address, "address", STR, .flags = QB_FIELD_REQUIRED,
+	     .doc = "Address and prefix length."),
 	QB_F(qb_address, peer, "peer", STR, .doc = "The other end of a point-to-point address."),
 	QB_F(qb_address, broadcast, "broadcast", STR, .doc = "IPv4 broadcast address."),
 	QB_F(qb_address, label, "label", STR,
@@ -31,7 +32,7 @@ const struct qb_type qb_address_type = {
 
 static const struct qb_field link_fields[] = {
 	QB_F(qb_link, ifindex, "ifindex", I64, .doc = "The kernel's number of it."),
-	QB_F(qb_link, name, "name", STR, .doc = "Name."),
+	QB_F(qb_link, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Name."),
 	QB_F(qb_link, kind, "kind", STR, .doc = "bridge, veth, vlan, bond...; null for hardware."),
 	QB_F(qb_link, mac, "mac", STR, .doc = "MAC address in use."),
 	QB_F(qb_link, permanent_mac, "permanent_mac", STR,
@@ -61,8 +62,8 @@ const struct qb_type qb_link_type = {
 };
 
 static const struct qb_field route_fields[] = {
-	QB_F(qb_route, family, "family", STR, .doc = "inet or inet6."),
-	QB_F(qb_route, dst, "dst", STR, .doc = "Prefix, or default."),
+	QB_F(qb_route, family, "family", STR, .flags = QB_FIELD_REQUIRED, .doc = "inet or inet6."),
+	QB_F(qb_route, dst, "dst", STR, .flags = QB_FIELD_REQUIRED, .doc = "Prefix, or default."),
 	QB_F(qb_route, gateway, "gateway", STR, .doc = "Next hop; null: on link."),
 	QB_F(qb_route, dev, "dev", STR, .doc = "Link it leaves by."),
 	QB_F(qb_route, prefsrc, "prefsrc", STR, .doc = "Preferred source address."),
@@ -89,7 +90,7 @@ const struct qb_type qb_route_type = {
 };
 
 static const struct qb_field rule_fields[] = {
-	QB_F(qb_rule, family, "family", STR, .doc = "inet or inet6."),
+	QB_F(qb_rule, family, "family", STR, .flags = QB_FIELD_REQUIRED, .doc = "inet or inet6."),
 	QB_F(qb_rule, priority, "priority", I64, .doc = "Order; the lowest is asked first."),
 	QB_F(qb_rule, table, "table", I64, .doc = "Table it sends to."),
 	QB_F(qb_rule, iif, "iif", STR, .doc = "Link a packet came in by."),
@@ -105,8 +106,8 @@ const struct qb_type qb_rule_type = {
 };
 
 static const struct qb_field keyfile_fields[] = {
-	QB_F(qb_keyfile, path, "path", STR, .doc = "Path."),
-	QB_F(qb_keyfile, text, "text", STR, .doc = "Text of the file."),
+	QB_F(qb_keyfile, path, "path", STR, .flags = QB_FIELD_REQUIRED, .doc = "Path."),
+	QB_F(qb_keyfile, text, "text", STR, .flags = QB_FIELD_REQUIRED, .doc = "Text of the file."),
 };
 
 const struct qb_type qb_keyfile_type = {

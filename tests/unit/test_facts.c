@@ -211,6 +211,8 @@ static void what_is_no_facts_document_is_refused(void **state)
 		 "not valid YAML: did not find expected node content, while parsing a flow node"},
 		{"{\"schema\": \"qubi-agent/facts/1\",\n\"disks\": [{\"name\": \"sda\"}]}", 2, 11,
 		 "disks[0]: \"path\" is missing"},
+		{"{\"schema\": \"qubi-agent/facts/1\",\n\"links\": [{\"addresses\": []}]}", 2, 11,
+		 "links[0]: \"name\" is missing"},
 		{"{\"schema\": \"qubi-agent/facts/1\",\n\"modules\": [{\"name\": null}]}", 2, 14,
 		 "\"name\" has no value: give one, or leave the key out"},
 		{"{\"schema\": \"qubi-agent/facts/1\",\n\"cpu\": {\"online\": \"2\"}}", 2, 19,
