@@ -36,7 +36,8 @@ struct qb_link {
 	int64_t speed_mbps;    /* 0 while unknown */
 	struct qb_tri stp;     /* bridges */
 	int64_t lower_ifindex; /* IFLA_LINK: what a VLAN or macvlan stands on; 0 for none */
-	char *zone; /* firewalld's, as its or NetworkManager's files bind it; else NULL */
+	char *zone;    /* firewalld's, as its or NetworkManager's files bind it; else NULL */
+	bool networkd; /* systemd-networkd manages it */
 	struct qb_address *addresses;
 	size_t n_addresses;
 };

@@ -50,6 +50,7 @@ static const struct qb_field link_fields[] = {
 	QB_F(qb_link, lower_ifindex, "lower_ifindex", I64,
 	     .doc = "The link a VLAN or macvlan stands on; 0 for none."),
 	QB_F(qb_link, zone, "zone", STR, .doc = "firewalld zone that files bind it to."),
+	QB_F(qb_link, networkd, "networkd", BOOL, .doc = "systemd-networkd manages it."),
 	QB_F_LIST(qb_link, addresses, "addresses", &qb_address_type, .doc = "Its addresses."),
 };
 

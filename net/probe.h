@@ -5,8 +5,8 @@
 #include "net/link.h"
 
 /*
- * Reads links, addresses and routes. On a live root by netlink; on a captured one from
- * /qubi-agent/net.json below it where the capture left it, else net->known says why not.
+ * Reads links, addresses and routes by netlink, and what files say of them. A captured root has no
+ * netlink: its snapshot is part of the facts document, and net->known says that it is missing.
  * Never fails: what could not be read is unknown in *ret.
  */
 void qb_net_probe(const struct qb_root *root, struct qb_net *ret);

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/bridge.h"
+
+#include "net/keyfile.h"
+#include "net/move.h"
+#include "net/names.h"
+
+static bool is_one_of(const char *s, const char *const *words, size_t n)
+{
+	for (size_t i = 0; s && i < n; i++)
+		if (!strcmp(s, words[i]))
+			return true;
+	return false;
+}
+
+/* What stands on top of the port would be cut off, or go past the bridge. */
+static void refuse_uppers(const struct qb_net *net, const struct qb_link *port, const char *name,
+			  struct qb_plan *plan)
+{
+	static const char *const kinds[] = {"vlan",   "macvlan", "macvtap",
+					    "ipvlan", "ipvtap",  "macsec"};
+
+	for (size_t i = 0; i < net->n_links; i++) {
+		const struct qb_link *upper = &net->links[i];
+
+		if (upper->lower_ifindex == port->ifindex &&
+		    is_one_of(upper->kind, kinds, QB_ARRAY_SIZE(kinds)))
+			qb_plan_refuse(plan, name, "has-upper", "%s carries %s (%s)", port->name,
+				       upper->name, upper->kind);
+	}
+}
+
+static void refuse_port(const struct qb_net *net, const struct qb_link *port, const char *name,
+			struct qb_plan *plan)
+{
+	if (port->loopback) {
+		qb_plan_refuse(plan, name, "loopback", "%s is the loopback link", port->name);
+		return;
+	}
+	if (port->wireless)
+		qb_plan_refuse(plan, name, "wireless",
+			       "%s is wireless: an access point takes frames of one MAC only",
+			       port->name);
+	if (port->master && strcmp(port->master, name) != 0)
+		qb_plan_refuse(plan, name, "has-master", "%s is a port of %s already", port->name,
+			       port->master);
+	if (port->kind && strcmp(port->kind, "veth") != 0)
+		qb_plan_refuse(plan, name, "unsupported",
+			       "%s is a %s; only network cards are put under a bridge", port->name,
+			       port->kind);
+	if (!port->mac)
+		qb_plan_refuse(plan, name, "unsupported", "%s has no Ethernet address", port->name);
+	if (port->networkd)
+		qb_plan_refuse(plan, name, "unsupported",
+			       "systemd-networkd manages %s and would put its addresses back",
+			       port->name);
+	if (net->network_root)
+		qb_plan_refuse(plan, name, "network-root",
+			       "the host's own disk is reached over the network (%s)",
+			       net->network_root);
+	refuse_uppers(net, port, name, plan);
+}
+
+static const char *claimed_by(const struct qb_plan *plan, const struct qb_link *port,
+			      const char *name)
+{
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		const json_t *ports = json_object_get(plan->steps[i].args, "ports");
+		const json_t *p;
+		size_t j;
+
+		json_array_foreach(ports, j, p)
+		{
+			const char *one = json_string_value(json_object_get(p, "name"));
+
+			if (qb_streq(one, port->name) && strcmp(plan->steps[i].target, name) != 0)
+				return plan->steps[i].target;
+		}
+	}
+	return NULL;
+}
+
+static bool has_step(const struct qb_ledger *ledger, const char *name)
+{
+	for (size_t i = 0; ledger && i < ledger->n_entries; i++)
+		if (qb_streq(ledger->entries[i].kind, "net.bridge") &&
+		    qb_streq(ledger->entries[i].target, name))
+			return true;
+	return false;
+}
+
+static const struct qb_keyfile *find_file(const struct qb_net *net, const char *path)
+{
+	for (size_t i = 0; i < net->n_keyfiles; i++)
+		if (qb_streq(net->keyfiles[i].path, path))
+			return &net->keyfiles[i];
+	return NULL;
+}
+
+static bool inherits(const struct qb_bridge_config *config)
+{
+	return config->ipv4.mode == QB_IP_INHERIT || config->ipv6.mode == QB_IP_INHERIT;
+}
+
+/* Something the bridge has, or is to have, must be renewed by whoever owns it. */
+static bool is_dynamic(const struct qb_net *net, const struct qb_move *move)
+{
+	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+
+	for (size_t i = 0; i < move->n_add; i++)
+		if (qb_address_is_dynamic(&move->add[i]))
+			return true;
+	for (size_t i = 0; bridge && i < bridge->n_addresses; i++)
+		if (qb_address_is_dynamic(&bridge->addresses[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Profiles are written for a bridge that this agent makes or made. One that was there before
+ * belongs to whoever made it, who also brings it back.
+ */
+static void plan_persistence(const struct qb_net *net, const struct qb_bridge_config *config,
+			     const struct qb_move *move, bool ours, struct qb_plan *plan)
+{
+	_cleanup_keyfiles_ struct qb_keyfiles files = {0};
+	json_t *list = json_array();
+	struct qb_step *step;
+	const char *missing = NULL;
+
+	qb_keyfile_plan(net, config, move, &files);
+	for (size_t i = 0; i < files.n; i++) {
+		const struct qb_keyfile *there = find_file(net, files.v[i].path);
+
+		ours |= there != NULL;
+		if (!missing &&
+		    (!there || !qb_keyfile_has(there->text, files.v[i].text, !inherits(config))))
+			missing = files.v[i].path;
+		json_array_append_new(list, json_pack("{s:s, s:s}", "path", files.v[i].path, "text",
+						      files.v[i].text));
+	}
+	if (!ours || !missing) {
+		json_decref(list);
+		return;
+	}
+	step = qb_plan_step(plan, "net.persist", QB_UNDO_EXACT,
+			    json_pack("{s:s, s:o, s:b, s:b}", "bridge", config->name, "files", list,
+				      "running", (int)net->networkmanager_running, "activate",
+				      (int)is_dynamic(net, move)),
+			    config->name);
+	qb_step_why(step,
+		    "%s is not there or differs: after a reboot NetworkManager would not make %s%s",
+		    missing, config->name,
+		    is_dynamic(net, move) ? "; it takes the bridge over now, to renew its address"
+					  : "");
+}
+
+static void describe_step(const struct qb_net *net, const struct qb_move *move,
+			  struct qb_step *step)
+{
+	_cleanup_strs_ struct qb_strs ports = {0};
+	_cleanup_strs_ struct qb_strs addresses = {0};
+	_cleanup_free_ char *port_list = NULL, *address_list = NULL;
+
+	for (size_t i = 0; i < move->n_ports; i++)
+		qb_strs_add(&ports, move->ports[i].name);
+	for (size_t i = 0; i < move->n_add; i++)
+		if (!qb_ip_is_link_local(move->add[i].address))
+			qb_strs_add(&addresses, move->add[i].address);
+	port_list = ports.n ? qb_strs_sentence(&ports) : qb_strdup("no port");
+	address_list = addresses.n ? qb_strs_sentence(&addresses) : qb_strdup("no address");
+	qb_step_why(step, "%s: put %s under it, with %s and %zu route%s%s",
+		    qb_net_link(net, move->bridge) ? "the bridge is not as wanted"
+						   : "there is no such bridge",
+		    port_list, address_list, move->n_add_routes, move->n_add_routes == 1 ? "" : "s",
+		    net->networkmanager_installed
+			    ? ""
+			    : "; it lasts until the next boot, as there is no NetworkManager to "
+			      "bring it back");
+}
+
+/* The ports that the configuration names; refusals are in plan. */
+static size_t plan_ports(const struct qb_net *net, const struct qb_bridge_config *config,
+			 const struct qb_ledger *ledger, struct qb_plan *plan,
+			 const struct qb_link **ports)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < config->n_ports; i++) {
+		const struct qb_link *port =
+			qb_port_plan(net, config, &config->ports[i], ledger, plan);
+		const char *other = port ? claimed_by(plan, port, config->name) : NULL;
+
+		if (!port)
+			continue;
+		if (other)
+			qb_plan_refuse(plan, config->name, "claimed", "%s is to be a port of %s",
+				       port->name, other);
+		for (size_t j = 0; j < n; j++)
+			if (ports[j] == port)
+				qb_plan_refuse(plan, config->name, "claimed",
+					       "two of its ports name %s", port->name);
+		refuse_port(net, port, config->name, plan);
+		ports[n++] = port;
+	}
+	return n;
+}
+
+static void plan_one(const struct qb_net *net, const struct qb_bridge_config *config,
+		     const struct qb_ledger *ledger, struct qb_plan *plan)
+{
+	_cleanup_free_ const struct qb_link **ports =
+		qb_alloc(config->n_ports + 1, sizeof(const struct qb_link *));
+	const struct qb_link *there = qb_net_link(net, config->name);
+	_cleanup_move_ struct qb_move move = {0};
+	struct qb_step *step;
+	size_t n_ports;
+	bool done;
+
+	if (there && !qb_streq(there->kind, "bridge"))
+		qb_plan_refuse(plan, config->name, "name-taken",
+			       "%s is there and is %s%s, not a bridge", config->name,
+			       there->kind ? "a " : "", there->kind ? there->kind : "a NIC");
+	if (!config->n_ports)
+		qb_plan_refuse(plan, config->name, "unsupported",
+			       "a bridge without a port is not implemented");
+	n_ports = plan_ports(net, config, ledger, plan, ports);
+	qb_move_plan(net, config, ports, n_ports, plan, &move);
+	if (qb_plan_refuses(plan, config->name))
+		return;
+	done = qb_move_is_done(net, &move);
+	if (!done) {
+		step = qb_plan_step(plan, "net.bridge", QB_UNDO_EXACT, qb_move_to_json(&move),
+				    config->name);
+		describe_step(net, &move, step);
+	}
+	if (net->networkmanager_installed)
+		plan_persistence(net, config, &move, !done || has_step(ledger, config->name), plan);
+}
+
+void qb_bridge_plan(const struct qb_net *net, const struct qb_bridge_config *bridges,
+		    size_t n_bridges, const struct qb_ledger *ledger, struct qb_plan *plan)
+{
+	for (size_t i = 0; i < n_bridges; i++) {
+		if (qb_is(&net->known))
+			plan_one(net, &bridges[i], ledger, plan);
+		else
+			qb_plan_refuse(plan, bridges[i].name, "unknown",
+				       "links and routes could not be read: %s",
+				       net->known.why ? net->known.why : "nobody looked");
+	}
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/bridge_state.h"
+
+#include <errno.h>
+
+#include "net/names.h"
+
+static const struct qb_address *find_address(const struct qb_link *link, const char *address)
+{
+	for (size_t i = 0; link && i < link->n_addresses; i++)
+		if (qb_streq(link->addresses[i].address, address))
+			return &link->addresses[i];
+	return NULL;
+}
+
+static bool has_route(const struct qb_net *net, const char *dev, const struct qb_route *wanted)
+{
+	for (size_t i = 0; i < net->n_routes; i++) {
+		const struct qb_route *r = &net->routes[i];
+
+		if (qb_streq(r->dev, dev) && qb_streq(r->family, wanted->family) &&
+		    qb_streq(r->dst, wanted->dst) && qb_streq(r->gateway, wanted->gateway) &&
+		    r->table == wanted->table && r->metric == wanted->metric)
+			return true;
+	}
+	return false;
+}
+
+/* The ports are the same hardware under the same names. */
+static int check_ports(const struct qb_net *net, const struct qb_move *move,
+		       const struct qb_link **ports, struct qb_error *err)
+{
+	for (size_t i = 0; i < move->n_ports; i++) {
+		const struct qb_port *want = &move->ports[i];
+		const struct qb_link *is = qb_net_link(net, want->name);
+
+		if (!is || is->ifindex != want->ifindex || !qb_streq(is->mac, want->mac))
+			return qb_error_set(err, ESTALE, "%s is not the link it was when planned",
+					    want->name);
+		if (is->master && !qb_streq(is->master, move->bridge))
+			return qb_error_set(err, ESTALE, "%s is a port of %s since", want->name,
+					    is->master);
+		ports[i] = is;
+	}
+	return 0;
+}
+
+/* The lists of two moves as JSON are the same: what is to go is what is there. */
+static bool same_drop(const struct qb_move *a, const struct qb_move *b)
+{
+	json_auto_t *x = qb_move_to_json(a), *y = qb_move_to_json(b);
+
+	return json_equal(json_object_get(x, "drop"), json_object_get(y, "drop")) &&
+	       json_equal(json_object_get(x, "drop_routes"), json_object_get(y, "drop_routes"));
+}
+
+static bool has_all(const struct qb_net *net, const struct qb_move *move)
+{
+	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+
+	for (size_t i = 0; i < move->n_add; i++)
+		if (!find_address(bridge, move->add[i].address))
+			return false;
+	for (size_t i = 0; i < move->n_add_routes; i++)
+		if (!has_route(net, move->bridge, &move->add_routes[i]))
+			return false;
+	return true;
+}
+
+int qb_bridge_state_check(const struct qb_net *net, const struct qb_move *move, bool *ret_done,
+			  struct qb_error *err)
+{
+	_cleanup_free_ const struct qb_link **ports =
+		qb_alloc(move->n_ports + 1, sizeof(const struct qb_link *));
+	struct qb_bridge_config config = {.name = move->bridge, .stp = move->stp};
+	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+	_cleanup_plan_ struct qb_plan plan = {0};
+	_cleanup_move_ struct qb_move now = {0};
+	int r = check_ports(net, move, ports, err);
+
+	if (r < 0)
+		return r;
+	if (bridge && !qb_streq(bridge->kind, "bridge"))
+		return qb_error_set(err, ESTALE, "%s is there since, and no bridge", move->bridge);
+	/* What leaves the port is the same whatever the bridge is to have, so "inherit" will do. */
+	qb_move_plan(net, &config, ports, move->n_ports, &plan, &now);
+	if (plan.n_refused)
+		return qb_error_set(err, ESTALE, "%s: since it was planned: %s", move->bridge,
+				    plan.refused[0].reasons[0].evidence);
+	if (qb_move_is_done(net, &now) && has_all(net, move)) {
+		*ret_done = true;
+		return 0;
+	}
+	if (!same_drop(&now, move))
+		return qb_error_set(err, ESTALE,
+				    "addresses or routes of %s changed since this was planned",
+				    move->source ? move->source : "its ports");
+	*ret_done = false;
+	return 0;
+}
+
+json_t *qb_bridge_state_before(const struct qb_net *net, const struct qb_move *move)
+{
+	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+	const struct qb_link *source = qb_net_link(net, move->source);
+	json_t *release = json_array(), *down = json_array(), *lifetimes = json_object();
+
+	for (size_t i = 0; i < move->n_ports; i++) {
+		const struct qb_link *port = qb_net_link(net, move->ports[i].name);
+
+		if (port && !port->master)
+			json_array_append_new(release, json_string(port->name));
+		if (port && !port->up)
+			json_array_append_new(down, json_string(port->name));
+	}
+	for (size_t i = 0; source && i < source->n_addresses; i++) {
+		const struct qb_address *a = &source->addresses[i];
+
+		if (qb_address_is_dynamic(a) || a->preferred_s != UINT32_MAX)
+			json_object_set_new(lifetimes, a->address,
+					    json_pack("[I,I]", (json_int_t)a->valid_s,
+						      (json_int_t)a->preferred_s));
+	}
+	return json_pack("{s:b, s:b, s:b, s:o, s:o, s:[], s:o, s:{}}", "existed", bridge != NULL,
+			 "up", bridge && bridge->up, "stp", bridge && qb_is(&bridge->stp),
+			 "release", release, "down", down, "managed", "lifetimes", lifetimes,
+			 "gateways");
+}
+
+static void set_lifetimes(const json_t *lifetimes, struct qb_address *a, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const json_t *pair = json_object_get(lifetimes, a[i].address);
+
+		if (!pair)
+			continue;
+		a[i].valid_s = (uint64_t)json_integer_value(json_array_get(pair, 0));
+		a[i].preferred_s = (uint64_t)json_integer_value(json_array_get(pair, 1));
+	}
+}
+
+void qb_bridge_state_lifetimes(const json_t *before, struct qb_move *move)
+{
+	const json_t *lifetimes = json_object_get(before, "lifetimes");
+
+	set_lifetimes(lifetimes, move->add, move->n_add);
+	set_lifetimes(lifetimes, move->drop, move->n_drop);
+}
+
+static int verify_address(const struct qb_net *net, const struct qb_move *move,
+			  const struct qb_address *a, struct qb_error *err)
+{
+	const char *elsewhere = NULL;
+
+	for (size_t i = 0; i < net->n_links; i++)
+		if (!qb_streq(net->links[i].name, move->bridge) &&
+		    find_address(&net->links[i], a->address))
+			elsewhere = net->links[i].name;
+	if (!find_address(qb_net_link(net, move->bridge), a->address))
+		return qb_error_set(err, EIO, "%s is not on %s", a->address, move->bridge);
+	/* A link-local address belongs to its link; several may have the same one. */
+	if (elsewhere && !qb_ip_is_link_local(a->address))
+		return qb_error_set(err, EIO, "%s is on %s, too", a->address, elsewhere);
+	return 0;
+}
+
+int qb_bridge_state_verify(const struct qb_net *net, const struct qb_move *move, bool existed,
+			   struct qb_error *err)
+{
+	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+	int r = 0;
+
+	if (!bridge || !qb_streq(bridge->kind, "bridge") || !bridge->up)
+		return qb_error_set(err, EIO, "%s is not up", move->bridge);
+	if (!existed && !qb_streq(bridge->mac, move->mac))
+		return qb_error_set(err, EIO, "%s has the MAC %s instead of %s", move->bridge,
+				    bridge->mac, move->mac);
+	if (bridge->stp.state != (move->stp ? QB_YES : QB_NO))
+		return qb_error_set(err, EIO, "%s: STP is not as wanted", move->bridge);
+	for (size_t i = 0; i < move->n_ports; i++) {
+		const struct qb_link *port = qb_net_link(net, move->ports[i].name);
+
+		if (!port || !port->up || !qb_streq(port->master, move->bridge))
+			return qb_error_set(err, EIO, "%s is not a port of %s", move->ports[i].name,
+					    move->bridge);
+	}
+	for (size_t i = 0; r == 0 && i < move->n_add; i++)
+		r = verify_address(net, move, &move->add[i], err);
+	for (size_t i = 0; r == 0 && i < move->n_add_routes; i++)
+		if (!has_route(net, move->bridge, &move->add_routes[i]))
+			r = qb_error_set(err, EIO, "route %s does not leave by %s",
+					 move->add_routes[i].dst, move->bridge);
+	for (size_t i = 0; r == 0 && i < move->n_drop_routes; i++)
+		if (has_route(net, move->source, &move->drop_routes[i]))
+			r = qb_error_set(err, EIO, "route %s still leaves by %s",
+					 move->drop_routes[i].dst, move->source);
+	return r;
+}
+
+int qb_bridge_state_can_undo(const struct qb_net *net, const struct qb_move *move,
+			     const json_t *before, struct qb_error *err)
+{
+	_cleanup_strs_ struct qb_strs others = {0};
+	_cleanup_free_ char *names = NULL;
+
+	if (json_is_true(json_object_get(before, "existed")))
+		return 0;
+	for (size_t i = 0; i < net->n_links; i++) {
+		bool ours = !qb_streq(net->links[i].master, move->bridge);
+
+		for (size_t j = 0; j < move->n_ports; j++)
+			ours |= qb_streq(net->links[i].name, move->ports[j].name);
+		if (!ours)
+			qb_strs_add(&others, net->links[i].name);
+	}
+	if (!others.n)
+		return 0;
+	names = qb_strs_sentence(&others);
+	return qb_error_set(err, EBUSY, "%s is in use: %s would be cut off", move->bridge, names);
+}
+
+void qb_bridge_state_release(const struct qb_net *net, const struct qb_move *move,
+			     const json_t *before, struct qb_strs *ret)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(before, "release"), i, name)
+	{
+		const struct qb_link *port = qb_net_link(net, json_string_value(name));
+
+		if (port && qb_streq(port->master, move->bridge))
+			qb_strs_add(ret, port->name);
+	}
+}
+
+bool qb_bridge_state_is_touched(const struct qb_net *net, const struct qb_move *move)
+{
+	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+	const struct qb_link *source = qb_net_link(net, move->source);
+
+	for (size_t i = 0; i < move->n_add; i++)
+		if (find_address(bridge, move->add[i].address))
+			return true;
+	for (size_t i = 0; i < move->n_add_routes; i++)
+		if (has_route(net, move->bridge, &move->add_routes[i]))
+			return true;
+	for (size_t i = 0; i < move->n_drop; i++)
+		if (!find_address(source, move->drop[i].address))
+			return true;
+	for (size_t i = 0; i < move->n_drop_routes; i++)
+		if (!has_route(net, move->source, &move->drop_routes[i]))
+			return true;
+	return false;
+}

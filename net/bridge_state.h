@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a snapshot says of a move: not begun, done, or something else. Pure. */
+#pragma once
+
+#include "net/move.h"
+
+/*
+ * -ESTALE when the ports or what they carry are not what the move was planned for; else whether
+ * it is done already.
+ */
+QB_MUST_CHECK int qb_bridge_state_check(const struct qb_net *net, const struct qb_move *move,
+					bool *ret_done, struct qb_error *err);
+/* What undo will need, as far as the snapshot tells. */
+json_t *qb_bridge_state_before(const struct qb_net *net, const struct qb_move *move);
+/* Gives the addresses of the move the lifetimes they had. */
+void qb_bridge_state_lifetimes(const json_t *before, struct qb_move *move);
+/* Everything of the move is there, each address once on the host. Names what is not. */
+QB_MUST_CHECK int qb_bridge_state_verify(const struct qb_net *net, const struct qb_move *move,
+					 bool existed, struct qb_error *err);
+/* -EBUSY when the bridge, which would be deleted, has ports that others put there since. */
+QB_MUST_CHECK int qb_bridge_state_can_undo(const struct qb_net *net, const struct qb_move *move,
+					   const json_t *before, struct qb_error *err);
+/* The ports that are to be released: now ports of the bridge, and not before. */
+void qb_bridge_state_release(const struct qb_net *net, const struct qb_move *move,
+			     const json_t *before, struct qb_strs *ret);
+/* Something of what goes onto the bridge is there, or missing where it was. */
+bool qb_bridge_state_is_touched(const struct qb_net *net, const struct qb_move *move);

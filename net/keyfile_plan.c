@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/keyfile.h"
+
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+
+#include "agent/base/uuid.h"
+#include "net/names.h"
+
+#define DIR_PROFILES "/etc/NetworkManager/system-connections"
+/* Above the profile that the NIC had of its own, which stays where it is. */
+#define PRIORITY 100
+
+void qb_keyfiles_done(struct qb_keyfiles *files)
+{
+	for (size_t i = 0; i < files->n; i++) {
+		free(files->v[i].path);
+		free(files->v[i].text);
+	}
+	free(files->v);
+	*files = (struct qb_keyfiles){0};
+}
+
+/* What the bridge has of one family once the move is done. */
+struct family {
+	const char *name;                    /* inet, inet6 */
+	const struct qb_address **addresses; /* permanent, not link-local */
+	size_t n_addresses;
+	const struct qb_route **routes;
+	size_t n_routes;
+	const struct qb_route *gateway;   /* the default route of the lowest metric */
+	const struct qb_address *dynamic; /* one that is renewed */
+	const struct qb_address *link_local;
+};
+
+static void family_donep(struct family *f)
+{
+	free(f->addresses);
+	free(f->routes);
+}
+
+static void take_addresses(struct family *f, const struct qb_address *a, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(qb_ip_family(a[i].address), f->name) != 0)
+			continue;
+		if (qb_ip_is_link_local(a[i].address))
+			f->link_local = &a[i];
+		else if (qb_address_is_dynamic(&a[i]))
+			f->dynamic = &a[i];
+		else
+			*QB_APPEND(f->addresses, f->n_addresses) = &a[i];
+	}
+}
+
+static void take_routes(struct family *f, const struct qb_route *r, size_t n, const char *dev)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(r[i].family, f->name) != 0 || (dev && !qb_streq(r[i].dev, dev)) ||
+		    r[i].table != RT_TABLE_MAIN || strcmp(r[i].type, "unicast") != 0)
+			continue;
+		/* What a lease or a router announces comes again with it. */
+		if (!strcmp(r[i].proto, "dhcp") || !strcmp(r[i].proto, "ra") ||
+		    !strcmp(r[i].proto, "kernel"))
+			continue;
+		if (strcmp(r[i].dst, "default") != 0 || !r[i].gateway)
+			*QB_APPEND(f->routes, f->n_routes) = &r[i];
+		else if (!f->gateway || r[i].metric < f->gateway->metric)
+			f->gateway = &r[i];
+	}
+}
+
+static void take_family(const struct qb_net *net, const struct qb_move *move, struct family *f)
+{
+	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+
+	take_addresses(f, move->add, move->n_add);
+	take_routes(f, move->add_routes, move->n_add_routes, NULL);
+	if (!bridge)
+		return;
+	take_addresses(f, bridge->addresses, bridge->n_addresses);
+	take_routes(f, net->routes, net->n_routes, bridge->name);
+}
+
+/* A list in a keyfile ends each item with ";". */
+static void put_list(struct qb_buf *b, const char *key, const struct qb_strs *list,
+		     const char *family)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < list->n; i++) {
+		const char *item = list->v[i];
+
+		/* A resolver on this host is not one that a profile can name. */
+		if (family && (strcmp(qb_ip_family(item), family) != 0 ||
+			       qb_startswith(item, "127.") || !strcmp(item, "::1")))
+			continue;
+		qb_buf_printf(b, "%s%s;", any ? "" : key, item);
+		any = true;
+	}
+	if (any)
+		qb_buf_puts(b, "\n");
+}
+
+static void put_routes(struct qb_buf *b, const struct family *f)
+{
+	for (size_t i = 0; i < f->n_routes; i++) {
+		const struct qb_route *r = f->routes[i];
+
+		qb_buf_printf(b, "route%zu=%s", i + 1,
+			      !strcmp(r->dst, "default")
+				      ? (!strcmp(f->name, "inet6") ? "::/0" : "0.0.0.0/0")
+				      : r->dst);
+		if (r->gateway || r->metric)
+			qb_buf_printf(b, ",%s", r->gateway ? r->gateway : "");
+		if (r->metric)
+			qb_buf_printf(b, ",%lld", (long long)r->metric);
+		qb_buf_puts(b, "\n");
+		if (!r->mtu && !r->prefsrc && !(r->flags & RTNH_F_ONLINK))
+			continue;
+		qb_buf_printf(b, "route%zu_options=", i + 1);
+		if (r->mtu)
+			qb_buf_printf(b, "mtu=%lld,", (long long)r->mtu);
+		if (r->flags & RTNH_F_ONLINK)
+			qb_buf_puts(b, "onlink=true,");
+		if (r->prefsrc)
+			qb_buf_printf(b, "src=%s,", r->prefsrc);
+		b->s[--b->len] = '\0';
+		qb_buf_puts(b, "\n");
+	}
+}
+
+/*
+ * Which interface identifier an address announced by a router gets depends on the profile; a
+ * token makes it the one that the host had.
+ */
+static void put_identifier(struct qb_buf *b, const struct family *f)
+{
+	struct qb_ip ip;
+
+	if (!f->dynamic || qb_ip_parse(f->dynamic->address, &ip) < 0 || ip.prefix != 64)
+		return;
+	memset(ip.bytes, 0, 8);
+	_cleanup_free_ char *token = qb_ip_format(ip.family, ip.bytes);
+
+	qb_buf_printf(b, "addr-gen-mode=eui64\ntoken=%s\n", token);
+}
+
+static const char *method(const struct family *f, const struct qb_ip_config *ip)
+{
+	bool inet6 = !strcmp(f->name, "inet6");
+
+	if (ip->mode == QB_IP_NONE)
+		return "disabled";
+	if (f->dynamic || ip->mode == QB_IP_DHCP)
+		return "auto";
+	if (f->n_addresses)
+		return "manual";
+	/* A host that listens to routers, though none has spoken yet. */
+	if (inet6 && f->link_local)
+		return "auto";
+	return "disabled";
+}
+
+static void put_family(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
+		       const char *name, const struct qb_ip_config *ip)
+{
+	QB_CLEANUP(family_donep) struct family f = {.name = name};
+	bool inet6 = !strcmp(name, "inet6");
+	const char *how;
+
+	if (ip->mode != QB_IP_NONE)
+		take_family(net, move, &f);
+	how = method(&f, ip);
+	qb_buf_printf(b, "\n[%s]\nmethod=%s\n", inet6 ? "ipv6" : "ipv4", how);
+	for (size_t i = 0; i < f.n_addresses; i++)
+		qb_buf_printf(b, "address%zu=%s\n", i + 1, f.addresses[i]->address);
+	if (!strcmp(how, "disabled"))
+		return;
+	if (f.gateway) {
+		qb_buf_printf(b, "gateway=%s\n", f.gateway->gateway);
+		/* The metric a bridge gets otherwise is worse than the NIC's was. */
+		if (f.gateway->metric && !(inet6 && f.gateway->metric == 1024))
+			qb_buf_printf(b, "route-metric=%lld\n", (long long)f.gateway->metric);
+	}
+	put_routes(b, &f);
+	if (inet6)
+		put_identifier(b, &f);
+	if (!strcmp(how, "manual")) {
+		put_list(b, "dns=", &net->nameservers, name);
+		put_list(b, "dns-search=", &net->search, NULL);
+	}
+}
+
+static void put_head(struct qb_buf *b, const char *id, const char *uuid, const char *type)
+{
+	qb_buf_puts(b, "# Made by qubi-agent from its configuration; changes here are undone.\n");
+	qb_buf_printf(b,
+		      "[connection]\nid=%s\nuuid=%s\ntype=%s\nautoconnect=true\n"
+		      "autoconnect-priority=%d\n",
+		      id, uuid, type, PRIORITY);
+}
+
+static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config *config,
+			 const struct qb_move *move, const char *uuid)
+{
+	const struct qb_link *source = qb_net_link(net, move->source);
+	_cleanup_free_ char *id = qb_asprintf("qubi-%s", config->name);
+	struct qb_buf b = {0};
+
+	put_head(&b, id, uuid, "bridge");
+	qb_buf_printf(&b, "interface-name=%s\nautoconnect-slaves=1\n", config->name);
+	if (source && source->zone)
+		qb_buf_printf(&b, "zone=%s\n", source->zone);
+	qb_buf_puts(&b, "\n[ethernet]\n");
+	if (move->mac)
+		qb_buf_printf(&b, "cloned-mac-address=%s\n", move->mac);
+	if (move->mtu && move->mtu != 1500)
+		qb_buf_printf(&b, "mtu=%lld\n", (long long)move->mtu);
+	qb_buf_printf(&b, "\n[bridge]\nstp=%s\n", config->stp ? "true" : "false");
+	put_family(&b, net, move, "inet", &config->ipv4);
+	put_family(&b, net, move, "inet6", &config->ipv6);
+	return b.s;
+}
+
+static char *port_text(const struct qb_bridge_config *config, const struct qb_port *port, size_t n,
+		       const char *bridge_uuid)
+{
+	const char *mac = port->permanent_mac ? port->permanent_mac : port->mac;
+	const char *parts[] = {"networkmanager", "port", config->name, mac ? mac : port->name,
+			       NULL};
+	_cleanup_free_ char *id = qb_asprintf("qubi-%s-port-%zu", config->name, n + 1);
+	const struct qb_port_match *m = &config->ports[n];
+	char uuid[QB_UUID_LEN];
+	struct qb_buf b = {0};
+
+	qb_uuid5(parts, uuid);
+	put_head(&b, id, uuid, "ethernet");
+	/* Bound as the configuration binds it: a NIC put into the same slot is meant, too. */
+	if (m->name || !mac)
+		qb_buf_printf(&b, "interface-name=%s\n", port->name);
+	qb_buf_printf(&b, "master=%s\nslave-type=bridge\n", bridge_uuid);
+	if (m->path)
+		qb_buf_printf(&b, "\n[match]\npath=%s\n", m->path);
+	else if (!m->name && mac)
+		qb_buf_printf(&b, "\n[ethernet]\nmac-address=%s\n", mac);
+	return b.s;
+}
+
+void qb_keyfile_plan(const struct qb_net *net, const struct qb_bridge_config *config,
+		     const struct qb_move *move, struct qb_keyfiles *ret)
+{
+	const char *parts[] = {"networkmanager", "bridge", config->name, NULL};
+	struct qb_keyfiles files = {0};
+	struct qb_keyfile *file;
+	char uuid[QB_UUID_LEN];
+
+	qb_uuid5(parts, uuid);
+	file = QB_APPEND(files.v, files.n);
+	file->path = qb_asprintf(DIR_PROFILES "/qubi-%s.nmconnection", config->name);
+	file->text = bridge_text(net, config, move, uuid);
+	for (size_t i = 0; i < move->n_ports; i++) {
+		file = QB_APPEND(files.v, files.n);
+		file->path = qb_asprintf(DIR_PROFILES "/qubi-%s-port-%zu.nmconnection",
+					 config->name, i + 1);
+		file->text = port_text(config, &move->ports[i], i, uuid);
+	}
+	*ret = files;
+}
+
+/* The line "key=value" stands in that section of text. */
+static bool has_line(const char *text, const char *section, const char *line)
+{
+	_cleanup_free_ char *copy = qb_strdup(text);
+	char *save = NULL;
+	bool inside = false;
+
+	for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		l = qb_strip(l);
+		if (*l == '[')
+			inside = !strcmp(l, section);
+		else if (inside && !strcmp(l, line))
+			return true;
+	}
+	return false;
+}
+
+bool qb_keyfile_has(const char *text, const char *wanted, bool addresses)
+{
+	_cleanup_free_ char *copy = qb_strdup(wanted);
+	const char *section = "";
+	char *save = NULL;
+
+	for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		if (*l == '[')
+			section = l;
+		/* The zone was the NIC's, and may not be known any more now that it is a port. */
+		if (*l == '[' || *l == '#' || qb_startswith(l, "zone=") ||
+		    (!addresses && qb_startswith(section, "[ipv")))
+			continue;
+		if (!has_line(text, section, l))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/move.h"
+
+#include <errno.h>
+#include <linux/if_addr.h>
+
+#include "agent/base/schema.h"
+
+/* As in net/link_fields.c, less what runs (lifetimes) and what a move never has (nexthops). */
+static const struct qb_field address_fields[] = {
+	QB_F(qb_address, address, "address", STR),     QB_F(qb_address, peer, "peer", STR),
+	QB_F(qb_address, broadcast, "broadcast", STR), QB_F(qb_address, label, "label", STR),
+	QB_F(qb_address, scope, "scope", STR),         QB_F(qb_address, flags, "flags", U64),
+	QB_F(qb_address, proto, "proto", I64),         QB_F(qb_address, metric, "metric", I64),
+};
+
+static const struct qb_type address_type = {
+	.name = "moved-address",
+	.size = sizeof(struct qb_address),
+	.fields = address_fields,
+	.n_fields = QB_ARRAY_SIZE(address_fields),
+};
+
+static const struct qb_field route_fields[] = {
+	QB_F(qb_route, dst, "dst", STR),         QB_F(qb_route, gateway, "gateway", STR),
+	QB_F(qb_route, prefsrc, "prefsrc", STR), QB_F(qb_route, family, "family", STR),
+	QB_F(qb_route, type, "type", STR),       QB_F(qb_route, scope, "scope", STR),
+	QB_F(qb_route, proto, "proto", STR),     QB_F(qb_route, table, "table", I64),
+	QB_F(qb_route, metric, "metric", I64),   QB_F(qb_route, flags, "flags", U64),
+	QB_F(qb_route, mtu, "mtu", I64),         QB_F(qb_route, pref, "pref", STR),
+};
+
+static const struct qb_type route_type = {
+	.name = "moved-route",
+	.size = sizeof(struct qb_route),
+	.fields = route_fields,
+	.n_fields = QB_ARRAY_SIZE(route_fields),
+};
+
+static const struct qb_field port_fields[] = {
+	QB_F(qb_port, name, "name", STR, .flags = QB_FIELD_REQUIRED),
+	QB_F(qb_port, ifindex, "ifindex", I64, .flags = QB_FIELD_REQUIRED),
+	QB_F(qb_port, mac, "mac", STR),
+	QB_F(qb_port, permanent_mac, "permanent_mac", STR),
+	QB_F(qb_port, path, "path", STR),
+};
+
+static const struct qb_type port_type = {
+	.name = "port",
+	.size = sizeof(struct qb_port),
+	.fields = port_fields,
+	.n_fields = QB_ARRAY_SIZE(port_fields),
+};
+
+static const struct qb_field move_fields[] = {
+	QB_F(qb_move, bridge, "bridge", STR, .flags = QB_FIELD_REQUIRED),
+	QB_F(qb_move, mac, "mac", STR),
+	QB_F(qb_move, mtu, "mtu", I64),
+	QB_F(qb_move, stp, "stp", BOOL),
+	QB_F_LIST(qb_move, ports, "ports", &port_type),
+	QB_F(qb_move, source, "source", STR),
+	QB_F_LIST(qb_move, add, "add", &address_type),
+	QB_F_LIST(qb_move, add_routes, "add_routes", &route_type),
+	QB_F_LIST(qb_move, drop, "drop", &address_type),
+	QB_F_LIST(qb_move, drop_routes, "drop_routes", &route_type),
+};
+
+static const struct qb_type move_type = {
+	.name = "move",
+	.size = sizeof(struct qb_move),
+	.fields = move_fields,
+	.n_fields = QB_ARRAY_SIZE(move_fields),
+};
+
+void qb_move_done(struct qb_move *move)
+{
+	qb_schema_done(&move_type, move);
+}
+
+json_t *qb_move_to_json(const struct qb_move *move)
+{
+	return qb_schema_to_json(&move_type, move);
+}
+
+static void live_forever(struct qb_address *a, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		a[i].valid_s = a[i].preferred_s = UINT32_MAX;
+}
+
+int qb_move_from_json(const json_t *args, struct qb_move *ret, struct qb_error *err)
+{
+	_cleanup_free_ char *text = json_dumps(args, JSON_COMPACT);
+	_cleanup_diags_ struct qb_diags diags = {0};
+	struct qb_move move = {0};
+	int r;
+
+	if (!text)
+		return qb_error_set(err, EINVAL, "net.bridge: its arguments are no JSON");
+	r = qb_schema_load(&move_type, text, strlen(text), QB_LOAD_STRICT, &move, NULL, &diags);
+	if (r < 0) {
+		qb_move_done(&move);
+		return qb_error_set(err, EINVAL, "net.bridge: %s",
+				    diags.n ? diags.v[0].msg : "its arguments cannot be read");
+	}
+	live_forever(move.add, move.n_add);
+	live_forever(move.drop, move.n_drop);
+	*ret = move;
+	return 0;
+}
+
+bool qb_address_is_dynamic(const struct qb_address *a)
+{
+	return !(a->flags & IFA_F_PERMANENT);
+}

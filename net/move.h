@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What step net.bridge does, as data: the bridge to make, its ports, and what goes onto it and
+ * off the port that had it. Its JSON is the step's args. Pure, as all that this header declares.
+ */
+#pragma once
+
+#include "agent/base/step.h"
+#include "net/bridge.h"
+#include "net/link.h"
+
+struct qb_port {
+	char *name;
+	int64_t ifindex;
+	char *mac, *permanent_mac, *path; /* what it is known by later */
+};
+
+struct qb_move {
+	char *bridge;
+	char *mac;
+	int64_t mtu;
+	bool stp;
+	struct qb_port *ports;
+	size_t n_ports;
+	char *source;           /* the port that carries the host's addresses; NULL: none does */
+	struct qb_address *add; /* onto the bridge, in this order */
+	size_t n_add;
+	struct qb_route *add_routes; /* through the bridge, in this order */
+	size_t n_add_routes;
+	struct qb_address *drop; /* off the source */
+	size_t n_drop;
+	struct qb_route *drop_routes;
+	size_t n_drop_routes;
+};
+
+void qb_move_done(struct qb_move *move);
+#define _cleanup_move_ QB_CLEANUP(qb_move_done)
+
+/*
+ * Lifetimes are not part of it: they run, and a plan made again a second later has to be the same
+ * plan. Whoever executes a move takes them from the host at that time.
+ */
+json_t *qb_move_to_json(const struct qb_move *move);
+QB_MUST_CHECK int qb_move_from_json(const json_t *args, struct qb_move *ret, struct qb_error *err);
+
+/* An address whose lifetime somebody has to renew: DHCP, SLAAC. */
+bool qb_address_is_dynamic(const struct qb_address *a);
+
+/*
+ * Fills in what goes from where to where, or refuses target in plan with all that cannot be moved
+ * faithfully. ports are links of net. *ret is valid in either case.
+ */
+void qb_move_plan(const struct qb_net *net, const struct qb_bridge_config *config,
+		  const struct qb_link *const *ports, size_t n_ports, struct qb_plan *plan,
+		  struct qb_move *ret);
+/* The bridge is as the move would leave it. */
+bool qb_move_is_done(const struct qb_net *net, const struct qb_move *move);
+
+/* One netlink message of a batch. */
+enum qb_op_kind {
+	QB_OP_LINK_UP,
+	QB_OP_ENSLAVE,
+	QB_OP_RELEASE,
+	QB_OP_NEIGHBOURS,     /* what the link from knows of its neighbours, told to dev */
+	QB_OP_ADDRESS_ADD,    /* without waiting for duplicate address detection */
+	QB_OP_ADDRESS_SETTLE, /* its flags as they were, now that it is in use */
+	QB_OP_ADDRESS_DELETE,
+	QB_OP_ROUTE_ADD,
+	QB_OP_ROUTE_DELETE,
+};
+
+struct qb_op {
+	enum qb_op_kind kind;
+	const char *dev, *from;
+	const struct qb_address *address; /* of the move */
+	const struct qb_route *route;
+};
+
+struct qb_ops {
+	struct qb_op *v;
+	size_t n;
+};
+
+/*
+ * Everything in the order in which no frame is lost, in two batches. In the first, build, the port
+ * joins and what it carried comes onto the bridge, link routes before those that need them; in
+ * the second, clear, it goes off the port. Between them the kernel takes the IPv6 addresses into
+ * use, which it does by itself some time after it was told of them.
+ */
+void qb_move_forward(const struct qb_move *move, struct qb_ops *ret_build,
+		     struct qb_ops *ret_clear);
+/*
+ * The way back, for the ports named in release. A port can send while it is one, so it has all
+ * that it needs before it leaves the bridge.
+ */
+void qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
+		     struct qb_ops *ret_build, struct qb_ops *ret_clear);
+void qb_ops_done(struct qb_ops *ops);
+#define _cleanup_ops_ QB_CLEANUP(qb_ops_done)
+
+/* The link that a matcher names, or NULL with the refusal of config->name in plan. */
+const struct qb_link *qb_port_plan(const struct qb_net *net, const struct qb_bridge_config *config,
+				   const struct qb_port_match *match,
+				   const struct qb_ledger *ledger, struct qb_plan *plan);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/neigh.h"
+
+#include <errno.h>
+#include <time.h>
+#include <net/if.h>
+#include <linux/neighbour.h>
+
+#include "net/names.h"
+
+#define POLL_MS 5
+#define COPY_MAX 512
+
+static int state_of(struct nl_sock *sock, unsigned ifindex, const struct qb_ip *ip,
+		    unsigned *ret_state, struct qb_error *err)
+{
+	_cleanup_buf_ struct qb_buf dump = {0};
+	int r = qb_nl_dump(sock, RTM_GETNEIGH, ip->family, &dump, err);
+
+	if (r < 0)
+		return r;
+	*ret_state = NUD_NONE;
+	for (struct nlmsghdr *h = qb_nl_next(&dump, NULL); h; h = qb_nl_next(&dump, h)) {
+		const struct ndmsg *ndm = nlmsg_data(h);
+		struct nlattr *tb[NDA_MAX + 1];
+
+		if (h->nlmsg_type != RTM_NEWNEIGH || ndm->ndm_ifindex != (int)ifindex ||
+		    nlmsg_parse(h, sizeof(*ndm), tb, NDA_MAX, NULL) < 0 || !tb[NDA_DST] ||
+		    nla_len(tb[NDA_DST]) != (int)ip->len ||
+		    memcmp(nla_data(tb[NDA_DST]), ip->bytes, ip->len) != 0)
+			continue;
+		*ret_state = ndm->ndm_state;
+	}
+	return 0;
+}
+
+/* Starts resolution where the address of the neighbour is not known, else asks it to confirm. */
+static int ask(struct nl_sock *sock, unsigned ifindex, const struct qb_ip *ip, unsigned state,
+	       const char *address, struct qb_error *err)
+{
+	_cleanup_nl_batch_ struct qb_nl_batch batch = {0};
+	bool known = state & (NUD_STALE | NUD_DELAY | NUD_PROBE);
+	struct ndmsg ndm = {
+		.ndm_family = (unsigned char)ip->family,
+		.ndm_ifindex = (int)ifindex,
+		.ndm_state = known ? NUD_PROBE : NUD_NONE,
+		.ndm_flags = known ? 0 : NTF_USE,
+	};
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
+
+	if (!msg || nlmsg_append(msg, &ndm, sizeof(ndm), NLMSG_ALIGNTO) < 0 ||
+	    nla_put(msg, NDA_DST, (int)ip->len, ip->bytes) < 0)
+		abort();
+	qb_nl_batch_add(&batch, msg, qb_asprintf("asking for %s", address));
+	return qb_nl_batch_send(sock, &batch, err);
+}
+
+static void copy_one(const struct ndmsg *from, struct nlattr *dst, struct nlattr *lladdr,
+		     unsigned to, struct qb_nl_batch *batch)
+{
+	struct ndmsg ndm = {
+		.ndm_family = from->ndm_family,
+		.ndm_ifindex = (int)to,
+		.ndm_state = NUD_STALE,
+		.ndm_flags = from->ndm_flags & NTF_ROUTER,
+	};
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWNEIGH, NLM_F_CREATE);
+
+	if (!msg || nlmsg_append(msg, &ndm, sizeof(ndm), NLMSG_ALIGNTO) < 0 ||
+	    nla_put(msg, NDA_DST, nla_len(dst), nla_data(dst)) < 0 ||
+	    nla_put(msg, NDA_LLADDR, nla_len(lladdr), nla_data(lladdr)) < 0)
+		abort();
+	qb_nl_batch_add(batch, msg, qb_strdup("neighbour"))->tolerate[0] = EEXIST;
+}
+
+int qb_neigh_copy(struct nl_sock *sock, const char *from, const char *to, struct qb_nl_batch *batch,
+		  struct qb_error *err)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	unsigned source = if_nametoindex(from), target = if_nametoindex(to), n = 0;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(families); i++) {
+		_cleanup_buf_ struct qb_buf dump = {0};
+		int r = qb_nl_dump(sock, RTM_GETNEIGH, families[i], &dump, err);
+
+		if (r < 0)
+			return r;
+		for (struct nlmsghdr *h = qb_nl_next(&dump, NULL); h && n < COPY_MAX;
+		     h = qb_nl_next(&dump, h)) {
+			const struct ndmsg *ndm = nlmsg_data(h);
+			struct nlattr *tb[NDA_MAX + 1];
+
+			if (h->nlmsg_type != RTM_NEWNEIGH || ndm->ndm_ifindex != (int)source ||
+			    !(ndm->ndm_state &
+			      (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE)) ||
+			    nlmsg_parse(h, sizeof(*ndm), tb, NDA_MAX, NULL) < 0 || !tb[NDA_DST] ||
+			    !tb[NDA_LLADDR])
+				continue;
+			copy_one(ndm, tb[NDA_DST], tb[NDA_LLADDR], target, batch);
+			n++;
+		}
+	}
+	return 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int qb_neigh_answers(struct nl_sock *sock, const char *dev, const char *address,
+		     unsigned timeout_ms, bool *ret, struct qb_error *err)
+{
+	const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
+	int64_t end = now_ms() + timeout_ms;
+	unsigned ifindex = if_nametoindex(dev), state;
+	bool asked = false;
+	struct qb_ip ip;
+	int r;
+
+	if (!ifindex)
+		return qb_error_errno(err, errno, "link %s", dev);
+	if (qb_ip_parse(address, &ip) < 0)
+		return qb_error_set(err, EINVAL, "%s: not an address", address);
+	for (;;) {
+		r = state_of(sock, ifindex, &ip, &state, err);
+		if (r < 0)
+			return r;
+		if (state & (NUD_REACHABLE | NUD_PERMANENT | NUD_NOARP)) {
+			*ret = true;
+			return 0;
+		}
+		if (now_ms() >= end || (asked && state == NUD_FAILED)) {
+			*ret = false;
+			return 0;
+		}
+		if (!asked) {
+			r = ask(sock, ifindex, &ip, state, address, err);
+			if (r < 0)
+				return r;
+			asked = true;
+		}
+		nanosleep(&pause, NULL);
+	}
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "net/nl.h"
+
+/*
+ * Adds messages that tell link to what link from knows of its neighbours, as not quite fresh: they
+ * are used at once and confirmed soon. What somebody set by hand is left out.
+ */
+QB_MUST_CHECK int qb_neigh_copy(struct nl_sock *sock, const char *from, const char *to,
+				struct qb_nl_batch *batch, struct qb_error *err);
+
+/*
+ * Whether address answers ARP or ND on the link, now: a fresh entry of the neighbour table counts,
+ * an older one is asked again. The kernel does the asking, so no raw socket is needed.
+ */
+QB_MUST_CHECK int qb_neigh_answers(struct nl_sock *sock, const char *dev, const char *address,
+				   unsigned timeout_ms, bool *ret, struct qb_error *err);

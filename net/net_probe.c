@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/probe.h"
+
+#include "net/nl_probe.h"
+#include "net/sys_probe.h"
+
+void qb_net_probe(const struct qb_root *root, struct qb_net *ret)
+{
+	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
+	struct qb_error err = QB_ERROR_INIT;
+	struct qb_net net = {0};
+	int r;
+
+	if (!root->live) {
+		qb_tri_unknown(&net.known, "%s is a captured host without a network snapshot",
+			       root->path);
+		qb_net_sys_probe(root, &net);
+		*ret = net;
+		return;
+	}
+	r = qb_nl_open(&sock, &err);
+	if (r == 0)
+		r = qb_nl_links(sock, &net, &err);
+	if (r == 0)
+		r = qb_nl_routes(sock, &net, &err);
+	if (r < 0) {
+		/* Half a snapshot would be taken for a host without routes. */
+		qb_net_done(&net);
+		qb_tri_unknown(&net.known, "%s", err.msg);
+	} else {
+		qb_tri_set(&net.known, true);
+	}
+	qb_net_sys_probe(root, &net);
+	*ret = net;
+}

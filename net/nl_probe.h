@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of a snapshot, each from one dump. */
+#pragma once
+
+#include "net/link.h"
+#include "net/nl.h"
+
+/* Links with their addresses. */
+QB_MUST_CHECK int qb_nl_links(struct nl_sock *sock, struct qb_net *net, struct qb_error *err);
+/* Routes and rules; the links must be there for their names. */
+QB_MUST_CHECK int qb_nl_routes(struct nl_sock *sock, struct qb_net *net, struct qb_error *err);
+
+const struct qb_link *qb_net_link_by_index(const struct qb_net *net, int64_t ifindex);

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/nl_probe.h"
+
+#include <linux/fib_rules.h>
+
+#include "net/names.h"
+
+static void add_extra(struct qb_route *r, const char *fmt, ...) QB_PRINTF(2, 3);
+
+static void add_extra(struct qb_route *r, const char *fmt, ...)
+{
+	_cleanup_free_ char *before = QB_TAKE_PTR(r->extra);
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	r->extra = before ? qb_asprintf("%s, %s", before, text) : qb_strdup(text);
+}
+
+static char *name_of(const struct qb_net *net, uint32_t ifindex)
+{
+	const struct qb_link *link = qb_net_link_by_index(net, ifindex);
+
+	return link ? qb_strdup(link->name) : qb_asprintf("#%u", ifindex);
+}
+
+static void parse_metrics(struct nlattr *attr, struct qb_route *r)
+{
+	struct nlattr *tb[RTAX_MAX + 1];
+
+	if (nla_parse_nested(tb, RTAX_MAX, attr, NULL) < 0) {
+		add_extra(r, "metrics");
+		return;
+	}
+	for (int i = 1; i <= RTAX_MAX; i++) {
+		if (tb[i] && i == RTAX_MTU)
+			r->mtu = nla_get_u32(tb[i]);
+		else if (tb[i])
+			add_extra(r, "metric %d", i);
+	}
+}
+
+static void parse_multipath(struct nlattr *attr, const struct qb_net *net, struct qb_route *r)
+{
+	const struct rtnexthop *hop = nla_data(attr);
+	int left = nla_len(attr);
+
+	r->n_nexthops = 0;
+	while (RTNH_OK(hop, left)) {
+		_cleanup_free_ char *dev = name_of(net, (uint32_t)hop->rtnh_ifindex);
+
+		r->n_nexthops++;
+		qb_strs_add(&r->devs, dev);
+		left -= (int)RTNH_ALIGN(hop->rtnh_len);
+		hop = RTNH_NEXT(hop);
+	}
+}
+
+/* What of a route no member of struct qb_route can hold. */
+static void parse_rest(const struct rtmsg *rtm, struct nlattr **tb, struct qb_route *r)
+{
+	static const char *const words[RTA_MAX + 1] = {
+		[RTA_IIF] = "iif",     [RTA_FLOW] = "realm",    [RTA_VIA] = "via",
+		[RTA_ENCAP] = "encap", [RTA_NEWDST] = "newdst", [RTA_MARK] = "mark",
+	};
+	const struct rta_cacheinfo *cache;
+
+	if (rtm->rtm_tos)
+		add_extra(r, "tos %u", rtm->rtm_tos);
+	if (rtm->rtm_src_len)
+		add_extra(r, "source prefix");
+	for (int i = 0; i <= RTA_MAX; i++) {
+		if (tb[i] && words[i])
+			add_extra(r, "%s", words[i]);
+	}
+	if (tb[RTA_CACHEINFO] && nla_len(tb[RTA_CACHEINFO]) >= (int)sizeof(*cache)) {
+		cache = nla_data(tb[RTA_CACHEINFO]);
+		if (cache->rta_expires)
+			add_extra(r, "expires");
+	}
+	if (tb[RTA_METRICS])
+		parse_metrics(tb[RTA_METRICS], r);
+}
+
+static void parse_route(struct nlmsghdr *hdr, struct qb_net *net)
+{
+	static const char *const prefs[] = {
+		[0] = NULL, [1] = "high", [2] = "reserved", [3] = "low"};
+	static const unsigned char zero[16];
+	const struct rtmsg *rtm = nlmsg_data(hdr);
+	struct nlattr *tb[RTA_MAX + 1];
+	struct qb_route *r;
+	uint32_t table;
+
+	if (nlmsg_parse(hdr, sizeof(*rtm), tb, RTA_MAX, NULL) < 0)
+		return;
+	table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : rtm->rtm_table;
+	if (table == RT_TABLE_LOCAL || (rtm->rtm_flags & RTM_F_CLONED))
+		return;
+	r = QB_APPEND(net->routes, net->n_routes);
+	r->family = qb_strdup(rtm->rtm_family == AF_INET6 ? "inet6" : "inet");
+	if (rtm->rtm_dst_len == 0)
+		r->dst = qb_strdup("default");
+	else
+		r->dst = qb_ip_format_prefix(rtm->rtm_family,
+					     tb[RTA_DST] ? nla_data(tb[RTA_DST]) : zero,
+					     rtm->rtm_dst_len);
+	if (tb[RTA_GATEWAY])
+		r->gateway = qb_ip_format(rtm->rtm_family, nla_data(tb[RTA_GATEWAY]));
+	if (tb[RTA_PREFSRC])
+		r->prefsrc = qb_ip_format(rtm->rtm_family, nla_data(tb[RTA_PREFSRC]));
+	if (tb[RTA_OIF])
+		r->dev = name_of(net, nla_get_u32(tb[RTA_OIF]));
+	r->type = qb_route_type_name(rtm->rtm_type);
+	r->scope = qb_scope_name(rtm->rtm_scope);
+	r->proto = qb_route_proto_name(rtm->rtm_protocol);
+	r->table = table;
+	r->metric = tb[RTA_PRIORITY] ? nla_get_u32(tb[RTA_PRIORITY]) : 0;
+	r->flags = rtm->rtm_flags;
+	r->nhid = tb[RTA_NH_ID] ? nla_get_u32(tb[RTA_NH_ID]) : 0;
+	r->n_nexthops = 1;
+	if (tb[RTA_MULTIPATH])
+		parse_multipath(tb[RTA_MULTIPATH], net, r);
+	if (tb[RTA_PREF] && nla_get_u8(tb[RTA_PREF]) < QB_ARRAY_SIZE(prefs))
+		qb_strset(&r->pref, prefs[nla_get_u8(tb[RTA_PREF])]);
+	parse_rest(rtm, tb, r);
+}
+
+static void parse_rule(struct nlmsghdr *hdr, struct qb_net *net)
+{
+	const struct fib_rule_hdr *frh = nlmsg_data(hdr);
+	struct nlattr *tb[FRA_MAX + 1];
+	struct qb_rule *rule;
+	uint32_t priority;
+
+	if (nlmsg_parse(hdr, sizeof(*frh), tb, FRA_MAX, NULL) < 0)
+		return;
+	priority = tb[FRA_PRIORITY] ? nla_get_u32(tb[FRA_PRIORITY]) : 0;
+	if (priority == 0 || priority == 32766 || priority == 32767)
+		return;
+	rule = QB_APPEND(net->rules, net->n_rules);
+	rule->family = qb_strdup(frh->family == AF_INET6 ? "inet6" : "inet");
+	rule->priority = priority;
+	rule->table = tb[FRA_TABLE] ? nla_get_u32(tb[FRA_TABLE]) : frh->table;
+	if (tb[FRA_IIFNAME])
+		rule->iif = qb_strdup(nla_get_string(tb[FRA_IIFNAME]));
+	if (tb[FRA_OIFNAME])
+		rule->oif = qb_strdup(nla_get_string(tb[FRA_OIFNAME]));
+}
+
+int qb_nl_routes(struct nl_sock *sock, struct qb_net *net, struct qb_error *err)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(families); i++) {
+		_cleanup_buf_ struct qb_buf routes = {0};
+		_cleanup_buf_ struct qb_buf rules = {0};
+		int r;
+
+		r = qb_nl_dump(sock, RTM_GETROUTE, families[i], &routes, err);
+		if (r == 0)
+			r = qb_nl_dump(sock, RTM_GETRULE, families[i], &rules, err);
+		if (r < 0)
+			return r;
+		for (struct nlmsghdr *h = qb_nl_next(&routes, NULL); h; h = qb_nl_next(&routes, h))
+			if (h->nlmsg_type == RTM_NEWROUTE)
+				parse_route(h, net);
+		for (struct nlmsghdr *h = qb_nl_next(&rules, NULL); h; h = qb_nl_next(&rules, h))
+			if (h->nlmsg_type == RTM_NEWRULE)
+				parse_rule(h, net);
+	}
+	return 0;
+}

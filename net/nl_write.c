@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/nl_write.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+
+#include "net/names.h"
+#include "net/neigh.h"
+
+static struct nl_msg *message(int type, int flags, const void *head, size_t len)
+{
+	struct nl_msg *msg = nlmsg_alloc_size(4096);
+
+	if (!msg || !nlmsg_put(msg, 0, 0, type, 0, flags) ||
+	    nlmsg_append(msg, (void *)head, len, NLMSG_ALIGNTO) < 0)
+		abort();
+	return msg;
+}
+
+/* A message has room for all that is put into one here; that it has not cannot happen. */
+static void put(struct nl_msg *msg, int type, const void *data, size_t len)
+{
+	if (nla_put(msg, type, (int)len, data) < 0)
+		abort();
+}
+
+static void put_u32(struct nl_msg *msg, int type, uint32_t value)
+{
+	put(msg, type, &value, sizeof(value));
+}
+
+static struct nlattr *nest(struct nl_msg *msg, int type)
+{
+	struct nlattr *attr = nla_nest_start(msg, type);
+
+	if (!attr)
+		abort();
+	return attr;
+}
+
+static void put_ip(struct nl_msg *msg, int type, const char *text)
+{
+	struct qb_ip ip;
+
+	if (text && qb_ip_parse(text, &ip) == 0)
+		put(msg, type, ip.bytes, ip.len);
+}
+
+static struct nl_msg *link_message(int type, unsigned ifindex, unsigned flags, unsigned change)
+{
+	struct ifinfomsg ifi = {
+		.ifi_index = (int)ifindex, .ifi_flags = flags, .ifi_change = change};
+
+	return message(type, 0, &ifi, sizeof(ifi));
+}
+
+static int index_of(const char *name, unsigned *ret, struct qb_error *err)
+{
+	*ret = if_nametoindex(name);
+	return *ret ? 0 : qb_error_errno(err, errno, "link %s", name);
+}
+
+static struct nl_msg *address_message(const struct qb_op *op, unsigned ifindex,
+				      const struct qb_ip *ip, unsigned char scope)
+{
+	const struct qb_address *a = op->address;
+	struct ifaddrmsg ifa = {
+		.ifa_family = (unsigned char)ip->family,
+		.ifa_prefixlen = (unsigned char)ip->prefix,
+		.ifa_scope = scope,
+		.ifa_index = ifindex,
+	};
+	struct ifa_cacheinfo life = {.ifa_valid = (uint32_t)a->valid_s,
+				     .ifa_prefered = (uint32_t)a->preferred_s};
+	uint32_t flags = (uint32_t)a->flags & ~(uint32_t)IFA_F_PERMANENT;
+	bool delete = op->kind == QB_OP_ADDRESS_DELETE;
+	struct nl_msg *msg;
+
+	msg = message(delete ? RTM_DELADDR : RTM_NEWADDR, delete ? 0 : NLM_F_CREATE | NLM_F_REPLACE,
+		      &ifa, sizeof(ifa));
+	put(msg, IFA_LOCAL, ip->bytes, ip->len);
+	put_ip(msg, IFA_ADDRESS, a->peer ? a->peer : a->address);
+	if (delete)
+		return msg;
+	put_ip(msg, IFA_BROADCAST, a->broadcast);
+	if (a->label)
+		put(msg, IFA_LABEL, a->label, strlen(a->label) + 1);
+	/* It was in use on this wire a moment ago: there is no need to ask whether it is free. */
+	if (op->kind == QB_OP_ADDRESS_ADD && ip->family == AF_INET6)
+		flags |= IFA_F_NODAD;
+	put_u32(msg, IFA_FLAGS, flags);
+	put(msg, IFA_CACHEINFO, &life, sizeof(life));
+	if (a->metric)
+		put_u32(msg, IFA_RT_PRIORITY, (uint32_t)a->metric);
+	return msg;
+}
+
+static int add_address(const struct qb_op *op, unsigned ifindex, struct qb_nl_batch *batch,
+		       struct qb_error *err)
+{
+	struct qb_nl_item *item;
+	unsigned char scope;
+	struct qb_ip ip;
+
+	if (qb_ip_parse(op->address->address, &ip) < 0 ||
+	    qb_scope_parse(op->address->scope, &scope) < 0)
+		return qb_error_set(err, EINVAL, "%s: not an address", op->address->address);
+	/* Only IPv6 has flags that are set aside for the moment of the move. */
+	if (op->kind == QB_OP_ADDRESS_SETTLE &&
+	    (ip.family == AF_INET || (op->address->flags & IFA_F_NODAD)))
+		return 0;
+	item = qb_nl_batch_add(batch, address_message(op, ifindex, &ip, scope),
+			       qb_asprintf("address %s on %s", op->address->address, op->dev));
+	if (op->kind == QB_OP_ADDRESS_DELETE)
+		item->tolerate[0] = EADDRNOTAVAIL;
+	else
+		item->tolerate[0] = EEXIST;
+	return 0;
+}
+
+static int route_header(const struct qb_route *r, struct rtmsg *rtm, struct qb_ip *dst)
+{
+	bool inet6 = !strcmp(r->family, "inet6");
+
+	*dst = (struct qb_ip){.family = inet6 ? AF_INET6 : AF_INET};
+	if (strcmp(r->dst, "default") != 0 && qb_ip_parse(r->dst, dst) < 0)
+		return -EINVAL;
+	*rtm = (struct rtmsg){
+		.rtm_family = (unsigned char)dst->family,
+		.rtm_dst_len = (unsigned char)dst->prefix,
+		.rtm_table = r->table < 256 ? (unsigned char)r->table : RT_TABLE_COMPAT,
+		.rtm_flags = (unsigned)r->flags & RTNH_F_ONLINK,
+	};
+	if (qb_route_proto_parse(r->proto, &rtm->rtm_protocol) < 0 ||
+	    qb_scope_parse(r->scope, &rtm->rtm_scope) < 0)
+		return -EINVAL;
+	return qb_route_type_parse(r->type, &rtm->rtm_type);
+}
+
+static void put_pref(struct nl_msg *msg, const char *pref)
+{
+	unsigned char value = 0;
+
+	if (!pref)
+		return;
+	if (!strcmp(pref, "high"))
+		value = 1;
+	else if (!strcmp(pref, "low"))
+		value = 3;
+	put(msg, RTA_PREF, &value, sizeof(value));
+}
+
+/*
+ * Without NLM_F_APPEND or REPLACE an IPv4 route goes in front of its like, and takes over at that
+ * moment; the old one is then deleted by its link. REPLACE would take whichever route of that
+ * prefix and metric comes first, another NIC's, too.
+ */
+static int add_route(const struct qb_op *op, unsigned ifindex, struct qb_nl_batch *batch,
+		     struct qb_error *err)
+{
+	const struct qb_route *r = op->route;
+	bool delete = op->kind == QB_OP_ROUTE_DELETE;
+	struct qb_nl_item *item;
+	struct nl_msg *msg;
+	struct rtmsg rtm;
+	struct qb_ip dst;
+
+	if (route_header(r, &rtm, &dst) < 0)
+		return qb_error_set(err, EINVAL, "route %s: cannot be read", r->dst);
+	msg = message(delete ? RTM_DELROUTE : RTM_NEWROUTE, delete ? 0 : NLM_F_CREATE, &rtm,
+		      sizeof(rtm));
+	if (dst.len)
+		put(msg, RTA_DST, dst.bytes, dst.len);
+	put_u32(msg, RTA_TABLE, (uint32_t)r->table);
+	put_u32(msg, RTA_OIF, ifindex);
+	put_ip(msg, RTA_GATEWAY, r->gateway);
+	put_ip(msg, RTA_PREFSRC, r->prefsrc);
+	if (r->metric)
+		put_u32(msg, RTA_PRIORITY, (uint32_t)r->metric);
+	if (!delete &&r->mtu) {
+		struct nlattr *metrics = nest(msg, RTA_METRICS);
+
+		put_u32(msg, RTAX_MTU, (uint32_t)r->mtu);
+		nla_nest_end(msg, metrics);
+	}
+	if (!delete)
+		put_pref(msg, r->pref);
+	item = qb_nl_batch_add(batch, msg, qb_asprintf("route %s by %s", r->dst, op->dev));
+	item->tolerate[0] = delete ? ESRCH : EEXIST;
+	return 0;
+}
+
+static int add_op(struct nl_sock *sock, const struct qb_op *op, unsigned bridge,
+		  struct qb_nl_batch *batch, struct qb_error *err)
+{
+	struct nl_msg *msg;
+	unsigned ifindex;
+	int r = index_of(op->dev, &ifindex, err);
+
+	if (r < 0)
+		return r;
+	switch (op->kind) {
+	case QB_OP_LINK_UP:
+		msg = link_message(RTM_NEWLINK, ifindex, IFF_UP, IFF_UP);
+		qb_nl_batch_add(batch, msg, qb_asprintf("switching %s on", op->dev));
+		return 0;
+	case QB_OP_ENSLAVE:
+		msg = link_message(RTM_NEWLINK, ifindex, 0, 0);
+		put_u32(msg, IFLA_MASTER, bridge);
+		qb_nl_batch_add(batch, msg, qb_asprintf("making %s a port", op->dev));
+		return 0;
+	case QB_OP_RELEASE:
+		msg = link_message(RTM_NEWLINK, ifindex, 0, 0);
+		put_u32(msg, IFLA_MASTER, 0);
+		qb_nl_batch_add(batch, msg, qb_asprintf("releasing port %s", op->dev));
+		return 0;
+	case QB_OP_NEIGHBOURS:
+		return qb_neigh_copy(sock, op->from, op->dev, batch, err);
+	case QB_OP_ADDRESS_ADD:
+	case QB_OP_ADDRESS_SETTLE:
+	case QB_OP_ADDRESS_DELETE:
+		return add_address(op, ifindex, batch, err);
+	case QB_OP_ROUTE_ADD:
+	case QB_OP_ROUTE_DELETE:
+		return add_route(op, ifindex, batch, err);
+	}
+	return qb_error_set(err, EINVAL, "operation %d", op->kind);
+}
+
+int qb_nl_write_ops(struct nl_sock *sock, const struct qb_ops *ops, const char *bridge,
+		    struct qb_nl_batch *batch, struct qb_error *err)
+{
+	unsigned index;
+	int r = index_of(bridge, &index, err);
+
+	for (size_t i = 0; r == 0 && i < ops->n; i++)
+		r = add_op(sock, &ops->v[i], index, batch, err);
+	return r;
+}
+
+static int send_one(struct nl_sock *sock, struct nl_msg *msg, char *what, int tolerate,
+		    struct qb_error *err)
+{
+	_cleanup_nl_batch_ struct qb_nl_batch batch = {0};
+
+	qb_nl_batch_add(&batch, msg, what)->tolerate[0] = tolerate;
+	return qb_nl_batch_send(sock, &batch, err);
+}
+
+static int parse_mac(const char *s, unsigned char mac[6])
+{
+	return s && sscanf(s, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &mac[0], &mac[1], &mac[2],
+			   &mac[3], &mac[4], &mac[5]) == 6
+		       ? 0
+		       : -EINVAL;
+}
+
+/* stp: NULL leaves it as it is. */
+static void put_bridge(struct nl_msg *msg, const bool *stp)
+{
+	struct nlattr *info = nest(msg, IFLA_LINKINFO), *data;
+
+	put(msg, IFLA_INFO_KIND, "bridge", sizeof("bridge"));
+	if (stp) {
+		data = nest(msg, IFLA_INFO_DATA);
+		put_u32(msg, IFLA_BR_STP_STATE, *stp);
+		nla_nest_end(msg, data);
+	}
+	nla_nest_end(msg, info);
+}
+
+static void put_identity(struct nl_msg *msg, const char *mac_text, int64_t mtu)
+{
+	unsigned char mac[6];
+
+	if (parse_mac(mac_text, mac) == 0)
+		put(msg, IFLA_ADDRESS, mac, sizeof(mac));
+	if (mtu)
+		put_u32(msg, IFLA_MTU, (uint32_t)mtu);
+}
+
+int qb_nl_bridge_make(struct nl_sock *sock, const struct qb_move *move, struct qb_error *err)
+{
+	struct ifinfomsg ifi = {0};
+	struct nl_msg *msg = message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ifi, sizeof(ifi));
+
+	put(msg, IFLA_IFNAME, move->bridge, strlen(move->bridge) + 1);
+	/* An address given by hand stays; else it would follow the ports, and the lease with it. */
+	put_identity(msg, move->mac, move->mtu);
+	put_bridge(msg, NULL);
+	return send_one(sock, msg, qb_asprintf("bridge %s", move->bridge), 0, err);
+}
+
+int qb_nl_bridge_stp(struct nl_sock *sock, const char *name, bool stp, struct qb_error *err)
+{
+	struct nl_msg *msg;
+	unsigned index;
+	int r = index_of(name, &index, err);
+
+	if (r < 0)
+		return r;
+	msg = link_message(RTM_NEWLINK, index, 0, 0);
+	put_bridge(msg, &stp);
+	return send_one(sock, msg, qb_asprintf("STP of %s", name), 0, err);
+}
+
+int qb_nl_link_identity(struct nl_sock *sock, const char *name, const char *mac, int64_t mtu,
+			struct qb_error *err)
+{
+	struct nl_msg *msg;
+	unsigned index;
+	int r = index_of(name, &index, err);
+
+	if (r < 0)
+		return r;
+	msg = link_message(RTM_NEWLINK, index, 0, 0);
+	put_identity(msg, mac, mtu);
+	return send_one(sock, msg, qb_asprintf("MAC and MTU of %s", name), 0, err);
+}
+
+int qb_nl_addr_gen_mode(struct nl_sock *sock, const char *name, unsigned char mode,
+			struct qb_error *err)
+{
+	struct nlattr *spec, *inet6;
+	struct nl_msg *msg;
+	unsigned index;
+	int r = index_of(name, &index, err);
+
+	if (r < 0)
+		return r;
+	msg = link_message(RTM_NEWLINK, index, 0, 0);
+	spec = nest(msg, IFLA_AF_SPEC);
+	inet6 = nest(msg, AF_INET6);
+	put(msg, IFLA_INET6_ADDR_GEN_MODE, &mode, sizeof(mode));
+	nla_nest_end(msg, inet6);
+	nla_nest_end(msg, spec);
+	/* A kernel without IPv6. */
+	return send_one(sock, msg, qb_asprintf("address generation of %s", name), EAFNOSUPPORT,
+			err);
+}
+
+int qb_nl_port_learning(struct nl_sock *sock, const char *port, bool on, struct qb_error *err)
+{
+	unsigned char value = on;
+	struct nlattr *info, *data;
+	struct nl_msg *msg;
+	unsigned index;
+	int r = index_of(port, &index, err);
+
+	if (r < 0)
+		return r;
+	msg = link_message(RTM_NEWLINK, index, 0, 0);
+	info = nest(msg, IFLA_LINKINFO);
+	put(msg, IFLA_INFO_SLAVE_KIND, "bridge", sizeof("bridge"));
+	data = nest(msg, IFLA_INFO_SLAVE_DATA);
+	put(msg, IFLA_BRPORT_LEARNING, &value, sizeof(value));
+	nla_nest_end(msg, data);
+	nla_nest_end(msg, info);
+	return send_one(sock, msg, qb_asprintf("learning of %s", port), 0, err);
+}
+
+int qb_nl_link_up(struct nl_sock *sock, const char *name, bool up, struct qb_error *err)
+{
+	unsigned index;
+	int r = index_of(name, &index, err);
+
+	if (r < 0)
+		return r;
+	return send_one(sock, link_message(RTM_NEWLINK, index, up ? IFF_UP : 0, IFF_UP),
+			qb_asprintf("switching %s %s", name, up ? "on" : "off"), 0, err);
+}
+
+int qb_nl_link_delete(struct nl_sock *sock, const char *name, struct qb_error *err)
+{
+	unsigned index = if_nametoindex(name);
+
+	if (!index)
+		return 0;
+	return send_one(sock, link_message(RTM_DELLINK, index, 0, 0),
+			qb_asprintf("deleting %s", name), ENODEV, err);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/nm.h"
+
+#include <errno.h>
+#include <time.h>
+#include <systemd/sd-bus.h>
+
+#define NM "org.freedesktop.NetworkManager"
+#define NM_PATH "/org/freedesktop/NetworkManager"
+#define STATE_ACTIVATED 2   /* NM_ACTIVE_CONNECTION_STATE_ACTIVATED */
+#define STATE_DEACTIVATED 4 /* NM_ACTIVE_CONNECTION_STATE_DEACTIVATED */
+
+#define _cleanup_bus_ QB_CLEANUP(sd_bus_flush_close_unrefp)
+#define _cleanup_message_ QB_CLEANUP(sd_bus_message_unrefp)
+
+static int bus_open(unsigned timeout_ms, sd_bus **ret, struct qb_error *err)
+{
+	int r = sd_bus_open_system(ret);
+
+	if (r < 0)
+		return qb_error_errno(err, r, "NetworkManager runs, but the system bus");
+	(void)sd_bus_set_method_call_timeout(*ret, (uint64_t)timeout_ms * 1000);
+	return 0;
+}
+
+static int bus_error(int r, sd_bus_error *e, struct qb_error *err, const char *what)
+{
+	_cleanup_free_ char *text = qb_str_printable(e->message ? e->message : strerror(-r));
+
+	sd_bus_error_free(e);
+	return qb_error_set(err, r == -ETIMEDOUT ? ETIMEDOUT : EIO, "NetworkManager, %s: %s", what,
+			    text);
+}
+
+/* The object of a link; *ret is NULL where NetworkManager knows no such link. */
+static int device_of(sd_bus *bus, const char *link, char **ret, struct qb_error *err)
+{
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	sd_bus_error e = SD_BUS_ERROR_NULL;
+	const char *path;
+	int r;
+
+	r = sd_bus_call_method(bus, NM, NM_PATH, NM, "GetDeviceByIpIface", &e, &reply, "s", link);
+	if (r < 0 && sd_bus_error_has_name(&e, NM ".UnknownDevice")) {
+		sd_bus_error_free(&e);
+		*ret = NULL;
+		return 0;
+	}
+	if (r < 0)
+		return bus_error(r, &e, err, link);
+	r = sd_bus_message_read(reply, "o", &path);
+	if (r < 0)
+		return bus_error(r, &e, err, link);
+	*ret = qb_strdup(path);
+	return 0;
+}
+
+int qb_nm_managed(const char *link, unsigned timeout_ms, bool *ret, struct qb_error *err)
+{
+	_cleanup_bus_ sd_bus *bus = NULL;
+	_cleanup_free_ char *device = NULL;
+	sd_bus_error e = SD_BUS_ERROR_NULL;
+	int r, managed = 0;
+
+	r = bus_open(timeout_ms, &bus, err);
+	if (r == 0)
+		r = device_of(bus, link, &device, err);
+	if (r < 0)
+		return r;
+	if (device) {
+		r = sd_bus_get_property_trivial(bus, NM, device, NM ".Device", "Managed", &e, 'b',
+						&managed);
+		if (r < 0)
+			return bus_error(r, &e, err, link);
+	}
+	*ret = managed;
+	return 0;
+}
+
+int qb_nm_set_managed(const char *link, bool managed, unsigned timeout_ms, struct qb_error *err)
+{
+	_cleanup_bus_ sd_bus *bus = NULL;
+	_cleanup_free_ char *device = NULL;
+	sd_bus_error e = SD_BUS_ERROR_NULL;
+	int r;
+
+	r = bus_open(timeout_ms, &bus, err);
+	if (r == 0)
+		r = device_of(bus, link, &device, err);
+	if (r < 0 || !device)
+		return r;
+	r = sd_bus_set_property(bus, NM, device, NM ".Device", "Managed", &e, "b", (int)managed);
+	return r < 0 ? bus_error(r, &e, err, link) : 0;
+}
+
+int qb_nm_load(const struct qb_strs *paths, unsigned timeout_ms, struct qb_error *err)
+{
+	_cleanup_bus_ sd_bus *bus = NULL;
+	_cleanup_message_ sd_bus_message *call = NULL, *reply = NULL;
+	_cleanup_free_ char **list = qb_alloc(paths->n + 1, sizeof(*list));
+	sd_bus_error e = SD_BUS_ERROR_NULL;
+	int r, ok = 0;
+
+	memcpy(list, paths->v, paths->n * sizeof(*list));
+	r = bus_open(timeout_ms, &bus, err);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_call(bus, &call, NM, NM_PATH "/Settings", NM ".Settings",
+					   "LoadConnections");
+	if (r >= 0)
+		r = sd_bus_message_append_strv(call, list);
+	if (r >= 0)
+		r = sd_bus_call(bus, call, 0, &e, &reply);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "b", &ok);
+	if (r < 0)
+		return bus_error(r, &e, err, "loading profiles");
+	/* It says no of a file that is gone, too, having forgotten its profile. */
+	return 0;
+}
+
+/* The object of a profile. */
+static int profile_of(sd_bus *bus, const char *uuid, char **ret, struct qb_error *err)
+{
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	sd_bus_error e = SD_BUS_ERROR_NULL;
+	const char *path;
+	int r;
+
+	r = sd_bus_call_method(bus, NM, NM_PATH "/Settings", NM ".Settings", "GetConnectionByUuid",
+			       &e, &reply, "s", uuid);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "o", &path);
+	if (r < 0)
+		return bus_error(r, &e, err, "finding our profile");
+	*ret = qb_strdup(path);
+	return 0;
+}
+
+int qb_nm_knows(const char *uuid, unsigned timeout_ms, struct qb_error *err)
+{
+	_cleanup_bus_ sd_bus *bus = NULL;
+	_cleanup_free_ char *profile = NULL;
+	int r = bus_open(timeout_ms, &bus, err);
+
+	return r < 0 ? r : profile_of(bus, uuid, &profile, err);
+}
+
+/* An active connection that ended takes its object with it, so a failed read is an answer. */
+static int wait_active(sd_bus *bus, const char *active, unsigned timeout_ms, struct qb_error *err)
+{
+	const struct timespec pause = {.tv_nsec = 50 * 1000000L};
+
+	for (unsigned waited = 0; waited <= timeout_ms; waited += 50) {
+		sd_bus_error e = SD_BUS_ERROR_NULL;
+		uint32_t state = STATE_DEACTIVATED;
+		int r = sd_bus_get_property_trivial(bus, NM, active, NM ".Connection.Active",
+						    "State", &e, 'u', &state);
+
+		sd_bus_error_free(&e);
+		if (r < 0 || state == STATE_DEACTIVATED)
+			return qb_error_set(err, EIO, "NetworkManager gave our profile up");
+		if (state == STATE_ACTIVATED)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	return qb_error_set(err, ETIMEDOUT, "NetworkManager did not activate our profile in %u ms",
+			    timeout_ms);
+}
+
+int qb_nm_activate(const char *uuid, unsigned timeout_ms, struct qb_error *err)
+{
+	_cleanup_bus_ sd_bus *bus = NULL;
+	_cleanup_free_ char *profile = NULL;
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	sd_bus_error e = SD_BUS_ERROR_NULL;
+	const char *active;
+	int r;
+
+	r = bus_open(timeout_ms, &bus, err);
+	if (r == 0)
+		r = profile_of(bus, uuid, &profile, err);
+	if (r < 0)
+		return r;
+	r = sd_bus_call_method(bus, NM, NM_PATH, NM, "ActivateConnection", &e, &reply, "ooo",
+			       profile, "/", "/");
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "o", &active);
+	if (r < 0)
+		return bus_error(r, &e, err, "activating our profile");
+	return wait_active(bus, active, timeout_ms, err);
+}

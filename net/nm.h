@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NetworkManager over D-Bus. Called only where it runs; -EIO with its own words otherwise. */
+#pragma once
+
+#include "agent/base/str.h"
+
+/* Whether it manages the link. A link it does not know is not managed. */
+QB_MUST_CHECK int qb_nm_managed(const char *link, unsigned timeout_ms, bool *ret,
+				struct qb_error *err);
+/*
+ * Until the next boot or until set back. Taking a link away leaves its addresses and routes as
+ * they are; while it is managed NetworkManager puts back what others change.
+ */
+QB_MUST_CHECK int qb_nm_set_managed(const char *link, bool managed, unsigned timeout_ms,
+				    struct qb_error *err);
+/* Reads profiles anew; one whose file has gone is forgotten. */
+QB_MUST_CHECK int qb_nm_load(const struct qb_strs *paths, unsigned timeout_ms,
+			     struct qb_error *err);
+/* Activates a profile by its UUID and waits until it is active. */
+QB_MUST_CHECK int qb_nm_activate(const char *uuid, unsigned timeout_ms, struct qb_error *err);
+/* Fails when NetworkManager has no profile of that UUID. */
+QB_MUST_CHECK int qb_nm_knows(const char *uuid, unsigned timeout_ms, struct qb_error *err);

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Step net.persist: NetworkManager profiles of a bridge and its ports. The journaled "before" is
+ * {"files": {path: its text, or null where there was none}}.
+ */
+#include "net/bridge.h"
+
+#include <errno.h>
+
+#include "net/nm.h"
+
+#define PROFILE_MAX (1 << 20)
+#define PROFILE_MODE 0600 /* NetworkManager ignores one that others can read */
+
+static const char *string_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+static int read_profile(const struct qb_root *root, const char *path, char **ret,
+			struct qb_error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r = qb_root_read(root, path, PROFILE_MAX, &text, &len);
+
+	if (r < 0 && r != -ENOENT)
+		return qb_error_errno(err, r, "%s", path);
+	*ret = r == 0 ? QB_TAKE_PTR(text) : NULL;
+	return 0;
+}
+
+static bool has_mode(const struct qb_root *root, const char *path)
+{
+	struct stat st;
+
+	return qb_root_stat(root, path, false, &st) == 0 && S_ISREG(st.st_mode) &&
+	       (st.st_mode & 07777) == PROFILE_MODE;
+}
+
+static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_observed *ret,
+		   json_t **ret_before, struct qb_error *err)
+{
+	json_auto_t *before = json_pack("{s:{}}", "files");
+	const json_t *file;
+	bool same = true;
+	size_t i;
+
+	json_array_foreach(json_object_get(args, "files"), i, file)
+	{
+		const char *path = string_of(file, "path");
+		_cleanup_free_ char *text = NULL;
+		int r = read_profile(ctx->root, path, &text, err);
+
+		if (r < 0)
+			return r;
+		same &= qb_streq(text, string_of(file, "text")) && has_mode(ctx->root, path);
+		json_object_set_new(json_object_get(before, "files"), path,
+				    text ? json_string(text) : json_null());
+	}
+	*ret = same ? QB_OBSERVED_DONE : QB_OBSERVED_NEEDED;
+	*ret_before = QB_TAKE_PTR(before);
+	return 0;
+}
+
+/* Has NetworkManager, where it runs, look at the files of this step. */
+static int reload(const struct qb_step_ctx *ctx, const json_t *args, struct qb_error *err)
+{
+	_cleanup_strs_ struct qb_strs paths = {0};
+	const json_t *file;
+	size_t i;
+
+	if (!json_is_true(json_object_get(args, "running")) || !ctx->root->live)
+		return 0;
+	json_array_foreach(json_object_get(args, "files"), i, file)
+		qb_strs_add(&paths, string_of(file, "path"));
+	return qb_nm_load(&paths, ctx->timeout_ms, err);
+}
+
+/* The value of the first line "uuid=" of a profile. */
+static char *uuid_of(const char *text)
+{
+	const char *at = text ? strstr(text, "\nuuid=") : NULL;
+
+	if (!at)
+		return NULL;
+	at += strlen("\nuuid=");
+	return qb_strndup(at, strcspn(at, "\n"));
+}
+
+/*
+ * Only where an address has to be renewed is the bridge handed over at once: a few frames are
+ * lost by it. Elsewhere NetworkManager makes the same bridge from these files at the next boot.
+ */
+static int activate(const struct qb_step_ctx *ctx, const json_t *args, struct qb_error *err)
+{
+	const json_t *file = json_array_get(json_object_get(args, "files"), 0);
+	_cleanup_free_ char *uuid = uuid_of(string_of(file, "text"));
+
+	if (!json_is_true(json_object_get(args, "activate")) || !ctx->root->live || !uuid)
+		return 0;
+	return qb_nm_activate(uuid, ctx->timeout_ms, err);
+}
+
+static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		 struct qb_error *err)
+{
+	const json_t *file;
+	size_t i;
+	int r;
+
+	(void)before;
+	json_array_foreach(json_object_get(args, "files"), i, file)
+	{
+		const char *text = string_of(file, "text");
+
+		r = qb_root_write(ctx->root, string_of(file, "path"), PROFILE_MODE, text,
+				  strlen(text), err);
+		if (r < 0)
+			return r;
+	}
+	r = reload(ctx, args, err);
+	return r < 0 ? r : activate(ctx, args, err);
+}
+
+static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		  struct qb_error *err)
+{
+	const json_t *file;
+	size_t i;
+
+	(void)before;
+	json_array_foreach(json_object_get(args, "files"), i, file)
+	{
+		const char *path = string_of(file, "path");
+		_cleanup_free_ char *text = NULL, *uuid = NULL;
+		int r = read_profile(ctx->root, path, &text, err);
+
+		if (r < 0)
+			return r;
+		if (!qb_streq(text, string_of(file, "text")) || !has_mode(ctx->root, path))
+			return qb_error_set(err, EIO, "%s is not what was written", path);
+		uuid = uuid_of(text);
+		if (!json_is_true(json_object_get(args, "running")) || !ctx->root->live || !uuid)
+			continue;
+		r = qb_nm_knows(uuid, ctx->timeout_ms, err);
+		if (r < 0)
+			return qb_error_wrap(err, "%s", path);
+	}
+	return 0;
+}
+
+static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		struct qb_error *err)
+{
+	const char *path;
+	json_t *text;
+	int r = 0;
+
+	json_object_foreach(json_object_get(before, "files"), path, text)
+	{
+		if (json_is_string(text))
+			r = qb_root_write(ctx->root, path, PROFILE_MODE, json_string_value(text),
+					  json_string_length(text), err);
+		else
+			r = qb_root_unlink(ctx->root, path, err);
+		if (r < 0)
+			return r;
+	}
+	return reload(ctx, args, err);
+}
+
+const struct qb_step_kind qb_bridge_persist_step = {
+	.kind = "net.persist",
+	.observe = observe,
+	.apply = apply,
+	.verify = verify,
+	.undo = undo,
+};
