@@ -66,7 +66,7 @@ void qb_move_forward(const struct qb_move *move, struct qb_ops *ret_build, struc
 	add_addresses(&build, QB_OP_ADDRESS_ADD, move->bridge, move->add, move->n_add);
 	if (move->source)
 		add(&build, QB_OP_NEIGHBOURS, move->bridge)->from = move->source;
-	add_routes(&build, move->bridge, move->add_routes, move->n_add_routes);
+	add_routes(&clear, move->bridge, move->add_routes, move->n_add_routes);
 	delete_routes(&clear, move->source, move->drop_routes, move->n_drop_routes);
 	delete_addresses(&clear, move->source, move->drop, move->n_drop);
 	add_addresses(&clear, QB_OP_ADDRESS_SETTLE, move->bridge, move->add, move->n_add);
@@ -82,7 +82,7 @@ void qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
 	add_addresses(&build, QB_OP_ADDRESS_ADD, move->source, move->drop, move->n_drop);
 	if (move->source)
 		add(&build, QB_OP_NEIGHBOURS, move->source)->from = move->bridge;
-	add_routes(&build, move->source, move->drop_routes, move->n_drop_routes);
+	add_routes(&clear, move->source, move->drop_routes, move->n_drop_routes);
 	/*
 	 * The kernel's own prefix route of an address goes behind one that is there: neighbours are
 	 * spoken to through the bridge until its address is gone, so that has to go before the

@@ -28,7 +28,7 @@ struct family {
 	size_t n_addresses;
 	const struct qb_route **routes;
 	size_t n_routes;
-	const struct qb_route *gateway;   /* the default route of the lowest metric */
+	const struct qb_route *best;      /* the default route of the lowest metric */
 	const struct qb_address *dynamic; /* one that is renewed */
 	const struct qb_address *link_local;
 };
@@ -53,20 +53,32 @@ static void take_addresses(struct family *f, const struct qb_address *a, size_t 
 	}
 }
 
+static bool is_gateway(const struct qb_route *r)
+{
+	return !strcmp(r->dst, "default") && r->gateway;
+}
+
+/* What a lease or a router announces comes again with it. */
+static bool is_renewed(const struct qb_route *r)
+{
+	return !strcmp(r->proto, "dhcp") || !strcmp(r->proto, "ra");
+}
+
 static void take_routes(struct family *f, const struct qb_route *r, size_t n, const char *dev)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(r[i].family, f->name) != 0 || (dev && !qb_streq(r[i].dev, dev)) ||
-		    r[i].table != RT_TABLE_MAIN || strcmp(r[i].type, "unicast") != 0)
-			continue;
-		/* What a lease or a router announces comes again with it. */
-		if (!strcmp(r[i].proto, "dhcp") || !strcmp(r[i].proto, "ra") ||
+		    r[i].table != RT_TABLE_MAIN || strcmp(r[i].type, "unicast") != 0 ||
 		    !strcmp(r[i].proto, "kernel"))
 			continue;
-		if (strcmp(r[i].dst, "default") != 0 || !r[i].gateway)
-			*QB_APPEND(f->routes, f->n_routes) = &r[i];
-		else if (!f->gateway || r[i].metric < f->gateway->metric)
-			f->gateway = &r[i];
+		if (!is_gateway(&r[i]) || (f->best && f->best->metric <= r[i].metric)) {
+			if (!is_renewed(&r[i]))
+				*QB_APPEND(f->routes, f->n_routes) = &r[i];
+			continue;
+		}
+		if (f->best && !is_renewed(f->best))
+			*QB_APPEND(f->routes, f->n_routes) = f->best;
+		f->best = &r[i];
 	}
 }
 
@@ -177,12 +189,11 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 		qb_buf_printf(b, "address%zu=%s\n", i + 1, f.addresses[i]->address);
 	if (!strcmp(how, "disabled"))
 		return;
-	if (f.gateway) {
-		qb_buf_printf(b, "gateway=%s\n", f.gateway->gateway);
-		/* The metric a bridge gets otherwise is worse than the NIC's was. */
-		if (f.gateway->metric && !(inet6 && f.gateway->metric == 1024))
-			qb_buf_printf(b, "route-metric=%lld\n", (long long)f.gateway->metric);
-	}
+	if (f.best && !is_renewed(f.best))
+		qb_buf_printf(b, "gateway=%s\n", f.best->gateway);
+	/* The metric that a bridge gets otherwise is worse than the NIC's was. */
+	if (f.best && f.best->metric && !(inet6 && f.best->metric == 1024))
+		qb_buf_printf(b, "route-metric=%lld\n", (long long)f.best->metric);
 	put_routes(b, &f);
 	if (inet6)
 		put_identifier(b, &f);
@@ -201,6 +212,12 @@ static void put_head(struct qb_buf *b, const char *id, const char *uuid, const c
 		      id, uuid, type, PRIORITY);
 }
 
+static void put_mtu(struct qb_buf *b, const struct qb_move *move)
+{
+	if (move->mtu && move->mtu != 1500)
+		qb_buf_printf(b, "mtu=%lld\n", (long long)move->mtu);
+}
+
 static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config *config,
 			 const struct qb_move *move, const char *uuid)
 {
@@ -215,17 +232,17 @@ static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config
 	qb_buf_puts(&b, "\n[ethernet]\n");
 	if (move->mac)
 		qb_buf_printf(&b, "cloned-mac-address=%s\n", move->mac);
-	if (move->mtu && move->mtu != 1500)
-		qb_buf_printf(&b, "mtu=%lld\n", (long long)move->mtu);
+	put_mtu(&b, move);
 	qb_buf_printf(&b, "\n[bridge]\nstp=%s\n", config->stp ? "true" : "false");
 	put_family(&b, net, move, "inet", &config->ipv4);
 	put_family(&b, net, move, "inet6", &config->ipv6);
 	return b.s;
 }
 
-static char *port_text(const struct qb_bridge_config *config, const struct qb_port *port, size_t n,
+static char *port_text(const struct qb_bridge_config *config, const struct qb_move *move, size_t n,
 		       const char *bridge_uuid)
 {
+	const struct qb_port *port = &move->ports[n];
 	const char *mac = port->permanent_mac ? port->permanent_mac : port->mac;
 	const char *parts[] = {"networkmanager", "port", config->name, mac ? mac : port->name,
 			       NULL};
@@ -242,8 +259,10 @@ static char *port_text(const struct qb_bridge_config *config, const struct qb_po
 	qb_buf_printf(&b, "master=%s\nslave-type=bridge\n", bridge_uuid);
 	if (m->path)
 		qb_buf_printf(&b, "\n[match]\npath=%s\n", m->path);
-	else if (!m->name && mac)
-		qb_buf_printf(&b, "\n[ethernet]\nmac-address=%s\n", mac);
+	qb_buf_puts(&b, "\n[ethernet]\n");
+	if (!m->path && !m->name && mac)
+		qb_buf_printf(&b, "mac-address=%s\n", mac);
+	put_mtu(&b, move);
 	return b.s;
 }
 
@@ -263,7 +282,7 @@ void qb_keyfile_plan(const struct qb_net *net, const struct qb_bridge_config *co
 		file = QB_APPEND(files.v, files.n);
 		file->path = qb_asprintf(DIR_PROFILES "/qubi-%s-port-%zu.nmconnection",
 					 config->name, i + 1);
-		file->text = port_text(config, &move->ports[i], i, uuid);
+		file->text = port_text(config, move, i, uuid);
 	}
 	*ret = files;
 }

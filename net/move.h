@@ -83,9 +83,11 @@ struct qb_ops {
 
 /*
  * Everything in the order in which no frame is lost, in two batches. In the first, build, the port
- * joins and what it carried comes onto the bridge, link routes before those that need them; in
- * the second, clear, it goes off the port. Between them the kernel takes the IPv6 addresses into
- * use, which it does by itself some time after it was told of them.
+ * joins and its addresses come onto the bridge, too. Then the kernel takes the IPv6 ones into use,
+ * which it does by itself some time after it was told of them. In the second, clear, the routes
+ * change over, link routes before those that need them, and the addresses go off the port. That a
+ * route is added and its like deleted in one batch also spares IPv6 a moment of two next hops, at
+ * which a kill would leave what looks like multipath.
  */
 void qb_move_forward(const struct qb_move *move, struct qb_ops *ret_build,
 		     struct qb_ops *ret_clear);

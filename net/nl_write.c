@@ -9,6 +9,11 @@
 #include "net/names.h"
 #include "net/neigh.h"
 
+/* Newer than the headers of EL9, and ignored by kernels that do not know it. */
+enum {
+	ATTR_IFA_PROTO = 11
+};
+
 static struct nl_msg *message(int type, int flags, const void *head, size_t len)
 {
 	struct nl_msg *msg = nlmsg_alloc_size(4096);
@@ -76,6 +81,7 @@ static struct nl_msg *address_message(const struct qb_op *op, unsigned ifindex,
 				     .ifa_prefered = (uint32_t)a->preferred_s};
 	uint32_t flags = (uint32_t)a->flags & ~(uint32_t)IFA_F_PERMANENT;
 	bool delete = op->kind == QB_OP_ADDRESS_DELETE;
+	unsigned char proto = (unsigned char)a->proto;
 	struct nl_msg *msg;
 
 	msg = message(delete ? RTM_DELADDR : RTM_NEWADDR, delete ? 0 : NLM_F_CREATE | NLM_F_REPLACE,
@@ -92,6 +98,8 @@ static struct nl_msg *address_message(const struct qb_op *op, unsigned ifindex,
 		flags |= IFA_F_NODAD;
 	put_u32(msg, IFA_FLAGS, flags);
 	put(msg, IFA_CACHEINFO, &life, sizeof(life));
+	if (proto)
+		put(msg, ATTR_IFA_PROTO, &proto, sizeof(proto));
 	if (a->metric)
 		put_u32(msg, IFA_RT_PRIORITY, (uint32_t)a->metric);
 	return msg;

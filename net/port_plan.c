@@ -211,6 +211,17 @@ static bool find_earlier(const struct qb_net *net, const struct qb_bridge_config
 	return true;
 }
 
+/* A run that was killed half-way leaves the default route with both the NIC and its bridge. */
+static void drop_bridge(struct found *f, const char *bridge)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		if (!strcmp(f->v[i]->name, bridge)) {
+			f->v[i] = f->v[--f->n];
+			return;
+		}
+	}
+}
+
 const struct qb_link *qb_port_plan(const struct qb_net *net, const struct qb_bridge_config *config,
 				   const struct qb_port_match *match,
 				   const struct qb_ledger *ledger, struct qb_plan *plan)
@@ -224,6 +235,8 @@ const struct qb_link *qb_port_plan(const struct qb_net *net, const struct qb_bri
 		return NULL;
 	if (!f.n)
 		find(net, match, &f);
+	if (match->match && f.n > 1)
+		drop_bridge(&f, config->name);
 	if (f.n == 1)
 		return f.v[0];
 	if (f.n > 1) {

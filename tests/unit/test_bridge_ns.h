@@ -147,6 +147,8 @@ static inline void host_setup(bool addresses)
 	ip("link set lo up");
 	ip("link add up0 address " HOST_MAC " type veth peer name gw0");
 	ip("link set gw0 netns %d", gateway_pid);
+	/* An address is in use at once, as those of a host are that was not started just now. */
+	write_file("/proc/sys/net/ipv6/conf/up0/accept_dad", "0");
 	ip("link set up0 up");
 	assert_int_equal(write(to_gateway, "g", 1), 1);
 	assert_int_equal(read(up[0], &byte, 1), 1);
@@ -155,12 +157,37 @@ static inline void host_setup(bool addresses)
 		return;
 	ip("addr add 192.0.2.10/24 brd + dev up0");
 	ip("addr add 192.0.2.11/24 dev up0 label up0:1");
-	ip("addr add 2001:db8::10/64 dev up0 nodad");
+	ip("addr add 2001:db8::10/64 dev up0");
 	ip("route add default via 192.0.2.1 metric 100");
 	ip("route add 198.51.100.0/24 via 192.0.2.1 mtu 1400");
 	ip("route add 203.0.113.0/24 dev up0 scope link");
 	ip("-6 route add default via 2001:db8::1");
 	ip("-6 route add 2001:db8:1::/48 via 2001:db8::1 metric 50");
+}
+
+/* ip(8) with these words, on the gateway. */
+QB_PRINTF(1, 2) static inline void ip_on_gateway(const char *fmt, ...)
+{
+	_cleanup_free_ char *path = qb_asprintf("/proc/%d/ns/net", gateway_pid);
+	char line[512];
+	int status;
+	va_list ap;
+	pid_t pid;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	pid = fork();
+	if (pid == 0) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
+			_exit(1);
+		ip("%s", line);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static inline void host_teardown(void)

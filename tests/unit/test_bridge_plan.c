@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "agent/base/schema.h"
+#include "net/bridge.h"
+#include "net/link_fields.h"
+#include "net/move.h"
+
+/*
+ * A host with two cards: eth0 has the addresses and the default routes, eth1 has nothing. Cases
+ * add to it, or overwrite members of its first link.
+ */
+#define ETH0_HEAD                                                                                  \
+	"{name: eth0, ifindex: 2, mac: 00:00:5e:00:53:01, permanent_mac: 00:00:5e:00:53:01, "      \
+	"mtu: 1500, up: true, driver: ixgbe, path: pci-0000:01:00.0"
+#define ETH0_ADDRESSES                                                                             \
+	"addresses: ["                                                                             \
+	"{address: 192.0.2.10/24, broadcast: 192.0.2.255, scope: global, flags: 128}, "            \
+	"{address: 2001:db8::10/64, scope: global, flags: 128}, "                                  \
+	"{address: fe80::1/64, scope: link, flags: 128}]"
+#define ETH0 ETH0_HEAD ", " ETH0_ADDRESSES "}"
+#define ETH1                                                                                       \
+	"{name: eth1, ifindex: 3, mac: 00:00:5e:00:53:02, permanent_mac: 00:00:5e:00:53:02, "      \
+	"mtu: 1500, up: true, driver: ixgbe, path: pci-0000:01:00.1}"
+#define LO                                                                                         \
+	"{name: lo, ifindex: 1, mac: 00:00:00:00:00:00, mtu: 65536, up: true, loopback: true, "    \
+	"addresses: [{address: 127.0.0.1/8, scope: host, flags: 128}]}"
+#define R4(dst, rest)                                                                              \
+	"{family: inet, dst: " dst ", type: unicast, proto: static, table: 254, n_nexthops: 1, "   \
+	"scope: global" rest "}"
+#define R6(dst, rest)                                                                              \
+	"{family: inet6, dst: '" dst "', type: unicast, proto: static, table: 254, "               \
+	"n_nexthops: 1, scope: global" rest "}"
+#define DEFAULT4 R4("default", ", gateway: 192.0.2.1, dev: eth0, metric: 100")
+#define DEFAULT6 R6("default", ", gateway: 'fe80::ff', dev: eth0, metric: 1024")
+#define ONLINK4                                                                                    \
+	"{family: inet, dst: 192.0.2.0/24, type: unicast, proto: kernel, scope: link, "            \
+	"prefsrc: 192.0.2.10, dev: eth0, table: 254, n_nexthops: 1}"
+#define LINKS(...) "known: true\nlinks: [" __VA_ARGS__ "]\n"
+#define ROUTES(...) "routes: [" __VA_ARGS__ "]\n"
+#define HOST LINKS(LO ", " ETH0 ", " ETH1) ROUTES(DEFAULT4 ", " DEFAULT6 ", " ONLINK4)
+
+#define BR0                                                                                        \
+	"{name: br0, ifindex: 7, kind: bridge, mac: 00:00:5e:00:53:01, mtu: 1500, up: true, "      \
+	"stp: false, " ETH0_ADDRESSES "}"
+#define ROUTES_BR0                                                                                 \
+	ROUTES(R4("default", ", gateway: 192.0.2.1, dev: br0, metric: 100") ", " R6(               \
+		"default", ", gateway: 'fe80::ff', dev: br0, metric: 1024"))
+
+struct setup {
+	struct qb_net net;
+	struct qb_plan plan;
+	struct qb_port_match ports[2];
+	struct qb_bridge_config config;
+};
+
+static void load(struct setup *s, const char *yaml)
+{
+	_cleanup_diags_ struct qb_diags diags = {0};
+
+	*s = (struct setup){0};
+	if (qb_schema_load(&qb_net_type, yaml, strlen(yaml), QB_LOAD_STRICT, &s->net, NULL,
+			   &diags) < 0)
+		fail_msg("%s\n%s", diags.v[0].msg, yaml);
+	s->config.name = (char *)"br0";
+	s->config.ports = s->ports;
+	s->config.n_ports = 1;
+	s->ports[0].name = (char *)"eth0";
+}
+
+static void done(struct setup *s)
+{
+	qb_net_done(&s->net);
+	qb_plan_done(&s->plan);
+}
+
+static void plan_with(struct setup *s, const struct qb_ledger *ledger)
+{
+	qb_plan_done(&s->plan);
+	s->plan = (struct qb_plan){0};
+	qb_bridge_plan(&s->net, &s->config, 1, ledger, &s->plan);
+}
+
+static const struct qb_reason *reason(const struct qb_plan *plan, const char *code)
+{
+	for (size_t i = 0; i < plan->n_refused; i++)
+		for (size_t j = 0; j < plan->refused[i].n_reasons; j++)
+			if (!strcmp(plan->refused[i].reasons[j].code, code))
+				return &plan->refused[i].reasons[j];
+	return NULL;
+}
+
+/* Refused with this code, and the evidence names this. */
+static void assert_refused(struct setup *s, const char *code, const char *evidence)
+{
+	const struct qb_reason *r;
+
+	plan_with(s, NULL);
+	r = reason(&s->plan, code);
+	if (!r)
+		fail_msg("not refused as %s but with %zu steps and %s", code, s->plan.n_steps,
+			 s->plan.n_refused ? s->plan.refused[0].reasons[0].evidence : "nothing");
+	if (!strstr(r->evidence, evidence))
+		fail_msg("%s does not name %s", r->evidence, evidence);
+	assert_int_equal(s->plan.n_steps, 0);
+}
+
+static void assert_step(struct setup *s, const struct qb_ledger *ledger, struct qb_move *ret)
+{
+	struct qb_error err = QB_ERROR_INIT;
+
+	plan_with(s, ledger);
+	if (s->plan.n_refused)
+		fail_msg("refused: %s: %s", s->plan.refused[0].reasons[0].code,
+			 s->plan.refused[0].reasons[0].evidence);
+	assert_true(s->plan.n_steps >= 1);
+	assert_string_equal(s->plan.steps[0].kind, "net.bridge");
+	if (qb_move_from_json(s->plan.steps[0].args, ret, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+/* Host, code and a word of the evidence; the port is eth0. */
+static const struct {
+	const char *host, *code, *evidence;
+} refusals[] = {
+	{LINKS(LO ", " ETH0_HEAD ", wireless: true}") ROUTES(DEFAULT4), "wireless", "eth0"},
+	{LINKS(LO ", " ETH0_HEAD ", master: bond0}"), "has-master", "bond0"},
+	{LINKS(ETH0 ", {name: mv0, ifindex: 9, kind: macvlan, lower_ifindex: 2}"), "has-upper",
+	 "mv0 (macvlan)"},
+	{LINKS(ETH0 ", {name: mt0, ifindex: 9, kind: macvtap, lower_ifindex: 2}"), "has-upper",
+	 "mt0 (macvtap)"},
+	{LINKS(ETH0 ", {name: eth0.5, ifindex: 9, kind: vlan, lower_ifindex: 2}"), "has-upper",
+	 "eth0.5 (vlan)"},
+	{LINKS("{name: eth0, ifindex: 2, loopback: true}"), "loopback", "eth0"},
+	{LINKS(ETH1), "no-match", "eth1 (00:00:5e:00:53:02, pci-0000:01:00.1, ixgbe)"},
+	{LINKS(ETH0_HEAD ", kind: bond}"), "unsupported", "is a bond"},
+	{LINKS("{name: eth0, ifindex: 2, up: true}"), "unsupported", "no Ethernet address"},
+	{LINKS(ETH0_HEAD ", networkd: true}"), "unsupported", "systemd-networkd"},
+	{LINKS(ETH0) "network_root: 192.0.2.9:/export / nfs4 rw 0 0\n", "network-root", "nfs4"},
+	{LINKS(ETH0 ", {name: br0, ifindex: 7, kind: dummy}"), "name-taken", "dummy"},
+	{LINKS(ETH0 ", {name: br0, ifindex: 7}"), "name-taken", "a NIC"},
+	{LINKS(ETH0) ROUTES(R4("default", ", devs: [eth0, eth1]")), "route-unsupported",
+	 "several next hops"},
+	{LINKS(ETH0) ROUTES(R4("198.51.100.0/24", ", dev: eth0, nhid: 7")), "route-unsupported",
+	 "nexthop object 7"},
+	{LINKS(ETH0) ROUTES(R4("198.51.100.0/24", ", nhid: 8")), "route-unsupported",
+	 "nexthop object 8"},
+	{LINKS(ETH0) ROUTES(R4("198.51.100.0/24", ", dev: eth0, extra: encap")),
+	 "route-unsupported", "encap"},
+	{LINKS(ETH0) ROUTES("{family: inet, dst: default, dev: eth0, type: unicast, "
+			    "proto: static, scope: global, table: 100, n_nexthops: 1}"),
+	 "route-unsupported", "table 100"},
+	{LINKS(ETH0) ROUTES("{family: inet, dst: 198.51.100.0/24, dev: eth0, type: local, "
+			    "proto: static, scope: host, table: 254, n_nexthops: 1}"),
+	 "route-unsupported", "type local"},
+	{LINKS(ETH0) "rules: [{family: inet, priority: 99, table: 100, oif: eth0}]\n",
+	 "route-unsupported", "rule 99"},
+	{LINKS(ETH0) "rules: [{family: inet6, priority: 98, table: 100, iif: eth0}]\n",
+	 "route-unsupported", "rule 98"},
+	{LINKS(ETH0_HEAD ", addresses: [{address: 2001:db8::5/64, scope: global, flags: 1, "
+			 "valid_s: 600, preferred_s: 300}]}"),
+	 "address-unsupported", "temporary"},
+	{LINKS(ETH0_HEAD ", addresses: [{address: 2001:db8::5/64, scope: global, flags: 136}]}"),
+	 "address-unsupported", "duplicate"},
+	{LINKS(ETH0_HEAD ", addresses: [{address: 192.0.2.5/24, scope: global, flags: 0, "
+			 "valid_s: 600, preferred_s: 300}]}"),
+	 "dynamic-address", "600 s left"},
+	{"known: false\n", "unknown", "nobody looked"},
+};
+
+static void every_refusal_fires(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(refusals); i++) {
+		struct setup s;
+
+		load(&s, refusals[i].host);
+		assert_refused(&s, refusals[i].code, refusals[i].evidence);
+		done(&s);
+	}
+}
+
+static void all_reasons_at_once(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0_HEAD ", wireless: true, master: bond0, networkd: true}, "
+				 "{name: mv0, ifindex: 9, kind: macvlan, lower_ifindex: 2}"));
+	assert_refused(&s, "wireless", "eth0");
+	assert_int_equal(s.plan.n_refused, 1);
+	assert_int_equal(s.plan.refused[0].n_reasons, 4);
+	done(&s);
+}
+
+static void a_veth_peer_is_no_upper(void **state)
+{
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0 ", {name: v0, ifindex: 9, kind: veth, lower_ifindex: 2}"));
+	assert_step(&s, NULL, &move);
+	qb_move_done(&move);
+	done(&s);
+}
+
+static void ports_are_found(void **state)
+{
+	static const struct {
+		struct qb_port_match match;
+		const char *link;
+	} cases[] = {
+		{{.match = (char *)"default-route"}, "eth0"},
+		{{.mac = (char *)"00:00:5E:00:53:02"}, "eth1"},
+		{{.path = (char *)"pci-0000:01:00.1"}, "eth1"},
+		{{.name = (char *)"eth1"}, "eth1"},
+	};
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		load(&s, HOST);
+		s.ports[0] = cases[i].match;
+		assert_step(&s, NULL, &move);
+		assert_int_equal(move.n_ports, 1);
+		assert_string_equal(move.ports[0].name, cases[i].link);
+		qb_move_done(&move);
+		done(&s);
+	}
+}
+
+static void the_mac_of_the_hardware_comes_first(void **state)
+{
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	/* eth9 pretends to be eth0, and the bridge to be made would, too. */
+	load(&s, LINKS("{name: eth9, ifindex: 9, mac: 00:00:5e:00:53:01, "
+		       "permanent_mac: 00:00:5e:00:53:09, mtu: 1500, up: true}, " ETH0));
+	s.ports[0] = (struct qb_port_match){.mac = (char *)"00:00:5e:00:53:01"};
+	assert_step(&s, NULL, &move);
+	assert_string_equal(move.ports[0].name, "eth0");
+	qb_move_done(&move);
+	done(&s);
+	/* Where no hardware has it, one set by software counts. */
+	load(&s, LINKS("{name: eth9, ifindex: 9, mac: 00:00:5e:00:53:01, mtu: 1500, up: true}"));
+	s.ports[0] = (struct qb_port_match){.mac = (char *)"00:00:5e:00:53:01"};
+	assert_step(&s, NULL, &move);
+	assert_string_equal(move.ports[0].name, "eth9");
+	qb_move_done(&move);
+	done(&s);
+}
+
+static void half_way_the_default_route_is_the_nics(void **state)
+{
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0_HEAD ", master: br0, " ETH0_ADDRESSES "}, " BR0)
+			 ROUTES(DEFAULT4 ", " R4("default", ", gateway: 192.0.2.1, dev: br0, "
+							    "metric: 100")));
+	s.ports[0] = (struct qb_port_match){.match = (char *)"default-route"};
+	assert_step(&s, NULL, &move);
+	assert_string_equal(move.ports[0].name, "eth0");
+	qb_move_done(&move);
+	done(&s);
+}
+
+static void several_candidates_are_listed(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST);
+	s.ports[0] = (struct qb_port_match){.driver = (char *)"ixgbe"};
+	assert_refused(&s, "ambiguous",
+		       "eth0 (00:00:5e:00:53:01, pci-0000:01:00.0, ixgbe) and "
+		       "eth1 (00:00:5e:00:53:02, pci-0000:01:00.1, ixgbe)");
+	done(&s);
+	/* Two families that leave by two links. */
+	load(&s, LINKS(ETH0 ", " ETH1)
+			 ROUTES(DEFAULT4 ", " R6("default", ", dev: eth1, metric: 1024")));
+	s.ports[0] = (struct qb_port_match){.match = (char *)"default-route"};
+	assert_refused(&s, "ambiguous", "default-route names 2 links");
+	done(&s);
+}
+
+static void the_lowest_metric_is_the_default_route(void **state)
+{
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s,
+	     LINKS(ETH0 ", " ETH1) ROUTES(R4("default", ", dev: eth1, metric: 600") ", " DEFAULT4));
+	s.ports[0] = (struct qb_port_match){.match = (char *)"default-route"};
+	assert_step(&s, NULL, &move);
+	assert_string_equal(move.ports[0].name, "eth0");
+	qb_move_done(&move);
+	done(&s);
+}
+
+static void two_bridges_do_not_share_a_nic(void **state)
+{
+	struct qb_bridge_config two[2];
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST);
+	two[0] = two[1] = s.config;
+	two[1].name = (char *)"br1";
+	qb_bridge_plan(&s.net, two, 2, NULL, &s.plan);
+	assert_int_equal(s.plan.n_steps, 1);
+	assert_non_null(reason(&s.plan, "claimed"));
+	assert_non_null(strstr(reason(&s.plan, "claimed")->evidence, "br0"));
+	done(&s);
+	load(&s, HOST);
+	s.ports[1] = s.ports[0];
+	s.config.n_ports = 2;
+	assert_refused(&s, "claimed", "eth0");
+	done(&s);
+}
+
+static void the_move_is_what_the_nic_carries(void **state)
+{
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST);
+	assert_step(&s, NULL, &move);
+	assert_int_equal(s.plan.n_steps, 1);
+	assert_string_equal(move.bridge, "br0");
+	assert_string_equal(move.mac, "00:00:5e:00:53:01");
+	assert_string_equal(move.source, "eth0");
+	assert_int_equal(move.mtu, 1500);
+	assert_int_equal(move.n_add, 3);
+	assert_int_equal(move.n_drop, 3);
+	assert_string_equal(move.add[0].broadcast, "192.0.2.255");
+	/* The kernel makes the prefix route of 192.0.2.10 by itself. */
+	assert_int_equal(move.n_add_routes, 2);
+	assert_int_equal(move.n_drop_routes, 2);
+	/* Nobody would bring it back, and that is said. */
+	assert_non_null(strstr(s.plan.steps[0].why, "until the next boot"));
+	qb_move_done(&move);
+	done(&s);
+}
+
+static void prefix_routes_of_noprefixroute_addresses_move(void **state)
+{
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	/* As NetworkManager has it: IFA_F_NOPREFIXROUTE | IFA_F_PERMANENT. */
+	load(&s, LINKS(ETH0_HEAD ", addresses: [{address: 192.0.2.10/24, scope: global, "
+				 "flags: 640}]}") ROUTES(DEFAULT4 ", " ONLINK4));
+	assert_step(&s, NULL, &move);
+	assert_int_equal(move.add[0].flags, 640);
+	assert_int_equal(move.n_add_routes, 2);
+	qb_move_done(&move);
+	done(&s);
+}
+
+static void labels_follow_the_bridge(void **state)
+{
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0_HEAD ", addresses: ["
+				 "{address: 192.0.2.10/24, scope: global, flags: 128, "
+				 "label: eth0:1}, "
+				 "{address: 192.0.2.11/24, scope: global, flags: 129, "
+				 "label: uplink}]}"));
+	assert_step(&s, NULL, &move);
+	assert_string_equal(move.add[0].label, "br0:1");
+	assert_string_equal(move.drop[0].label, "eth0:1");
+	assert_string_equal(move.add[1].label, "uplink");
+	/* "secondary" is the kernel's finding, not a setting. */
+	assert_int_equal(move.add[1].flags, 128);
+	qb_move_done(&move);
+	done(&s);
+}
+
+static void a_bridge_as_wanted_needs_nothing(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0_HEAD ", master: br0}, " BR0) ROUTES_BR0);
+	plan_with(&s, NULL);
+	assert_int_equal(s.plan.n_steps, 0);
+	assert_int_equal(s.plan.n_refused, 0);
+	/* Nor does the link-local address matter that the kernel makes on a port. */
+	done(&s);
+	load(&s, LINKS(ETH0_HEAD ", master: br0, addresses: [{address: fe80::2/64, scope: link, "
+				 "flags: 128}]}, " BR0) ROUTES_BR0);
+	plan_with(&s, NULL);
+	assert_int_equal(s.plan.n_steps, 0);
+	/* Then it is the bridge by which the default route leaves, and still the same port. */
+	s.ports[0] = (struct qb_port_match){.match = (char *)"default-route"};
+	plan_with(&s, NULL);
+	assert_int_equal(s.plan.n_refused, 0);
+	assert_int_equal(s.plan.n_steps, 0);
+	done(&s);
+}
+
+static void a_bridge_half_made_is_made(void **state)
+{
+	static const char *const hosts[] = {
+		/* Made, and no port yet. */
+		LINKS(ETH0 ", {name: br0, ifindex: 7, kind: bridge, mac: 00:00:5e:00:53:01, "
+			   "mtu: 1500, stp: false}") ROUTES(DEFAULT4 ", " DEFAULT6),
+		/* The port is in, and still has the addresses. */
+		LINKS(ETH0_HEAD
+		      ", master: br0, " ETH0_ADDRESSES "}, {name: br0, ifindex: 7, kind: bridge, "
+		      "mac: 00:00:5e:00:53:01, mtu: 1500, up: true, stp: false}") ROUTES(DEFAULT4),
+		/* Both have them. */
+		LINKS(ETH0_HEAD ", master: br0, " ETH0_ADDRESSES "}, " BR0) ROUTES_BR0,
+		/* It is switched off. */
+		LINKS(ETH0_HEAD ", master: br0}, {name: br0, ifindex: 7, kind: bridge, "
+				"mac: 00:00:5e:00:53:01, mtu: 1500, stp: false}"),
+		/* It speaks STP. */
+		LINKS(ETH0_HEAD ", master: br0}, {name: br0, ifindex: 7, kind: bridge, "
+				"mac: 00:00:5e:00:53:01, mtu: 1500, up: true, stp: true}"),
+	};
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(hosts); i++) {
+		load(&s, hosts[i]);
+		assert_step(&s, NULL, &move);
+		qb_move_done(&move);
+		done(&s);
+	}
+}
+
+static void what_both_have_is_only_taken_off(void **state)
+{
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0_HEAD ", master: br0, " ETH0_ADDRESSES "}, " BR0) ROUTES_BR0);
+	assert_step(&s, NULL, &move);
+	assert_int_equal(move.n_add, 0);
+	assert_int_equal(move.n_drop, 2); /* the link-local one may stay */
+	qb_move_done(&move);
+	done(&s);
+}
+
+/* A ledger of one entry, as the journal of an earlier run gives it. */
+static void ledger_of(const char *args, struct qb_ledger_entry *entry, struct qb_ledger *ret)
+{
+	*entry = (struct qb_ledger_entry){
+		.kind = (char *)"net.bridge",
+		.target = (char *)"br0",
+		.args = json_loads(args, 0, NULL),
+		.done = true,
+	};
+	assert_non_null(entry->args);
+	*ret = (struct qb_ledger){.entries = entry, .n_entries = 1};
+}
+
+static void a_selector_stays_with_its_nic(void **state)
+{
+	struct qb_ledger_entry entry;
+	struct qb_ledger ledger;
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	ledger_of("{\"ports\": [{\"name\": \"old0\", \"mac\": \"00:00:5e:00:53:02\", "
+		  "\"permanent_mac\": \"00:00:5e:00:53:02\"}]}",
+		  &entry, &ledger);
+	/* The default route leaves by eth0 now, but br0 was bound to what is eth1 today. */
+	load(&s, HOST);
+	s.ports[0] = (struct qb_port_match){.match = (char *)"default-route"};
+	assert_step(&s, &ledger, &move);
+	assert_string_equal(move.ports[0].name, "eth1");
+	qb_move_done(&move);
+	/* It is said when the NIC is gone; no other takes its place. */
+	done(&s);
+	load(&s, LINKS(ETH0) ROUTES(DEFAULT4));
+	s.ports[0] = (struct qb_port_match){.match = (char *)"default-route"};
+	plan_with(&s, &ledger);
+	assert_non_null(reason(&s.plan, "nic-missing"));
+	assert_non_null(strstr(reason(&s.plan, "nic-missing")->evidence, "00:00:5e:00:53:02"));
+	assert_int_equal(s.plan.n_steps, 0);
+	done(&s);
+	json_decref(entry.args);
+}
+
+static void static_addresses_replace(void **state)
+{
+	char *addresses[] = {(char *)"192.0.2.20/24"};
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST);
+	s.config.ipv4 = (struct qb_ip_config){
+		.mode = QB_IP_STATIC, .addresses = {addresses, 1}, .gateway = (char *)"192.0.2.2"};
+	assert_step(&s, NULL, &move);
+	/* IPv6 is inherited all the same. */
+	assert_int_equal(move.n_add, 3);
+	assert_string_equal(move.add[2].address, "192.0.2.20/24");
+	assert_int_equal(move.n_add_routes, 2);
+	assert_string_equal(move.add_routes[1].gateway, "192.0.2.2");
+	assert_int_equal(move.n_drop, 3);
+	assert_int_equal(move.n_drop_routes, 2);
+	qb_move_done(&move);
+	done(&s);
+}
+
+static void none_and_dhcp_do_not_cut_off(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST);
+	s.config.ipv4.mode = QB_IP_NONE;
+	assert_refused(&s, "default-route", "inet default route");
+	done(&s);
+	load(&s, HOST);
+	s.config.ipv4.mode = QB_IP_DHCP;
+	assert_refused(&s, "unsupported", "ipv4: dhcp");
+	done(&s);
+	load(&s, HOST);
+	s.config.n_ports = 0;
+	assert_refused(&s, "unsupported", "without a port");
+	done(&s);
+}
+
+static void two_ports_need_one_source(void **state)
+{
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST);
+	s.ports[1].name = (char *)"eth1";
+	s.config.n_ports = 2;
+	assert_step(&s, NULL, &move);
+	assert_int_equal(move.n_ports, 2);
+	assert_string_equal(move.source, "eth0");
+	qb_move_done(&move);
+	done(&s);
+	load(&s, LINKS(ETH0 ", {name: eth1, ifindex: 3, mac: 00:00:5e:00:53:02, mtu: 1500, "
+			    "addresses: [{address: 198.51.100.1/24, scope: global, "
+			    "flags: 128}]}"));
+	s.ports[1].name = (char *)"eth1";
+	s.config.n_ports = 2;
+	assert_refused(&s, "address-unsupported", "both eth0 and eth1");
+	done(&s);
+}
+
+static void the_same_host_gives_the_same_plan(void **state)
+{
+	_cleanup_plan_ struct qb_plan again = {0};
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0_HEAD ", addresses: [{address: 192.0.2.5/24, scope: global, flags: 0, "
+				 "valid_s: 600, preferred_s: 300}]}")
+			 ROUTES(DEFAULT4) "networkmanager_running: true\n");
+	assert_step(&s, NULL, &move);
+	qb_move_done(&move);
+	s.net.links[0].addresses[0].valid_s = 12;
+	qb_bridge_plan(&s.net, &s.config, 1, NULL, &again);
+	assert_true(json_equal(s.plan.steps[0].args, again.steps[0].args));
+	done(&s);
+}
+
+static const struct qb_op *find_op(const struct qb_ops *ops, enum qb_op_kind kind, size_t *ret_at)
+{
+	for (size_t i = 0; i < ops->n; i++) {
+		if (ops->v[i].kind == kind) {
+			*ret_at = i;
+			return &ops->v[i];
+		}
+	}
+	fail_msg("no operation %d", kind);
+	return NULL;
+}
+
+static void the_order_loses_nothing(void **state)
+{
+	_cleanup_ops_ struct qb_ops build = {0}, clear = {0};
+	size_t enslave = 0, address = 0, route = 0, route_off = 0, address_off = 0;
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	/* As a dump gives them: the default route first. */
+	load(&s,
+	     LINKS(ETH0) ROUTES(DEFAULT4 ", " DEFAULT6 ", " R4("203.0.113.0/24", ", dev: eth0")));
+	assert_step(&s, NULL, &move);
+	qb_move_forward(&move, &build, &clear);
+	find_op(&build, QB_OP_ENSLAVE, &enslave);
+	find_op(&build, QB_OP_ADDRESS_ADD, &address);
+	assert_true(enslave < address);
+	assert_null(find_op(&clear, QB_OP_ROUTE_ADD, &route)->route->gateway);
+	find_op(&clear, QB_OP_ROUTE_DELETE, &route_off);
+	assert_true(route < route_off);
+	/* The first address of a subnet takes the others with it, so it goes last. */
+	assert_ptr_equal(find_op(&clear, QB_OP_ADDRESS_DELETE, &address_off)->address,
+			 &move.drop[move.n_drop - 1]);
+	assert_true(route_off < address_off);
+	for (size_t i = 0; i < build.n; i++)
+		assert_false(build.v[i].kind == QB_OP_ADDRESS_DELETE ||
+			     build.v[i].kind == QB_OP_ROUTE_DELETE);
+	qb_move_done(&move);
+	done(&s);
+}
+
+static void the_way_back_has_all_before_the_port_leaves(void **state)
+{
+	_cleanup_ops_ struct qb_ops build = {0}, clear = {0};
+	char *ports[] = {(char *)"eth0"};
+	struct qb_strs release = {ports, 1};
+	size_t released = 0, deleted = 0, added = 0;
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST);
+	assert_step(&s, NULL, &move);
+	qb_move_inverse(&move, &release, &build, &clear);
+	assert_string_equal(find_op(&build, QB_OP_ADDRESS_ADD, &added)->dev, "eth0");
+	assert_string_equal(find_op(&clear, QB_OP_ROUTE_ADD, &added)->dev, "eth0");
+	assert_true(added < clear.n - 1);
+	assert_string_equal(find_op(&clear, QB_OP_RELEASE, &released)->dev, "eth0");
+	assert_string_equal(find_op(&clear, QB_OP_ADDRESS_DELETE, &deleted)->dev, "br0");
+	assert_true(deleted < released);
+	qb_move_done(&move);
+	done(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_refusal_fires),
+		cmocka_unit_test(all_reasons_at_once),
+		cmocka_unit_test(a_veth_peer_is_no_upper),
+		cmocka_unit_test(ports_are_found),
+		cmocka_unit_test(the_mac_of_the_hardware_comes_first),
+		cmocka_unit_test(half_way_the_default_route_is_the_nics),
+		cmocka_unit_test(several_candidates_are_listed),
+		cmocka_unit_test(the_lowest_metric_is_the_default_route),
+		cmocka_unit_test(two_bridges_do_not_share_a_nic),
+		cmocka_unit_test(the_move_is_what_the_nic_carries),
+		cmocka_unit_test(prefix_routes_of_noprefixroute_addresses_move),
+		cmocka_unit_test(labels_follow_the_bridge),
+		cmocka_unit_test(a_bridge_as_wanted_needs_nothing),
+		cmocka_unit_test(a_bridge_half_made_is_made),
+		cmocka_unit_test(what_both_have_is_only_taken_off),
+		cmocka_unit_test(a_selector_stays_with_its_nic),
+		cmocka_unit_test(static_addresses_replace),
+		cmocka_unit_test(none_and_dhcp_do_not_cut_off),
+		cmocka_unit_test(two_ports_need_one_source),
+		cmocka_unit_test(the_same_host_gives_the_same_plan),
+		cmocka_unit_test(the_order_loses_nothing),
+		cmocka_unit_test(the_way_back_has_all_before_the_port_leaves),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

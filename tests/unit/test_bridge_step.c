@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Step net.bridge on real links, in network namespaces. */
+#include "test_bridge_ns.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <net/if.h>
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
+
+#include "agent/base/root.h"
+#include "net/bridge.h"
+#include "net/link_fields.h"
+#include "net/move.h"
+#include "net/probe.h"
+
+struct host {
+	struct qb_root root;
+	struct qb_step_ctx ctx;
+	struct qb_port_match ports[2];
+	struct qb_bridge_config config;
+	struct qb_plan plan;
+	json_t *before;
+	struct qb_error err;
+};
+
+static void begin(struct host *h)
+{
+	*h = (struct host){.root = QB_ROOT_INIT};
+	host_setup(true);
+	assert_int_equal(qb_root_open("/", &h->root, NULL), 0);
+	h->ctx = (struct qb_step_ctx){.root = &h->root, .timeout_ms = 5000};
+	h->ports[0].match = (char *)"default-route";
+	h->config =
+		(struct qb_bridge_config){.name = (char *)"br0", .ports = h->ports, .n_ports = 1};
+}
+
+static void end(struct host *h)
+{
+	qb_plan_done(&h->plan);
+	json_decref(h->before);
+	qb_root_done(&h->root);
+	host_teardown();
+}
+
+/* What this machine says of NetworkManager is not of this namespace. */
+static void probe(const struct host *h, struct qb_net *ret)
+{
+	qb_net_probe(&h->root, ret);
+	assert_true(qb_is(&ret->known));
+	ret->networkmanager_installed = ret->networkmanager_running = false;
+}
+
+static size_t plan(struct host *h)
+{
+	_cleanup_net_ struct qb_net net = {0};
+
+	probe(h, &net);
+	qb_plan_done(&h->plan);
+	h->plan = (struct qb_plan){0};
+	qb_bridge_plan(&net, &h->config, 1, NULL, &h->plan);
+	if (h->plan.n_refused)
+		fail_msg("refused: %s", h->plan.refused[0].reasons[0].evidence);
+	return h->plan.n_steps;
+}
+
+static int observe(struct host *h)
+{
+	enum qb_observed observed;
+	int r;
+
+	json_decref(h->before);
+	h->before = NULL;
+	r = qb_bridge_step.observe(&h->ctx, h->plan.steps[0].args, &observed, &h->before, &h->err);
+	return r < 0 ? r : observed == QB_OBSERVED_DONE;
+}
+
+static int apply(struct host *h)
+{
+	return qb_bridge_step.apply(&h->ctx, h->plan.steps[0].args, h->before, &h->err);
+}
+
+static int verify(struct host *h)
+{
+	return qb_bridge_step.verify(&h->ctx, h->plan.steps[0].args, h->before, &h->err);
+}
+
+static int undo(struct host *h)
+{
+	return qb_bridge_step.undo(&h->ctx, h->plan.steps[0].args, h->before, &h->err);
+}
+
+#define assert_ok(h, call)                                                                         \
+	do {                                                                                       \
+		int got_ = (call);                                                                 \
+		if (got_ != 0)                                                                     \
+			fail_msg("%s is %d: %s", #call, got_, (h)->err.msg);                       \
+	} while (0)
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void add_sorted(struct qb_buf *out, json_t *list)
+{
+	_cleanup_strs_ struct qb_strs lines = {0};
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		_cleanup_free_ char *text = json_dumps(item, JSON_COMPACT);
+
+		qb_strs_add(&lines, text);
+	}
+	qsort(lines.v, lines.n, sizeof(*lines.v), by_text);
+	for (i = 0; i < lines.n; i++)
+		qb_buf_printf(out, "%s\n", lines.v[i]);
+	json_decref(list);
+}
+
+/*
+ * All that the kernel says of addresses and routes, less the kernel's notes of what becomes of an
+ * address while it is checked for duplicates. The caller frees it.
+ */
+static char *state_of_host(const struct host *h)
+{
+	_cleanup_net_ struct qb_net net = {0};
+	json_t *links = json_array(), *routes = json_array();
+	struct qb_buf b = {0};
+
+	probe(h, &net);
+	for (size_t i = 0; i < net.n_links; i++) {
+		for (size_t j = 0; j < net.links[i].n_addresses; j++)
+			net.links[i].addresses[j].flags &= ~(uint64_t)0x40; /* tentative */
+		json_array_append_new(links, qb_schema_to_json(&qb_link_type, &net.links[i]));
+	}
+	for (size_t i = 0; i < net.n_routes; i++)
+		json_array_append_new(routes, qb_schema_to_json(&qb_route_type, &net.routes[i]));
+	add_sorted(&b, links);
+	add_sorted(&b, routes);
+	return b.s;
+}
+
+static void there_and_back(void **state)
+{
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	before = state_of_host(&h);
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_true(
+		json_is_true(json_object_get(json_object_get(h.before, "gateways"), "192.0.2.1")));
+	assert_true(json_is_true(
+		json_object_get(json_object_get(h.before, "gateways"), "2001:db8::1")));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, verify(&h));
+	/* It is done, and says so whether planned or observed again. */
+	assert_int_equal(observe(&h), 1);
+	assert_int_equal(plan(&h), 0);
+	end(&h);
+
+	begin(&h);
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, undo(&h));
+	after = state_of_host(&h);
+	assert_string_equal(before, after);
+	/* Twice is as good as once. */
+	assert_ok(&h, undo(&h));
+	end(&h);
+}
+
+static const struct qb_link *find(struct qb_net *net, const struct host *h, const char *name)
+{
+	probe(h, net);
+	return qb_net_link(net, name);
+}
+
+static void the_bridge_is_the_nic_to_others(void **state)
+{
+	_cleanup_net_ struct qb_net net = {0};
+	const struct qb_link *bridge;
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	ip("link set up0 mtu 1400");
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, verify(&h));
+	bridge = find(&net, &h, "br0");
+	assert_non_null(bridge);
+	assert_string_equal(bridge->mac, HOST_MAC);
+	assert_int_equal(bridge->mtu, 1400);
+	assert_true(bridge->up);
+	assert_true(qb_is_not(&bridge->stp));
+	/* Two of IPv4, one of IPv6, and the NIC's own link-local one: no second one of its own. */
+	assert_int_equal(bridge->n_addresses, 4);
+	assert_string_equal(bridge->addresses[1].label, "br0:1");
+	/* IFA_F_NODAD was for the moment of the move. */
+	for (size_t i = 0; i < bridge->n_addresses; i++)
+		assert_int_equal(bridge->addresses[i].flags & 0x02, 0);
+	assert_int_equal(qb_net_link(&net, "up0")->n_addresses, 0);
+	assert_null(qb_net_link(&net, "qubi-carrier"));
+	end(&h);
+}
+
+/*
+ * Killed after that many microseconds of apply, wherever that is. The rerun of an agent that was
+ * killed undoes from what is journaled, or plans anew from what it finds: both have to do.
+ */
+static void killed_anywhere(void **state)
+{
+	static const unsigned delays_us[] = {0,    300,  600,  900,  1200,  1500,
+					     2000, 3000, 5000, 8000, 13000, 40000};
+	_cleanup_free_ char *before = NULL;
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	before = state_of_host(&h);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(delays_us); i++) {
+		_cleanup_free_ char *after = NULL;
+		pid_t pid;
+
+		assert_int_equal(plan(&h), 1);
+		assert_ok(&h, observe(&h));
+		pid = fork();
+		if (pid == 0)
+			_exit(apply(&h) < 0);
+		usleep(delays_us[i]);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		if (i % 2) {
+			/* The next run goes on, and is undone as a whole in its turn. */
+			if (plan(&h)) {
+				assert_ok(&h, observe(&h));
+				assert_ok(&h, apply(&h));
+				assert_ok(&h, verify(&h));
+			}
+			assert_int_equal(plan(&h), 0);
+			ip("link set up0 nomaster");
+			ip("link del br0");
+			ip("addr flush dev up0");
+			host_teardown();
+			end(&h);
+			begin(&h);
+			continue;
+		}
+		assert_ok(&h, undo(&h));
+		after = state_of_host(&h);
+		assert_string_equal(before, after);
+	}
+	end(&h);
+}
+
+static void what_changed_since_the_plan_is_seen(void **state)
+{
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	assert_int_equal(plan(&h), 1);
+	ip("addr add 192.0.2.99/24 dev up0");
+	assert_int_equal(observe(&h), -ESTALE);
+	assert_non_null(strstr(h.err.msg, "up0 changed"));
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	ip("route add 203.0.113.128/25 dev up0");
+	assert_int_equal(observe(&h), -ESTALE);
+	assert_int_equal(plan(&h), 1);
+	ip("link set up0 down");
+	ip("link set up0 address 00:00:5e:00:53:77");
+	assert_int_equal(observe(&h), -ESTALE);
+	assert_null(h.before);
+	end(&h);
+}
+
+/* The kernel refuses one message of many; the others are executed, and all is put back. */
+static void a_refused_message_is_named_and_undone(void **state)
+{
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	json_t *route;
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	before = state_of_host(&h);
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	route = json_array_get(json_object_get(h.plan.steps[0].args, "add_routes"), 0);
+	json_object_set_new(route, "gateway", json_string("198.18.0.1"));
+	json_object_set_new(route, "dst", json_string("198.51.100.128/25"));
+	assert_true(apply(&h) < 0);
+	if (!strstr(h.err.msg, "route 198.51.100.128/25 by br0"))
+		fail_msg("%s", h.err.msg);
+	assert_ok(&h, undo(&h));
+	after = state_of_host(&h);
+	assert_string_equal(before, after);
+	end(&h);
+}
+
+static void a_gateway_that_is_gone_fails_the_move(void **state)
+{
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	ip_on_gateway("addr flush dev gw0");
+	ip("neigh flush dev br0");
+	assert_int_equal(verify(&h), -EHOSTUNREACH);
+	assert_non_null(strstr(h.err.msg, "answered before and does not now"));
+	end(&h);
+}
+
+static void a_gateway_that_was_silent_is_not_asked_for(void **state)
+{
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	ip("route del default via 192.0.2.1");
+	ip("route add default via 192.0.2.77 metric 100");
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_true(json_is_false(
+		json_object_get(json_object_get(h.before, "gateways"), "192.0.2.77")));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, verify(&h));
+	end(&h);
+}
+
+static void a_bridge_that_was_there_stays(void **state)
+{
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	ip("link add br0 type bridge");
+	ip("link add guest0 type veth peer name guest1");
+	ip("link set guest0 master br0 up");
+	ip("link set br0 addrgenmode none");
+	ip("link set br0 up");
+	sleep(1);
+	before = state_of_host(&h);
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, verify(&h));
+	assert_ok(&h, undo(&h));
+	sleep(1);
+	after = state_of_host(&h);
+	assert_string_equal(before, after);
+	end(&h);
+}
+
+static void a_bridge_in_use_is_not_pulled_away(void **state)
+{
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	ip("link add vnet7 type veth peer name guest7");
+	ip("link set vnet7 master br0");
+	assert_int_equal(undo(&h), -EBUSY);
+	assert_non_null(strstr(h.err.msg, "vnet7"));
+	assert_ok(&h, verify(&h));
+	end(&h);
+}
+
+static void stp_comes_when_the_port_forwards(void **state)
+{
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	h.config.stp = true;
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	/* The gateway answers at once: the port has not gone through "listening". */
+	assert_ok(&h, verify(&h));
+	assert_int_equal(plan(&h), 0);
+	end(&h);
+}
+
+static void several_ports(void **state)
+{
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	_cleanup_net_ struct qb_net net = {0};
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	ip("link add two0 type veth peer name two1");
+	before = state_of_host(&h);
+	h.ports[1].name = (char *)"two0";
+	h.config.n_ports = 2;
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, verify(&h));
+	assert_string_equal(find(&net, &h, "two0")->master, "br0");
+	assert_true(qb_net_link(&net, "two0")->up);
+	assert_ok(&h, undo(&h));
+	/* It was switched off, and is again. */
+	after = state_of_host(&h);
+	assert_string_equal(before, after);
+	end(&h);
+}
+
+static void static_addresses(void **state)
+{
+	char *addresses[] = {(char *)"192.0.2.20/24"};
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	_cleanup_net_ struct qb_net net = {0};
+	const struct qb_link *bridge;
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	before = state_of_host(&h);
+	h.config.ipv4 = (struct qb_ip_config){
+		.mode = QB_IP_STATIC, .addresses = {addresses, 1}, .gateway = (char *)"192.0.2.1"};
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, verify(&h));
+	bridge = find(&net, &h, "br0");
+	assert_string_equal(bridge->addresses[0].address, "192.0.2.20/24");
+	assert_int_equal(bridge->n_addresses, 3);
+	assert_int_equal(plan(&h), 0);
+	end(&h);
+	begin(&h);
+	h.config.ipv4 = (struct qb_ip_config){
+		.mode = QB_IP_STATIC, .addresses = {addresses, 1}, .gateway = (char *)"192.0.2.1"};
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, undo(&h));
+	after = state_of_host(&h);
+	assert_string_equal(before, after);
+	end(&h);
+}
+
+/* 600 routes: their answers would not fit into a socket's usual buffer. */
+static void many_routes(void **state)
+{
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	for (int i = 0; i < 600; i++)
+		ip("route add 198.18.%d.%d/32 via 192.0.2.1", i / 250, i % 250);
+	before = state_of_host(&h);
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, verify(&h));
+	assert_ok(&h, undo(&h));
+	after = state_of_host(&h);
+	assert_string_equal(before, after);
+	end(&h);
+}
+
+static void without_namespaces(void **state)
+{
+	(void)state;
+	print_error("no network namespace can be made here: nothing was tested\n");
+	skip();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(there_and_back),
+		cmocka_unit_test(the_bridge_is_the_nic_to_others),
+		cmocka_unit_test(killed_anywhere),
+		cmocka_unit_test(what_changed_since_the_plan_is_seen),
+		cmocka_unit_test(a_refused_message_is_named_and_undone),
+		cmocka_unit_test(a_gateway_that_is_gone_fails_the_move),
+		cmocka_unit_test(a_gateway_that_was_silent_is_not_asked_for),
+		cmocka_unit_test(a_bridge_that_was_there_stays),
+		cmocka_unit_test(a_bridge_in_use_is_not_pulled_away),
+		cmocka_unit_test(stp_comes_when_the_port_forwards),
+		cmocka_unit_test(several_ports),
+		cmocka_unit_test(static_addresses),
+		cmocka_unit_test(many_routes),
+	};
+	const struct CMUnitTest none[] = {cmocka_unit_test(without_namespaces)};
+
+	if (!may_unshare())
+		return cmocka_run_group_tests(none, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

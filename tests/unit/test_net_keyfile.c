@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "agent/base/schema.h"
+#include "net/keyfile.h"
+#include "net/link_fields.h"
+
+/* A name in tests/data/net, its contents; the caller frees them. */
+static char *data(const char *name)
+{
+	_cleanup_free_ char *path = qb_asprintf(QB_TESTS "/data/net/%s", name);
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	char text[16384];
+	size_t n;
+
+	if (!f)
+		fail_msg("%s is missing", path);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = '\0';
+	return qb_strdup(text);
+}
+
+struct setup {
+	struct qb_net net;
+	struct qb_plan plan;
+	struct qb_port_match port;
+	struct qb_bridge_config config;
+	struct qb_move move;
+	struct qb_keyfiles files;
+};
+
+static void load(struct setup *s, const char *host)
+{
+	_cleanup_diags_ struct qb_diags diags = {0};
+	_cleanup_free_ char *yaml = data(host);
+
+	*s = (struct setup){.port = {.match = (char *)"default-route"}};
+	if (qb_schema_load(&qb_net_type, yaml, strlen(yaml), QB_LOAD_STRICT, &s->net, NULL,
+			   &diags) < 0)
+		fail_msg("%s:%u: %s", host, diags.v[0].line, diags.v[0].msg);
+	s->config =
+		(struct qb_bridge_config){.name = (char *)"br0", .ports = &s->port, .n_ports = 1};
+}
+
+static void make(struct setup *s)
+{
+	const struct qb_link *port = qb_net_link(&s->net, "eno1");
+
+	qb_move_plan(&s->net, &s->config, &port, 1, &s->plan, &s->move);
+	assert_int_equal(s->plan.n_refused, 0);
+	qb_keyfile_plan(&s->net, &s->config, &s->move, &s->files);
+	assert_int_equal(s->files.n, 2);
+}
+
+static void done(struct setup *s)
+{
+	qb_net_done(&s->net);
+	qb_plan_done(&s->plan);
+	qb_move_done(&s->move);
+	qb_keyfiles_done(&s->files);
+}
+
+static void assert_golden(const char *host, const char *bridge, const char *port)
+{
+	_cleanup_free_ char *want_bridge = data(bridge), *want_port = data(port);
+	struct setup s;
+
+	load(&s, host);
+	make(&s);
+	assert_string_equal(s.files.v[0].path,
+			    "/etc/NetworkManager/system-connections/qubi-br0.nmconnection");
+	assert_string_equal(s.files.v[1].path,
+			    "/etc/NetworkManager/system-connections/qubi-br0-port-1.nmconnection");
+	assert_string_equal(s.files.v[0].text, want_bridge);
+	assert_string_equal(s.files.v[1].text, want_port);
+	done(&s);
+}
+
+static void static_addresses_are_written_down(void **state)
+{
+	(void)state;
+	assert_golden("static.yaml", "static.nmconnection", "static-port.nmconnection");
+}
+
+static void renewed_addresses_are_asked_for_anew(void **state)
+{
+	(void)state;
+	assert_golden("dynamic.yaml", "dynamic.nmconnection", "dynamic-port.nmconnection");
+}
+
+static void a_port_is_bound_as_configured(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, "static.yaml");
+	s.port = (struct qb_port_match){.path = (char *)"pci-0000:01:00.0"};
+	make(&s);
+	assert_non_null(strstr(s.files.v[1].text, "\n[match]\npath=pci-0000:01:00.0\n"));
+	assert_null(strstr(s.files.v[1].text, "mac-address"));
+	done(&s);
+	load(&s, "static.yaml");
+	s.port = (struct qb_port_match){.name = (char *)"eno1"};
+	make(&s);
+	assert_non_null(strstr(s.files.v[1].text, "\ninterface-name=eno1\n"));
+	assert_null(strstr(s.files.v[1].text, "mac-address"));
+	done(&s);
+}
+
+static void none_is_disabled(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, "static.yaml");
+	s.config.ipv6.mode = QB_IP_NONE;
+	s.net.routes[1].metric = 0;
+	qb_strset(&s.net.routes[1].dev, "lo"); /* else it is refused: it is the default route */
+	make(&s);
+	assert_non_null(strstr(s.files.v[0].text, "\n[ipv6]\nmethod=disabled\n"));
+	assert_null(strstr(s.files.v[0].text, "2001:db8::10"));
+	done(&s);
+}
+
+static void what_differs_is_seen(void **state)
+{
+	_cleanup_free_ char *text = data("static.nmconnection");
+	static const char other_stp[] = "[bridge]\nstp=true\n";
+	static const char other_address[] = "[ipv4]\naddress1=192.0.2.99/24\n";
+	static const char other_zone[] = "[connection]\nzone=dmz\n";
+
+	(void)state;
+	assert_true(qb_keyfile_has(text, text, true));
+	assert_false(qb_keyfile_has(text, other_stp, false));
+	/* Where the bridge inherits, what the file says of addresses holds. */
+	assert_true(qb_keyfile_has(text, other_address, false));
+	assert_false(qb_keyfile_has(text, other_address, true));
+	assert_true(qb_keyfile_has(text, other_zone, true));
+	/* A key in another section is not that key. */
+	assert_false(qb_keyfile_has("[bridge]\nid=x\n", "[connection]\nid=x\n", true));
+	assert_false(qb_keyfile_has("", text, false));
+}
+
+static const struct qb_step *find_step(const struct qb_plan *plan, const char *kind)
+{
+	for (size_t i = 0; i < plan->n_steps; i++)
+		if (!strcmp(plan->steps[i].kind, kind))
+			return &plan->steps[i];
+	return NULL;
+}
+
+static void profiles_are_planned_where_networkmanager_is(void **state)
+{
+	const struct qb_step *step;
+	const json_t *files;
+	struct setup s;
+
+	(void)state;
+	load(&s, "static.yaml");
+	s.net.networkmanager_installed = true;
+	qb_bridge_plan(&s.net, &s.config, 1, NULL, &s.plan);
+	assert_int_equal(s.plan.n_steps, 2);
+	assert_string_equal(s.plan.steps[0].kind, "net.bridge");
+	assert_null(strstr(s.plan.steps[0].why, "until the next boot"));
+	step = find_step(&s.plan, "net.persist");
+	files = json_object_get(step->args, "files");
+	assert_int_equal(json_array_size(files), 2);
+	assert_false(json_is_true(json_object_get(step->args, "activate")));
+	done(&s);
+	/* A lease is renewed by NetworkManager alone, so that takes over at once. */
+	load(&s, "dynamic.yaml");
+	s.net.networkmanager_installed = s.net.networkmanager_running = true;
+	qb_bridge_plan(&s.net, &s.config, 1, NULL, &s.plan);
+	assert_true(
+		json_is_true(json_object_get(find_step(&s.plan, "net.persist")->args, "activate")));
+	done(&s);
+	load(&s, "static.yaml");
+	qb_bridge_plan(&s.net, &s.config, 1, NULL, &s.plan);
+	assert_null(find_step(&s.plan, "net.persist"));
+	done(&s);
+}
+
+/* A bridge that is as wanted, with or without what an earlier run left. */
+static void others_bridges_are_left_to_them(void **state)
+{
+	struct qb_ledger_entry entry = {.kind = (char *)"net.bridge", .target = (char *)"br0"};
+	struct qb_ledger ours = {.entries = &entry, .n_entries = 1};
+	struct qb_keyfile *file;
+	struct setup s;
+
+	(void)state;
+	load(&s, "done.yaml");
+	s.net.networkmanager_installed = true;
+	qb_bridge_plan(&s.net, &s.config, 1, NULL, &s.plan);
+	assert_int_equal(s.plan.n_refused, 0);
+	assert_int_equal(s.plan.n_steps, 0);
+	/* Made by a run of ours that was killed before it wrote them. */
+	qb_bridge_plan(&s.net, &s.config, 1, &ours, &s.plan);
+	assert_int_equal(s.plan.n_steps, 1);
+	assert_string_equal(s.plan.steps[0].kind, "net.persist");
+	/* With them there is nothing to do, whatever else NetworkManager does with the addresses.
+	 */
+	make(&s);
+	for (size_t i = 0; i < s.files.n; i++) {
+		file = QB_APPEND(s.net.keyfiles, s.net.n_keyfiles);
+		file->path = qb_strdup(s.files.v[i].path);
+		file->text = qb_strdup(s.files.v[i].text);
+	}
+	qb_plan_done(&s.plan);
+	s.plan = (struct qb_plan){0};
+	s.net.links[2].addresses[0].flags |= 0x200;
+	qb_bridge_plan(&s.net, &s.config, 1, &ours, &s.plan);
+	assert_int_equal(s.plan.n_steps, 0);
+	/* One that somebody changed is written anew. */
+	qb_strset(&s.net.keyfiles[1].text, "[connection]\n");
+	qb_bridge_plan(&s.net, &s.config, 1, &ours, &s.plan);
+	assert_int_equal(s.plan.n_steps, 1);
+	assert_non_null(strstr(s.plan.steps[0].why, "qubi-br0-port-1"));
+	done(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(static_addresses_are_written_down),
+		cmocka_unit_test(renewed_addresses_are_asked_for_anew),
+		cmocka_unit_test(a_port_is_bound_as_configured),
+		cmocka_unit_test(none_is_disabled),
+		cmocka_unit_test(what_differs_is_seen),
+		cmocka_unit_test(profiles_are_planned_where_networkmanager_is),
+		cmocka_unit_test(others_bridges_are_left_to_them),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
