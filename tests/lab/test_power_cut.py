@@ -7,9 +7,9 @@ import lab
 import vm
 from lab import expect, expect_status
 
-# A small fixed sample: while the disk is carved, and when the network has moved but libvirt
-# knows of nothing yet. Seconds count from the moment the journal announces the step.
-MOMENTS = (("storage.carve", 0.5), ("libvirt.network", 0.0))
+# A small fixed sample: when the NIC has moved and no file says so yet, while the disk is carved,
+# and before libvirt knows of anything. Seconds count from when the journal announces the step.
+MOMENTS = (("net.persist", 0.0), ("storage.carve", 0.5), ("libvirt.network", 0.0))
 
 
 def cut_at(machine, kind, later):
@@ -51,6 +51,7 @@ def test_power_cut(test):
         expect(host.disk_hashes(machine)[host.FOREIGN] == foreign,
                "somebody's disk is byte-identical")
         machine.boot()
+        uplink.expect_reachable(machine)
         again = expect_status(lab.agent(machine, "apply", "--yes"), 0, "the rerun converges")
         lab.say(again.out.rstrip())
         host.expect_host(machine, uplink)

@@ -2,11 +2,12 @@
 """One apply from bare machine to KVM host, from the RPM; and all of it again after a reboot."""
 import host
 import lab
+import vm
 from lab import expect, expect_status
 
 
 def test_whole_job(test):
-    machine = host.bare(test)
+    machine = host.bare(test, block=vm.KVM_BLACKLISTED)
     before = host.disk_hashes(machine)
     machine.boot()
     uplink = host.Uplink(machine)

@@ -19,7 +19,7 @@ def test_without_svm(test):
            f"exit {status}, {report['verdict']}")
     cpu = next(c for c in report["checks"] if c["id"] == "cpu.virtualization")
     expect(cpu["status"] == "fail", "cpu.virtualization fails", json.dumps(cpu))
-    lab.say(json.dumps(cpu))
+    lab.say(json.dumps(cpu, indent=1))
     text = json.dumps(cpu["evidence"])
     expect("svm" in text and "vmx" in text, "the flags that are absent are named", text)
 

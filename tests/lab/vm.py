@@ -177,6 +177,10 @@ KERNEL=="mtd*ro", ENV{MTD_FTL}=="smartmedia", RUN{builtin}+="kmod load sm_ftl"
 LABEL="drivers_end"
 """}
 
+# As an administrator would block it; systemd-modules-load leaves such a module out as well.
+KVM_BLACKLISTED = {"/etc/modprobe.d/no-kvm.conf":
+                   "blacklist kvm\nblacklist kvm_amd\nblacklist kvm_intel\n"}
+
 
 def tar_of(files):
     """The archive a machine unpacks on its first boot; profiles and our own config are private."""
