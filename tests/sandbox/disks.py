@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loop disks of the sandbox: their contents, and attaching them so that nobody has to detach them."""
+"""Loop disks of the sandbox: their contents, and how they come and go."""
 
 import ctypes
 import errno
@@ -134,8 +134,8 @@ def blank(path, size):
 
 
 def ext4(path):
-    """A file system with a file in it, as one that somebody still needs."""
-    blank(path, 64 * MIB)
+    """A file system with a file in it, as one that somebody still needs; big enough to tempt."""
+    blank(path, 640 * MIB)
     folder = path + ".d"
     os.mkdir(folder)
     with open(folder + "/thesis.txt", "w", encoding="utf-8") as f:

@@ -16,12 +16,16 @@ import subprocess
 import sys
 import time
 
+try:
+    import jsonschema
+except ImportError:
+    sys.exit("python3-jsonschema is missing; install it with make deps")
+
 HERE = os.path.dirname(os.path.realpath(__file__))
 ENTER = HERE + "/enter"
 AGENT = os.environ.get("QB_AGENT") or os.path.realpath(HERE + "/../../build/qubi-agent")
 CONFIG = "/etc/qubi-agent/host.yaml"
 SKIPPED = 77
-CASE_SECONDS = 300
 
 # The exit codes of the contract.
 OK, FAILED, USAGE, REFUSED, PENDING, UNDO_FAILED, LOCKED = range(7)
@@ -33,10 +37,10 @@ class Skip(Exception):
     """The case cannot run here, and says why."""
 
 
-def case(function=None, *, outside=False, alone=False, disks=None):
+def case(function=None, *, outside=False, alone=False, disks=None, seconds=300):
     """outside: not in a sandbox; alone: nothing else at the same time; disks: as of enter."""
     def register(f):
-        f.outside, f.alone, f.disks = outside, alone, disks
+        f.outside, f.alone, f.disks, f.seconds = outside, alone, disks, seconds
         cases[f.__name__] = f
         return f
     return register(function) if function else register
@@ -68,9 +72,9 @@ def start(function):
     if not function.outside:
         command = enter_command(command, function.disks)
     try:
-        return subprocess.run(command, timeout=CASE_SECONDS, check=False).returncode
+        return subprocess.run(command, timeout=function.seconds, check=False).returncode
     except subprocess.TimeoutExpired:
-        print(f"{function.__name__} took more than {CASE_SECONDS} s")
+        print(f"{function.__name__} took more than {function.seconds} s")
         return 1
 
 
@@ -108,10 +112,19 @@ class Result:
         self.out, self.err = run.stdout, run.stderr
 
     def json(self):
+        """The document on stdout, which must be as its schema says."""
         try:
-            return json.loads(self.out)
+            document = json.loads(self.out)
         except ValueError as e:
             raise AssertionError(f"{self.command}: no JSON: {e}\n{self.out}\n{self.err}") from e
+        name = document["schema"].split("/")[1]
+        with open(f"{HERE}/../../packaging/schema/{name}.schema.json", encoding="utf-8") as f:
+            schema = json.load(f)
+        try:
+            jsonschema.validate(document, schema)
+        except jsonschema.ValidationError as e:
+            raise AssertionError(f"{self.command}: {e.json_path}: {e.message}") from e
+        return document
 
     def __str__(self):
         return f"{self.command}\nexit {self.code}\n{self.out}{self.err}"
@@ -126,6 +139,13 @@ def run(*command, code=0, timeout=120, **more):
     codes = (code,) if isinstance(code, int) else code
     assert codes is None or r.returncode in codes, f"wanted exit {code}: {result}"
     return result
+
+
+def traced(*command, **more):
+    """Runs strace. LeakSanitizer, where it is built in, cannot work below it."""
+    options = os.environ.get("ASAN_OPTIONS", "")
+    return run("/usr/bin/strace", *command, **more,
+               env={**os.environ, "ASAN_OPTIONS": options + ":detect_leaks=0"})
 
 
 def agent(*args, code=0, **more):
@@ -167,11 +187,16 @@ bridges:
 # ------------------------------------------------------------------ the host's state
 
 def sha256(path):
-    digest = hashlib.sha256()
+    """Of every byte that is not zero and where it is: the same for the same contents, and quick
+    for a disk that is mostly empty."""
+    digest, zeros, place = hashlib.sha256(), bytes(1 << 18), 0
     with open(path, "rb") as f:
-        while chunk := f.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+        while chunk := f.read(1 << 18):
+            if chunk != zeros:
+                digest.update(place.to_bytes(8, "big"))
+                digest.update(chunk)
+            place += len(chunk)
+    return f"{place}:{digest.hexdigest()}"
 
 
 def foreign_disks():
@@ -359,16 +384,21 @@ def probing(address, count, at_gateway=False):
 
 # ------------------------------------------------------------------ odds and ends
 
+def until(condition, seconds=10):
+    """Whether the condition came to hold in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
 def stop_libvirtd():
     with open("/run/libvirtd.pid", encoding="utf-8") as f:
         pid = int(f.read())
     os.kill(pid, 15)
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        if not os.path.exists(f"/proc/{pid}"):
-            return
-        time.sleep(0.01)
-    raise AssertionError("libvirtd does not end")
+    assert until(lambda: not os.path.exists(f"/proc/{pid}"), 20), "libvirtd does not end"
 
 
 if __name__ == "__main__" and sys.argv[1:2] == ["--probe"]:

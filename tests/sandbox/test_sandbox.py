@@ -150,21 +150,20 @@ def ends_clean(how):
     before = machine()
     mark = f"{100000 + os.getpid()}.5"  # seconds to sleep, a number nobody else uses
     last = "exit 3" if how is None else "exec sleep " + mark
-    # pylint: disable-next=consider-using-with
-    p = subprocess.Popen([qb.ENTER, "/bin/sh", "-c", BUSY % (mark, mark, last)],
-                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8")
-    marker = [p.stdout.readline().strip() for _ in range(5)]
-    qb.same(p.stdout.readline(), "busy\n", "the sandbox")
-    if how is not None:
-        qb.same(len(attached(marker)), 5, "loop devices while it runs")
-        assert processes(mark), "nothing runs in the sandbox"
-        p.send_signal(how)
-    code = p.wait(30)
-    end = time.monotonic() + 10
-    while time.monotonic() < end and (attached(marker) or processes(mark)):
-        # Only a killed front cannot wait for the end; everybody else has, and is quick.
-        qb.same(how, signal.SIGKILL, "ending of a front that left something")
-        time.sleep(0.01)
+    with subprocess.Popen([qb.ENTER, "/bin/sh", "-c", BUSY % (mark, mark, last)],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8") as p:
+        try:
+            marker = [p.stdout.readline().strip() for _ in range(5)]
+            qb.same(p.stdout.readline(), "busy\n", "the sandbox")
+            if how is not None:
+                qb.same(len(attached(marker)), 5, "loop devices while it runs")
+                assert qb.until(lambda: len(processes(mark)) >= 3), "too little runs in the sandbox"
+                p.send_signal(how)
+            code = p.wait(30)
+        finally:
+            p.kill()
+    if how == signal.SIGKILL:  # a killed front cannot wait for the end; every other has
+        qb.until(lambda: not attached(marker) and not processes(mark))
     qb.same(attached(marker), [], "loop devices left")
     qb.same(processes(mark), [], "processes left")
     qb.same(qb.difference(before, machine()), [], "what changed on the machine")
@@ -188,19 +187,14 @@ def leaves_nothing_when_terminated():
 
 @qb.case(outside=True)
 def leaves_nothing_when_killed_while_it_is_made():
+    before = machine()
     for delay in (0.02, 0.05, 0.1, 0.2, 0.3):
-        before = machine()
-        # pylint: disable-next=consider-using-with
-        p = subprocess.Popen([qb.ENTER, "/bin/sleep", "1000"], stdin=subprocess.DEVNULL,
-                             start_new_session=True)
-        time.sleep(delay)
-        p.kill()
-        p.wait()
-        end = time.monotonic() + 10
-        while time.monotonic() < end and alive_in_session(p.pid):
-            time.sleep(0.01)
-        qb.same(alive_in_session(p.pid), [], f"processes left after {delay} s")
-        qb.same(qb.difference(before, machine()), [], "what changed on the machine")
+        with subprocess.Popen([qb.ENTER, "/bin/sleep", "1000"], stdin=subprocess.DEVNULL,
+                              start_new_session=True) as p:
+            time.sleep(delay)
+            p.kill()
+        assert qb.until(lambda s=p.pid: not alive_in_session(s)), f"left after {delay} s"
+    qb.same(qb.difference(before, machine()), [], "what changed on the machine")
 
 
 def alive_in_session(session):
