@@ -1,0 +1,169 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""apply, killed at 50 points spread over what it writes, and run again: the same end each time.
+
+A point is a system call that changes something, or talks to somebody who will. strace lists
+those of a whole run and what the journal said in between; the points are spread over the steps,
+from a step's intent to its end, and over what lies between them. strace counts the calls of each
+name by themselves.
+"""
+
+import collections
+import concurrent.futures
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import qb
+
+POINTS = 50
+AT_ONCE = 2
+CALLS = ("write,pwrite64,writev,fsync,fdatasync,ioctl,sendto,sendmsg,rename,renameat,renameat2,"
+         "unlink,unlinkat,mkdir,mkdirat,symlink,symlinkat,link,linkat,mount,umount2,openat,openat2,"
+         "clone,clone3,vfork,fork,chmod,fchmod,chown,fchown,flock,ftruncate")
+STRACE = ["-qq", "-s", "32", "-e", "trace=" + CALLS]
+TRACE = "/tmp/trace"
+
+
+def spans(calls):
+    """The calls between one journal record and the next: (range, it is within a step)."""
+    records = [(i, m.group(1)) for i, line in enumerate(calls)
+               if "/journal/" in line and (m := re.search(r'\\"event\\":\\"(\w+)', line))]
+    names = [name for _, name in records]
+    assert names[0] == "begin" and names[-1] == "end", names
+    return [(range(i, j), name == "intent") for (i, name), (j, _) in zip(records, records[1:])]
+
+
+def whole(calls):
+    """POINTS calls: six of seven within steps, the others between them."""
+    within = [span for span, inside in spans(calls) if inside]
+    between = [span for span, inside in spans(calls) if not inside]
+    assert len(within) >= 6, f"{len(within)} steps"
+    chosen = set()
+    for group, count in ((within, POINTS * 6 // 7), (between, POINTS)):
+        for turn in range(POINTS):  # one more from each span in turn, until there are enough
+            for span in group:
+                if len(chosen) < count and len(span) > turn:
+                    n = min(len(span), -(-count // len(group)))
+                    chosen.add(span[len(span) * min(turn, n - 1) // n])
+    qb.same(len(chosen), POINTS, "points")
+    return chosen
+
+
+def bridge(calls):
+    """Before every message to the kernel in the step that moves the NIC, and after the last."""
+    span = next(span for span, inside in spans(calls) if inside)
+    sent = [i for i in span if calls[i].startswith(("sendmsg(", "sendto("))]
+    assert len(sent) > 3, f"only {len(sent)} messages"
+    return {*sent, sent[-1] + 1}
+
+
+# What is swept: the configuration (None: the whole one), the disks, which calls to kill at.
+SWEEPS = {"whole": (None, "blank,ext4,gpt,lvm", whole), "bridge": (qb.BRIDGE_ONLY, "ext4", bridge)}
+
+
+def reference(config, choose):
+    """In a sandbox: a run to the end. Prints its result, and calls to kill at."""
+    qb.configure(config)
+    qb.traced(*STRACE, "-y", "-o", TRACE, qb.AGENT, "apply", "--yes")
+    with open(TRACE, encoding="utf-8", errors="replace") as f:
+        calls = [line for line in f if re.match(r"[a-z0-9_]+\(", line)]
+    seen, points, wanted = collections.Counter(), [], choose(calls)
+    for i, line in enumerate(calls):
+        name = line.split("(")[0]
+        seen[name] += 1
+        if i in wanted:
+            points.append(f"{name}:{seen[name]}")
+    print(json.dumps({"points": points, "state": state()}))
+
+
+def state():
+    found = qb.host_state()
+    del found["foreign"]  # made anew in each sandbox; compared by each trial
+    return found
+
+
+def trial(config, point):
+    """In a sandbox: killed at that call, then run again. Prints what came of it."""
+    name, number = point.split(":")
+    qb.configure(config)
+    foreign = qb.foreign_disks()
+    r = qb.traced("-qq", "-o", "/dev/null", "-e", f"trace={name}", "-e",
+                  f"inject={name}:signal=KILL:when={number}", qb.AGENT, "apply", "--yes",
+                  code=None)
+    killed = r.code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    qb.same(qb.foreign_disks(), foreign, "disks of others after the kill")
+    events = qb.run("/bin/sh", "-c", "cat /var/lib/qubi-agent/journal/*", code=None).out
+    again = qb.agent("apply", "--yes", code=None)
+    short = "\n".join(line[:200] for line in events.splitlines())
+    assert again.code == 0, f"the rerun: {again}\njournal of the killed run:\n{short}"
+    plan = qb.agent("plan", code=None)
+    assert plan.code == 0, f"plan after the rerun: {plan}"
+    qb.same(qb.foreign_disks(), foreign, "disks of others after the rerun")
+    steps = [line for line in events.splitlines() if line.startswith("{") and line.endswith("}")]
+    print(json.dumps({"killed": killed, "records": len(steps), "state": state()}))
+
+
+def enter(machine_id, what, *args):
+    command = qb.enter_command([sys.executable, os.path.realpath(__file__), *args, what],
+                               SWEEPS[what][1])
+    r = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
+                       timeout=120, check=False, env={**os.environ, "QB_MACHINE_ID": machine_id})
+    assert r.returncode == 0, f"{' '.join(args)}: {r.stdout}{r.stderr}"
+    return json.loads(r.stdout.splitlines()[-1])
+
+
+def one_host(what, turn):
+    """Every AT_ONCE-th point: (point, what came of it, differences).
+
+    The host keeps its machine-id from run to run, since its disks' UUIDs follow from that.
+    """
+    machine_id = os.urandom(16).hex()
+    wanted = enter(machine_id, what, "--reference")
+    results = []
+    for point in wanted["points"][turn::AT_ONCE]:
+        try:
+            found = enter(machine_id, what, "--trial", point)
+            differs = qb.difference(wanted["state"], found["state"])
+        except (AssertionError, subprocess.TimeoutExpired) as e:
+            found, differs = {"killed": False, "records": None}, [str(e)]
+        results.append((point, found, differs))
+    return results
+
+
+def sweep(what):
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        parts = pool.map(lambda turn: one_host(what, turn), range(AT_ONCE))
+        results = [r for part in parts for r in part]
+    wrong = [f"killed at {point}: {line}" for point, _, lines in results for line in lines]
+    same = sum(not lines for _, _, lines in results)
+    killed = sum(found["killed"] for _, found, _ in results)
+    records = sorted({found["records"] for _, found, _ in results} - {None})
+    print(f"figure: killed {killed} of {len(results)} times, with {records} records in the "
+          f"journal; the same end {same} times")
+    print("\n".join(wrong))
+    qb.same(same, len(results), "ends as they should be")
+    # A run may need a few calls less than the one that was counted, and end before its point.
+    assert killed >= len(results) - 3, f"only {killed} of {len(results)} runs were killed"
+
+
+@qb.case(outside=True, alone=True, seconds=1200)
+def the_same_end_fifty_times():
+    sweep("whole")
+
+
+@qb.case(outside=True, alone=True, seconds=1200)
+def the_same_end_at_every_message_of_the_bridge_move():
+    sweep("bridge")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--reference"]:
+        reference(SWEEPS[sys.argv[2]][0], SWEEPS[sys.argv[2]][2])
+    elif sys.argv[1:2] == ["--trial"]:
+        trial(SWEEPS[sys.argv[3]][0], sys.argv[2])
+    else:
+        qb.main()

@@ -1,0 +1,49 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""After rollback the host is as it was before apply."""
+
+import os
+
+import qb
+
+
+@qb.case
+def everything_goes_back():
+    qb.configure()
+    before = qb.host_state()
+    qb.agent("apply", "--yes")
+    assert qb.difference(before, qb.host_state()), "apply did nothing"
+    qb.agent("rollback", "--yes")
+    after = qb.host_state()
+    # What is on the disk is kept: somebody may have put a guest there since.
+    for state in (before, after):
+        del state["QB_BLANK"]
+    qb.same(qb.difference(before, after), [], "not as before")
+    assert "br0" not in qb.links(), "the bridge is still there"
+    for address in ("192.0.2.1", "2001:db8::1"):
+        assert qb.reaches(address), f"no answer of {address}"
+
+
+@qb.case
+def apply_after_rollback_comes_to_the_same():
+    qb.configure()
+    qb.agent("apply", "--yes")
+    wanted = qb.host_state()
+    qb.agent("rollback", "--yes")
+    qb.agent("apply", "--yes")
+    qb.same(qb.difference(wanted, qb.host_state()), [], "second time")
+    qb.agent("plan")
+
+
+@qb.case
+def nothing_to_roll_back_is_said():
+    before = qb.host_state()
+    r = qb.agent("rollback", "--yes", code=None)
+    qb.same(r.code, qb.OK, f"exit status ({r})")
+    assert r.out.strip() or r.err.strip(), "it says nothing"
+    qb.same(qb.difference(before, qb.host_state()), [], "what changed")
+    qb.same(os.path.exists("/var/lib/qubi-agent/journal"), False, "a journal")
+
+
+if __name__ == "__main__":
+    qb.main()
