@@ -70,7 +70,8 @@ static void parse_link(struct nlmsghdr *hdr, struct qb_net *net, uint32_t *ret_m
 		qb_tri_set(&link->carrier, nla_get_u8(tb[IFLA_CARRIER]) != 0);
 	else
 		qb_tri_unknown(&link->carrier, "the link is down");
-	if (tb[IFLA_LINK])
+	/* With a namespace it is the number of a link there. */
+	if (tb[IFLA_LINK] && !tb[IFLA_LINK_NETNSID])
 		link->lower_ifindex = nla_get_u32(tb[IFLA_LINK]);
 	parse_linkinfo(tb[IFLA_LINKINFO], link);
 	if (!qb_streq(link->kind, "bridge"))

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What files say of links, read from a tree; and the profiles, written to one. */
+#include "tree.h"
+
+#include "net/bridge.h"
+#include "net/names.h"
+#include "net/probe.h"
+#include "net/sys_probe.h"
+
+#define PROFILES "/etc/NetworkManager/system-connections/"
+
+static struct qb_link *add_link(struct qb_net *net, const char *name, int64_t ifindex)
+{
+	struct qb_link *link = QB_APPEND(net->links, net->n_links);
+
+	link->name = qb_strdup(name);
+	link->ifindex = ifindex;
+	link->mac = qb_strdup("00:00:5e:00:53:01");
+	return link;
+}
+
+static void a_captured_host_has_no_snapshot(void **state)
+{
+	_cleanup_net_ struct qb_net net = {0};
+	struct tree *t = *state;
+
+	tree_put(t, "/etc/resolv.conf", "nameserver 192.0.2.53\n");
+	qb_net_probe(&t->root, &net);
+	assert_int_equal(net.known.state, QB_UNKNOWN);
+	assert_non_null(strstr(net.known.why, "without a network snapshot"));
+	assert_int_equal(net.n_links, 0);
+	/* What files say is known nevertheless. */
+	assert_true(qb_strs_has(&net.nameservers, "192.0.2.53"));
+}
+
+static void hardware_by_sysfs(void **state)
+{
+	_cleanup_net_ struct qb_net net = {0};
+	static const char device[] = "../../devices/pci0000:00/0000:00:03.0/virtio0/net/eth0";
+	struct tree *t = *state;
+
+	tree_put(t, "/sys/devices/pci0000:00/0000:00:03.0/virtio0/net/eth0/ifindex", "2\n");
+	tree_put(t, "/sys/devices/pci0000:00/0000:00:03.0/virtio0/net/eth0/address",
+		 "00:00:5e:00:53:01\n");
+	tree_put(t, "/sys/devices/pci0000:00/0000:00:03.0/virtio0/net/eth0/speed", "10000\n");
+	tree_link(t, "../..", "/sys/devices/pci0000:00/0000:00:03.0/virtio0/net/eth0/device");
+	tree_mkdir(t, "/sys/bus/virtio/drivers/virtio_net");
+	tree_link(t, "../../../../bus/virtio/drivers/virtio_net",
+		  "/sys/devices/pci0000:00/0000:00:03.0/virtio0/driver");
+	tree_mkdir(t, "/sys/class/net");
+	tree_link(t, device, "/sys/class/net/eth0");
+	tree_put(t, "/sys/class/net/wlan0/ifindex", "3\n");
+	tree_put(t, "/sys/class/net/wlan0/address", "00:00:5e:00:53:01\n");
+	tree_mkdir(t, "/sys/class/net/wlan0/phy80211");
+	/* The same name in another network namespace is another link. */
+	tree_put(t, "/sys/class/net/eth9/ifindex", "44\n");
+	tree_mkdir(t, "/sys/class/net/eth9/wireless");
+	add_link(&net, "eth0", 2);
+	add_link(&net, "wlan0", 3);
+	add_link(&net, "eth9", 4);
+	qb_net_sys_probe(&t->root, &net);
+	assert_string_equal(net.links[0].driver, "virtio_net");
+	assert_string_equal(net.links[0].path, "pci-0000:00:03.0");
+	assert_int_equal(net.links[0].speed_mbps, 10000);
+	assert_false(net.links[0].wireless);
+	assert_true(net.links[1].wireless);
+	assert_null(net.links[1].driver);
+	assert_false(net.links[2].wireless);
+}
+
+static void id_paths(void **state)
+{
+	static const struct {
+		const char *device, *path;
+	} cases[] = {
+		{"../../devices/pci0000:00/0000:00:1c.0/0000:02:00.1/net/eno2", "pci-0000:02:00.1"},
+		{"../../devices/pci0000:00/0000:00:14.0/usb1/1-4/1-4.1/1-4.1:1.0/net/enx0",
+		 "pci-0000:00:14.0-usb-0:4.1:1.0"},
+		{"../../devices/virtual/net/br0", NULL},
+		{"../../devices/platform/soc/fe300000.ethernet/net/end0", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *path = qb_sysfs_id_path(cases[i].device);
+
+		if (!qb_streq(path, cases[i].path))
+			fail_msg("%s is %s", cases[i].device, path ? path : "nothing");
+	}
+}
+
+static void others_profiles_are_not_kept(void **state)
+{
+	_cleanup_net_ struct qb_net net = {0};
+	struct tree *t = *state;
+
+	tree_put(t, PROFILES "office.nmconnection",
+		 "[connection]\nid=office\ninterface-name=eth0\nzone=dmz\n[802-1x]\n"
+		 "password=secret\n");
+	tree_put(t, PROFILES "qubi-br0.nmconnection", "[connection]\nid=qubi-br0\n");
+	tree_put(t, PROFILES "qubi-notes.txt", "not a profile\n");
+	tree_put(t, "/etc/firewalld/zones/internal.xml",
+		 "<zone>\n  <interface name=\"eth1\"/>\n</zone>\n");
+	add_link(&net, "eth0", 2);
+	add_link(&net, "eth1", 3);
+	add_link(&net, "eth10", 4);
+	qb_net_sys_probe(&t->root, &net);
+	assert_string_equal(net.links[0].zone, "dmz");
+	assert_string_equal(net.links[1].zone, "internal");
+	assert_null(net.links[2].zone);
+	assert_int_equal(net.n_keyfiles, 1);
+	assert_string_equal(net.keyfiles[0].path, PROFILES "qubi-br0.nmconnection");
+	assert_string_equal(net.keyfiles[0].text, "[connection]\nid=qubi-br0\n");
+}
+
+static void owners_and_resolvers(void **state)
+{
+	_cleanup_net_ struct qb_net net = {0};
+	struct tree *t = *state;
+
+	tree_put(t, "/usr/sbin/NetworkManager", "");
+	tree_mkdir(t, "/proc/self/ns");
+	tree_mkdir(t, "/proc/100/ns");
+	tree_mkdir(t, "/proc/200/ns");
+	tree_link(t, "net:[1]", "/proc/self/ns/net");
+	tree_put(t, "/proc/100/comm", "NetworkManager\n");
+	tree_link(t, "net:[1]", "/proc/100/ns/net");
+	/* One that runs in a container is not this host's. */
+	tree_put(t, "/proc/200/comm", "systemd-network\n");
+	tree_link(t, "net:[2]", "/proc/200/ns/net");
+	tree_put(t, "/run/systemd/netif/links/2", "ADMIN_STATE=configured\nOPER_STATE=routable\n");
+	tree_put(t, "/run/systemd/netif/links/3", "ADMIN_STATE=unmanaged\n");
+	tree_put(t, "/etc/resolv.conf", "nameserver 198.51.100.1\n");
+	tree_put(t, "/run/NetworkManager/resolv.conf",
+		 "# made\nsearch old.example\nsearch example.com example.net\n"
+		 "nameserver 192.0.2.53\nnameserver 2001:db8::53\noptions edns0\n");
+	add_link(&net, "eth0", 2);
+	add_link(&net, "eth1", 3);
+	qb_net_sys_probe(&t->root, &net);
+	assert_true(net.networkmanager_installed);
+	assert_true(net.networkmanager_running);
+	assert_false(net.networkd_running);
+	assert_true(net.links[0].networkd);
+	assert_false(net.links[1].networkd);
+	assert_int_equal(net.nameservers.n, 2);
+	assert_string_equal(net.nameservers.v[1], "2001:db8::53");
+	assert_int_equal(net.search.n, 2);
+	assert_string_equal(net.search.v[0], "example.com");
+	assert_null(net.network_root);
+}
+
+static void a_root_on_the_network(void **state)
+{
+	_cleanup_net_ struct qb_net nfs = {0}, iscsi = {0};
+	struct tree *t = *state;
+
+	tree_put(t, "/proc/mounts", "proc /proc proc rw 0 0\n192.0.2.9:/root / nfs4 rw 0 0\n");
+	qb_net_sys_probe(&t->root, &nfs);
+	assert_string_equal(nfs.network_root, "192.0.2.9:/root / nfs4 rw 0 0");
+	tree_mkdir(t, "/sys/class/iscsi_session/session3");
+	qb_net_sys_probe(&t->root, &iscsi);
+	assert_string_equal(iscsi.network_root, "iSCSI session3");
+}
+
+static char *read_back(struct tree *t, const char *path)
+{
+	char *text = NULL;
+	size_t len;
+
+	return qb_root_read(&t->root, path, 4096, &text, &len) < 0 ? NULL : text;
+}
+
+static void profiles_are_written_and_taken_back(void **state)
+{
+	json_auto_t *args =
+		json_pack("{s:s, s:[{s:s, s:s}, {s:s, s:s}], s:b, s:b}", "bridge", "br0", "files",
+			  "path", PROFILES "qubi-br0.nmconnection", "text",
+			  "[connection]\nuuid=1\n", "path", PROFILES "qubi-br0-port-1.nmconnection",
+			  "text", "[connection]\nuuid=2\n", "running", 1, "activate", 0);
+	const struct qb_step_kind *kind = &qb_bridge_persist_step;
+	struct qb_error err = QB_ERROR_INIT;
+	json_auto_t *before = NULL, *again = NULL;
+	enum qb_observed observed;
+	struct qb_step_ctx ctx = {0};
+	struct stat st;
+	struct tree *t = *state;
+	char *text;
+
+	ctx.root = &t->root;
+	tree_put(t, PROFILES "qubi-br0.nmconnection", "old\n");
+	assert_int_equal(kind->observe(&ctx, args, &observed, &before, &err), 0);
+	assert_int_equal(observed, QB_OBSERVED_NEEDED);
+	assert_int_equal(kind->verify(&ctx, args, before, &err), -EIO);
+	assert_int_equal(kind->apply(&ctx, args, before, &err), 0);
+	assert_int_equal(kind->verify(&ctx, args, before, &err), 0);
+	assert_int_equal(qb_root_stat(&t->root, PROFILES "qubi-br0.nmconnection", false, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(kind->observe(&ctx, args, &observed, &again, &err), 0);
+	assert_int_equal(observed, QB_OBSERVED_DONE);
+	/* The one that was there is as it was, the other is gone; twice is as good as once. */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(kind->undo(&ctx, args, before, &err), 0);
+		text = read_back(t, PROFILES "qubi-br0.nmconnection");
+		assert_string_equal(text, "old\n");
+		free(text);
+		assert_null(read_back(t, PROFILES "qubi-br0-port-1.nmconnection"));
+	}
+}
+
+static void addresses_as_text(void **state)
+{
+	static const struct {
+		const char *address, *network;
+	} cases[] = {
+		{"192.0.2.10/24", "192.0.2.0/24"},
+		{"192.0.2.10/25", "192.0.2.0/25"},
+		{"192.0.2.200/25", "192.0.2.128/25"},
+		{"192.0.2.10", "192.0.2.10/32"},
+		{"192.0.2.10/0", "0.0.0.0/0"},
+		{"2001:db8::10/64", "2001:db8::/64"},
+		{"2001:db8:ffff::1/33", "2001:db8:8000::/33"},
+	};
+	static const char *const bad[] = {"",  "/24",   "192.0.2.10/33", "2001:db8::/129",
+					  "x", "1.2.3", "192.0.2.1/-1",  "192.0.2.1/"};
+	struct qb_ip ip;
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *network = qb_ip_network(cases[i].address);
+
+		assert_string_equal(network, cases[i].network);
+	}
+	for (size_t i = 0; i < QB_ARRAY_SIZE(bad); i++)
+		assert_int_equal(qb_ip_parse(bad[i], &ip), -EINVAL);
+	assert_int_equal(qb_ip_parse(NULL, &ip), -EINVAL);
+	assert_true(qb_ip_is_link_local("fe80::1/64"));
+	assert_true(qb_ip_is_link_local("febf::1"));
+	assert_false(qb_ip_is_link_local("fec0::1"));
+	assert_false(qb_ip_is_link_local("169.254.1.1/16"));
+}
+
+static void numbers_have_words(void **state)
+{
+	unsigned char n;
+
+	(void)state;
+	for (unsigned i = 0; i < 256; i++) {
+		_cleanup_free_ char *scope = qb_scope_name(i), *type = qb_route_type_name(i);
+		_cleanup_free_ char *proto = qb_route_proto_name(i);
+
+		assert_int_equal(qb_scope_parse(scope, &n), 0);
+		assert_int_equal(n, i);
+		assert_int_equal(qb_route_type_parse(type, &n), 0);
+		assert_int_equal(n, i);
+		assert_int_equal(qb_route_proto_parse(proto, &n), 0);
+		assert_int_equal(n, i);
+	}
+	assert_int_equal(qb_scope_parse("256", &n), -EINVAL);
+	assert_int_equal(qb_scope_parse("elsewhere", &n), -EINVAL);
+	assert_int_equal(qb_scope_parse(NULL, &n), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		tree_test(a_captured_host_has_no_snapshot),
+		tree_test(hardware_by_sysfs),
+		cmocka_unit_test(id_paths),
+		tree_test(others_profiles_are_not_kept),
+		tree_test(owners_and_resolvers),
+		tree_test(a_root_on_the_network),
+		tree_test(profiles_are_written_and_taken_back),
+		cmocka_unit_test(addresses_as_text),
+		cmocka_unit_test(numbers_have_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
