@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include "agent/base/clock.h"
 #include "agent/steps.h"
 
 const char *qb_outcome_status_name(enum qb_outcome_status status)
@@ -32,14 +33,6 @@ void qb_outcome_done(struct qb_outcome *outcome)
 		free(outcome->steps[i].error);
 	free(outcome->steps);
 	*outcome = (struct qb_outcome){0};
-}
-
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* SIGINT and SIGTERM are held back during a run and asked for between steps. */
@@ -199,7 +192,7 @@ void qb_apply(const struct qb_step_ctx *ctx, const struct qb_plan *plan, struct 
 	signals_hold(&signals);
 	for (size_t i = 0; i < n && !ret->failed; i++) {
 		const struct qb_step *step = &plan->steps[i];
-		uint64_t start = now_us();
+		uint64_t start = qb_now_us();
 		int r;
 
 		tell_begin(events, i, n, step->target, false);
@@ -207,7 +200,7 @@ void qb_apply(const struct qb_step_ctx *ctx, const struct qb_plan *plan, struct 
 			    ? qb_error_set(&err, EINTR, "stopped by a signal before this step")
 			    : run_step(ctx, step, i, journal, &before[i], &ret->steps[i].status,
 				       &err);
-		ret->steps[i].duration_us = now_us() - start;
+		ret->steps[i].duration_us = qb_now_us() - start;
 		if (r < 0)
 			fail(ret, i, journal, &err);
 		tell_end(events, i, n, step->target, &ret->steps[i]);
@@ -245,7 +238,7 @@ void qb_rollback(const struct qb_step_ctx *ctx, const struct qb_run *run,
 	signals_hold(&signals);
 	for (size_t i = n; i-- > 0;) {
 		const struct qb_run_step *step = &run->steps[i];
-		uint64_t start = now_us();
+		uint64_t start = qb_now_us();
 
 		if (step->state != QB_STEP_INTENT && step->state != QB_STEP_DONE)
 			continue;
@@ -253,7 +246,7 @@ void qb_rollback(const struct qb_step_ctx *ctx, const struct qb_run *run,
 		if (!undo_step(ctx, step->kind, step->args, step->before, i, journal,
 			       &ret->steps[i]))
 			ret->state = QB_RUN_STUCK;
-		ret->steps[i].duration_us = now_us() - start;
+		ret->steps[i].duration_us = qb_now_us() - start;
 		tell_end(events, i, n, step->target, &ret->steps[i]);
 	}
 	ret->failed = record_end(journal, ret->state, NULL) < 0 || ret->state == QB_RUN_STUCK;

@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/base/text.h"
 #include "agent/prepare.h"
-
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 /* Earlier runs that were broken off are completed by this one. */
 static int close_open_runs(const struct qb_invocation *inv, const struct qb_runs *runs,
@@ -72,7 +64,7 @@ static const struct report remains = {
 static int report(const struct qb_invocation *inv, const struct report *what,
 		  const struct qb_plan *plan, const struct qb_outcome *outcome, uint64_t start_us)
 {
-	uint64_t duration_us = now_us() - start_us;
+	uint64_t duration_us = qb_now_us() - start_us;
 	_cleanup_buf_ struct qb_buf text = {0};
 	char hash[QB_UUID_LEN];
 	int r;
@@ -143,7 +135,7 @@ static int run(struct qb_invocation *inv)
 	_cleanup_prepared_ struct qb_prepared p = {0};
 	struct qb_error err = QB_ERROR_INIT;
 	_cleanup_close_ int lock = -1;
-	uint64_t start_us = now_us();
+	uint64_t start_us = qb_now_us();
 	int r = qb_enter_run(inv, &lock);
 
 	if (r != QB_EXIT_OK)

@@ -69,8 +69,7 @@ static void row(struct qb_buf *out, unsigned width, const char *name, const char
 	char *text;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
+	text = qb_vasprintf(fmt, ap);
 	va_end(ap);
 	qb_buf_printf(out, "%-12s", name);
 	qb_text_wrap(out, 12, 12, width, text);

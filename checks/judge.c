@@ -3,7 +3,8 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <time.h>
+
+#include "agent/base/clock.h"
 
 static const struct qb_check_group *find_group(const char *name)
 {
@@ -51,19 +52,11 @@ int qb_check_names(const struct qb_strs *select, const struct qb_strs *ignore, s
 	return 0;
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static void judge_one(const struct qb_check *check, const struct qb_check_input *in, bool ignored,
 		      struct qb_report *report)
 {
 	struct qb_result *r = QB_APPEND(report->results, report->n_results);
-	uint64_t start = now_us();
+	uint64_t start = qb_now_us();
 
 	r->check = check;
 	r->ignored = ignored;
@@ -71,7 +64,7 @@ static void judge_one(const struct qb_check *check, const struct qb_check_input 
 	r->fix = check->fix;
 	check->judge(in, r);
 	assert(r->message);
-	r->duration_us = now_us() - start;
+	r->duration_us = qb_now_us() - start;
 	report->counts[r->status]++;
 }
 

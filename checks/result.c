@@ -9,8 +9,7 @@ static void give(struct qb_result *r, enum qb_status status, const char *fmt, va
 {
 	/* One verdict: a second one is a judge that forgot to return. */
 	assert(!r->message);
-	if (vasprintf(&r->message, fmt, ap) < 0)
-		abort();
+	r->message = qb_vasprintf(fmt, ap);
 	r->status = status;
 	if (status != QB_FAIL && status != QB_WARN)
 		r->fix = NULL;
@@ -51,8 +50,7 @@ void qb_remedy(struct qb_result *r, const char *fmt, ...)
 
 	free(r->remedy);
 	va_start(ap, fmt);
-	if (vasprintf(&r->remedy, fmt, ap) < 0)
-		abort();
+	r->remedy = qb_vasprintf(fmt, ap);
 	va_end(ap);
 }
 
@@ -64,8 +62,7 @@ void qb_evidence(struct qb_result *r, const char *key, const char *source, const
 	e->key = qb_strdup(key);
 	e->source = qb_strdup(source);
 	va_start(ap, fmt);
-	if (vasprintf(&e->value, fmt, ap) < 0)
-		abort();
+	e->value = qb_vasprintf(fmt, ap);
 	va_end(ap);
 }
 
@@ -155,8 +152,7 @@ static void tally_add(struct qb_strs *list, const char *fmt, va_list ap)
 {
 	char *s;
 
-	if (vasprintf(&s, fmt, ap) < 0)
-		abort();
+	s = qb_vasprintf(fmt, ap);
 	*QB_APPEND(list->v, list->n) = s;
 }
 

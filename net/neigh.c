@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <linux/neighbour.h>
 
+#include "agent/base/clock.h"
 #include "net/names.h"
 
 #define POLL_MS 5
@@ -103,19 +104,11 @@ int qb_neigh_copy(struct nl_sock *sock, const char *from, const char *to, struct
 	return 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 int qb_neigh_answers(struct nl_sock *sock, const char *dev, const char *address,
 		     unsigned timeout_ms, bool *ret, struct qb_error *err)
 {
 	const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
-	int64_t end = now_ms() + timeout_ms;
+	int64_t end = (int64_t)qb_now_ms() + timeout_ms;
 	unsigned ifindex = if_nametoindex(dev), state;
 	bool asked = false;
 	struct qb_ip ip;
@@ -133,7 +126,7 @@ int qb_neigh_answers(struct nl_sock *sock, const char *dev, const char *address,
 			*ret = true;
 			return 0;
 		}
-		if (now_ms() >= end || (asked && state == NUD_FAILED)) {
+		if ((int64_t)qb_now_ms() >= end || (asked && state == NUD_FAILED)) {
 			*ret = false;
 			return 0;
 		}

@@ -14,8 +14,7 @@ static void add_extra(struct qb_route *r, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
+	text = qb_vasprintf(fmt, ap);
 	va_end(ap);
 	r->extra = before ? qb_asprintf("%s, %s", before, text) : qb_strdup(text);
 }

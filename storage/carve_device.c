@@ -14,6 +14,7 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/exec.h"
 #include "storage/gpt.h"
 #include "storage/probe_parts.h"
@@ -27,14 +28,6 @@
 enum {
 	LOCK_POLL_MS = 20,
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static int same_device(int fd, const char *path, const struct qb_carve_args *args,
 		       struct qb_error *err)
@@ -69,12 +62,12 @@ static int same_device(int fd, const char *path, const struct qb_carve_args *arg
 static int lock(int fd, const char *path, unsigned timeout_ms, struct qb_error *err)
 {
 	static const struct timespec pause = {0, LOCK_POLL_MS * 1000000};
-	uint64_t end = now_ms() + timeout_ms;
+	uint64_t end = qb_now_ms() + timeout_ms;
 
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return qb_error_errno(err, errno, "%s: cannot lock it", path);
-		if (now_ms() >= end)
+		if (qb_now_ms() >= end)
 			return qb_error_set(err, ETIMEDOUT,
 					    "%s: another program holds its lock (flock)", path);
 		nanosleep(&pause, NULL);
@@ -177,7 +170,7 @@ int qb_carve_node(const struct qb_step_ctx *ctx, const char *disk, char **ret, s
 {
 	_cleanup_free_ char *path = NULL, *devno = NULL;
 	_cleanup_close_ int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	uint64_t end = now_ms() + ctx->timeout_ms, now;
+	uint64_t end = qb_now_ms() + ctx->timeout_ms, now;
 	char events[4096];
 
 	/* The watch before the look, or the node could appear in between unseen. */
@@ -188,7 +181,7 @@ int qb_carve_node(const struct qb_step_ctx *ctx, const char *disk, char **ret, s
 	while (!node_is(ctx->root, path, devno)) {
 		struct pollfd p = {.fd = watch, .events = POLLIN};
 
-		now = now_ms();
+		now = qb_now_ms();
 		if (now >= end)
 			return qb_error_set(err, ETIMEDOUT, "%s: its node did not appear", path);
 		if (poll(&p, 1, (int)(end - now)) > 0)

@@ -84,8 +84,7 @@ void qb_disk_reason(struct qb_disk *disk, const char *code, const char *fmt, ...
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&raw, fmt, ap) < 0)
-		abort();
+	raw = qb_vasprintf(fmt, ap);
 	va_end(ap);
 	reason->code = qb_strdup(code);
 	/* Labels, models and process names come from outside. */

@@ -33,8 +33,7 @@ static char *value(const struct qb_root *root, const char *disk, const char *fmt
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&file, fmt, ap) < 0)
-		abort();
+	file = qb_vasprintf(fmt, ap);
 	va_end(ap);
 	path = qb_asprintf("/sys/block/%s/%s", disk, file);
 	if (qb_root_read_value(root, path, &text) < 0 || !text[0])

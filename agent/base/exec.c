@@ -8,7 +8,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
+
+#include "agent/base/clock.h"
 
 enum {
 	OUTPUT_MAX = 1 << 20,
@@ -20,14 +21,6 @@ void qb_exec_result_done(struct qb_exec_result *r)
 	free(r->out);
 	free(r->err);
 	*r = (struct qb_exec_result){0};
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 _Noreturn static void child(const char *const *argv, pid_t parent, int out, int err)
@@ -71,7 +64,7 @@ static int follow(int pidfd, int *out, int *err, int64_t deadline, struct qb_buf
 	while (*out >= 0 || *err >= 0 || !ended) {
 		struct pollfd p[] = {
 			{*out, POLLIN, 0}, {*err, POLLIN, 0}, {ended ? -1 : pidfd, POLLIN, 0}};
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - (int64_t)qb_now_ms();
 		int r = left > 0 ? poll(p, 3, (int)left) : 0;
 
 		if (r < 0 && errno == EINTR)
@@ -121,7 +114,8 @@ int qb_exec(const char *const *argv, unsigned timeout_ms, struct qb_exec_result 
 	qb_buf_puts(&out_text, "");
 	qb_buf_puts(&err_text, "");
 	r = pidfd < 0 ? -errno
-		      : follow(pidfd, &out_r, &err_r, now_ms() + timeout_ms, &out_text, &err_text);
+		      : follow(pidfd, &out_r, &err_r, (int64_t)qb_now_ms() + timeout_ms, &out_text,
+			       &err_text);
 	if (r < 0)
 		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0)

@@ -15,8 +15,7 @@ void qb_diags_add(struct qb_diags *d, unsigned line, unsigned column, const char
 	if (d->n == DIAGS_MAX)
 		return;
 	va_start(ap, fmt);
-	if (vasprintf(&msg, fmt, ap) < 0)
-		abort();
+	msg = qb_vasprintf(fmt, ap);
 	va_end(ap);
 	diag = QB_APPEND(d->v, d->n);
 	diag->line = line;

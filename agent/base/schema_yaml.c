@@ -56,8 +56,7 @@ static void error_at(struct builder *b, yaml_mark_t mark, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&msg, fmt, ap) < 0)
-		abort();
+	msg = qb_vasprintf(fmt, ap);
 	va_end(ap);
 	qb_diags_add(b->diags, (unsigned)mark.line + 1, (unsigned)mark.column + 1, "%s", msg);
 }

@@ -32,8 +32,7 @@ void qb_step_why(struct qb_step *step, const char *fmt, ...)
 
 	free(QB_TAKE_PTR(step->why));
 	va_start(ap, fmt);
-	if (vasprintf(&step->why, fmt, ap) < 0)
-		abort();
+	step->why = qb_vasprintf(fmt, ap);
 	va_end(ap);
 }
 
@@ -64,8 +63,7 @@ void qb_plan_refuse(struct qb_plan *plan, const char *target, const char *code, 
 	reason = QB_APPEND(refusal->reasons, refusal->n_reasons);
 	reason->code = qb_strdup(code);
 	va_start(ap, fmt);
-	if (vasprintf(&reason->evidence, fmt, ap) < 0)
-		abort();
+	reason->evidence = qb_vasprintf(fmt, ap);
 	va_end(ap);
 }
 

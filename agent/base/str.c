@@ -39,17 +39,23 @@ char *qb_strdup(const char *s)
 	return s ? qb_strndup(s, strlen(s)) : NULL;
 }
 
+char *qb_vasprintf(const char *fmt, va_list ap)
+{
+	char *s;
+
+	if (vasprintf(&s, fmt, ap) < 0)
+		abort();
+	return s;
+}
+
 char *qb_asprintf(const char *fmt, ...)
 {
 	va_list ap;
 	char *s;
-	int r;
 
 	va_start(ap, fmt);
-	r = vasprintf(&s, fmt, ap);
+	s = qb_vasprintf(fmt, ap);
 	va_end(ap);
-	if (r < 0)
-		abort();
 	return s;
 }
 
@@ -98,13 +104,10 @@ void qb_strs_addf(struct qb_strs *s, const char *fmt, ...)
 {
 	va_list ap;
 	char *item;
-	int r;
 
 	va_start(ap, fmt);
-	r = vasprintf(&item, fmt, ap);
+	item = qb_vasprintf(fmt, ap);
 	va_end(ap);
-	if (r < 0)
-		abort();
 	*QB_APPEND(s->v, s->n) = item;
 }
 
@@ -168,14 +171,11 @@ void qb_buf_printf(struct qb_buf *b, const char *fmt, ...)
 {
 	_cleanup_free_ char *s = NULL;
 	va_list ap;
-	int r;
 
 	va_start(ap, fmt);
-	r = vasprintf(&s, fmt, ap);
+	s = qb_vasprintf(fmt, ap);
 	va_end(ap);
-	if (r < 0)
-		abort();
-	qb_buf_add(b, s, (size_t)r);
+	qb_buf_puts(b, s);
 }
 
 void qb_buf_done(struct qb_buf *b)

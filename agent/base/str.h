@@ -19,6 +19,7 @@ void *qb_realloc(void *p, size_t n, size_t size);
 char *qb_strdup(const char *s); /* NULL stays NULL */
 char *qb_strndup(const char *s, size_t n);
 QB_PRINTF(1, 2) char *qb_asprintf(const char *fmt, ...);
+QB_PRINTF(1, 0) char *qb_vasprintf(const char *fmt, va_list ap);
 /* Replaces *p, freeing what it was, with a copy of s. */
 void qb_strset(char **p, const char *s);
 

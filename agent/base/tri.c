@@ -7,8 +7,7 @@ void qb_tri_unknown(struct qb_tri *t, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&why, fmt, ap) < 0)
-		abort();
+	why = qb_vasprintf(fmt, ap);
 	va_end(ap);
 	free(t->why);
 	t->why = why;

@@ -23,8 +23,7 @@ static void add(struct qb_config_check *c, struct qb_position at, const char *fm
 {
 	_cleanup_free_ char *msg = NULL;
 
-	if (vasprintf(&msg, fmt, ap) < 0)
-		abort();
+	msg = qb_vasprintf(fmt, ap);
 	qb_diags_add(c->diags, at.line, at.column, "%s", msg);
 }
 

@@ -2,8 +2,8 @@
 /* libvirt's daemons, by systemd over D-Bus: their sockets are enabled and started. */
 #include <errno.h>
 #include <systemd/sd-bus.h>
-#include <time.h>
 
+#include "agent/base/clock.h"
 #include "agent/host/libvirt_conn.h"
 #include "agent/host/plan.h"
 
@@ -124,20 +124,16 @@ static int on_removed(sd_bus_message *m, void *data, sd_bus_error *error)
 
 static int wait_for_job(sd_bus *bus, struct job *job, unsigned timeout_ms)
 {
-	struct timespec t;
-	uint64_t now, end = 0;
+	uint64_t end = qb_now_us() + timeout_ms * 1000ull;
 
 	for (;;) {
+		uint64_t now = qb_now_us();
 		int r = sd_bus_process(bus, NULL);
 
 		if (r < 0)
 			return r;
 		if (job->result)
 			return 0;
-		clock_gettime(CLOCK_MONOTONIC, &t);
-		now = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-		if (!end)
-			end = now + timeout_ms * 1000ull;
 		if (now >= end)
 			return -ETIMEDOUT;
 		if (!r)

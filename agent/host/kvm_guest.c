@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "agent/base/clock.h"
+
 enum qb_guest_cause qb_guest_cause_of_open(int error)
 {
 	switch (error) {
@@ -63,14 +65,6 @@ struct report {
 	uint32_t answer, expected;
 	uint64_t duration_us;
 };
-
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 #if defined(__x86_64__) || defined(__i386__)
 
@@ -189,7 +183,7 @@ static bool exit_handle(const struct kvm_run *run, struct report *r)
 static void child_run(int kvm_fd, const unsigned char *code, size_t size, struct report *r)
 {
 	struct machine m = {.kvm = kvm_fd, .vm = -1, .vcpu = -1};
-	uint64_t start = now_us();
+	uint64_t start = qb_now_us();
 	/* Numbers that no guest can know beforehand. */
 	uint16_t a = (uint16_t)start, b = (uint16_t)(start >> 7 | 1);
 
@@ -207,7 +201,7 @@ static void child_run(int kvm_fd, const unsigned char *code, size_t size, struct
 		if (!exit_handle(m.run, r))
 			break;
 	}
-	r->duration_us = now_us() - start;
+	r->duration_us = qb_now_us() - start;
 }
 
 #else
@@ -259,11 +253,11 @@ static char *detail_of(const struct report *r, unsigned deadline_ms)
 static void await(int fd, unsigned deadline_ms, struct report *ret)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
-	uint64_t end = now_us() + (uint64_t)deadline_ms * 1000;
+	uint64_t end = qb_now_us() + (uint64_t)deadline_ms * 1000;
 	struct report r = {0};
 	int n = -1;
 
-	for (uint64_t now = now_us(); now < end; now = now_us()) {
+	for (uint64_t now = qb_now_us(); now < end; now = qb_now_us()) {
 		n = poll(&p, 1, (int)((end - now + 999) / 1000));
 		if (n > 0 || (n < 0 && errno != EINTR))
 			break;

@@ -51,8 +51,7 @@ int qb_vir_error(struct qb_error *err, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&context, fmt, ap) < 0)
-		abort();
+	context = qb_vasprintf(fmt, ap);
 	va_end(ap);
 	return qb_error_set(err, code_of(last ? last->code : VIR_ERR_OK), "%s: %s", context, said);
 }
