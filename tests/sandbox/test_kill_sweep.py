@@ -111,7 +111,8 @@ def enter(machine_id, what, *args):
     command = qb.enter_command([sys.executable, os.path.realpath(__file__), *args, what],
                                SWEEPS[what][1])
     r = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
-                       timeout=120, check=False, env={**os.environ, "QB_MACHINE_ID": machine_id})
+                       timeout=120, check=False, preexec_fn=qb.end_with_parent,
+                       env={**os.environ, "QB_MACHINE_ID": machine_id})
     assert r.returncode == 0, f"{' '.join(args)}: {r.stdout}{r.stderr}"
     return json.loads(r.stdout.splitlines()[-1])
 
