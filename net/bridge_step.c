@@ -5,6 +5,7 @@
  *   release            ports that were not its ports yet
  *   down               ports that were switched off
  *   managed            ports that NetworkManager managed
+ *   networkmanager     it runs
  *   lifetimes          {address: [valid_s, preferred_s]} of what is moved
  *   gateways           {address: whether it answered}
  */
@@ -236,12 +237,14 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 	r = qb_move_from_json(args, &move, err);
 	if (r == 0)
 		r = qb_nl_open(&sock, err);
-	if (r == 0)
-		r = set_managed(ctx, before, false, err);
 	if (r == 0 && !existed)
 		r = qb_nl_bridge_make(sock, &move, err);
 	if (r == 0 && !existed)
 		r = copy_settings(ctx, sock, &move, err);
+	if (r == 0 && !existed && json_is_true(json_object_get(before, "networkmanager")))
+		r = qb_nm_disown(move.bridge, ctx->timeout_ms, err);
+	if (r == 0)
+		r = set_managed(ctx, before, false, err);
 	if (r < 0)
 		return r;
 	qb_bridge_state_lifetimes(before, &move);

@@ -7,6 +7,7 @@
 
 #define NM "org.freedesktop.NetworkManager"
 #define NM_PATH "/org/freedesktop/NetworkManager"
+#define POLL_MS 20
 #define STATE_ACTIVATED 2   /* NM_ACTIVE_CONNECTION_STATE_ACTIVATED */
 #define STATE_DEACTIVATED 4 /* NM_ACTIVE_CONNECTION_STATE_DEACTIVATED */
 
@@ -91,6 +92,26 @@ int qb_nm_set_managed(const char *link, bool managed, unsigned timeout_ms, struc
 		return r;
 	r = sd_bus_set_property(bus, NM, device, NM ".Device", "Managed", &e, "b", (int)managed);
 	return r < 0 ? bus_error(r, &e, err, link) : 0;
+}
+
+int qb_nm_disown(const char *link, unsigned timeout_ms, struct qb_error *err)
+{
+	const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
+	_cleanup_bus_ sd_bus *bus = NULL;
+	_cleanup_free_ char *device = NULL;
+	int r = bus_open(timeout_ms, &bus, err);
+
+	for (unsigned waited = 0; r == 0 && !device && waited <= timeout_ms; waited += POLL_MS) {
+		r = device_of(bus, link, &device, err);
+		if (r == 0 && !device)
+			nanosleep(&pause, NULL);
+	}
+	if (r < 0)
+		return r;
+	if (!device)
+		return qb_error_set(err, ETIMEDOUT, "NetworkManager did not notice %s in %u ms",
+				    link, timeout_ms);
+	return qb_nm_set_managed(link, false, timeout_ms, err);
 }
 
 int qb_nm_load(const struct qb_strs *paths, unsigned timeout_ms, struct qb_error *err)

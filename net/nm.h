@@ -13,6 +13,12 @@ QB_MUST_CHECK int qb_nm_managed(const char *link, unsigned timeout_ms, bool *ret
  */
 QB_MUST_CHECK int qb_nm_set_managed(const char *link, bool managed, unsigned timeout_ms,
 				    struct qb_error *err);
+/*
+ * Takes away a link that was made just now, once NetworkManager has noticed it. One that it finds
+ * switched on without an address it manages, and for a start removes the addresses that have come
+ * since.
+ */
+QB_MUST_CHECK int qb_nm_disown(const char *link, unsigned timeout_ms, struct qb_error *err);
 /* Reads profiles anew; one whose file has gone is forgotten. */
 QB_MUST_CHECK int qb_nm_load(const struct qb_strs *paths, unsigned timeout_ms,
 			     struct qb_error *err);
