@@ -17,11 +17,11 @@ WARN   := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-protot
 HARDEN := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
 # -Werror is for developers and CI; a packager's newer compiler must not break a build.
 WERROR ?= -Werror
+comma := ,
 ifneq ($(SANITIZE),)
 HARDEN := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 BUILD  := build/$(firstword $(subst $(comma), ,$(SANITIZE)))
 endif
-comma := ,
 
 # Asked for at the first compile: on a fresh machine deps come first.
 PKG_CFLAGS  = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
