@@ -12,6 +12,17 @@ from lab import expect, expect_status
 MOMENTS = (("net.persist", 0.0), ("storage.carve", 0.5), ("libvirt.network", 0.0))
 
 
+# Looks for the announcement until the run has ended.
+WATCH = """until grep -qs "$1" /var/lib/qubi-agent/journal/*; do
+	[ -e /run/lab-ended ] && exit 3
+	sleep 0.02
+done
+sleep "$2"
+[ -e /run/lab-ended ] && exit 3
+exit 0
+"""
+
+
 def cut_at(machine, kind, later):
     """Starts an apply and kills QEMU when the journal announces the first step of that kind."""
     status, plan = lab.agent_json(machine, "plan")
@@ -21,18 +32,20 @@ def cut_at(machine, kind, later):
 
     def apply():
         try:
-            ended.append(machine.run("qubi-agent", "apply", "--yes", check=False, timeout=300))
+            ended.append(machine.run("sh", "-c", "qubi-agent apply --yes; s=$?; "
+                                     ": >/run/lab-ended; exit $s", check=False, timeout=600))
         except vm.LabError:
             pass  # the machine went away under it, as it was to
 
     runner = threading.Thread(target=apply, daemon=True)
     runner.start()
-    pattern = f'"event": *"intent", *"step": *{number}[,}}]'
-    machine.run("sh", "-c", 'until grep -qs "$1" /var/lib/qubi-agent/journal/*; do sleep 0.02; done'
-                f'; sleep {later}', "sh", pattern, timeout=300)
+    watched = machine.run("sh", "-c", WATCH, "sh", f'"event": *"intent", *"step": *{number}[,}}]',
+                          later, check=False, timeout=600)
+    if watched.status:
+        runner.join(30)
+        raise lab.Failed(f"the run ended before the cut: {ended and ended[0]}")
     machine.power_cut()
     runner.join(30)
-    expect(not ended, "the cut came in the middle of the run", ended and ended[0])
     lab.say(f"power cut {later} s into {kind}")
 
 
