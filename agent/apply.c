@@ -171,11 +171,12 @@ static void fail(struct qb_outcome *outcome, size_t i, struct qb_journal *journa
 {
 	outcome->failed = true;
 	outcome->steps[i].status = QB_OUTCOME_FAILED;
-	outcome->steps[i].error = qb_strdup(err->msg);
+	/* A message may end in the middle of a character, and JSON wants whole ones. */
+	outcome->steps[i].error = qb_str_printable(err->msg);
 	/* The run is being undone already; a full disk cannot make that worse. */
 	(void)!qb_journal_write(journal,
 				json_pack("{s:s, s:I, s:s}", "event", "failed", "step",
-					  (json_int_t)i, "error", err->msg),
+					  (json_int_t)i, "error", outcome->steps[i].error),
 				NULL);
 }
 

@@ -26,13 +26,21 @@ struct qb_step *qb_plan_step(struct qb_plan *plan, const char *kind, enum qb_und
 	return step;
 }
 
+/* What a disk or a file is called is in these sentences, and they go to terminals and into JSON. */
+static char *printable(const char *fmt, va_list ap)
+{
+	_cleanup_free_ char *raw = qb_vasprintf(fmt, ap);
+
+	return qb_str_printable(raw);
+}
+
 void qb_step_why(struct qb_step *step, const char *fmt, ...)
 {
 	va_list ap;
 
 	free(QB_TAKE_PTR(step->why));
 	va_start(ap, fmt);
-	step->why = qb_vasprintf(fmt, ap);
+	step->why = printable(fmt, ap);
 	va_end(ap);
 }
 
@@ -63,7 +71,7 @@ void qb_plan_refuse(struct qb_plan *plan, const char *target, const char *code, 
 	reason = QB_APPEND(refusal->reasons, refusal->n_reasons);
 	reason->code = qb_strdup(code);
 	va_start(ap, fmt);
-	reason->evidence = qb_vasprintf(fmt, ap);
+	reason->evidence = printable(fmt, ap);
 	va_end(ap);
 }
 

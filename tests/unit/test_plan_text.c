@@ -64,6 +64,26 @@ static void the_hash_is_of_what_is_done(void **state)
 	assert_string_not_equal(hash_a, hash_b);
 }
 
+/* A file may have any name, and JSON only takes UTF-8. */
+static void what_is_no_text_prints_as_json(void **state)
+{
+	_cleanup_plan_ struct qb_plan plan = {0};
+	json_auto_t *document = NULL;
+	const char *why = NULL, *evidence = NULL;
+
+	(void)state;
+	qb_step_why(
+		qb_plan_step(&plan, "storage.carve", QB_UNDO_NONE, json_object(), "pool images"),
+		"%s", "/srv/\xff.img is blank");
+	qb_plan_refuse(&plan, "pool vms", "virtual", "%s", "/srv/\xfe.img");
+	document = qb_plan_to_json(&plan);
+	assert_int_equal(json_unpack(document, "{s:[{s:s}], s:[{s:[{s:s}]}]}", "steps", "why", &why,
+				     "refused", "reasons", "evidence", &evidence),
+			 0);
+	assert_string_equal(why, "/srv/\\xff.img is blank");
+	assert_string_equal(evidence, "/srv/\\xfe.img");
+}
+
 static void durations(void **state)
 {
 	static const struct {
@@ -87,6 +107,7 @@ int main(void)
 		cmocka_unit_test(a_plan_reads_well_in_60_columns),
 		cmocka_unit_test(an_empty_plan_says_so),
 		cmocka_unit_test(the_hash_is_of_what_is_done),
+		cmocka_unit_test(what_is_no_text_prints_as_json),
 		cmocka_unit_test(durations),
 	};
 
