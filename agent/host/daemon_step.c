@@ -10,25 +10,34 @@
 #define MANAGER                                                                                    \
 	"org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
 
-/* What is not installed is left out; the first one must be there. */
+/* What is not installed is left out; the first daemon must be there. */
 static const char *const modular[] = {
-	"virtqemud.socket",    "virtnetworkd.socket",
-	"virtstoraged.socket", "virtnodedevd.socket",
-	"virtsecretd.socket",  "virtnwfilterd.socket",
-	"virtproxyd.socket",   "virtlogd.socket",
-	"virtlockd.socket",    NULL,
+	"virtqemud",  "virtnetworkd",  "virtstoraged",   "virtnodedevd", "virtsecretd",
+	"virtproxyd", "virtnwfilterd", "virtinterfaced", "virtlogd",     "virtlockd",
+	NULL,
 };
-static const char *const monolithic[] = {
-	"libvirtd.socket", "libvirtd-ro.socket", "virtlogd.socket", "virtlockd.socket", NULL,
-};
+static const char *const monolithic[] = {"libvirtd", "virtlogd", "virtlockd", NULL};
 
-static const char *const *units_of(const json_t *args)
+/*
+ * Sockets before the service that they would start again. The service is enabled as well: by its
+ * sockets alone it would not start before somebody connects, nor what is to start with it.
+ */
+static const char *const suffixes[] = {".socket", "-ro.socket", "-admin.socket", ".service"};
+
+/* All that may be installed of a flavour. -EINVAL for one that is none. */
+static int units_of(const json_t *args, struct qb_strs *ret, struct qb_error *err)
 {
 	const char *flavour = json_string_value(json_object_get(args, "flavour"));
+	const char *const *daemons = qb_streq(flavour, "modular")      ? modular
+				     : qb_streq(flavour, "monolithic") ? monolithic
+								       : NULL;
 
-	return qb_streq(flavour, "modular")      ? modular
-	       : qb_streq(flavour, "monolithic") ? monolithic
-						 : NULL;
+	if (!daemons)
+		return qb_error_set(err, EINVAL, "a step of libvirt.daemon without a flavour");
+	for (; *daemons; daemons++)
+		for (size_t i = 0; i < QB_ARRAY_SIZE(suffixes); i++)
+			qb_strs_addf(ret, "%s%s", *daemons, suffixes[i]);
+	return 0;
 }
 
 static int bus_error(struct qb_error *err, int r, const sd_bus_error *e, const char *what)
@@ -173,51 +182,100 @@ static int unit_job(sd_bus *bus, const char *method, const char *unit, unsigned 
 	return r < 0 ? r : 0;
 }
 
-static int enable(sd_bus *bus, const char *unit, bool on, struct qb_error *err)
+/* Those of units that were enabled (or disabled) before, made so in one call. */
+static int set_enabled(sd_bus *bus, const json_t *before, const char *file, bool on,
+		       struct qb_error *err)
 {
 	_cleanup_bus_error_ sd_bus_error e = SD_BUS_ERROR_NULL;
-	int r = on ? sd_bus_call_method(bus, MANAGER, "EnableUnitFiles", &e, NULL, "asbb", 1, unit,
-					false, false)
-		   : sd_bus_call_method(bus, MANAGER, "DisableUnitFiles", &e, NULL, "asb", 1, unit,
-					false);
+	_cleanup_message_ sd_bus_message *m = NULL;
+	_cleanup_strs_ struct qb_strs units = {0};
+	const char *unit;
+	json_t *was;
+	int r;
 
+	json_object_foreach((json_t *)(uintptr_t)before, unit,
+			    was) if (qb_streq(json_string_value(json_object_get(was, "file")),
+					      file)) qb_strs_add(&units, unit);
+	if (!units.n)
+		return 0;
+	r = sd_bus_message_new_method_call(bus, &m, MANAGER,
+					   on ? "EnableUnitFiles" : "DisableUnitFiles");
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "s");
+	for (size_t i = 0; r >= 0 && i < units.n; i++)
+		r = sd_bus_message_append(m, "s", units.v[i]);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	if (r >= 0)
+		r = on ? sd_bus_message_append(m, "bb", false, false)
+		       : sd_bus_message_append(m, "b", false);
+	if (r >= 0)
+		r = sd_bus_call(bus, m, 0, &e, NULL);
 	if (r >= 0)
 		r = sd_bus_call_method(bus, MANAGER, "Reload", &e, NULL, NULL);
-	return r < 0 ? bus_error(err, r, &e, unit) : 0;
+	return r < 0 ? bus_error(err, r, &e, on ? "cannot enable units" : "cannot disable units")
+		     : 0;
+}
+
+static bool was_active(const json_t *before, const char *unit)
+{
+	return json_is_true(json_object_get(json_object_get(before, unit), "active"));
+}
+
+/* A socket that does not listen. One whose service runs already could not be started. */
+static bool to_start(const json_t *before, const char *unit)
+{
+	_cleanup_free_ char *service = qb_asprintf("%.*s.service", (int)strcspn(unit, ".-"), unit);
+
+	return qb_endswith(unit, ".socket") && !was_active(before, unit) &&
+	       !was_active(before, service);
+}
+
+/* The units that are installed, each with the state of its file and of itself. */
+static int look(sd_bus *bus, const struct qb_strs *units, json_t *ret, struct qb_error *err)
+{
+	for (size_t i = 0; i < units->n; i++) {
+		_cleanup_free_ char *state = NULL;
+		bool active = false;
+		int r = file_state(bus, units->v[i], &state, err);
+
+		if (r == 0 && state)
+			r = is_active(bus, units->v[i], &active, err);
+		if (r < 0)
+			return r;
+		if (state)
+			json_object_set_new(
+				ret, units->v[i],
+				json_pack("{s:s, s:b}", "file", state, "active", active));
+	}
+	return 0;
 }
 
 static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_observed *ret,
 		   json_t **ret_before, struct qb_error *err)
 {
-	const char *const *units = units_of(args);
+	_cleanup_strs_ struct qb_strs units = {0};
 	_cleanup_bus_ sd_bus *bus = NULL;
 	json_auto_t *before = json_object();
-	int r;
+	const char *unit;
+	json_t *is;
+	int r = units_of(args, &units, err);
 
 	(void)ctx;
-	if (!units)
-		return qb_error_set(err, EINVAL, "a step of libvirt.daemon without a flavour");
-	r = open_bus(&bus, err);
-	*ret = QB_OBSERVED_DONE;
-	for (size_t i = 0; r == 0 && units[i]; i++) {
-		_cleanup_free_ char *state = NULL;
-		bool active = false;
-
-		r = file_state(bus, units[i], &state, err);
-		if (r == 0 && state)
-			r = is_active(bus, units[i], &active, err);
-		if (r < 0 || !state)
-			continue;
-		if (!active || !strcmp(state, "disabled"))
-			*ret = QB_OBSERVED_NEEDED;
-		json_object_set_new(before, units[i],
-				    json_pack("{s:s, s:b}", "file", state, "active", active));
-	}
-	if (r == 0 && !json_object_get(before, units[0]))
-		r = qb_error_set(err, ENOENT, "systemd: no unit %s; install libvirt-daemon-kvm",
-				 units[0]);
+	if (r == 0)
+		r = open_bus(&bus, err);
+	if (r == 0)
+		r = look(bus, &units, before, err);
 	if (r < 0)
 		return r;
+	if (!json_object_get(before, units.v[0]))
+		return qb_error_set(err, ENOENT, "systemd: no unit %s; install libvirt-daemon-kvm",
+				    units.v[0]);
+	*ret = QB_OBSERVED_DONE;
+	json_object_foreach(before, unit,
+			    is) if (to_start(before, unit) ||
+				    qb_streq(json_string_value(json_object_get(is, "file")),
+					     "disabled")) *ret = QB_OBSERVED_NEEDED;
 	*ret_before = json_incref(before);
 	return 0;
 }
@@ -225,21 +283,17 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		 struct qb_error *err)
 {
-	const char *const *units = units_of(args);
+	_cleanup_strs_ struct qb_strs units = {0};
 	_cleanup_bus_ sd_bus *bus = NULL;
-	int r = open_bus(&bus, err);
+	int r = units_of(args, &units, err);
 
-	for (size_t i = 0; r == 0 && units[i]; i++) {
-		const json_t *was = json_object_get(before, units[i]);
-		const char *file = json_string_value(json_object_get(was, "file"));
-
-		if (!was)
-			continue;
-		if (qb_streq(file, "disabled"))
-			r = enable(bus, units[i], true, err);
-		if (r == 0 && !json_is_true(json_object_get(was, "active")))
-			r = unit_job(bus, "StartUnit", units[i], ctx->timeout_ms, err);
-	}
+	if (r == 0)
+		r = open_bus(&bus, err);
+	if (r == 0)
+		r = set_enabled(bus, before, "disabled", true, err);
+	for (size_t i = 0; r == 0 && i < units.n; i++)
+		if (json_object_get(before, units.v[i]) && to_start(before, units.v[i]))
+			r = unit_job(bus, "StartUnit", units.v[i], ctx->timeout_ms, err);
 	return r;
 }
 
@@ -252,40 +306,37 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 	return qb_vir_open(ctx->connect_uri, &conn, err);
 }
 
-/* The socket first, or the service would be started again by it. */
-static int stop(sd_bus *bus, const char *socket, unsigned timeout_ms, struct qb_error *err)
-{
-	_cleanup_free_ char *service =
-		qb_asprintf("%.*s.service", (int)strcspn(socket, ".-"), socket);
-	bool active = false;
-	int r = unit_job(bus, "StopUnit", socket, timeout_ms, err);
-
-	if (r == 0)
-		r = is_active(bus, service, &active, err);
-	if (r == 0 && active)
-		r = unit_job(bus, "StopUnit", service, timeout_ms, err);
-	return r;
-}
-
+/* One that cannot be stopped is no reason to leave the others as they are: the first error counts.
+ */
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		struct qb_error *err)
 {
-	const char *const *units = units_of(args);
+	_cleanup_strs_ struct qb_strs units = {0};
 	_cleanup_bus_ sd_bus *bus = NULL;
-	int r = open_bus(&bus, err);
+	struct qb_error later = QB_ERROR_INIT;
+	int first = units_of(args, &units, err);
 
-	for (size_t i = 0; r == 0 && units[i]; i++) {
-		const json_t *was = json_object_get(before, units[i]);
-		const char *file = json_string_value(json_object_get(was, "file"));
+	if (first == 0)
+		first = open_bus(&bus, err);
+	if (first < 0)
+		return first;
+	for (size_t i = 0; i < units.n; i++) {
+		bool active = false;
+		int r;
 
-		if (!was)
+		if (!json_object_get(before, units.v[i]) || was_active(before, units.v[i]))
 			continue;
-		if (!json_is_true(json_object_get(was, "active")))
-			r = stop(bus, units[i], ctx->timeout_ms, err);
-		if (r == 0 && qb_streq(file, "disabled"))
-			r = enable(bus, units[i], false, err);
+		r = is_active(bus, units.v[i], &active, first ? &later : err);
+		if (r == 0 && active)
+			r = unit_job(bus, "StopUnit", units.v[i], ctx->timeout_ms,
+				     first ? &later : err);
+		first = first ? first : r;
 	}
-	return r;
+	/* Disabling a unit disables those that it names in Also=, too: these are enabled again. */
+	if (set_enabled(bus, before, "disabled", false, first ? &later : err) < 0 ||
+	    set_enabled(bus, before, "enabled", true, first ? &later : err) < 0)
+		first = first ? first : -EIO;
+	return first;
 }
 
 const struct qb_step_kind qb_daemon_step = {"libvirt.daemon", observe, apply, verify, undo};

@@ -124,7 +124,7 @@ struct qb_libvirt_facts {
 	char *error; /* why not, as libvirt says it; NULL when connected */
 	char *uri;
 	int flavour;           /* enum qb_vir_flavour: which sockets are there or units installed */
-	struct qb_tri enabled; /* systemd starts or listens for them at boot */
+	struct qb_tri enabled; /* systemd starts its services at boot, and so what autostarts */
 	char *version, *hypervisor_version; /* "9.0.0"; of QEMU */
 	struct qb_tri kvm_domains;          /* capabilities offer <domain type='kvm'> */
 	struct qb_vir_network *networks;

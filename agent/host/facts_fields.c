@@ -206,7 +206,7 @@ static const struct qb_field libvirt_fields[] = {
 	QB_F(qb_libvirt_facts, flavour, "flavour", ENUM, .names = flavours,
 	     .doc = "One daemon for all, or one for each kind of thing."),
 	QB_F(qb_libvirt_facts, enabled, "enabled", TRI,
-	     .doc = "systemd starts its daemons, or listens for them, at boot."),
+	     .doc = "systemd starts its services at boot, and with them what autostarts."),
 	QB_F(qb_libvirt_facts, version, "version", STR, .doc = "Version of libvirt."),
 	QB_F(qb_libvirt_facts, hypervisor_version, "hypervisor_version", STR,
 	     .doc = "Version of QEMU."),

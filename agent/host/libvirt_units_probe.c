@@ -79,6 +79,23 @@ static enum qb_vir_flavour flavour(const struct qb_root *root)
 	return installed(root, "libvirtd.service") ? QB_VIR_MONOLITHIC : QB_VIR_NONE;
 }
 
+/*
+ * Sockets alone start a daemon when somebody connects, and not at boot what is to start with it:
+ * guests, networks and pools. So the services count.
+ */
+static bool all_enabled(const struct qb_root *root, enum qb_vir_flavour kind)
+{
+	static const char *const modular[] = {"virtqemud.service", "virtnetworkd.service",
+					      "virtstoraged.service"};
+
+	if (kind == QB_VIR_MONOLITHIC)
+		return enabled(root, "libvirtd.service");
+	for (size_t i = 0; i < QB_ARRAY_SIZE(modular); i++)
+		if (installed(root, modular[i]) && !enabled(root, modular[i]))
+			return false;
+	return installed(root, modular[0]);
+}
+
 void qb_vir_units_probe(const struct qb_root *root, struct qb_libvirt_facts *ret)
 {
 	_cleanup_strs_ struct qb_strs names = {0};
@@ -90,7 +107,5 @@ void qb_vir_units_probe(const struct qb_root *root, struct qb_libvirt_facts *ret
 	else if (r < 0)
 		qb_tri_unknown(&ret->enabled, "/etc/systemd/system: %s", strerror(-r));
 	else
-		qb_tri_set(&ret->enabled,
-			   enabled_either(root, ret->flavour == QB_VIR_MODULAR ? "virtqemud"
-									       : "libvirtd"));
+		qb_tri_set(&ret->enabled, all_enabled(root, ret->flavour));
 }

@@ -238,9 +238,25 @@ static void flavours(void **state)
 	expect_units(t, QB_VIR_MODULAR, QB_NO);
 	enable(t, "multi-user.target", "libvirtd.service");
 	expect_units(t, QB_VIR_MONOLITHIC, QB_YES);
+	/* Its socket would start it when somebody connects, and not at boot. */
 	enable(t, "sockets.target", "virtqemud.socket");
+	expect_units(t, QB_VIR_MODULAR, QB_NO);
+	enable(t, "multi-user.target", "virtqemud.service");
 	expect_units(t, QB_VIR_MODULAR, QB_YES);
-	/* A mask outdoes the links. */
+	/* The networks have a daemon of their own. */
+	tree_put(t, "/usr/lib/systemd/system/virtnetworkd.service", "[Unit]\n");
+	expect_units(t, QB_VIR_MODULAR, QB_NO);
+	enable(t, "multi-user.target", "virtnetworkd.service");
+	expect_units(t, QB_VIR_MODULAR, QB_YES);
+}
+
+/* A mask outdoes the links that enabling made. */
+static void masked_units(void **state)
+{
+	struct tree *t = *state;
+
+	enable(t, "multi-user.target", "libvirtd.service");
+	enable(t, "sockets.target", "virtqemud.socket");
 	tree_link(t, "/dev/null", "/etc/systemd/system/virtqemud.socket");
 	expect_units(t, QB_VIR_MONOLITHIC, QB_YES);
 	/* What listens now decides. */
@@ -287,6 +303,7 @@ int main(void)
 		tree_test(no_daemon),
 		tree_test(a_daemon_that_hangs),
 		tree_test(flavours),
+		tree_test(masked_units),
 		tree_test(mounted_targets),
 		tree_test(a_captured_host_is_not_asked),
 	};
