@@ -75,12 +75,12 @@ void qb_move_forward(const struct qb_move *move, struct qb_ops *ret_build, struc
 }
 
 void qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
-		     struct qb_ops *ret_build, struct qb_ops *ret_clear)
+		     bool bridge_is_there, struct qb_ops *ret_build, struct qb_ops *ret_clear)
 {
 	struct qb_ops build = {0}, clear = {0};
 
 	add_addresses(&build, QB_OP_ADDRESS_ADD, move->source, move->drop, move->n_drop);
-	if (move->source)
+	if (move->source && bridge_is_there)
 		add(&build, QB_OP_NEIGHBOURS, move->source)->from = move->bridge;
 	add_routes(&clear, move->source, move->drop_routes, move->n_drop_routes);
 	/*
@@ -88,8 +88,10 @@ void qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
 	 * spoken to through the bridge until its address is gone, so that has to go before the
 	 * port.
 	 */
-	delete_routes(&clear, move->bridge, move->add_routes, move->n_add_routes);
-	delete_addresses(&clear, move->bridge, move->add, move->n_add);
+	if (bridge_is_there) {
+		delete_routes(&clear, move->bridge, move->add_routes, move->n_add_routes);
+		delete_addresses(&clear, move->bridge, move->add, move->n_add);
+	}
 	for (size_t i = 0; i < release->n; i++)
 		add(&clear, QB_OP_RELEASE, release->v[i]);
 	add_addresses(&clear, QB_OP_ADDRESS_SETTLE, move->source, move->drop, move->n_drop);

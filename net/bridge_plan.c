@@ -30,6 +30,14 @@ static void refuse_uppers(const struct qb_net *net, const struct qb_link *port, 
 	}
 }
 
+static bool has_address(const struct qb_link *link)
+{
+	for (size_t i = 0; i < link->n_addresses; i++)
+		if (!qb_ip_is_link_local(link->addresses[i].address))
+			return true;
+	return false;
+}
+
 static void refuse_port(const struct qb_net *net, const struct qb_link *port, const char *name,
 			struct qb_plan *plan)
 {
@@ -54,7 +62,7 @@ static void refuse_port(const struct qb_net *net, const struct qb_link *port, co
 		qb_plan_refuse(plan, name, "unsupported",
 			       "systemd-networkd manages %s and would put its addresses back",
 			       port->name);
-	if (net->network_root)
+	if (net->network_root && has_address(port))
 		qb_plan_refuse(plan, name, "network-root",
 			       "the host's own disk is reached over the network (%s)",
 			       net->network_root);
@@ -148,11 +156,14 @@ static void plan_persistence(const struct qb_net *net, const struct qb_bridge_co
 				      "running", (int)net->networkmanager_running, "activate",
 				      (int)is_dynamic(net, move)),
 			    config->name);
-	qb_step_why(step,
-		    "%s is not there or differs: after a reboot NetworkManager would not make %s%s",
-		    missing, config->name,
-		    is_dynamic(net, move) ? "; it takes the bridge over now, to renew its address"
-					  : "");
+	qb_step_why(
+		step,
+		"%s is not there or differs: after a reboot NetworkManager would not make %s%s",
+		missing, config->name,
+		is_dynamic(net, move)
+			? "; to renew its address it takes the bridge over now, which costs some "
+			  "frames"
+			: "");
 }
 
 static void describe_step(const struct qb_net *net, const struct qb_move *move,

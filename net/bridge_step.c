@@ -241,7 +241,9 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 		r = qb_nl_bridge_make(sock, &move, err);
 	if (r == 0 && !existed)
 		r = copy_settings(ctx, sock, &move, err);
-	if (r == 0 && !existed && json_is_true(json_object_get(before, "networkmanager")))
+	/* One that is down is of a run that was killed; NetworkManager has not taken it yet. */
+	if (r == 0 && !json_is_true(json_object_get(before, "up")) &&
+	    json_is_true(json_object_get(before, "networkmanager")))
 		r = qb_nm_disown(move.bridge, ctx->timeout_ms, err);
 	if (r == 0)
 		r = set_managed(ctx, before, false, err);
@@ -350,20 +352,17 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 		r = qb_nl_open(&sock, err);
 	if (r < 0)
 		return r;
-	if (qb_net_link(&net, move.bridge)) {
-		qb_bridge_state_release(&net, &move, before, &release);
-		qb_bridge_state_lifetimes(before, &move);
-		/* First everything back onto the NIC: a bridge deleted before takes it all along.
-		 */
-		if (release.n || qb_bridge_state_is_touched(&net, &move)) {
-			qb_move_inverse(&move, &release, &build, &clear);
-			r = send_move(ctx, sock, move.bridge, &release, &build, &clear, err);
-		}
-		if (r == 0)
-			r = undo_bridge(sock, &move, before, err);
-		if (r == 0)
-			r = undo_ports(sock, before, err);
+	qb_bridge_state_release(&net, &move, before, &release);
+	qb_bridge_state_lifetimes(before, &move);
+	/* First everything back onto the NIC: a bridge deleted before takes it all along. */
+	if (release.n || qb_bridge_state_is_touched(&net, &move)) {
+		qb_move_inverse(&move, &release, qb_net_link(&net, move.bridge), &build, &clear);
+		r = send_move(ctx, sock, move.bridge, &release, &build, &clear, err);
 	}
+	if (r == 0 && qb_net_link(&net, move.bridge))
+		r = undo_bridge(sock, &move, before, err);
+	if (r == 0)
+		r = undo_ports(sock, before, err);
 	if (r == 0)
 		r = set_managed(ctx, before, true, err);
 	return r;

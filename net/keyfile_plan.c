@@ -142,20 +142,39 @@ static void put_routes(struct qb_buf *b, const struct family *f)
 	}
 }
 
+/* The link-local address that the kernel makes of a MAC (RFC 4291, appendix A). */
+static bool is_eui64(const struct qb_address *a, const char *mac)
+{
+	unsigned char m[6];
+	struct qb_ip ip;
+
+	if (!a || !mac || qb_ip_parse(a->address, &ip) < 0 ||
+	    sscanf(mac, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &m[0], &m[1], &m[2], &m[3], &m[4],
+		   &m[5]) != 6)
+		return false;
+	const unsigned char want[8] = {m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]};
+
+	return !memcmp(ip.bytes + 8, want, sizeof(want));
+}
+
 /*
  * Which interface identifier an address announced by a router gets depends on the profile; a
  * token makes it the one that the host had.
  */
-static void put_identifier(struct qb_buf *b, const struct family *f)
+static void put_identifier(struct qb_buf *b, const struct family *f, const char *mac)
 {
+	_cleanup_free_ char *token = NULL;
 	struct qb_ip ip;
 
-	if (!f->dynamic || qb_ip_parse(f->dynamic->address, &ip) < 0 || ip.prefix != 64)
-		return;
-	memset(ip.bytes, 0, 8);
-	_cleanup_free_ char *token = qb_ip_format(ip.family, ip.bytes);
-
-	qb_buf_printf(b, "addr-gen-mode=eui64\ntoken=%s\n", token);
+	if (f->dynamic && !is_eui64(f->dynamic, mac) &&
+	    qb_ip_parse(f->dynamic->address, &ip) == 0 && ip.prefix == 64) {
+		memset(ip.bytes, 0, 8);
+		token = qb_ip_format(ip.family, ip.bytes);
+		qb_buf_printf(b, "addr-gen-mode=eui64\ntoken=%s\n", token);
+	} else if (f->link_local) {
+		qb_buf_printf(b, "addr-gen-mode=%s\n",
+			      is_eui64(f->link_local, mac) ? "eui64" : "stable-privacy");
+	}
 }
 
 static const char *method(const struct family *f, const struct qb_ip_config *ip)
@@ -196,7 +215,7 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 		qb_buf_printf(b, "route-metric=%lld\n", (long long)f.best->metric);
 	put_routes(b, &f);
 	if (inet6)
-		put_identifier(b, &f);
+		put_identifier(b, &f, move->mac);
 	if (!strcmp(how, "manual")) {
 		put_list(b, "dns=", &net->nameservers, name);
 		put_list(b, "dns-search=", &net->search, NULL);

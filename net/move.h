@@ -93,10 +93,11 @@ void qb_move_forward(const struct qb_move *move, struct qb_ops *ret_build,
 		     struct qb_ops *ret_clear);
 /*
  * The way back, for the ports named in release. A port can send while it is one, so it has all
- * that it needs before it leaves the bridge.
+ * that it needs before it leaves the bridge. Where the bridge is gone already, whoever deleted it,
+ * there is only something to put back.
  */
 void qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
-		     struct qb_ops *ret_build, struct qb_ops *ret_clear);
+		     bool bridge_is_there, struct qb_ops *ret_build, struct qb_ops *ret_clear);
 void qb_ops_done(struct qb_ops *ops);
 #define _cleanup_ops_ QB_CLEANUP(qb_ops_done)
 

@@ -200,11 +200,11 @@ static int add_route(const struct qb_op *op, unsigned ifindex, struct qb_nl_batc
 	return 0;
 }
 
-static int add_op(struct nl_sock *sock, const struct qb_op *op, unsigned bridge,
+static int add_op(struct nl_sock *sock, const struct qb_op *op, const char *bridge,
 		  struct qb_nl_batch *batch, struct qb_error *err)
 {
+	unsigned ifindex, master;
 	struct nl_msg *msg;
-	unsigned ifindex;
 	int r = index_of(op->dev, &ifindex, err);
 
 	if (r < 0)
@@ -215,8 +215,11 @@ static int add_op(struct nl_sock *sock, const struct qb_op *op, unsigned bridge,
 		qb_nl_batch_add(batch, msg, qb_asprintf("switching %s on", op->dev));
 		return 0;
 	case QB_OP_ENSLAVE:
+		r = index_of(bridge, &master, err);
+		if (r < 0)
+			return r;
 		msg = link_message(RTM_NEWLINK, ifindex, 0, 0);
-		put_u32(msg, IFLA_MASTER, bridge);
+		put_u32(msg, IFLA_MASTER, master);
 		qb_nl_batch_add(batch, msg, qb_asprintf("making %s a port", op->dev));
 		return 0;
 	case QB_OP_RELEASE:
@@ -240,11 +243,10 @@ static int add_op(struct nl_sock *sock, const struct qb_op *op, unsigned bridge,
 int qb_nl_write_ops(struct nl_sock *sock, const struct qb_ops *ops, const char *bridge,
 		    struct qb_nl_batch *batch, struct qb_error *err)
 {
-	unsigned index;
-	int r = index_of(bridge, &index, err);
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ops->n; i++)
-		r = add_op(sock, &ops->v[i], index, batch, err);
+		r = add_op(sock, &ops->v[i], bridge, batch, err);
 	return r;
 }
 

@@ -638,13 +638,22 @@ static void the_way_back_has_all_before_the_port_leaves(void **state)
 	(void)state;
 	load(&s, HOST);
 	assert_step(&s, NULL, &move);
-	qb_move_inverse(&move, &release, &build, &clear);
+	qb_move_inverse(&move, &release, true, &build, &clear);
 	assert_string_equal(find_op(&build, QB_OP_ADDRESS_ADD, &added)->dev, "eth0");
 	assert_string_equal(find_op(&clear, QB_OP_ROUTE_ADD, &added)->dev, "eth0");
 	assert_true(added < clear.n - 1);
 	assert_string_equal(find_op(&clear, QB_OP_RELEASE, &released)->dev, "eth0");
 	assert_string_equal(find_op(&clear, QB_OP_ADDRESS_DELETE, &deleted)->dev, "br0");
 	assert_true(deleted < released);
+	/* Whatever became of the bridge, the NIC gets its own back. */
+	qb_ops_done(&build);
+	qb_ops_done(&clear);
+	qb_move_inverse(&move, &(struct qb_strs){0}, false, &build, &clear);
+	for (size_t i = 0; i < build.n; i++)
+		assert_string_equal(build.v[i].dev, "eth0");
+	for (size_t i = 0; i < clear.n; i++)
+		assert_string_equal(clear.v[i].dev, "eth0");
+	assert_int_equal(build.n, move.n_drop);
 	qb_move_done(&move);
 	done(&s);
 }

@@ -382,6 +382,24 @@ static void a_bridge_in_use_is_not_pulled_away(void **state)
 	end(&h);
 }
 
+static void a_bridge_that_somebody_deleted(void **state)
+{
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	before = state_of_host(&h);
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	ip("link del br0");
+	assert_ok(&h, undo(&h));
+	after = state_of_host(&h);
+	assert_string_equal(before, after);
+	end(&h);
+}
+
 static void stp_comes_when_the_port_forwards(void **state)
 {
 	struct host h;
@@ -497,6 +515,7 @@ int main(void)
 		cmocka_unit_test(a_gateway_that_was_silent_is_not_asked_for),
 		cmocka_unit_test(a_bridge_that_was_there_stays),
 		cmocka_unit_test(a_bridge_in_use_is_not_pulled_away),
+		cmocka_unit_test(a_bridge_that_somebody_deleted),
 		cmocka_unit_test(stp_comes_when_the_port_forwards),
 		cmocka_unit_test(several_ports),
 		cmocka_unit_test(static_addresses),

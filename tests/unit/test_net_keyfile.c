@@ -113,6 +113,26 @@ static void a_port_is_bound_as_configured(void **state)
 	done(&s);
 }
 
+static void identifiers_are_kept(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	/* Made of the MAC by the kernel: so it is made again. */
+	load(&s, "static.yaml");
+	qb_strset(&s.net.links[1].addresses[3].address, "fe80::200:5eff:fe00:5301/64");
+	make(&s);
+	assert_non_null(strstr(s.files.v[0].text, "\naddr-gen-mode=eui64\n"));
+	done(&s);
+	load(&s, "dynamic.yaml");
+	qb_strset(&s.net.links[0].addresses[1].address, "2001:db8::200:5eff:fe00:5301/64");
+	qb_strset(&s.net.links[0].addresses[2].address, "fe80::200:5eff:fe00:5301/64");
+	make(&s);
+	assert_non_null(strstr(s.files.v[0].text, "\naddr-gen-mode=eui64\n"));
+	assert_null(strstr(s.files.v[0].text, "token"));
+	done(&s);
+}
+
 static void none_is_disabled(void **state)
 {
 	struct setup s;
@@ -231,6 +251,7 @@ int main(void)
 		cmocka_unit_test(static_addresses_are_written_down),
 		cmocka_unit_test(renewed_addresses_are_asked_for_anew),
 		cmocka_unit_test(a_port_is_bound_as_configured),
+		cmocka_unit_test(identifiers_are_kept),
 		cmocka_unit_test(none_is_disabled),
 		cmocka_unit_test(what_differs_is_seen),
 		cmocka_unit_test(profiles_are_planned_where_networkmanager_is),
