@@ -45,8 +45,7 @@ static int read_begin(json_t *record, struct qb_run *run)
 	    !json_is_array(steps))
 		return -EINVAL;
 	run->time_s = time_s;
-	json_array_foreach(steps, i, step)
-	{
+	json_array_foreach (steps, i, step) {
 		const char *kind, *target;
 		struct qb_run_step *s;
 

@@ -77,8 +77,7 @@ static const char *claimed_by(const struct qb_plan *plan, const struct qb_link *
 		const json_t *p;
 		size_t j;
 
-		json_array_foreach(ports, j, p)
-		{
+		json_array_foreach (ports, j, p) {
 			const char *one = json_string_value(json_object_get(p, "name"));
 
 			if (qb_streq(one, port->name) && strcmp(plan->steps[i].target, name) != 0)

@@ -225,8 +225,7 @@ void qb_bridge_state_release(const struct qb_net *net, const struct qb_move *mov
 	const json_t *name;
 	size_t i;
 
-	json_array_foreach(json_object_get(before, "release"), i, name)
-	{
+	json_array_foreach (json_object_get(before, "release"), i, name) {
 		const struct qb_link *port = qb_net_link(net, json_string_value(name));
 
 		if (port && qb_streq(port->master, move->bridge))

@@ -207,8 +207,7 @@ static int set_managed(const struct qb_step_ctx *ctx, const json_t *before, bool
 	size_t i;
 	int r = 0;
 
-	json_array_foreach(json_object_get(before, "managed"), i, name)
-	{
+	json_array_foreach (json_object_get(before, "managed"), i, name) {
 		r = qb_nm_set_managed(json_string_value(name), managed, ctx->timeout_ms, err);
 		if (r < 0)
 			break;
@@ -221,7 +220,8 @@ static void names_of(const json_t *list, struct qb_strs *ret)
 	const json_t *name;
 	size_t i;
 
-	json_array_foreach(list, i, name) qb_strs_add(ret, json_string_value(name));
+	json_array_foreach (list, i, name)
+		qb_strs_add(ret, json_string_value(name));
 }
 
 static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
@@ -270,8 +270,7 @@ static int verify_gateways(const struct qb_move *move, const json_t *before, str
 	bool answers;
 	int r = qb_nl_open(&sock, err);
 
-	json_object_foreach((json_t *)json_object_get(before, "gateways"), address, answered)
-	{
+	json_object_foreach ((json_t *)json_object_get(before, "gateways"), address, answered) {
 		bool wanted = false;
 
 		for (size_t i = 0; i < move->n_add_routes; i++)
@@ -325,8 +324,7 @@ static int undo_ports(struct nl_sock *sock, const json_t *before, struct qb_erro
 	size_t i;
 	int r = 0;
 
-	json_array_foreach(json_object_get(before, "down"), i, name)
-	{
+	json_array_foreach (json_object_get(before, "down"), i, name) {
 		if (r == 0)
 			r = qb_nl_link_up(sock, json_string_value(name), false, err);
 	}

@@ -46,8 +46,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 	bool same = true;
 	size_t i;
 
-	json_array_foreach(json_object_get(args, "files"), i, file)
-	{
+	json_array_foreach (json_object_get(args, "files"), i, file) {
 		const char *path = string_of(file, "path");
 		_cleanup_free_ char *text = NULL;
 		int r = read_profile(ctx->root, path, &text, err);
@@ -72,7 +71,7 @@ static int reload(const struct qb_step_ctx *ctx, const json_t *args, struct qb_e
 
 	if (!json_is_true(json_object_get(args, "running")) || !ctx->root->live)
 		return 0;
-	json_array_foreach(json_object_get(args, "files"), i, file)
+	json_array_foreach (json_object_get(args, "files"), i, file)
 		qb_strs_add(&paths, string_of(file, "path"));
 	return qb_nm_load(&paths, ctx->timeout_ms, err);
 }
@@ -110,8 +109,7 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 	int r;
 
 	(void)before;
-	json_array_foreach(json_object_get(args, "files"), i, file)
-	{
+	json_array_foreach (json_object_get(args, "files"), i, file) {
 		const char *text = string_of(file, "text");
 
 		r = qb_root_write(ctx->root, string_of(file, "path"), PROFILE_MODE, text,
@@ -130,8 +128,7 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 	size_t i;
 
 	(void)before;
-	json_array_foreach(json_object_get(args, "files"), i, file)
-	{
+	json_array_foreach (json_object_get(args, "files"), i, file) {
 		const char *path = string_of(file, "path");
 		_cleanup_free_ char *text = NULL, *uuid = NULL;
 		int r = read_profile(ctx->root, path, &text, err);
@@ -157,8 +154,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	json_t *text;
 	int r = 0;
 
-	json_object_foreach(json_object_get(before, "files"), path, text)
-	{
+	json_object_foreach (json_object_get(before, "files"), path, text) {
 		if (json_is_string(text))
 			r = qb_root_write(ctx->root, path, PROFILE_MODE, json_string_value(text),
 					  json_string_length(text), err);

@@ -24,9 +24,9 @@ static bool lists(const json_t *report, const char *path)
 	size_t i;
 	json_t *pv;
 
-	json_array_foreach(pvs, i,
-			   pv) if (qb_streq(json_string_value(json_object_get(pv, "pv_name")),
-					    path)) return true;
+	json_array_foreach (pvs, i, pv)
+		if (qb_streq(json_string_value(json_object_get(pv, "pv_name")), path))
+			return true;
 	return false;
 }
 

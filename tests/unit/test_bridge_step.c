@@ -108,8 +108,7 @@ static void add_sorted(struct qb_buf *out, json_t *list)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		_cleanup_free_ char *text = json_dumps(item, JSON_COMPACT);
 
 		qb_strs_add(&lines, text);

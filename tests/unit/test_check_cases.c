@@ -65,8 +65,7 @@ static void merge_list(json_t *list, json_t *patch)
 	const char *name;
 	json_t *change;
 
-	json_object_foreach(patch, name, change)
-	{
+	json_object_foreach (patch, name, change) {
 		size_t i = find_item(list, name);
 
 		if (json_is_null(change)) {
@@ -85,8 +84,7 @@ static void merge(json_t *into, json_t *patch)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(patch, key, value)
-	{
+	json_object_foreach (patch, key, value) {
 		json_t *old = json_object_get(into, key);
 
 		if (json_is_object(value) && json_is_array(old))
@@ -178,8 +176,9 @@ static bool has_source(json_t *evidence, json_t *source)
 	size_t i;
 	json_t *e;
 
-	json_array_foreach(evidence, i,
-			   e) if (json_equal(json_object_get(e, "source"), source)) return true;
+	json_array_foreach (evidence, i, e)
+		if (json_equal(json_object_get(e, "source"), source))
+			return true;
 	return !source;
 }
 
