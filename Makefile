@@ -116,7 +116,7 @@ install: all ## into DESTDIR
 compile_commands.json: $(SRC) Makefile ## for clangd
 	$(Q)$(MAKE) -Bn V=1 all | grep -- ' -c -o ' | sed 's/"/\\"/g' | awk ' \
 		{ printf "%s{\"directory\":\"$(CURDIR)\",\"file\":\"%s\",\"command\":\"%s\"}", \
-		  NR > 1 ? ",\n" : "[", $$NF, $$0 } END { print "]" }' >$@
+		  (NR > 1 ? ",\n" : "["), $$NF, $$0 } END { print "]" }' >$@
 
 clean: ## remove build/
 	rm -rf build compile_commands.json
