@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/host/config_check.h"
+#include "agent/host/module.h"
 
 bool qb_config_present(const struct qb_config_check *c, const void *member)
 {
@@ -74,23 +75,23 @@ void qb_claims_done(struct qb_claims *claims)
 	*claims = (struct qb_claims){0};
 }
 
+/* To the kernel - and _ in a module's name are one: facts have _, and so has the configuration. */
 static void check_modules(struct qb_config_check *c)
 {
-	const struct qb_strs *modules = &c->config->kvm.modules;
+	struct qb_strs *modules = &c->config->kvm.modules;
 
-	for (size_t i = 0; i < modules->n; i++)
-		for (size_t j = 0; j < i; j++) {
-			const char *a = modules->v[i], *b = modules->v[j];
+	for (size_t i = 0; i < modules->n; i++) {
+		char *name = qb_module_name(modules->v[i]);
 
-			/* To the kernel - and _ in a module's name are one. */
-			while (*a && (*a == '-' ? '_' : *a) == (*b == '-' ? '_' : *b))
-				a++, b++;
-			if (!*a && !*b) {
+		for (size_t j = 0; j < i; j++)
+			if (qb_streq(modules->v[j], name)) {
 				qb_config_wrong(c, modules, "module \"%s\" is listed twice",
 						modules->v[i]);
 				break;
 			}
-		}
+		free(modules->v[i]);
+		modules->v[i] = name;
+	}
 }
 
 void qb_config_check_names(struct qb_config_check *c)

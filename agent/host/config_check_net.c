@@ -5,6 +5,7 @@
 #include <ctype.h>
 
 #include "agent/host/config_valid.h"
+#include "net/names.h"
 
 /* "exactly one of": what is written there, by name. */
 static void check_port(struct qb_config_check *c, const struct qb_port_match *port)
@@ -53,7 +54,7 @@ static void claim_port(struct qb_config_check *c, struct qb_claims *claims,
 					port->name);
 }
 
-static void check_gateway(struct qb_config_check *c, const struct qb_ip_config *ip, int family)
+static void check_gateway(struct qb_config_check *c, struct qb_ip_config *ip, int family)
 {
 	struct qb_prefix gateway, address;
 	bool inside = false;
@@ -61,6 +62,8 @@ static void check_gateway(struct qb_config_check *c, const struct qb_ip_config *
 	if (!qb_config_given(c, &ip->gateway) || !qb_config_given(c, &ip->addresses) ||
 	    !qb_prefix_parse(ip->gateway, false, &gateway))
 		return;
+	free(ip->gateway);
+	ip->gateway = qb_ip_format(gateway.family, gateway.address);
 	if (gateway.family != family) {
 		qb_config_wrong(c, &ip->gateway, "the gateway %s is not an %s address", ip->gateway,
 				family == AF_INET ? "IPv4" : "IPv6");
@@ -85,6 +88,7 @@ static void check_gateway(struct qb_config_check *c, const struct qb_ip_config *
 				ip->gateway);
 }
 
+/* Addresses are left as the kernel and facts spell them. */
 static void check_ip(struct qb_config_check *c, struct qb_ip_config *ip, int family,
 		     struct qb_claims *claims)
 {
@@ -108,9 +112,15 @@ static void check_ip(struct qb_config_check *c, struct qb_ip_config *ip, int fam
 	ip->mode = QB_IP_STATIC;
 	for (size_t i = 0; i < ip->addresses.n; i++) {
 		struct qb_prefix address;
+		bool good = qb_prefix_parse(ip->addresses.v[i], true, &address);
 
+		if (good) {
+			free(ip->addresses.v[i]);
+			ip->addresses.v[i] = qb_ip_format_prefix(address.family, address.address,
+								 address.length);
+		}
 		qb_config_claim(c, claims, "the address", ip->addresses.v[i], &ip->addresses, true);
-		if (qb_prefix_parse(ip->addresses.v[i], true, &address) && address.family != family)
+		if (good && address.family != family)
 			qb_config_wrong(c, &ip->addresses, "%s is not an %s address",
 					ip->addresses.v[i], family == AF_INET ? "IPv4" : "IPv6");
 	}

@@ -270,6 +270,9 @@ static void parts_that_do_not_go_together(void **state)
 		 "/etc/p belongs to the system; a pool needs a directory of its own"},
 		{"kvm:\n  modules: [vhost_net, vhost-net]\n", 3, 3,
 		 "module \"vhost-net\" is listed twice"},
+		{"bridges:\n- {name: br0, ports: {name: a}, ipv6: {addresses: "
+		 "[\"2001:db8::10/64\", \"2001:db8:0::10/64\"]}}\n",
+		 3, 40, "the address \"2001:db8::10/64\" is taken already in line 3"},
 		{"poools: []\n", 2, 1, "unknown key \"poools\"; did you mean \"pools\"?"},
 		/* What seems to be missing is only misspelt. */
 		{"pools:\n- {name: p, type: dir, targte: /srv/p}\n", 3, 24,
@@ -304,11 +307,30 @@ static void parts_that_do_not_go_together(void **state)
 	}
 }
 
+/* One spelling, the kernel's: names and addresses are compared with facts as they stand. */
+static void spellings_become_one(void **state)
+{
+	static const char text[] =
+		"version: 1\nkvm: {modules: [vhost-net]}\nbridges:\n"
+		"- name: br0\n  ports: {mac: \"00:00:5E:00:53:0A\"}\n"
+		"  ipv6: {addresses: [\"2001:DB8:0::10/64\"], gateway: \"2001:db8:0:0::0001\"}\n";
+	_cleanup_diags_ struct qb_diags diags = {0};
+	_cleanup_config_ struct qb_config c = {0};
+
+	(void)state;
+	assert_int_equal(parse(text, &c, &diags), 0);
+	assert_string_equal(c.kvm.modules.v[0], "vhost_net");
+	assert_string_equal(c.bridges[0].ports[0].mac, "00:00:5e:00:53:0a");
+	assert_string_equal(c.bridges[0].ipv6.addresses.v[0], "2001:db8::10/64");
+	assert_string_equal(c.bridges[0].ipv6.gateway, "2001:db8::1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_values_are_refused),
 		cmocka_unit_test(parts_that_do_not_go_together),
+		cmocka_unit_test(spellings_become_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
