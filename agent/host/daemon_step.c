@@ -193,9 +193,9 @@ static int set_enabled(sd_bus *bus, const json_t *before, const char *file, bool
 	json_t *was;
 	int r;
 
-	json_object_foreach((json_t *)(uintptr_t)before, unit,
-			    was) if (qb_streq(json_string_value(json_object_get(was, "file")),
-					      file)) qb_strs_add(&units, unit);
+	json_object_foreach ((json_t *)(uintptr_t)before, unit, was)
+		if (qb_streq(json_string_value(json_object_get(was, "file")), file))
+			qb_strs_add(&units, unit);
 	if (!units.n)
 		return 0;
 	r = sd_bus_message_new_method_call(bus, &m, MANAGER,
@@ -239,6 +239,9 @@ static int look(sd_bus *bus, const struct qb_strs *units, json_t *ret, struct qb
 		bool active = false;
 		int r = file_state(bus, units->v[i], &state, err);
 
+		/* What a person has masked is to stay off: as if it were not installed. */
+		if (state && qb_startswith(state, "masked"))
+			qb_strset(&state, NULL);
 		if (r == 0 && state)
 			r = is_active(bus, units->v[i], &active, err);
 		if (r < 0)
@@ -272,10 +275,10 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 		return qb_error_set(err, ENOENT, "systemd: no unit %s; install libvirt-daemon-kvm",
 				    units.v[0]);
 	*ret = QB_OBSERVED_DONE;
-	json_object_foreach(before, unit,
-			    is) if (to_start(before, unit) ||
-				    qb_streq(json_string_value(json_object_get(is, "file")),
-					     "disabled")) *ret = QB_OBSERVED_NEEDED;
+	json_object_foreach (before, unit, is)
+		if (to_start(before, unit) ||
+		    qb_streq(json_string_value(json_object_get(is, "file")), "disabled"))
+			*ret = QB_OBSERVED_NEEDED;
 	*ret_before = json_incref(before);
 	return 0;
 }
