@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checks/judging.h"
+#include "agent/host/module.h"
 
 static void device(const struct qb_check_input *in, struct qb_result *r)
 {
@@ -146,7 +147,9 @@ static void nested(const struct qb_check_input *in, struct qb_result *r)
 	const struct qb_kvm_facts *kvm = &in->facts->kvm;
 	const struct qb_tri *wanted;
 	const char *name = kvm->module ? kvm->module : qb_facts_vendor_module(in->facts);
+	const struct qb_module *m = name ? qb_facts_module(in->facts, name) : NULL;
 	_cleanup_free_ char *module = name ? qb_shell_word(name) : NULL;
+	const char *file;
 
 	if (qb_no_config(in, r))
 		return;
@@ -162,13 +165,15 @@ static void nested(const struct qb_check_input *in, struct qb_result *r)
 		qb_pass(r, "nested virtualization is %s, as configured",
 			qb_is(wanted) ? "on" : "off");
 	} else {
+		/* What modprobe.d says already is not for apply to mend. */
+		if (m && qb_module_nested_option(m, &file) == wanted->state)
+			r->fix = NULL;
 		if (module)
 			qb_remedy(r,
-				  "echo options %s nested=%d >/etc/modprobe.d/kvm-nested.conf\n"
-				  "# It counts when the module is loaded anew, with no guest "
+				  "%s# It counts when the module is loaded anew, with no guest "
 				  "running:\n"
 				  "modprobe -r %s && modprobe %s",
-				  module, qb_is(wanted), module, module);
+				  r->fix ? "qubi-agent apply\n" : "", module, module);
 		qb_fail(r, "nested virtualization is %s, and the configuration wants it %s",
 			qb_is(wanted) ? "off" : "on", qb_is(wanted) ? "on" : "off");
 	}

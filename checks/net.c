@@ -364,7 +364,7 @@ static const struct qb_check table[] = {
 		.why = "Guests behind NAT reach the world by it; a host without it gets no "
 		       "updates and no time.",
 		.remedy = "ip route show default; nmcli device status\n"
-			  "ip route add default via GATEWAY",
+			  "# ip route add default via the address of the gateway",
 		.fix = "net.bridge",
 		.judge = judge_default_route,
 	},

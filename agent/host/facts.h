@@ -86,13 +86,19 @@ enum qb_module_state {
 	QB_MODULE_MISSING,
 };
 
+/* A line "options MODULE ..." of modprobe.d. */
+struct qb_module_options {
+	char *file, *options;
+};
+
 struct qb_module {
-	char *name;              /* with underscores */
-	int state;               /* enum qb_module_state */
-	char *why;               /* of unknown */
-	bool blacklisted;        /* by modprobe.d: not loaded by alias; by name it is */
-	bool install_blocked;    /* "install NAME /bin/false" and the like */
-	char *options;           /* modprobe.d's "options NAME ..." lines, joined; NULL: none */
+	char *name;                        /* with underscores */
+	int state;                         /* enum qb_module_state */
+	char *why;                         /* of unknown */
+	bool blacklisted;                  /* by modprobe.d: not loaded by alias; by name it is */
+	bool install_blocked;              /* "install NAME /bin/false" and the like */
+	struct qb_module_options *options; /* in the order in which they count, the last one most */
+	size_t n_options;
 	struct qb_tri persisted; /* it will be loaded at boot: modules-load.d, not blacklisted */
 };
 

@@ -117,6 +117,19 @@ static const char *const module_states[] = {
 	[QB_MODULE_MISSING] = "missing", NULL,
 };
 
+static const struct qb_field module_options_fields[] = {
+	QB_F(qb_module_options, file, "file", STR, .doc = "The file of modprobe.d."),
+	QB_F(qb_module_options, options, "options", STR, .doc = "What it sets."),
+};
+
+static const struct qb_type module_options_type = {
+	.name = "options",
+	.size = sizeof(struct qb_module_options),
+	.fields = module_options_fields,
+	.n_fields = QB_ARRAY_SIZE(module_options_fields),
+	.doc = "Options that modprobe.d gives to a module.",
+};
+
 static const struct qb_field module_fields[] = {
 	QB_F(qb_module, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Name, with _."),
 	QB_F(qb_module, state, "state", ENUM, .names = module_states,
@@ -125,7 +138,8 @@ static const struct qb_field module_fields[] = {
 	QB_F(qb_module, blacklisted, "blacklisted", BOOL, .doc = "modprobe.d blacklists it."),
 	QB_F(qb_module, install_blocked, "install_blocked", BOOL,
 	     .doc = "modprobe.d has a command run in its place."),
-	QB_F(qb_module, options, "options", STR, .doc = "Its options in modprobe.d, joined."),
+	QB_F_LIST(qb_module, options, "options", &module_options_type,
+		  .doc = "Its options in modprobe.d; of two that contradict, the last counts."),
 	QB_F(qb_module, persisted, "persisted", TRI, .doc = "It is loaded at boot."),
 };
 

@@ -17,7 +17,7 @@ struct qb_modprobe_install {
 };
 
 struct qb_modprobe_options {
-	char *module, *options;
+	char *module, *file, *options;
 };
 
 /* modprobe.d(5), modules-load.d(5) and the kernel command line. Names with underscores. */
@@ -39,11 +39,16 @@ void qb_module_conf_done(struct qb_module_conf *conf);
 #define _cleanup_module_conf_ QB_CLEANUP(qb_module_conf_done)
 
 /* The text of one file of modprobe.d, added to conf. */
-void qb_modprobe_parse(const char *text, struct qb_module_conf *conf);
+void qb_modprobe_parse(const char *path, const char *text, struct qb_module_conf *conf);
 /* Whether an "install" command keeps name from being loaded: one that calls no modprobe. */
 bool qb_module_conf_blocks(const struct qb_module_conf *conf, const char *name);
-/* All options given to name, joined by spaces; NULL for none. The caller frees it. */
-char *qb_module_conf_options(const struct qb_module_conf *conf, const char *name);
+/* The options given to m, by its name, appended to those it has. */
+void qb_module_conf_options(const struct qb_module_conf *conf, struct qb_module *m);
+/*
+ * What modprobe.d sets the parameter nested of m to, and the file that has the last word (NULL
+ * where none does; not to be freed).
+ */
+enum qb_tri_state qb_module_nested_option(const struct qb_module *m, const char **ret_file);
 
 /* The name as the kernel has it: with underscores. The caller frees it. */
 char *qb_module_name(const char *name);

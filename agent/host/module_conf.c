@@ -25,7 +25,7 @@ static void add_name(struct qb_strs *to, const char *name)
 	qb_strs_add(to, plain);
 }
 
-static void parse_line(char *line, struct qb_module_conf *conf)
+static void parse_line(const char *path, char *line, struct qb_module_conf *conf)
 {
 	char *rest = NULL, *word = strtok_r(line, " \t", &rest);
 	char *name = word ? strtok_r(NULL, " \t", &rest) : NULL;
@@ -44,11 +44,12 @@ static void parse_line(char *line, struct qb_module_conf *conf)
 		struct qb_modprobe_options *o = QB_APPEND(conf->options, conf->n_options);
 
 		o->module = qb_module_name(name);
+		o->file = qb_strdup(path);
 		o->options = qb_strdup(value);
 	}
 }
 
-void qb_modprobe_parse(const char *text, struct qb_module_conf *conf)
+void qb_modprobe_parse(const char *path, const char *text, struct qb_module_conf *conf)
 {
 	_cleanup_buf_ struct qb_buf line = {0};
 
@@ -61,11 +62,11 @@ void qb_modprobe_parse(const char *text, struct qb_module_conf *conf)
 		at += len + (at[len] == '\n');
 		if (more)
 			continue;
-		parse_line(line.s, conf);
+		parse_line(path, line.s, conf);
 		line.len = 0;
 	}
 	if (line.len)
-		parse_line(line.s, conf);
+		parse_line(path, line.s, conf);
 }
 
 static void parse_boot(const char *text, struct qb_strs *ret)
@@ -127,21 +128,30 @@ static void unsure(struct qb_module_conf *conf, const char *path, int r)
 		conf->unknown = qb_asprintf("%s: %s", path, strerror(-r));
 }
 
-typedef void conf_parser(const char *text, struct qb_module_conf *conf);
+typedef void conf_parser(const char *path, const char *text, struct qb_module_conf *conf);
 
-static void parse_load_file(const char *text, struct qb_module_conf *conf)
+static void parse_load_file(const char *path, const char *text, struct qb_module_conf *conf)
 {
+	(void)path;
 	parse_boot(text, &conf->boot);
 }
 
+static int by_file_name(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return strcmp(strrchr(*x, '/'), strrchr(*y, '/'));
+}
+
 /*
- * The *.conf files below the directories, a name in an earlier one hiding that in a later one. A
- * link to /dev/null, the usual way to hide one, is no file that could be read: it hides.
+ * The *.conf files below the directories, in the order of their names wherever they are, a name in
+ * an earlier directory hiding that in a later one: as libkmod and systemd read them. A link to
+ * /dev/null, the usual way to hide one, is no file that could be read: it hides.
  */
 static void read_conf(const struct qb_root *root, const char *const *dirs, const char *sub,
 		      conf_parser *parse, struct qb_module_conf *conf)
 {
-	_cleanup_strs_ struct qb_strs seen = {0};
+	_cleanup_strs_ struct qb_strs seen = {0}, paths = {0};
 
 	for (size_t d = 0; dirs[d]; d++) {
 		_cleanup_free_ char *dir = qb_asprintf("%s/%s", dirs[d], sub);
@@ -152,17 +162,23 @@ static void read_conf(const struct qb_root *root, const char *const *dirs, const
 			unsure(conf, dir, r);
 		for (size_t i = 0; i < names.n; i++) {
 			_cleanup_free_ char *path = qb_asprintf("%s/%s", dir, names.v[i]);
-			_cleanup_free_ char *text = NULL;
 
 			if (!qb_endswith(names.v[i], ".conf") || qb_strs_has(&seen, names.v[i]))
 				continue;
 			qb_strs_add(&seen, names.v[i]);
-			r = qb_root_read(root, path, CONF_MAX, &text, NULL);
-			if (r == 0)
-				parse(text, conf);
-			else if (r != -EINVAL && r != -ENOENT)
-				unsure(conf, path, r);
+			qb_strs_add(&paths, path);
 		}
+	}
+	if (paths.n)
+		qsort(paths.v, paths.n, sizeof(*paths.v), by_file_name);
+	for (size_t i = 0; i < paths.n; i++) {
+		_cleanup_free_ char *text = NULL;
+		int r = qb_root_read(root, paths.v[i], CONF_MAX, &text, NULL);
+
+		if (r == 0)
+			parse(paths.v[i], text, conf);
+		else if (r != -EINVAL && r != -ENOENT)
+			unsure(conf, paths.v[i], r);
 	}
 }
 
@@ -191,6 +207,7 @@ void qb_module_conf_done(struct qb_module_conf *conf)
 	}
 	for (size_t i = 0; i < conf->n_options; i++) {
 		free(conf->options[i].module);
+		free(conf->options[i].file);
 		free(conf->options[i].options);
 	}
 	free(conf->installs);
@@ -214,12 +231,15 @@ bool qb_module_conf_blocks(const struct qb_module_conf *conf, const char *name)
 	return false;
 }
 
-char *qb_module_conf_options(const struct qb_module_conf *conf, const char *name)
+void qb_module_conf_options(const struct qb_module_conf *conf, struct qb_module *m)
 {
-	_cleanup_buf_ struct qb_buf all = {0};
+	for (size_t i = 0; i < conf->n_options; i++) {
+		struct qb_module_options *o;
 
-	for (size_t i = 0; i < conf->n_options; i++)
-		if (!strcmp(conf->options[i].module, name))
-			qb_buf_printf(&all, "%s%s", all.len ? " " : "", conf->options[i].options);
-	return QB_TAKE_PTR(all.s);
+		if (strcmp(conf->options[i].module, m->name) != 0)
+			continue;
+		o = QB_APPEND(m->options, m->n_options);
+		o->file = qb_strdup(conf->options[i].file);
+		o->options = qb_strdup(conf->options[i].options);
+	}
 }

@@ -204,7 +204,7 @@ static void wanted_at_boot(const struct qb_facts *f, const struct qb_config *con
 	    !(qb_is(&f->kvm.guest_ran) && !qb_streq(f->kvm.module, vendor)))
 		qb_strs_add(&names, vendor);
 	for (size_t i = 0; i < config->kvm.modules.n; i++) {
-		_cleanup_free_ char *name = qb_module_name(config->kvm.modules.v[i]);
+		const char *name = config->kvm.modules.v[i];
 		_cleanup_free_ char *target = qb_asprintf("module %s", name);
 
 		if (!qb_plan_refuses(plan, target) && !qb_strs_has(&names, name))
@@ -261,14 +261,41 @@ static void plan_boot(const struct qb_facts *f, const struct qb_strs *names, str
 }
 
 /* The value that the last "nested=" among options sets; unknown where there is none. */
-static enum qb_tri_state nested_option(const char *options)
+static enum qb_tri_state nested_of(const char *options)
 {
 	enum qb_tri_state state = QB_UNKNOWN;
 
 	for (const char *at = options; at && (at = strstr(at, "nested=")); at++)
-		if (at == options || at[-1] == ' ')
-			state = strchr("1Yy", at[strlen("nested=")]) ? QB_YES : QB_NO;
+		if (at == options || at[-1] == ' ') {
+			char c = at[strlen("nested=")];
+
+			state = c == '1' || c == 'y' || c == 'Y' ? QB_YES : QB_NO;
+		}
 	return state;
+}
+
+enum qb_tri_state qb_module_nested_option(const struct qb_module *m, const char **ret_file)
+{
+	enum qb_tri_state state = QB_UNKNOWN;
+
+	*ret_file = NULL;
+	for (size_t i = 0; i < m->n_options; i++) {
+		enum qb_tri_state one = nested_of(m->options[i].options);
+
+		if (one != QB_UNKNOWN) {
+			state = one;
+			*ret_file = m->options[i].file;
+		}
+	}
+	return state;
+}
+
+/* Files of modprobe.d count in the order of their names, whatever their directory. */
+static bool comes_after_ours(const char *file)
+{
+	const char *name = file ? strrchr(file, '/') : NULL;
+
+	return name && strcmp(name, strrchr(QB_MODPROBE_FILE, '/')) > 0;
 }
 
 static void plan_nested(const struct qb_facts *f, const struct qb_config *config,
@@ -278,6 +305,8 @@ static void plan_nested(const struct qb_facts *f, const struct qb_config *config
 	const char *vendor = vendor_module(f);
 	const struct qb_module *m = vendor ? qb_facts_module(f, vendor) : NULL;
 	_cleanup_free_ char *text = NULL;
+	enum qb_tri_state set;
+	const char *file;
 	bool other;
 
 	if (wanted->state == QB_UNKNOWN || qb_plan_refuses(plan, "kvm"))
@@ -292,8 +321,15 @@ static void plan_nested(const struct qb_facts *f, const struct qb_config *config
 		qb_plan_refuse(plan, "nested", "module-builtin",
 			       "%s is part of the kernel; add %s.nested=%d to its command line",
 			       vendor, vendor, qb_is(wanted));
-	if (m->state == QB_MODULE_BUILTIN || nested_option(m->options) == wanted->state)
+	set = qb_module_nested_option(m, &file);
+	if (m->state == QB_MODULE_BUILTIN || set == wanted->state)
 		return;
+	if (comes_after_ours(file)) {
+		qb_plan_refuse(plan, "nested", "options-conflict",
+			       "%s sets %s nested=%d and counts more than %s, being read after it",
+			       file, vendor, set == QB_YES, QB_MODPROBE_FILE);
+		return;
+	}
 	other = in_kernel(f, vendor) && f->kvm.nested.state != wanted->state;
 	text = qb_asprintf("%soptions %s nested=%d\n", header, vendor, qb_is(wanted));
 	qb_step_why(
@@ -316,7 +352,7 @@ void qb_module_plan(const struct qb_facts *facts, const struct qb_config *config
 	if (needed)
 		load_step(qb_facts_module(facts, vendor), true, plan);
 	for (size_t i = 0; i < config->kvm.modules.n; i++) {
-		_cleanup_free_ char *name = qb_module_name(config->kvm.modules.v[i]);
+		const char *name = config->kvm.modules.v[i];
 		_cleanup_free_ char *target = qb_asprintf("module %s", name);
 
 		if (strcmp(name, "kvm") != 0 && !qb_streq(name, vendor) &&

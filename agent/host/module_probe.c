@@ -1,25 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/kmod_cleanup.h"
 #include "agent/host/module.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libkmod.h>
 
 enum {
 	TEXT_MAX = 4 << 20
 };
-
-static inline void kmod_unrefp(struct kmod_ctx **ctx)
-{
-	if (*ctx)
-		kmod_unref(*ctx);
-}
-
-static inline void kmod_module_unrefp(struct kmod_module **mod)
-{
-	if (*mod)
-		kmod_module_unref(*mod);
-}
 
 /* What the kernel and its directory of modules tell, read once for all modules. */
 struct sources {
@@ -36,7 +24,7 @@ struct sources {
 
 static void sources_done(struct sources *s)
 {
-	kmod_unrefp(&s->kmod);
+	qb_kmod_unrefp(&s->kmod);
 	qb_closep(&s->dir_fd);
 	free(s->loaded);
 	free(s->dir);
@@ -139,7 +127,7 @@ static bool state_in_kernel(const struct sources *s, struct qb_module *m)
 /* Whether the index names a file for it, and that is there. */
 static void state_in_index(const struct sources *s, struct qb_module *m)
 {
-	QB_CLEANUP(kmod_module_unrefp) struct kmod_module *mod = NULL;
+	_cleanup_module_ struct kmod_module *mod = NULL;
 	_cleanup_free_ char *file = NULL;
 	const char *path;
 	int r = kmod_module_new_from_name(s->kmod, m->name, &mod);
@@ -211,7 +199,7 @@ void qb_modules_probe(const struct qb_root *root, const struct qb_strs *names,
 		m->name = QB_TAKE_PTR(name);
 		m->blacklisted = qb_strs_has(&conf.blacklist, m->name);
 		m->install_blocked = qb_module_conf_blocks(&conf, m->name);
-		m->options = qb_module_conf_options(&conf, m->name);
+		qb_module_conf_options(&conf, m);
 		persisted(&conf, m);
 		state(&s, m);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <libkmod.h>
 #include <time.h>
 
+#include "agent/host/kmod_cleanup.h"
 #include "agent/host/module.h"
 #include "agent/host/plan.h"
 
@@ -11,20 +11,6 @@ enum {
 	DEVICE_TRIES = 200,
 	PAUSE_MS = 20
 };
-
-static inline void kmod_unrefp(struct kmod_ctx **ctx)
-{
-	if (*ctx)
-		kmod_unref(*ctx);
-}
-#define _cleanup_kmod_ QB_CLEANUP(kmod_unrefp)
-
-static inline void kmod_module_unrefp(struct kmod_module **mod)
-{
-	if (*mod)
-		kmod_module_unref(*mod);
-}
-#define _cleanup_module_ QB_CLEANUP(kmod_module_unrefp)
 
 static inline void kmod_listp(struct kmod_list **list)
 {
@@ -235,8 +221,9 @@ static int load_undo(const struct qb_step_ctx *ctx, const json_t *args, const js
 	if (r < 0)
 		return qb_error_errno(err, r, "cannot remove %s", name);
 	/* Another module may use by now what came along; then it stays, and does no harm. */
-	json_array_foreach(json_object_get(before, "absent"), i,
-			   dep) if (i > 0)(void) !remove_one(kmod, json_string_value(dep));
+	json_array_foreach (json_object_get(before, "absent"), i, dep)
+		if (i > 0)
+			(void)!remove_one(kmod, json_string_value(dep));
 	return 0;
 }
 

@@ -142,12 +142,30 @@ static void selinux(const struct qb_root *root, struct qb_system_facts *ret)
 		qb_tri_unknown(&ret->selinux_enforcing, "%s", ret->selinux_enabled.why);
 }
 
+/* Lines of "name hierarchy cgroups enabled", the first one a comment: cgroups(7). */
+static void cgroup_v1(const struct qb_root *root, struct qb_strs *ret)
+{
+	_cleanup_free_ char *text = value(root, "/proc/cgroups");
+	char *rest = NULL;
+
+	for (char *line = text ? strtok_r(text, "\n", &rest) : NULL; line;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		char name[64];
+		int enabled;
+
+		if (sscanf(line, "%63s %*d %*d %d", name, &enabled) == 2 && *name != '#' && enabled)
+			qb_strs_add(ret, name);
+	}
+}
+
 static void cgroup(const struct qb_root *root, struct qb_system_facts *ret)
 {
 	_cleanup_free_ char *text = NULL;
 	char *rest = NULL;
 
 	qb_tri_exists(root, "/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup", &ret->cgroup_v2);
+	if (qb_is_not(&ret->cgroup_v2))
+		cgroup_v1(root, &ret->cgroup_controllers);
 	text = value(root, "/sys/fs/cgroup/cgroup.controllers");
 	for (char *word = text ? strtok_r(text, " ", &rest) : NULL; word;
 	     word = strtok_r(NULL, " ", &rest))

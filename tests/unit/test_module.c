@@ -10,10 +10,11 @@
 static void test_parse(void **state)
 {
 	_cleanup_module_conf_ struct qb_module_conf conf = {0};
-	_cleanup_free_ char *options = NULL;
+	struct qb_module amd = {.name = "kvm_amd"}, other = {.name = "kvm"};
 
 	(void)state;
-	qb_modprobe_parse("# blacklist commented\n"
+	qb_modprobe_parse("/etc/modprobe.d/a.conf",
+			  "# blacklist commented\n"
 			  "  blacklist\tkvm-amd  \n"
 			  "install kvm_intel /bin/false\n"
 			  "install kvm_intel /sbin/modprobe --ignore-install kvm_intel\n"
@@ -32,10 +33,19 @@ static void test_parse(void **state)
 	assert_true(qb_module_conf_blocks(&conf, "usb_storage"));
 	assert_false(qb_module_conf_blocks(&conf, "nfs"));
 	assert_false(qb_module_conf_blocks(&conf, "kvm_amd"));
-	options = qb_module_conf_options(&conf, "kvm_amd");
-	assert_non_null(strstr(options, "nested=1"));
-	assert_non_null(strstr(options, "npt=1 avic=1"));
-	assert_null(qb_module_conf_options(&conf, "kvm"));
+	qb_module_conf_options(&conf, &amd);
+	assert_int_equal(amd.n_options, 2);
+	assert_non_null(strstr(amd.options[0].options, "nested=1"));
+	assert_non_null(strstr(amd.options[0].options, "npt=1"));
+	assert_string_equal(amd.options[1].options, "avic=1");
+	assert_string_equal(amd.options[1].file, "/etc/modprobe.d/a.conf");
+	qb_module_conf_options(&conf, &other);
+	assert_int_equal(other.n_options, 0);
+	for (size_t i = 0; i < amd.n_options; i++) {
+		free(amd.options[i].file);
+		free(amd.options[i].options);
+	}
+	free(amd.options);
 }
 
 static const struct qb_module *find(const struct qb_facts *f, const char *name)
@@ -105,6 +115,28 @@ static void test_sysfs(void **state)
 	assert_int_equal(find(&f, "kvm_amd")->state, QB_MODULE_LOADED);
 	assert_int_equal(find(&f, "vhost_net")->state, QB_MODULE_UNKNOWN);
 	assert_non_null(strstr(find(&f, "vhost_net")->why, "coming"));
+}
+
+/* As libkmod reads them: by the names of the files, whatever their directory; /etc only hides. */
+static void test_options_order(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f = {0};
+	const struct qb_module *m;
+	const char *file;
+
+	capture(t);
+	tree_put(t, "/etc/modprobe.d/b.conf", "options kvm_amd nested=0\n");
+	tree_put(t, "/usr/lib/modprobe.d/z.conf", "options kvm_amd nested=1\n");
+	tree_put(t, "/usr/lib/modprobe.d/b.conf", "options kvm_amd hidden=1\n");
+	tree_put(t, "/usr/lib/modprobe.d/a.conf", "options kvm_amd nested=0\n");
+	probe(t, &f);
+	m = find(&f, "kvm_amd");
+	assert_int_equal(m->n_options, 3);
+	assert_string_equal(m->options[0].file, "/usr/lib/modprobe.d/a.conf");
+	assert_string_equal(m->options[1].file, "/etc/modprobe.d/b.conf");
+	assert_int_equal(qb_module_nested_option(m, &file), QB_YES);
+	assert_string_equal(file, "/usr/lib/modprobe.d/z.conf");
 }
 
 /* What cannot be known is said, with the cause: for the kernel, and for the captured tree. */
@@ -265,7 +297,7 @@ int main(void)
 		tree_test(test_sysfs),           tree_test(test_unknown),
 		tree_test(test_index_link),      tree_test(test_modprobe_d),
 		tree_test(test_persisted),       tree_test(test_persist_step),
-		tree_test(test_persist_refuses),
+		tree_test(test_persist_refuses), tree_test(test_options_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -209,6 +209,15 @@ static void test_ran(void **state)
 	assert_int_equal(other.n_steps + other.n_refused, 0);
 }
 
+static void options(struct qb_facts *f, const char *file, const char *text)
+{
+	struct qb_module *m = module(f, "kvm_amd");
+	struct qb_module_options *o = QB_APPEND(m->options, m->n_options);
+
+	o->file = qb_strdup(file);
+	o->options = qb_strdup(text);
+}
+
 static void test_rerun(void **state)
 {
 	_cleanup_facts_ struct qb_facts f;
@@ -220,12 +229,13 @@ static void test_rerun(void **state)
 	make(&(struct host){QB_YES, QB_YES, QB_MODULE_LOADED, QB_MODULE_LOADED, QB_YES,
 			    QB_GUEST_RAN},
 	     &f);
-	qb_strs_add(&config.kvm.modules, "vhost-net");
+	qb_strs_add(&config.kvm.modules, "vhost_net");
 	qb_tri_set(&config.kvm.nested, true);
 	module(&f, "vhost_net")->state = QB_MODULE_LOADED;
 	qb_tri_set(&module(&f, "vhost_net")->persisted, true);
 	qb_tri_set(&module(&f, "kvm_amd")->persisted, true);
-	module(&f, "kvm_amd")->options = qb_strdup("nested=0 npt=1 nested=1");
+	options(&f, "/usr/lib/modprobe.d/kvm.conf", "nested=0");
+	options(&f, "/etc/modprobe.d/qubi-agent.conf", "npt=1 nested=1");
 	qb_module_plan(&f, &config, &plan);
 	qb_strs_done(&config.kvm.modules);
 	assert_int_equal(plan.n_steps + plan.n_refused, 0);
@@ -233,7 +243,7 @@ static void test_rerun(void **state)
 
 static void test_configured(void **state)
 {
-	static const char *const names[] = {"vhost-net", "absent", "strange", "unheard_of"};
+	static const char *const names[] = {"vhost_net", "absent", "strange", "unheard_of"};
 	_cleanup_facts_ struct qb_facts f;
 	_cleanup_plan_ struct qb_plan plan = {0}, blocked = {0};
 	struct qb_config config = {0};
@@ -305,6 +315,23 @@ static void test_nested(void **state)
 	assert_true(refused(&unsupported, "nested", "unsupported"));
 }
 
+/* What is read after our file has the last word: writing ours anew would never end. */
+static void test_nested_conflict(void **state)
+{
+	_cleanup_facts_ struct qb_facts f;
+	_cleanup_plan_ struct qb_plan conflict = {0}, unrelated = {0};
+
+	(void)state;
+	make(&bare, &f);
+	options(&f, "/usr/lib/modprobe.d/kvm.conf", "nested=0");
+	options(&f, "/etc/modprobe.d/virt.conf", "avic=1 nested=");
+	nested_plan(&f, true, &conflict);
+	assert_true(refused(&conflict, "nested", "options-conflict"));
+	qb_strset(&module(&f, "kvm_amd")->options[1].options, "avic=1");
+	nested_plan(&f, true, &unrelated);
+	assert_non_null(step(&unrelated, QB_MODPROBE_FILE));
+}
+
 static void test_other_architecture(void **state)
 {
 	_cleanup_facts_ struct qb_facts f;
@@ -335,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_rerun),
 		cmocka_unit_test(test_configured),
 		cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_nested_conflict),
 		cmocka_unit_test(test_other_architecture),
 	};
 

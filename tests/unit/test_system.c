@@ -41,6 +41,22 @@ static void a_captured_host(void **state)
 	assert_int_equal(f.system.time_synchronised.state, QB_UNKNOWN);
 }
 
+static void cgroup_v1_is_read(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f = {0};
+
+	tree_mkdir(t, "/sys/fs/cgroup/systemd");
+	tree_put(t, "/proc/cgroups",
+		 "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"
+		 "cpuset\t3\t4\t1\nmemory\t0\t80\t0\nblkio\t5\t71\t1\n");
+	qb_system_probe(&t->root, &f.system);
+	assert_true(qb_is_not(&f.system.cgroup_v2));
+	assert_int_equal(f.system.cgroup_controllers.n, 2);
+	assert_true(qb_strs_has(&f.system.cgroup_controllers, "cpuset"));
+	assert_false(qb_strs_has(&f.system.cgroup_controllers, "memory"));
+}
+
 /* An empty tree knows nothing, and says no to nothing. */
 static void an_empty_tree(void **state)
 {
@@ -80,6 +96,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tree_test(a_captured_host),
+		tree_test(cgroup_v1_is_read),
 		tree_test(an_empty_tree),
 		tree_test(a_machine_id_that_is_none),
 	};
