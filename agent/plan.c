@@ -11,4 +11,5 @@ void qb_plan_make(const struct qb_facts *facts, const struct qb_config *config,
 	qb_pool_plan(&facts->disks, config->pools, config->n_pools, facts->system.machine_id,
 		     ledger, ret);
 	qb_libvirt_plan(facts, config, ret);
+	qb_plan_drop_refused(ret);
 }

@@ -83,7 +83,7 @@ int qb_invocation_facts(const struct qb_invocation *inv, const struct qb_config 
 			.root = &inv->root,
 			.connect_uri = inv->opt.connect,
 			.timeout_ms = inv->opt.timeout_ms,
-			.modules = config ? &config->kvm.modules : NULL,
+			.config = config,
 		},
 		ret);
 	return 0;

@@ -77,21 +77,19 @@ static bool disk_is_mounted_on(const struct qb_disks *disks, const char *target)
 }
 
 static void weigh_mount(const struct qb_facts *f, const char *name, const char *target,
-			const struct qb_vir_pool *p, struct qb_tally *t, struct qb_result *r)
+			struct qb_tally *t, struct qb_result *r)
 {
-	if (p && qb_is(&p->target_mounted)) {
+	const struct qb_target *at = qb_facts_target(f, target);
+
+	if (at && qb_is(&at->mounted)) {
 		qb_evidence(r, target, "/proc/self/mountinfo", "a mount point");
 		t->good++;
-	} else if ((!p || !qb_is_not(&p->target_mounted)) &&
-		   disk_is_mounted_on(&f->disks, target)) {
+	} else if (disk_is_mounted_on(&f->disks, target)) {
 		qb_evidence(r, target, "/proc/self/mountinfo", "a disk is mounted there");
 		t->good++;
-	} else if (p && p->target_mounted.state == QB_UNKNOWN) {
+	} else if (!at || at->mounted.state == QB_UNKNOWN) {
 		qb_tally_unsure(t, "whether anything is mounted on %s is unknown: %s", target,
-				qb_why(&p->target_mounted));
-	} else if (!p && !qb_is(&f->disks.known)) {
-		qb_tally_unsure(t, "whether anything is mounted on %s is unknown: %s", target,
-				qb_why(&f->disks.known));
+				at ? qb_why(&at->mounted) : "nobody looked");
 	} else {
 		qb_evidence(r, target, "/proc/self/mountinfo", "no mount point");
 		qb_tally_bad(t, "nothing is mounted on %s, the target of pool %s", target, name);
@@ -113,8 +111,7 @@ static void pool_mounted(const struct qb_check_input *in, struct qb_result *r)
 
 	for (size_t i = 0; c && i < c->n_pools; i++)
 		if (c->pools[i].type == QB_POOL_FS)
-			weigh_mount(in->facts, c->pools[i].name, c->pools[i].target,
-				    qb_facts_pool(in->facts, c->pools[i].name), &t, r);
+			weigh_mount(in->facts, c->pools[i].name, c->pools[i].target, &t, r);
 	/* Pools that are none of ours: one that is active over an empty directory is a trap. */
 	for (size_t i = 0; all_known && i < v->n_pools; i++) {
 		const struct qb_vir_pool *p = &v->pools[i];
@@ -124,7 +121,7 @@ static void pool_mounted(const struct qb_check_input *in, struct qb_result *r)
 			ours |= c->pools[k].type == QB_POOL_FS &&
 				qb_streq(c->pools[k].name, p->name);
 		if (!ours && p->active && is_mounted_type(p->type) && p->target)
-			weigh_mount(in->facts, p->name, p->target, p, &t, r);
+			weigh_mount(in->facts, p->name, p->target, &t, r);
 	}
 	if (!all_known)
 		qb_tally_unsure(&t, "libvirt could not be asked for pools: %s",

@@ -75,13 +75,29 @@ void qb_plan_refuse(struct qb_plan *plan, const char *target, const char *code, 
 	va_end(ap);
 }
 
+static void step_done(struct qb_step *step)
+{
+	free(step->target);
+	free(step->why);
+	json_decref(step->args);
+}
+
+void qb_plan_drop_refused(struct qb_plan *plan)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < plan->n_steps; i++)
+		if (qb_plan_refuses(plan, plan->steps[i].target))
+			step_done(&plan->steps[i]);
+		else
+			plan->steps[kept++] = plan->steps[i];
+	plan->n_steps = kept;
+}
+
 void qb_plan_done(struct qb_plan *plan)
 {
-	for (size_t i = 0; i < plan->n_steps; i++) {
-		free(plan->steps[i].target);
-		free(plan->steps[i].why);
-		json_decref(plan->steps[i].args);
-	}
+	for (size_t i = 0; i < plan->n_steps; i++)
+		step_done(&plan->steps[i]);
 	for (size_t i = 0; i < plan->n_refused; i++) {
 		struct qb_refusal *refusal = &plan->refused[i];
 

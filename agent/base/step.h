@@ -57,6 +57,8 @@ QB_PRINTF(4, 5)
 void qb_plan_refuse(struct qb_plan *plan, const char *target, const char *code, const char *fmt,
 		    ...);
 bool qb_plan_refuses(const struct qb_plan *plan, const char *target);
+/* Takes the steps of a refused target out: what comes later may refuse what was planned before. */
+void qb_plan_drop_refused(struct qb_plan *plan);
 void qb_plan_done(struct qb_plan *plan);
 #define _cleanup_plan_ QB_CLEANUP(qb_plan_done)
 

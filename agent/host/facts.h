@@ -111,7 +111,6 @@ struct qb_vir_pool {
 	char *name, *uuid, *type, *target, *source_device, *source_name;
 	bool active, autostart, persistent;
 	uint64_t capacity_bytes, available_bytes;
-	struct qb_tri target_mounted; /* the target is a mount point of its own */
 };
 
 /* A block device that a defined or running guest uses. */
@@ -141,6 +140,14 @@ struct qb_libvirt_facts {
 	size_t n_guest_disks;
 };
 
+/* The directory of a pool, of the configuration or of libvirt's. */
+struct qb_target {
+	char *path;
+	struct qb_tri mounted; /* it is a mount point of its own */
+	struct qb_tri empty;   /* it holds nothing, or is not there; unknown when mounted */
+	char *holds;           /* one of the names in it; NULL for none */
+};
+
 struct qb_facts {
 	struct qb_tri live; /* read from a live host, not from a captured one */
 	struct qb_system_facts system;
@@ -151,15 +158,20 @@ struct qb_facts {
 	struct qb_net net; /* JSON: links[], routes[] at the top */
 	struct qb_disks disks;
 	struct qb_libvirt_facts libvirt;
+	struct qb_target *targets;
+	size_t n_targets;
 };
 
 extern const struct qb_type qb_facts_type;
+
+struct qb_config;
 
 struct qb_probe_options {
 	const struct qb_root *root;
 	const char *connect_uri;
 	unsigned timeout_ms;
-	const struct qb_strs *modules; /* beside those that kvm needs; may be NULL */
+	/* What it names is looked at, too: modules, targets of pools. May be NULL. */
+	const struct qb_config *config;
 };
 
 /* Never fails: what could not be read is unknown. Changes nothing and loads nothing. */
@@ -178,6 +190,7 @@ const struct qb_module *qb_facts_module(const struct qb_facts *facts, const char
 const char *qb_facts_vendor_module(const struct qb_facts *facts);
 const struct qb_vir_network *qb_facts_network(const struct qb_facts *facts, const char *name);
 const struct qb_vir_pool *qb_facts_pool(const struct qb_facts *facts, const char *name);
+const struct qb_target *qb_facts_target(const struct qb_facts *facts, const char *path);
 
 /* The parts of qb_facts_probe(). */
 void qb_system_probe(const struct qb_root *root, struct qb_system_facts *ret);
@@ -185,5 +198,8 @@ void qb_cpu_probe(const struct qb_root *root, struct qb_cpu_facts *ret);
 void qb_kvm_probe(const struct qb_root *root, struct qb_kvm_facts *ret);
 void qb_modules_probe(const struct qb_root *root, const struct qb_strs *names,
 		      struct qb_module **ret, size_t *ret_n);
+/* Adds to the facts' targets those that are not there yet. */
+void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths,
+		      struct qb_facts *facts);
 void qb_libvirt_probe(const struct qb_root *root, const char *uri, unsigned timeout_ms,
 		      struct qb_libvirt_facts *ret);

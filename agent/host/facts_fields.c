@@ -182,8 +182,6 @@ static const struct qb_field vir_pool_fields[] = {
 	QB_F(qb_vir_pool, persistent, "persistent", BOOL, .doc = "It outlives a stop."),
 	QB_F(qb_vir_pool, capacity_bytes, "capacity_bytes", U64, .doc = "Size."),
 	QB_F(qb_vir_pool, available_bytes, "available_bytes", U64, .doc = "Free room."),
-	QB_F(qb_vir_pool, target_mounted, "target_mounted", TRI,
-	     .doc = "The target is a mount point of its own."),
 };
 
 static const struct qb_type vir_pool_type = {
@@ -247,6 +245,21 @@ static const struct qb_type libvirt_type = {
 		.n_offset = offsetof(struct qb_facts, outer.n_##member), .of = (t), .doc = (text)  \
 	}
 
+static const struct qb_field target_fields[] = {
+	QB_F(qb_target, path, "path", STR, .flags = QB_FIELD_REQUIRED, .doc = "The directory."),
+	QB_F(qb_target, mounted, "mounted", TRI, .doc = "It is a mount point of its own."),
+	QB_F(qb_target, empty, "empty", TRI, .doc = "It holds nothing, or is not there."),
+	QB_F(qb_target, holds, "holds", STR, .doc = "One of the names in it."),
+};
+
+static const struct qb_type target_type = {
+	.name = "target",
+	.size = sizeof(struct qb_target),
+	.fields = target_fields,
+	.n_fields = QB_ARRAY_SIZE(target_fields),
+	.doc = "The directory of a pool.",
+};
+
 static const struct qb_field facts_fields[] = {
 	QB_F(qb_facts, live, "live", TRI, .doc = "Read from a live host, not a captured one."),
 	QB_F(qb_facts, system, "system", OBJECT, .of = &system_type,
@@ -262,6 +275,8 @@ static const struct qb_field facts_fields[] = {
 	LIST_WITHIN(disks, disks, "disks", &qb_disk_type, "Disks."),
 	QB_F(qb_facts, libvirt, "libvirt", OBJECT, .of = &libvirt_type,
 	     .doc = "libvirt and what it has."),
+	QB_F_LIST(qb_facts, targets, "targets", &target_type,
+		  .doc = "Directories of pools, of the configuration's and of libvirt's."),
 };
 
 const struct qb_type qb_facts_type = {

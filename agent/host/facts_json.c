@@ -118,3 +118,11 @@ const struct qb_vir_pool *qb_facts_pool(const struct qb_facts *facts, const char
 			return &facts->libvirt.pools[i];
 	return NULL;
 }
+
+const struct qb_target *qb_facts_target(const struct qb_facts *facts, const char *path)
+{
+	for (size_t i = 0; i < facts->n_targets; i++)
+		if (qb_streq(facts->targets[i].path, path))
+			return &facts->targets[i];
+	return NULL;
+}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/config.h"
 #include "agent/host/facts.h"
 
 #include <errno.h>
@@ -30,9 +31,22 @@ static void modules(const struct qb_probe_options *options, struct qb_facts *ret
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(always); i++)
 		qb_strs_add(&names, always[i]);
-	for (size_t i = 0; options->modules && i < options->modules->n; i++)
-		qb_strs_add(&names, options->modules->v[i]);
+	for (size_t i = 0; options->config && i < options->config->kvm.modules.n; i++)
+		qb_strs_add(&names, options->config->kvm.modules.v[i]);
 	qb_modules_probe(options->root, &names, &ret->modules, &ret->n_modules);
+}
+
+static void targets(const struct qb_probe_options *options, struct qb_facts *ret)
+{
+	_cleanup_strs_ struct qb_strs paths = {0};
+
+	for (size_t i = 0; options->config && i < options->config->n_pools; i++)
+		if (options->config->pools[i].target)
+			qb_strs_add(&paths, options->config->pools[i].target);
+	for (size_t i = 0; i < ret->libvirt.n_pools; i++)
+		if (ret->libvirt.pools[i].target)
+			qb_strs_add(&paths, ret->libvirt.pools[i].target);
+	qb_targets_probe(options->root, &paths, ret);
 }
 
 /* The name of the disk that a device number belongs to: of a partition, the disk it is on. */
@@ -93,7 +107,7 @@ static void live(const struct qb_probe_options *options, struct qb_facts *ret)
 	qb_net_probe(root, &ret->net);
 	qb_disks_probe(root, ret->system.machine_id, &ret->disks);
 	qb_vir_inquiry_end(inquiry, &ret->libvirt);
-	qb_vir_targets_probe(root, &ret->libvirt);
+	targets(options, ret);
 	qb_vir_units_probe(root, &ret->libvirt);
 }
 
@@ -124,6 +138,8 @@ static int take_captured(const struct qb_root *root, struct qb_facts *ret)
 	SWAP(ret->cpu.hypervisor_vendor, captured.cpu.hypervisor_vendor);
 	SWAP(ret->net, captured.net);
 	SWAP(ret->libvirt, captured.libvirt);
+	SWAP(ret->targets, captured.targets);
+	SWAP(ret->n_targets, captured.n_targets);
 	return 0;
 }
 

@@ -117,6 +117,16 @@ int qb_vir_network_parse(const char *xml, struct qb_vir_network *ret)
 	return 0;
 }
 
+/* libvirt keeps the slashes that somebody wrote at the end. */
+static char *directory(char *path)
+{
+	size_t n = path ? strlen(path) : 0;
+
+	while (n > 1 && path[n - 1] == '/')
+		path[--n] = '\0';
+	return path;
+}
+
 int qb_vir_pool_parse(const char *xml, struct qb_vir_pool *ret)
 {
 	_cleanup_doc_ xmlDocPtr doc = read_doc(xml, "pool");
@@ -128,7 +138,7 @@ int qb_vir_pool_parse(const char *xml, struct qb_vir_pool *ret)
 	ret->name = content(child(root, "name"));
 	ret->uuid = content(child(root, "uuid"));
 	ret->type = attribute(root, "type");
-	ret->target = content(child(child(root, "target"), "path"));
+	ret->target = directory(content(child(child(root, "target"), "path")));
 	ret->source_device = attribute(child(source, "device"), "path");
 	ret->source_name = content(child(source, "name"));
 	return 0;

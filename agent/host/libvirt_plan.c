@@ -171,6 +171,47 @@ static void plan_own_network(const struct qb_facts *facts, const struct qb_netwo
 		     qb_network_xml(network, uuid, network->subnet ? &subnet : NULL), what, plan);
 }
 
+/* Whether what is mounted on the pool's target is the pool's own disk. */
+static bool own_is_mounted(const struct qb_facts *facts, const struct qb_pool_config *pool)
+{
+	for (size_t i = 0; i < facts->disks.n_disks; i++) {
+		const struct qb_disk *disk = &facts->disks.disks[i];
+
+		if (disk->mark.ours && qb_streq(disk->mark.pool, pool->name) &&
+		    qb_strs_has(&disk->mountpoints, pool->target))
+			return true;
+	}
+	return false;
+}
+
+/* Mounting over what is there would hide it: to its owner it would be lost. */
+static bool refuse_target(const struct qb_facts *facts, const struct qb_pool_config *pool,
+			  const char *target, struct qb_plan *plan)
+{
+	const struct qb_target *t = qb_facts_target(facts, pool->target);
+	_cleanup_free_ char *name = NULL;
+
+	if (!t || own_is_mounted(facts, pool))
+		return false;
+	if (qb_is(&t->mounted)) {
+		qb_plan_refuse(plan, target, "target-mounted",
+			       "another file system is mounted on %s already", t->path);
+		return true;
+	}
+	if (qb_is_not(&t->empty)) {
+		name = qb_str_printable(t->holds);
+		qb_plan_refuse(plan, target, "target-not-empty",
+			       "%s holds \"%s\", which a file system mounted there would hide; "
+			       "move what it holds away, or name another target",
+			       t->path, name);
+		return true;
+	}
+	if (t->empty.state == QB_UNKNOWN)
+		qb_plan_refuse(plan, target, "target-unknown", "whether %s is empty is unknown: %s",
+			       t->path, t->empty.why ? t->empty.why : "nobody looked");
+	return t->empty.state == QB_UNKNOWN;
+}
+
 static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config *pool,
 		      struct qb_plan *plan)
 {
@@ -199,6 +240,8 @@ static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config 
 			bad |= differs(plan, "pool", pool->name, "source device", is->source_device,
 				       source);
 	}
+	if (pool->type == QB_POOL_FS && !(is && is->active))
+		bad |= refuse_target(facts, pool, target, plan);
 	if (bad)
 		return;
 	xml = qb_pool_xml(pool, uuid, source);

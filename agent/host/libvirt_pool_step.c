@@ -123,8 +123,14 @@ static int would_hide(const struct qb_step_ctx *ctx, const struct args *args, st
 		r = qb_root_stat(ctx->root, above, true, &parent);
 	if (r < 0)
 		return qb_error_errno(err, r, "%s: cannot look into it", args->target);
-	/* A mount point: libvirt itself looks whether it is the right one. */
-	if (!names.n || target.st_dev != parent.st_dev)
+	if (target.st_dev != parent.st_dev) {
+		if (is_mounted(ctx, args, err) == 0)
+			return 0;
+		return qb_error_set(err, ESTALE,
+				    "%s: another file system than that of %s is mounted there",
+				    args->target, args->source);
+	}
+	if (!names.n)
 		return 0;
 	name = qb_str_printable(names.v[0]);
 	return qb_error_set(err, ESTALE,

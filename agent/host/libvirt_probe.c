@@ -315,71 +315,13 @@ void qb_vir_inquiry_end(struct qb_vir_inquiry *q, struct qb_libvirt_facts *ret)
 		inquiry_free(q);
 }
 
-/* The octal escapes of proc(5), mountinfo, in place. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++)
-		if (*s == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] && s[3]) {
-			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	*to = '\0';
-}
-
-static void mount_points(char *mountinfo, struct qb_strs *ret)
-{
-	char *lines = NULL;
-
-	for (char *line = strtok_r(mountinfo, "\n", &lines); line;
-	     line = strtok_r(NULL, "\n", &lines)) {
-		char *words = NULL, *word = strtok_r(line, " ", &words);
-
-		for (unsigned i = 0; word && i < 4; i++)
-			word = strtok_r(NULL, " ", &words);
-		if (!word)
-			continue;
-		unescape(word);
-		qb_strs_add(ret, word);
-	}
-}
-
-void qb_vir_targets_probe(const struct qb_root *root, struct qb_libvirt_facts *facts)
-{
-	_cleanup_strs_ struct qb_strs points = {0};
-	_cleanup_free_ char *text = NULL;
-	int r = qb_root_read(root, "/proc/self/mountinfo", 16 << 20, &text, NULL);
-
-	if (r == 0)
-		mount_points(text, &points);
-	for (size_t i = 0; i < facts->n_pools; i++) {
-		struct qb_vir_pool *pool = &facts->pools[i];
-		size_t n = pool->target ? strlen(pool->target) : 0;
-		_cleanup_free_ char *target = NULL;
-
-		while (n > 1 && pool->target[n - 1] == '/')
-			n--;
-		target = n ? qb_strndup(pool->target, n) : NULL;
-		if (r < 0)
-			qb_tri_unknown(&pool->target_mounted, "/proc/self/mountinfo: %s",
-				       strerror(-r));
-		else
-			qb_tri_set(&pool->target_mounted, target && qb_strs_has(&points, target));
-	}
-}
-
 void qb_libvirt_probe(const struct qb_root *root, const char *uri, unsigned timeout_ms,
 		      struct qb_libvirt_facts *ret)
 {
 	*ret = (struct qb_libvirt_facts){0};
-	if (root->live) {
+	if (root->live)
 		qb_vir_inquiry_end(qb_vir_inquiry_begin(uri, timeout_ms), ret);
-		qb_vir_targets_probe(root, ret);
-	} else {
+	else
 		qb_tri_unknown(&ret->connected, "not a live host");
-	}
 	qb_vir_units_probe(root, ret);
 }

@@ -11,8 +11,6 @@ struct qb_vir_inquiry *qb_vir_inquiry_begin(const char *uri, unsigned timeout_ms
 /*
  * Waits for the answer until the time given at the beginning is over; then what it says is
  * unknown, and the thread is left behind. Frees the inquiry. Overwrites *ret, but for what
- * qb_vir_targets_probe() and qb_vir_units_probe() find.
+ * qb_vir_units_probe() finds.
  */
 void qb_vir_inquiry_end(struct qb_vir_inquiry *inquiry, struct qb_libvirt_facts *ret);
-/* Whether the pools' targets are mount points. */
-void qb_vir_targets_probe(const struct qb_root *root, struct qb_libvirt_facts *facts);

@@ -138,5 +138,23 @@ def partial_apply_does_all_but_the_refused():
     qb.same(qb.foreign_disks(), foreign, "disks of others")
 
 
+@qb.case
+def target_that_holds_something_is_refused_before_the_first_change():
+    """A file system mounted there would hide it; neither NIC nor disk is touched for that."""
+    qb.configure()
+    os.makedirs("/var/lib/libvirt/images", exist_ok=True)
+    with open("/var/lib/libvirt/images/guest.iso", "w", encoding="utf-8") as f:
+        f.write("data")
+    before = qb.host_state()
+    plan = qb.agent("plan", "--format", "json", code=qb.REFUSED).json()
+    qb.same([(r["target"], [x["code"] for x in r["reasons"]]) for r in plan["refused"]],
+            [("pool images", ["target-not-empty"])], "refused")
+    qb.agent("apply", "--yes", code=qb.REFUSED)
+    qb.same(qb.difference(before, qb.host_state()), [], "what changed")
+    blank = qb.partition_table(os.environ["QB_BLANK"])
+    qb.agent("apply", "--yes", "--allow-partial", code=qb.REFUSED)
+    qb.same(qb.partition_table(os.environ["QB_BLANK"]), blank, "the disk of the refused pool")
+
+
 if __name__ == "__main__":
     qb.main()

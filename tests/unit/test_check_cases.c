@@ -49,13 +49,18 @@ static json_t *read_json(const char *name)
 
 static void merge(json_t *into, json_t *patch);
 
-/* The index of the item called name; the size of the list when there is none. */
+static bool is_item(const json_t *item, const char *name)
+{
+	return qb_streq(json_string_value(json_object_get(item, "name")), name) ||
+	       qb_streq(json_string_value(json_object_get(item, "path")), name);
+}
+
+/* The index of the item of that name or path; the size of the list when there is none. */
 static size_t find_item(json_t *list, const char *name)
 {
 	size_t i = 0;
 
-	while (i < json_array_size(list) &&
-	       !qb_streq(json_string_value(json_object_get(json_array_get(list, i), "name")), name))
+	while (i < json_array_size(list) && !is_item(json_array_get(list, i), name))
 		i++;
 	return i;
 }
@@ -74,7 +79,8 @@ static void merge_list(json_t *list, json_t *patch)
 			continue;
 		}
 		if (i == json_array_size(list))
-			json_array_append_new(list, json_pack("{s:s}", "name", name));
+			json_array_append_new(
+				list, json_pack("{s:s}", *name == '/' ? "path" : "name", name));
 		merge(json_array_get(list, i), change);
 	}
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/config.h"
 #include "agent/host/facts.h"
 
 #include "net/probe.h"
@@ -21,15 +22,15 @@ void qb_net_probe(const struct qb_root *root, struct qb_net *ret)
 
 static void probe(struct tree *t, struct qb_facts *ret)
 {
-	struct qb_strs names = {0};
+	struct qb_config config = {0};
 
-	qb_strs_add(&names, "vhost-vsock");
+	qb_strs_add(&config.kvm.modules, "vhost_vsock");
 	qb_facts_probe(&(struct qb_probe_options){.root = &t->root,
 						  .connect_uri = "test:///default",
 						  .timeout_ms = 1000,
-						  .modules = &names},
+						  .config = &config},
 		       ret);
-	qb_strs_done(&names);
+	qb_strs_done(&config.kvm.modules);
 }
 
 static void put_disk(struct tree *t, const char *name, const char *dev)

@@ -143,6 +143,79 @@ static void another_pool_is_refused(void **state)
 	assert_int_equal(p.refused[0].n_reasons, 2);
 }
 
+/* A mount hides what lies beneath: what the target holds is asked before a disk is carved. */
+static void a_target_that_is_taken_is_refused(void **state)
+{
+	static const struct {
+		enum qb_tri_state mounted, empty;
+		bool own, active;
+		const char *code; /* NULL: not refused */
+	} cases[] = {
+		{QB_NO, QB_YES, false, false, NULL},
+		{QB_NO, QB_NO, false, false, "target-not-empty"},
+		{QB_NO, QB_NO, false, true, NULL},
+		{QB_NO, QB_UNKNOWN, false, false, "target-unknown"},
+		{QB_YES, QB_UNKNOWN, false, false, "target-mounted"},
+		{QB_YES, QB_UNKNOWN, true, false, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		char *mounts[] = {TEXT("/srv/images")};
+		struct qb_disk disk = {
+			.wwid = TEXT("naa.5000"),
+			.mark = {.state = QB_MARK_READY, .ours = true, .pool = TEXT("images")},
+			.mountpoints = {mounts, cases[i].own}};
+		struct qb_target at = {.path = TEXT("/srv/images"),
+				       .mounted = {cases[i].mounted, NULL},
+				       .empty = {cases[i].empty, NULL},
+				       .holds = TEXT("notes")};
+		struct qb_vir_pool is = {.name = TEXT("images"),
+					 .type = TEXT("fs"),
+					 .target = TEXT("/srv/images"),
+					 .active = true,
+					 .autostart = true};
+		struct qb_pool_config pool = {
+			.name = TEXT("images"), .type = QB_POOL_FS, .target = TEXT("/srv/images")};
+		struct qb_config config = {.pools = &pool, .n_pools = 1};
+		struct qb_facts facts = {.system = {.machine_id = TEXT("m")},
+					 .disks = {.disks = &disk, .n_disks = 1},
+					 .targets = &at,
+					 .n_targets = 1,
+					 .libvirt = {.connected = {QB_YES, NULL},
+						     .pools = &is,
+						     .n_pools = cases[i].active}};
+		_cleanup_plan_ struct qb_plan p = {0};
+		char uuid[37];
+
+		is.source_device = qb_pool_source(&facts.disks, &pool, "m", NULL, uuid);
+		qb_libvirt_plan(&facts, &config, &p);
+		free(is.source_device);
+		if (!cases[i].code) {
+			assert_int_equal(p.n_refused, 0);
+			continue;
+		}
+		assert_int_equal(p.n_steps, 0);
+		assert_int_equal(p.n_refused, 1);
+		assert_string_equal(p.refused[0].target, "pool images");
+		assert_string_equal(p.refused[0].reasons[0].code, cases[i].code);
+	}
+}
+
+/* What was planned for a target before something refused it is not done, not even in part. */
+static void steps_of_a_refused_target_are_dropped(void **state)
+{
+	_cleanup_plan_ struct qb_plan p = {0};
+
+	(void)state;
+	qb_plan_step(&p, "storage.carve", QB_UNDO_NONE, json_object(), "pool images");
+	qb_plan_step(&p, "libvirt.pool", QB_UNDO_NONE, json_object(), "pool iso");
+	qb_plan_refuse(&p, "pool images", "target-not-empty", "it holds something");
+	qb_plan_drop_refused(&p);
+	assert_int_equal(p.n_steps, 1);
+	assert_string_equal(p.steps[0].target, "pool iso");
+}
+
 static void nothing_is_planned_over_a_refused_bridge(void **state)
 {
 	struct qb_config config = {.bridges = &bridge, .n_bridges = 1};
@@ -234,6 +307,8 @@ int main(void)
 		cmocka_unit_test(the_same_plan_twice_is_the_same),
 		cmocka_unit_test(another_definition_is_refused),
 		cmocka_unit_test(another_pool_is_refused),
+		cmocka_unit_test(a_target_that_is_taken_is_refused),
+		cmocka_unit_test(steps_of_a_refused_target_are_dropped),
 		cmocka_unit_test(nothing_is_planned_over_a_refused_bridge),
 		cmocka_unit_test(a_daemon_that_does_not_answer_is_started_where_systemd_can),
 		cmocka_unit_test(a_daemon_that_answers_is_enabled_for_the_next_boot),

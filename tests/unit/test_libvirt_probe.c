@@ -158,7 +158,6 @@ static void the_test_driver(void **state)
 	assert_non_null(pool);
 	assert_true(pool->active && pool->capacity_bytes > 0);
 	assert_string_equal(pool->type, "dir");
-	assert_true(qb_is_not(&pool->target_mounted));
 }
 
 static void ask(const char *uri, unsigned timeout_ms, struct qb_facts *f)
@@ -264,21 +263,30 @@ static void masked_units(void **state)
 	expect_units(t, QB_VIR_MODULAR, QB_NO);
 }
 
-static void mounted_targets(void **state)
+static void targets_of_pools(void **state)
 {
 	struct tree *t = *state;
-	_cleanup_facts_ struct qb_facts f = {0};
+	_cleanup_facts_ struct qb_facts unread = {0}, f = {0};
+	_cleanup_strs_ struct qb_strs paths = {0};
 
-	add_pool(&f)->target = qb_strdup("/srv/a b/");
-	add_pool(&f)->target = qb_strdup("/srv/a");
-	qb_vir_targets_probe(&t->root, &f.libvirt);
-	assert_int_equal(f.libvirt.pools[0].target_mounted.state, QB_UNKNOWN);
+	qb_strs_add(&paths, "/srv/a b");
+	qb_strs_add(&paths, "/srv/a");
+	qb_strs_add(&paths, "/srv/a"); /* of two pools */
+	qb_strs_add(&paths, "/srv/none");
+	tree_put(t, "/srv/a/notes", "");
+	qb_targets_probe(&t->root, &paths, &unread);
+	assert_int_equal(unread.n_targets, 3);
+	assert_int_equal(unread.targets[0].mounted.state, QB_UNKNOWN);
 	tree_put(t, "/proc/self/mountinfo",
 		 "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 		 "30 22 8:17 / /srv/a\\040b rw shared:1 - xfs /dev/sdb1 rw\n");
-	qb_vir_targets_probe(&t->root, &f.libvirt);
-	assert_int_equal(f.libvirt.pools[0].target_mounted.state, QB_YES);
-	assert_int_equal(f.libvirt.pools[1].target_mounted.state, QB_NO);
+	qb_targets_probe(&t->root, &paths, &f);
+	assert_int_equal(f.targets[0].mounted.state, QB_YES);
+	assert_int_equal(f.targets[0].empty.state, QB_UNKNOWN);
+	assert_int_equal(f.targets[1].mounted.state, QB_NO);
+	assert_int_equal(f.targets[1].empty.state, QB_NO);
+	assert_string_equal(f.targets[1].holds, "notes");
+	assert_int_equal(f.targets[2].empty.state, QB_YES);
 }
 
 static void a_captured_host_is_not_asked(void **state)
@@ -304,7 +312,7 @@ int main(void)
 		tree_test(a_daemon_that_hangs),
 		tree_test(flavours),
 		tree_test(masked_units),
-		tree_test(mounted_targets),
+		tree_test(targets_of_pools),
 		tree_test(a_captured_host_is_not_asked),
 	};
 
