@@ -15,9 +15,10 @@
 #include "agent/apply.h"
 #include "agent/plan.h"
 #include "agent/steps.h"
+#include "tests/unit/scratch.h"
 
 static struct qb_buf trace;
-static char top[32];
+static char top[SCRATCH_MAX];
 static struct qb_root root;
 
 static const char *name_of(const json_t *args)
@@ -85,7 +86,7 @@ const struct qb_step_kind *qb_step_kind_find(const char *kind)
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(top, "/tmp/qubi-apply-XXXXXX");
+	scratch(top);
 	assert_non_null(mkdtemp(top));
 	assert_int_equal(qb_root_open(top, &root, NULL), 0);
 	return 0;

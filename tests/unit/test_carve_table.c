@@ -12,6 +12,7 @@
 #include "storage/mark.h"
 #include "storage/probe_parts.h"
 #include "storage/select.h"
+#include "tests/unit/scratch.h"
 
 #define MIB (1ull << 20)
 #define MACHINE_ID "0123456789abcdef0123456789abcdef"
@@ -24,7 +25,7 @@ enum {
 };
 
 struct image {
-	char path[32];
+	char path[SCRATCH_MAX];
 	int fd;
 	struct qb_disk disk;
 };
@@ -38,7 +39,7 @@ static int setup(void **state)
 {
 	struct image *im = qb_alloc(1, sizeof(*im));
 
-	strcpy(im->path, "/tmp/qubi-image-XXXXXX");
+	scratch(im->path);
 	im->fd = mkstemp(im->path);
 	*state = im;
 	return im->fd < 0 || ftruncate(im->fd, SIZE) < 0;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/host/config.h"
+#include "tests/unit/scratch.h"
 
 static char *slurp(const char *name)
 {
@@ -131,14 +132,14 @@ static void all_errors_of_a_file_come_at_once(void **state)
 }
 
 struct place {
-	char dir[32], file[64];
+	char dir[SCRATCH_MAX], file[SCRATCH_MAX + 32];
 };
 
 static int make_place(void **state)
 {
 	struct place *p = qb_alloc(1, sizeof(*p));
 
-	strcpy(p->dir, "/tmp/qubi-config-XXXXXX");
+	scratch(p->dir);
 	if (!mkdtemp(p->dir))
 		return -1;
 	snprintf(p->file, sizeof(p->file), "%s/host.yaml", p->dir);

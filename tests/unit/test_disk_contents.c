@@ -12,6 +12,7 @@
 #include "agent/base/exec.h"
 #include "storage/carve.h"
 #include "storage/probe_parts.h"
+#include "tests/unit/scratch.h"
 
 #define MIB (1ull << 20)
 #define MACHINE_ID "0123456789abcdef0123456789abcdef"
@@ -22,7 +23,7 @@ enum {
 };
 
 struct image {
-	char path[32];
+	char path[SCRATCH_MAX];
 	int fd;
 	uint64_t size;
 	struct qb_disk disk;
@@ -31,7 +32,8 @@ struct image {
 
 static void image_new(struct image *im, uint64_t size)
 {
-	*im = (struct image){.path = "/tmp/qubi-image-XXXXXX", .size = size};
+	*im = (struct image){.size = size};
+	scratch(im->path);
 	im->fd = mkstemp(im->path);
 	assert_true(im->fd >= 0);
 	assert_int_equal(ftruncate(im->fd, (off_t)size), 0);

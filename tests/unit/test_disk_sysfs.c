@@ -10,9 +10,10 @@
 
 #include "storage/blocks.h"
 #include "storage/probe.h"
+#include "tests/unit/scratch.h"
 
 struct host {
-	char dir[32];
+	char dir[SCRATCH_MAX];
 	struct qb_root root;
 	struct qb_disks disks;
 };
@@ -21,7 +22,7 @@ static int setup(void **state)
 {
 	struct host *h = qb_alloc(1, sizeof(*h));
 
-	strcpy(h->dir, "/tmp/qubi-host-XXXXXX");
+	scratch(h->dir);
 	*state = h;
 	return !mkdtemp(h->dir) || qb_root_open(h->dir, &h->root, NULL) < 0;
 }

@@ -14,15 +14,16 @@
 
 #include "agent/host/libvirt_conn.h"
 #include "agent/host/plan.h"
+#include "tests/unit/scratch.h"
 
 static virConnectPtr held;
 static struct qb_root root;
-static char top[32];
+static char top[SCRATCH_MAX];
 
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(top, "/tmp/qubi-vir-XXXXXX");
+	scratch(top);
 	assert_non_null(mkdtemp(top));
 	assert_int_equal(qb_root_open(top, &root, NULL), 0);
 	return qb_vir_open("test:///default", &held, NULL);

@@ -8,6 +8,7 @@
 
 #include "agent/base/exec.h"
 #include "agent/host/libvirt_xml.h"
+#include "tests/unit/scratch.h"
 
 #define UUID "0b0e7a60-6b5c-5d3e-8a4a-3a3c1f0c5d11"
 
@@ -46,8 +47,8 @@ static void subnets(void **state)
 static void assert_valid(const char *xml, const char *schema)
 {
 	_cleanup_exec_ struct qb_exec_result r = {0};
-	char path[] = "/tmp/qubi-xml-XXXXXX";
-	int fd = mkstemp(path);
+	char path[SCRATCH_MAX];
+	int fd = mkstemp(scratch(path));
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, xml, strlen(xml)), strlen(xml));

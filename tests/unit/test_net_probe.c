@@ -8,6 +8,7 @@
 
 #include "agent/base/root.h"
 #include "net/probe.h"
+#include "tests/unit/scratch.h"
 
 static void probe(struct qb_net *ret)
 {
@@ -198,8 +199,8 @@ static void rules(void **state)
 static void a_thousand_of_each(void **state)
 {
 	_cleanup_net_ struct qb_net net = {0};
-	char path[] = "/tmp/qubi-batch-XXXXXX";
-	int fd = mkstemp(path);
+	char path[SCRATCH_MAX];
+	int fd = mkstemp(scratch(path));
 	FILE *batch;
 
 	(void)state;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Both ways of resolving are held to one table: the source is included to reach the fallback. */
 #include "agent/base/root.c"
+#include "tests/unit/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,7 @@
 #include <limits.h>
 
 struct fixture {
-	char top[32];
+	char top[SCRATCH_MAX];
 	struct qb_root root;
 };
 
@@ -37,7 +38,7 @@ static int setup(void **state)
 	struct fixture *f = qb_alloc(1, sizeof(*f));
 	char *inside = NULL, *sub, *absolute;
 
-	strcpy(f->top, "/tmp/qubi-root-XXXXXX");
+	scratch(f->top);
 	assert_non_null(mkdtemp(f->top));
 	put(f->top, "secret", "outside");
 	inside = qb_asprintf("%s/root", f->top);

@@ -13,9 +13,10 @@
 #include <sys/stat.h>
 
 #include "agent/base/root.h"
+#include "tests/unit/scratch.h"
 
 struct tree {
-	char top[32];
+	char top[SCRATCH_MAX];
 	struct qb_root root;
 };
 
@@ -70,7 +71,7 @@ static inline int tree_setup(void **state)
 {
 	struct tree *t = qb_alloc(1, sizeof(*t));
 
-	strcpy(t->top, "/tmp/qubi-tree-XXXXXX");
+	scratch(t->top);
 	assert_non_null(mkdtemp(t->top));
 	assert_int_equal(qb_root_open(t->top, &t->root, NULL), 0);
 	*state = t;
