@@ -216,6 +216,18 @@ static size_t plan_ports(const struct qb_net *net, const struct qb_bridge_config
 	return n;
 }
 
+static void refuse_size(const struct qb_move *move, struct qb_plan *plan)
+{
+	size_t routes = move->n_add_routes + move->n_drop_routes;
+	size_t addresses = 2 * (move->n_add + move->n_drop); /* an IPv6 one is settled, too */
+
+	if (routes + addresses > QB_MOVE_MAX)
+		qb_plan_refuse(plan, move->bridge, "unsupported",
+			       "%s has %zu routes and %zu addresses: more than can change over at "
+			       "once",
+			       move->source, move->n_drop_routes, move->n_drop);
+}
+
 static void plan_one(const struct qb_net *net, const struct qb_bridge_config *config,
 		     const struct qb_ledger *ledger, struct qb_plan *plan)
 {
@@ -236,6 +248,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 			       "a bridge without a port is not implemented");
 	n_ports = plan_ports(net, config, ledger, plan, ports);
 	qb_move_plan(net, config, ports, n_ports, plan, &move);
+	refuse_size(&move, plan);
 	if (qb_plan_refuses(plan, config->name))
 		return;
 	done = qb_move_is_done(net, &move);

@@ -15,6 +15,12 @@ struct qb_port {
 	char *mac, *permanent_mac, *path; /* what it is known by later */
 };
 
+/*
+ * Addresses and routes, taken off and given: what one batch has room for besides neighbours, so
+ * that everything changes over at once, and back.
+ */
+#define QB_MOVE_MAX 8192
+
 struct qb_move {
 	char *bridge;
 	char *mac;

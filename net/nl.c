@@ -8,7 +8,6 @@
 
 #define BUFFER_BYTES (8 << 20) /* an ACK is charged about 1 KiB of it */
 #define DUMP_TRIES 8
-#define BATCH_MAX 4096 /* messages; what a move needs is a few dozen */
 
 static int from_nl(int nlerr)
 {
@@ -252,8 +251,6 @@ int qb_nl_batch_send(struct nl_sock *sock, struct qb_nl_batch *batch, struct qb_
 
 	if (!batch->n_items)
 		return 0;
-	if (batch->n_items > BATCH_MAX)
-		return qb_error_set(err, E2BIG, "%zu netlink messages at once", batch->n_items);
 	do
 		n = sendmsg(nl_socket_get_fd(sock), &msg, 0);
 	while (n < 0 && errno == EINTR);

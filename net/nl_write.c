@@ -9,6 +9,9 @@
 #include "net/names.h"
 #include "net/neigh.h"
 
+/* The answers of so many fit into the socket's buffer. See QB_MOVE_MAX, too. */
+#define BATCH_MAX 12288
+
 /* Newer than the headers of EL9, and ignored by kernels that do not know it. */
 enum {
 	ATTR_IFA_PROTO = 11
@@ -247,6 +250,8 @@ int qb_nl_write_ops(struct nl_sock *sock, const struct qb_ops *ops, const char *
 
 	for (size_t i = 0; r == 0 && i < ops->n; i++)
 		r = add_op(sock, &ops->v[i], bridge, batch, err);
+	if (r == 0 && batch->n_items > BATCH_MAX)
+		r = qb_error_set(err, E2BIG, "%zu netlink messages at once", batch->n_items);
 	return r;
 }
 

@@ -124,6 +124,30 @@ static void assert_step(struct setup *s, const struct qb_ledger *ledger, struct 
 		fail_msg("%s", err.msg);
 }
 
+/* What does not go into one batch would leave the host half moved. */
+static void more_than_one_batch_holds_is_refused(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST);
+	for (unsigned i = 0; i < QB_MOVE_MAX / 2; i++) {
+		struct qb_route *r = QB_APPEND(s.net.routes, s.net.n_routes);
+
+		r->family = qb_strdup("inet");
+		r->dst = qb_asprintf("198.18.%u.%u/32", i / 250, i % 250);
+		r->gateway = qb_strdup("192.0.2.1");
+		r->dev = qb_strdup("eth0");
+		r->type = qb_strdup("unicast");
+		r->scope = qb_strdup("global");
+		r->proto = qb_strdup("static");
+		r->table = 254;
+		r->n_nexthops = 1;
+	}
+	assert_refused(&s, "unsupported", "eth0 has 4098 routes");
+	done(&s);
+}
+
 /* Host, code and a word of the evidence; the port is eth0. */
 static const struct {
 	const char *host, *code, *evidence;
@@ -663,6 +687,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_refusal_fires),
 		cmocka_unit_test(all_reasons_at_once),
+		cmocka_unit_test(more_than_one_batch_holds_is_refused),
 		cmocka_unit_test(a_veth_peer_is_no_upper),
 		cmocka_unit_test(ports_are_found),
 		cmocka_unit_test(the_mac_of_the_hardware_comes_first),
