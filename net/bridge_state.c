@@ -121,10 +121,11 @@ json_t *qb_bridge_state_before(const struct qb_net *net, const struct qb_move *m
 					    json_pack("[I,I]", (json_int_t)a->valid_s,
 						      (json_int_t)a->preferred_s));
 	}
-	return json_pack("{s:b, s:b, s:b, s:b, s:o, s:o, s:[], s:o, s:{}}", "existed",
+	return json_pack("{s:b, s:b, s:b, s:b, s:o, s:o, s:[], s:o, s:{}, s:{}}", "existed",
 			 bridge != NULL, "networkmanager", net->networkmanager_running, "up",
 			 bridge && bridge->up, "stp", bridge && qb_is(&bridge->stp), "release",
-			 release, "down", down, "managed", "lifetimes", lifetimes, "gateways");
+			 release, "down", down, "managed", "lifetimes", lifetimes, "gateways",
+			 "defaults");
 }
 
 static void set_lifetimes(const json_t *lifetimes, struct qb_address *a, size_t n)

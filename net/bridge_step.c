@@ -7,7 +7,7 @@
  *   managed            ports that NetworkManager managed
  *   networkmanager     it runs
  *   lifetimes          {address: [valid_s, preferred_s]} of what is moved
- *   gateways           {address: whether it answered}
+ *   gateways, defaults who answered, see net/gateway.h
  */
 #include "net/bridge.h"
 
@@ -17,16 +17,13 @@
 #include <linux/if_link.h>
 
 #include "net/bridge_state.h"
+#include "net/gateway.h"
 #include "net/names.h"
-#include "net/neigh.h"
 #include "net/nl_write.h"
 #include "net/nm.h"
 #include "net/probe.h"
 #include "net/replay.h"
 #include "net/settle.h"
-
-#define GATEWAY_BEFORE_MS 1000
-#define GATEWAY_AFTER_MS 3500 /* the kernel asks three times, once a second */
 
 static int probe(const struct qb_step_ctx *ctx, struct qb_net *ret, struct qb_error *err)
 {
@@ -39,22 +36,14 @@ static int probe(const struct qb_step_ctx *ctx, struct qb_net *ret, struct qb_er
 }
 
 /* Who answers before the change has to answer after it. */
-static int probe_gateways(struct nl_sock *sock, const struct qb_move *move, const char *dev,
-			  json_t *gateways, struct qb_error *err)
+static int note_gateways(struct nl_sock *sock, const struct qb_net *net, const struct qb_move *move,
+			 json_t *before, struct qb_error *err)
 {
-	for (size_t i = 0; i < move->n_drop_routes; i++) {
-		const char *gateway = move->drop_routes[i].gateway;
-		bool answers;
-		int r;
+	int r = move->source ? qb_gateways_note(sock, net, move->source, before, err) : 0;
 
-		if (!gateway || json_object_get(gateways, gateway))
-			continue;
-		r = qb_neigh_answers(sock, dev, gateway, GATEWAY_BEFORE_MS, &answers, err);
-		if (r < 0)
-			return r;
-		json_object_set_new(gateways, gateway, json_boolean(answers));
-	}
-	return 0;
+	if (r == 0 && qb_net_link(net, move->bridge))
+		r = qb_gateways_note(sock, net, move->bridge, before, err);
+	return r;
 }
 
 static int note_managed(const struct qb_step_ctx *ctx, const struct qb_net *net,
@@ -92,9 +81,8 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 	before = qb_bridge_state_before(&net, &move);
 	if (!done) {
 		r = qb_nl_open(&sock, err);
-		if (r == 0 && move.source)
-			r = probe_gateways(sock, &move, move.source,
-					   json_object_get(before, "gateways"), err);
+		if (r == 0)
+			r = note_gateways(sock, &net, &move, before, err);
 		if (r == 0)
 			r = note_managed(ctx, &net, &move, json_object_get(before, "managed"), err);
 		if (r < 0)
@@ -169,15 +157,6 @@ static int settle_addr_gen_mode(const struct qb_step_ctx *ctx, struct nl_sock *s
 	return qb_nl_addr_gen_mode(sock, move->bridge, IN6_ADDR_GEN_MODE_EUI64, err);
 }
 
-static int send_ops(struct nl_sock *sock, const struct qb_ops *ops, const char *bridge,
-		    struct qb_error *err)
-{
-	_cleanup_nl_batch_ struct qb_nl_batch batch = {0};
-	int r = qb_nl_write_ops(sock, ops, bridge, &batch, err);
-
-	return r < 0 ? r : qb_nl_batch_send(sock, &batch, err);
-}
-
 /*
  * Sends a move as its two batches. Until they are through, frames that come in by the bridge while
  * their route is still the NIC's must not be taken for forged.
@@ -186,16 +165,22 @@ static int send_move(const struct qb_step_ctx *ctx, struct nl_sock *sock, const 
 		     const struct qb_strs *ports, const struct qb_ops *build,
 		     const struct qb_ops *clear, struct qb_error *err)
 {
+	_cleanup_nl_batch_ struct qb_nl_batch first = {0}, second = {0};
 	_cleanup_replay_ struct qb_replay replay = QB_REPLAY_INIT;
 	int r;
 
 	(void)write_setting(ctx->root, "ipv4", bridge, "rp_filter", "0", NULL);
 	qb_replay_open(sock, bridge, ports, &replay);
-	r = send_ops(sock, build, bridge, err);
+	/* Nothing is sent of a move that cannot be sent as a whole. */
+	r = qb_nl_write_ops(sock, build, bridge, &first, err);
+	if (r == 0)
+		r = qb_nl_write_ops(sock, clear, bridge, &second, err);
+	if (r == 0)
+		r = qb_nl_batch_send(sock, &first, err);
 	if (r == 0)
 		r = qb_nl_settle(sock, build, err);
 	if (r == 0)
-		r = send_ops(sock, clear, bridge, err);
+		r = qb_nl_batch_send(sock, &second, err);
 	(void)qb_replay_run(&replay);
 	return r;
 }
@@ -262,30 +247,6 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 	return r;
 }
 
-static int verify_gateways(const struct qb_move *move, const json_t *before, struct qb_error *err)
-{
-	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
-	const json_t *answered;
-	const char *address;
-	bool answers;
-	int r = qb_nl_open(&sock, err);
-
-	json_object_foreach ((json_t *)json_object_get(before, "gateways"), address, answered) {
-		bool wanted = false;
-
-		for (size_t i = 0; i < move->n_add_routes; i++)
-			wanted |= qb_streq(move->add_routes[i].gateway, address);
-		if (r < 0 || !wanted || !json_is_true(answered))
-			continue;
-		r = qb_neigh_answers(sock, move->bridge, address, GATEWAY_AFTER_MS, &answers, err);
-		if (r == 0 && !answers)
-			r = qb_error_set(err, EHOSTUNREACH,
-					 "%s: gateway %s answered before and does not now",
-					 move->bridge, address);
-	}
-	return r;
-}
-
 static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		  struct qb_error *err)
 {
@@ -299,7 +260,7 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 	if (r == 0)
 		r = qb_bridge_state_verify(&net, &move,
 					   json_is_true(json_object_get(before, "existed")), err);
-	return r < 0 ? r : verify_gateways(&move, before, err);
+	return r < 0 ? r : qb_gateways_verify(&net, move.bridge, before, err);
 }
 
 /* The bridge, whose ports are back where they were: as it was, or gone. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Step net.bridge on real links, in network namespaces. */
+#include "scratch.h"
 #include "test_bridge_ns.h"
 
 #include <stdlib.h>
@@ -322,6 +323,26 @@ static void a_gateway_that_is_gone_fails_the_move(void **state)
 	end(&h);
 }
 
+/* Of the gateways of the plan none answered before; the one it takes the place of did. */
+static void a_default_gateway_that_nobody_has_fails_the_move(void **state)
+{
+	char *addresses[] = {(char *)"192.0.2.10/24"};
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	h.config.ipv4 = (struct qb_ip_config){.mode = QB_IP_STATIC,
+					      .addresses = {addresses, 1},
+					      .gateway = (char *)"192.0.2.254"};
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_int_equal(verify(&h), -EHOSTUNREACH);
+	assert_non_null(strstr(h.err.msg, "default gateway 192.0.2.254 does not answer"));
+	assert_non_null(strstr(h.err.msg, "192.0.2.1 answered"));
+	end(&h);
+}
+
 static void a_gateway_that_was_silent_is_not_asked_for(void **state)
 {
 	struct host h;
@@ -474,7 +495,21 @@ static void static_addresses(void **state)
 	end(&h);
 }
 
-/* 600 routes: their answers would not fit into a socket's usual buffer. */
+static void add_routes(unsigned n)
+{
+	char path[SCRATCH_MAX];
+	int fd = mkstemp(scratch(path));
+	FILE *f = fdopen(fd, "w");
+
+	assert_non_null(f);
+	for (unsigned i = 0; i < n; i++)
+		fprintf(f, "route add 198.18.%u.%u/32 via 192.0.2.1\n", i / 250, i % 250);
+	fclose(f);
+	ip("-batch %s", path);
+	unlink(path);
+}
+
+/* Nearly as many as a plan allows: their answers would not fit into a socket's usual buffer. */
 static void many_routes(void **state)
 {
 	_cleanup_free_ char *before = NULL, *after = NULL;
@@ -482,8 +517,7 @@ static void many_routes(void **state)
 
 	(void)state;
 	begin(&h);
-	for (int i = 0; i < 600; i++)
-		ip("route add 198.18.%d.%d/32 via 192.0.2.1", i / 250, i % 250);
+	add_routes(4000);
 	before = state_of_host(&h);
 	assert_int_equal(plan(&h), 1);
 	assert_ok(&h, observe(&h));
@@ -511,6 +545,7 @@ int main(void)
 		cmocka_unit_test(what_changed_since_the_plan_is_seen),
 		cmocka_unit_test(a_refused_message_is_named_and_undone),
 		cmocka_unit_test(a_gateway_that_is_gone_fails_the_move),
+		cmocka_unit_test(a_default_gateway_that_nobody_has_fails_the_move),
 		cmocka_unit_test(a_gateway_that_was_silent_is_not_asked_for),
 		cmocka_unit_test(a_bridge_that_was_there_stays),
 		cmocka_unit_test(a_bridge_in_use_is_not_pulled_away),

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/gateway.h"
+
+#include <errno.h>
+
+#include "net/neigh.h"
+
+#define BEFORE_MS 1000
+#define AFTER_MS 3500 /* the kernel asks three times, once a second */
+
+static bool is_default(const struct qb_route *r)
+{
+	return !strcmp(r->dst, "default") && r->table == RT_TABLE_MAIN;
+}
+
+int qb_gateways_note(struct nl_sock *sock, const struct qb_net *net, const char *dev, json_t *noted,
+		     struct qb_error *err)
+{
+	json_t *gateways = json_object_get(noted, "gateways");
+	json_t *defaults = json_object_get(noted, "defaults");
+
+	for (size_t i = 0; i < net->n_routes; i++) {
+		const struct qb_route *route = &net->routes[i];
+		bool answers;
+		int r;
+
+		if (!route->gateway || !qb_streq(route->dev, dev))
+			continue;
+		if (!json_object_get(gateways, route->gateway)) {
+			r = qb_neigh_answers(sock, dev, route->gateway, BEFORE_MS, &answers, err);
+			if (r < 0)
+				return r;
+			json_object_set_new(gateways, route->gateway, json_boolean(answers));
+		}
+		if (is_default(route) && json_is_true(json_object_get(gateways, route->gateway)))
+			json_object_set_new(defaults, route->family, json_string(route->gateway));
+	}
+	return 0;
+}
+
+/* The default route by dev that is taken first. */
+static const struct qb_route *default_route(const struct qb_net *net, const char *dev,
+					    const char *family)
+{
+	const struct qb_route *best = NULL;
+
+	for (size_t i = 0; i < net->n_routes; i++) {
+		const struct qb_route *r = &net->routes[i];
+
+		if (r->gateway && is_default(r) && qb_streq(r->dev, dev) &&
+		    qb_streq(r->family, family) && (!best || r->metric < best->metric))
+			best = r;
+	}
+	return best;
+}
+
+static int verify_defaults(struct nl_sock *sock, const struct qb_net *net, const char *dev,
+			   const json_t *noted, struct qb_error *err)
+{
+	const char *family;
+	json_t *before;
+
+	json_object_foreach (json_object_get(noted, "defaults"), family, before) {
+		const struct qb_route *route = default_route(net, dev, family);
+		bool answers;
+		int r;
+
+		if (!route)
+			return qb_error_set(err, EHOSTUNREACH,
+					    "%s: there is no %s default route by it any more", dev,
+					    family);
+		r = qb_neigh_answers(sock, dev, route->gateway, AFTER_MS, &answers, err);
+		if (r < 0)
+			return r;
+		if (!answers)
+			return qb_error_set(err, EHOSTUNREACH,
+					    "%s: default gateway %s does not answer; before, %s "
+					    "answered",
+					    dev, route->gateway, json_string_value(before));
+	}
+	return 0;
+}
+
+static bool is_used(const struct qb_net *net, const char *dev, const char *gateway)
+{
+	for (size_t i = 0; i < net->n_routes; i++)
+		if (qb_streq(net->routes[i].dev, dev) && qb_streq(net->routes[i].gateway, gateway))
+			return true;
+	return false;
+}
+
+int qb_gateways_verify(const struct qb_net *net, const char *dev, const json_t *noted,
+		       struct qb_error *err)
+{
+	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
+	const char *address;
+	json_t *answered;
+	int r = qb_nl_open(&sock, err);
+
+	json_object_foreach (json_object_get(noted, "gateways"), address, answered) {
+		bool answers;
+
+		if (r < 0 || !json_is_true(answered) || !is_used(net, dev, address))
+			continue;
+		r = qb_neigh_answers(sock, dev, address, AFTER_MS, &answers, err);
+		if (r == 0 && !answers)
+			r = qb_error_set(err, EHOSTUNREACH,
+					 "%s: gateway %s answered before and does not now", dev,
+					 address);
+	}
+	return r < 0 ? r : verify_defaults(sock, net, dev, noted, err);
+}
