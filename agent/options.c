@@ -9,7 +9,8 @@
 enum {
 	TIMEOUT_DEFAULT_S = 30,
 	TIMEOUT_MAX_S = 3600,
-	COMMON = 0
+	COMMON = 0,
+	LONG_FIRST = 256, /* no character */
 };
 
 /* One line is the parser, the bound to commands and the help. */
@@ -136,12 +137,18 @@ static int take(struct qb_options *opt, const char *name, const char *arg, struc
 	return 0;
 }
 
+/* The option that getopt_long() stopped at, printable. */
+static char *wrong_word(const char *last)
+{
+	const char letter[] = {'-', (char)optopt, '\0'};
+
+	/* Letters may stand in one word, of which getopt has not seen all. */
+	return qb_str_printable(optopt && optopt < LONG_FIRST ? letter : last);
+}
+
 static int parse_words(const struct qb_command *command, int argc, char **argv,
 		       struct qb_invocation *inv, struct qb_error *err)
 {
-	enum {
-		FIRST = 256
-	};
 	struct option longs[QB_ARRAY_SIZE(options) + 1] = {0};
 	char shorts[2 * QB_ARRAY_SIZE(options) + 2] = ":", *s = shorts + 1;
 	int c;
@@ -149,14 +156,14 @@ static int parse_words(const struct qb_command *command, int argc, char **argv,
 	for (size_t i = 0; i < QB_ARRAY_SIZE(options); i++) {
 		longs[i] = (struct option){options[i].name,
 					   options[i].arg ? required_argument : no_argument, NULL,
-					   FIRST + (int)i};
+					   LONG_FIRST + (int)i};
 		if (options[i].letter)
 			s += sprintf(s, "%c%s", options[i].letter, options[i].arg ? ":" : "");
 	}
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) >= 0) {
-		size_t i = c >= FIRST ? (size_t)(c - FIRST) : 0;
-		_cleanup_free_ char *word = qb_str_printable(argv[optind - 1]);
+		size_t i = c >= LONG_FIRST ? (size_t)(c - LONG_FIRST) : 0;
+		_cleanup_free_ char *word = wrong_word(argv[optind - 1]);
 		int r;
 
 		if (c == '?')
@@ -167,7 +174,7 @@ static int parse_words(const struct qb_command *command, int argc, char **argv,
 			return qb_error_set(err, EINVAL,
 					    "%s needs a value; see qubi-agent %s --help", word,
 					    command->name);
-		while (c < FIRST && options[i].letter != c)
+		while (c < LONG_FIRST && options[i].letter != c)
 			i++;
 		if (!taken(command, i))
 			return qb_error_set(err, EINVAL,
