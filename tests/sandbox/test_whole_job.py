@@ -29,6 +29,16 @@ def facts_tell_the_disks_apart():
     qb.same(facts["libvirt"]["connected"], True, "libvirt connected")
 
 
+@qb.case(disks="blank")
+def every_check_is_listed_and_explained():
+    listed = qb.agent("check", "--list", "--format", "json").json()
+    qb.same(listed["schema"], "qubi-agent/check-list/1", "schema")
+    assert len(listed["checks"]) > 20, listed["checks"]
+    for check in listed["checks"]:
+        explained = qb.agent("explain", check["id"], "--format", "json").json()
+        qb.same({k: explained[k] for k in check}, check, "what is listed of it")
+
+
 @qb.case
 def bare_host_becomes_a_kvm_host():
     qb.configure()
