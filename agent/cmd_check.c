@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-
 #include "agent/base/log.h"
 #include "agent/command.h"
 #include "checks/check.h"
@@ -51,26 +49,6 @@ static int print(const struct qb_invocation *inv, const struct qb_report *report
 	return qb_print_text(&text);
 }
 
-/*
- * A host without a configuration is judged without one. The same goes for another host than this
- * one, which this host's file says nothing about; and for a user who may not read the file: what
- * it decides is then unknown. 1: there is none.
- */
-static int load_config(const struct qb_invocation *inv, struct qb_config *ret,
-		       const char **ret_unknown)
-{
-	int r;
-
-	if (!inv->opt.config_given && (inv->opt.facts || !inv->root.live))
-		return 1;
-	r = qb_invocation_config(inv, true, ret);
-	if (inv->opt.config_given || r == 0)
-		return r;
-	if (r == -EACCES)
-		*ret_unknown = "this user may not read it";
-	return r == -ENOENT || r == -EACCES ? 1 : r;
-}
-
 static int run(struct qb_invocation *inv)
 {
 	_cleanup_strs_ struct qb_strs select = {0}, ignore = {0};
@@ -83,7 +61,7 @@ static int run(struct qb_invocation *inv)
 
 	if (inv->opt.list)
 		return list(inv);
-	r = load_config(inv, &config, &in.config_unknown);
+	r = qb_invocation_config_if_any(inv, &config, &in.config_unknown);
 	if (r < 0)
 		return QB_EXIT_USAGE;
 	in.config = r == 0 ? &config : NULL;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-
+#include "agent/base/log.h"
 #include "agent/command.h"
 #include "agent/facts_text.h"
 
@@ -9,13 +8,16 @@ static int run(struct qb_invocation *inv)
 	_cleanup_config_ struct qb_config config = {0};
 	_cleanup_facts_ struct qb_facts facts = {0};
 	_cleanup_buf_ struct qb_buf text = {0};
-	int r = qb_invocation_config(inv, true, &config);
+	const char *unknown = NULL;
+	int r = qb_invocation_config_if_any(inv, &config, &unknown);
 
-	if (r < 0 && r != -ENOENT)
+	if (r < 0 && inv->opt.config_given)
 		return QB_EXIT_USAGE;
-	if (r == -ENOENT && inv->opt.config_given)
-		return QB_EXIT_USAGE;
-	if (qb_invocation_facts(inv, &config, &facts) < 0)
+	/* What was found is wanted most where the configuration is yet to be mended. */
+	if (r < 0 || unknown)
+		qb_log(QB_LOG_WARNING, "the modules and the targets of pools that the "
+				       "configuration names are left out");
+	if (qb_invocation_facts(inv, r == 0 ? &config : NULL, &facts) < 0)
 		return QB_EXIT_USAGE;
 	if (inv->opt.format == QB_FORMAT_JSON)
 		return qb_print_json(qb_facts_to_json(&facts)) < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;

@@ -26,7 +26,7 @@ const struct qb_command qb_cmd_plan = {
 	.summary = "what apply would do, step by step, and what it refuses and why",
 	.help = "Compares this host with the configuration and prints the steps from the one to\n"
 		"the other, each with its reason and how it can be undone, and what is refused\n"
-		"with every reason. Changes nothing.\n\n"
+		"with every reason. Changes nothing. Another host's facts need --config.\n\n"
 		"Exit status 0: nothing to do; 4: steps are pending; 3: something is refused.",
 	.takes = QB_TAKES_ROOT | QB_TAKES_FACTS,
 	.run = run,

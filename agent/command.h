@@ -79,9 +79,14 @@ void qb_help_print(FILE *f);
  * What commands have in common. They print what is wrong to stderr and return a negative number
  * then; the command ends with QB_EXIT_USAGE.
  */
-/* The configuration. Without a file at the default place: -ENOENT, silently when optional. */
-QB_MUST_CHECK int qb_invocation_config(const struct qb_invocation *inv, bool optional,
-				       struct qb_config *ret);
+/* The configuration: what --config names, or that of the host which is read. */
+QB_MUST_CHECK int qb_invocation_config(const struct qb_invocation *inv, struct qb_config *ret);
+/*
+ * The same for commands that can do without: 1 where there is none, or none that this user may
+ * read, which *ret_unknown says then.
+ */
+QB_MUST_CHECK int qb_invocation_config_if_any(const struct qb_invocation *inv,
+					      struct qb_config *ret, const char **ret_unknown);
 /* Facts of the live host, of --root or of --facts. config may be NULL. */
 QB_MUST_CHECK int qb_invocation_facts(const struct qb_invocation *inv,
 				      const struct qb_config *config, struct qb_facts *ret);

@@ -27,7 +27,7 @@ static int load_runs(const struct qb_invocation *inv, struct qb_runs *ret)
 
 int qb_prepare(const struct qb_invocation *inv, struct qb_prepared *ret)
 {
-	int r = qb_invocation_config(inv, false, &ret->config);
+	int r = qb_invocation_config(inv, &ret->config);
 
 	if (r == 0)
 		r = load_runs(inv, &ret->runs);

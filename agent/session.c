@@ -10,6 +10,7 @@
 
 enum {
 	FACTS_MAX = 64 << 20,
+	CONFIG_MAX = 1 << 20,
 	WIDTH_MIN = 40
 };
 
@@ -26,22 +27,65 @@ static void print_diags(const struct qb_diags *diags)
 	}
 }
 
-int qb_invocation_config(const struct qb_invocation *inv, bool optional, struct qb_config *ret)
+/* Another host's own file commands nobody here: to whom it belongs does not matter. */
+static int load_captured(const struct qb_root *root, const char *path, struct qb_config *ret,
+			 struct qb_diags *diags, struct qb_error *err)
 {
-	_cleanup_diags_ struct qb_diags diags = {.file = qb_strdup(inv->opt.config)};
-	struct qb_error err = QB_ERROR_INIT;
-	int r = qb_config_load(inv->opt.config, ret, &diags, &err);
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r = qb_root_read(root, path, CONFIG_MAX, &text, &len);
 
-	if (r == -ENOENT && optional && !inv->opt.config_given)
+	if (r < 0)
+		return qb_error_errno(err, r, "%s: cannot be read", diags->file);
+	return qb_config_parse(text, len, ret, diags);
+}
+
+static int load_config(const struct qb_invocation *inv, bool optional, struct qb_config *ret)
+{
+	bool captured = !inv->opt.config_given && !inv->root.live;
+	_cleanup_diags_ struct qb_diags diags = {
+		.file = qb_asprintf("%s%s", captured ? inv->opt.root : "", inv->opt.config)};
+	struct qb_error err = QB_ERROR_INIT;
+	int r = captured ? load_captured(&inv->root, inv->opt.config, ret, &diags, &err)
+			 : qb_config_load(inv->opt.config, ret, &diags, &err);
+
+	if (r == -ENOENT && optional)
 		return r;
 	if (r == -ENOENT)
 		qb_log(QB_LOG_ERROR,
 		       "%s: no configuration there; write one or name it with --config",
-		       inv->opt.config);
+		       diags.file);
 	else if (r < 0 && !diags.n)
 		qb_log(QB_LOG_ERROR, "%s", err.msg);
 	print_diags(&diags);
 	return r;
+}
+
+int qb_invocation_config(const struct qb_invocation *inv, struct qb_config *ret)
+{
+	if (inv->opt.facts && !inv->opt.config_given) {
+		qb_log(QB_LOG_ERROR,
+		       "the configuration of this host says nothing about the one "
+		       "that %s is of; name that one's with --config",
+		       inv->opt.facts);
+		return -EINVAL;
+	}
+	return load_config(inv, false, ret);
+}
+
+int qb_invocation_config_if_any(const struct qb_invocation *inv, struct qb_config *ret,
+				const char **ret_unknown)
+{
+	int r;
+
+	if (inv->opt.config_given)
+		return load_config(inv, false, ret);
+	if (inv->opt.facts)
+		return 1;
+	r = load_config(inv, true, ret);
+	if (r == -EACCES)
+		*ret_unknown = "this user may not read it";
+	return r == -ENOENT || r == -EACCES ? 1 : r;
 }
 
 /* --facts FILE, "-" for standard input. */

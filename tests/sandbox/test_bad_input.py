@@ -76,6 +76,29 @@ def configuration_that_others_may_write():
 
 
 @qb.case(disks="blank")
+def facts_are_told_whatever_the_configuration():
+    shutil.copy(qb.AGENT, "/tmp/qubi-agent")
+    os.chmod("/tmp/qubi-agent", 0o755)
+    os.chmod("/etc/qubi-agent", 0o755)
+    user = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    qb.same(qb.agent("facts").err, "", "without a configuration")
+    qb.configure()
+    qb.same(qb.agent("facts").err, "", "with one")
+    r = qb.run(*user, "/tmp/qubi-agent", "facts", "--format", "json")
+    qb.contains(r.err, [qb.CONFIG, "permission denied", "left out"], "message")
+    r.json()
+    qb.configure("version: 1\nbridgez: []\n")
+    r = qb.agent("facts", "--format", "json")
+    qb.contains(r.err, [qb.CONFIG + ":2:1", "bridgez", "left out"], "message")
+    with open("/tmp/facts.json", "w", encoding="utf-8") as f:
+        f.write(r.out)
+    qb.same(qb.agent("facts", "--facts", "/tmp/facts.json").err, "", "about another host")
+    # What was named is wanted.
+    refuses("facts", "--config", qb.CONFIG, code=qb.USAGE, words=[":2:1", "bridgez"])
+    refuses("facts", "--config", "/nowhere", code=qb.USAGE, words=["/nowhere"])
+
+
+@qb.case(disks="blank")
 def unknown_command_and_option():
     refuses("aply", code=qb.USAGE, words=["aply", "apply"])
     refuses("plan", "--yess", code=qb.USAGE, words=["--yess"])

@@ -128,5 +128,47 @@ def check_and_plan_of_a_captured_host_change_nothing():
     qb.same(qb.tree(ROOT, "/outside", "/var/lib/qubi-agent", "/etc/qubi-agent"), files, "files")
 
 
+@qb.case(disks="blank")
+def another_host_has_a_configuration_of_its_own():
+    """This one's says nothing about it; its own is read below its root, whoever owns it."""
+    capture()
+    qb.configure("version: 1\nchecks: {ignore: [kvm.device]}\n" + qb.BRIDGE_ONLY[11:])
+    facts = "/tmp/facts.json"
+    with open(facts, "w", encoding="utf-8") as f:
+        f.write(qb.agent("facts", "--root", ROOT, "--format", "json").out)
+
+    r = qb.agent("plan", "--facts", facts, code=qb.USAGE)
+    qb.contains(r.err, [facts, "--config"], "message")
+    qb.agent("plan", "--facts", facts, "--config", qb.CONFIG, code=qb.REFUSED)
+    r = qb.agent("plan", "--root", ROOT, code=qb.USAGE)
+    qb.contains(r.err, [ROOT + qb.CONFIG, "--config"], "message")
+    for args in (["--facts", facts], ["--root", ROOT]):
+        qb.same(ignored(*args), [], f"{args}: ignored")
+
+    put(qb.CONFIG, "version: 1\nchecks: {ignore: [cpu.virtualization]}\n"
+        "pools: [{name: own, type: dir, target: /srv/own}]\n")
+    os.chown(ROOT + qb.CONFIG, 65534, 65534)
+    plan = qb.agent("plan", "--root", ROOT, "--format", "json", code=None).json()
+    named = [x["target"] for x in plan["steps"] + plan["refused"]]
+    assert "br0" not in named, f"the configuration of this host was taken: {named}"
+    qb.same(ignored("--root", ROOT), ["cpu.virtualization"], "ignored")
+    qb.same(ignored("--facts", facts), [], "ignored")
+
+    put(qb.CONFIG, "version: 1\nbridgez: []\n")
+    for command in ("plan", "check"):
+        r = qb.agent(command, "--root", ROOT, code=qb.USAGE)
+        qb.contains(r.err, [ROOT + qb.CONFIG + ":2:1", "bridgez"], command)
+    # A link leads to a place below that root, where there is nothing.
+    os.remove(ROOT + qb.CONFIG)
+    link(qb.CONFIG, qb.CONFIG + ".outside")
+    qb.configure(qb.BRIDGE_ONLY, qb.CONFIG + ".outside")
+    qb.contains(qb.agent("plan", "--root", ROOT, code=qb.USAGE).err, ROOT + qb.CONFIG, "message")
+
+
+def ignored(*args):
+    report = qb.agent("check", *args, "--format", "json", code=(qb.OK, qb.FAILED)).json()
+    return [c["id"] for c in report["checks"] if c["ignored"]]
+
+
 if __name__ == "__main__":
     qb.main()
