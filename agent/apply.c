@@ -32,7 +32,24 @@ void qb_outcome_done(struct qb_outcome *outcome)
 	for (size_t i = 0; i < outcome->n_steps; i++)
 		free(outcome->steps[i].error);
 	free(outcome->steps);
+	free(outcome->error);
 	*outcome = (struct qb_outcome){0};
+}
+
+json_t *qb_outcome_steps_json(const struct qb_outcome *outcome)
+{
+	json_t *steps = json_array();
+
+	for (size_t i = 0; i < outcome->n_steps; i++) {
+		const struct qb_outcome_step *s = &outcome->steps[i];
+
+		json_array_append_new(steps,
+				      json_pack("{s:s, s:s, s:s, s:I, s:s?}", "kind", s->kind,
+						"target", s->target, "status",
+						qb_outcome_status_name(s->status), "duration_us",
+						(json_int_t)s->duration_us, "error", s->error));
+	}
+	return steps;
 }
 
 /* SIGINT and SIGTERM are held back during a run and asked for between steps. */
@@ -70,16 +87,6 @@ static int record(struct qb_journal *journal, const char *event, size_t i, struc
 {
 	return qb_journal_write(
 		journal, json_pack("{s:s, s:I}", "event", event, "step", (json_int_t)i), err);
-}
-
-static int record_end(struct qb_journal *journal, enum qb_run_state state, struct qb_error *err)
-{
-	const char *result = state == QB_RUN_DONE     ? "done"
-			     : state == QB_RUN_UNDONE ? "undone"
-						      : "stuck";
-
-	return qb_journal_write(journal, json_pack("{s:s, s:s}", "event", "end", "result", result),
-				err);
 }
 
 /* One step from observe to verify. *before is set once the intent is recorded: from there on the
@@ -123,53 +130,31 @@ static int run_step(const struct qb_step_ctx *ctx, const struct qb_step *step, s
 	return r;
 }
 
-/* Undoes one step; true when nothing is left of it. */
-static bool undo_step(const struct qb_step_ctx *ctx, const char *kind_name, const json_t *args,
-		      const json_t *before, size_t i, struct qb_journal *journal,
-		      struct qb_outcome_step *out)
+/* A run that is being executed or undone. */
+struct doing {
+	const struct qb_step_ctx *ctx;
+	struct qb_journal *journal;
+	const struct qb_apply_events *events;
+	size_t n_steps;
+};
+
+static void tell_begin(const struct doing *d, size_t i, const char *target, bool undo)
 {
-	const struct qb_step_kind *kind = qb_step_kind_find(kind_name);
-	struct qb_error err = QB_ERROR_INIT;
-	int r;
-
-	if (!kind)
-		r = qb_error_set(&err, ENOSYS, "this version knows no step %s", kind_name);
-	else if (!kind->undo)
-		r = qb_error_set(&err, EOPNOTSUPP, "%s cannot be undone", kind_name);
-	else
-		r = kind->undo(ctx, args, before, &err);
-	if (r == 0)
-		r = record(journal, "undone", i, &err);
-	out->status = r < 0 ? QB_OUTCOME_UNDO_FAILED : QB_OUTCOME_UNDONE;
-	if (r < 0) {
-		/* What went wrong first is the more interesting half. */
-		char *both = out->error ? qb_asprintf("%s; undo: %s", out->error, err.msg)
-					: qb_asprintf("undo: %s", err.msg);
-
-		free(out->error);
-		out->error = both;
-	}
-	return r == 0;
+	if (d->events && d->events->begin)
+		d->events->begin(d->events->data, i, d->n_steps, target, undo);
 }
 
-static void tell_begin(const struct qb_apply_events *e, size_t i, size_t n, const char *target,
-		       bool undo)
+static void tell_end(const struct doing *d, size_t i, const struct qb_outcome_step *step,
+		     const char *error)
 {
-	if (e && e->begin)
-		e->begin(e->data, i, n, target, undo);
-}
-
-static void tell_end(const struct qb_apply_events *e, size_t i, size_t n, const char *target,
-		     const struct qb_outcome_step *step)
-{
-	if (e && e->end)
-		e->end(e->data, i, n, target, step);
+	if (d->events && d->events->end)
+		d->events->end(d->events->data, i, d->n_steps, step, error);
 }
 
 static void fail(struct qb_outcome *outcome, size_t i, struct qb_journal *journal,
 		 const struct qb_error *err)
 {
-	outcome->failed = true;
+	outcome->state = QB_RUN_UNDONE;
 	outcome->steps[i].status = QB_OUTCOME_FAILED;
 	/* A message may end in the middle of a character, and JSON wants whole ones. */
 	outcome->steps[i].error = qb_str_printable(err->msg);
@@ -180,76 +165,122 @@ static void fail(struct qb_outcome *outcome, size_t i, struct qb_journal *journa
 				NULL);
 }
 
+/* Undoes step i. Returns whether nothing is left of it. */
+static bool undo_step(const struct doing *d, size_t i, const json_t *args, const json_t *before,
+		      struct qb_outcome_step *out)
+{
+	const struct qb_step_kind *kind = qb_step_kind_find(out->kind);
+	_cleanup_free_ char *first = NULL, *safe = NULL;
+	struct qb_error err = QB_ERROR_INIT;
+	int r;
+
+	tell_begin(d, i, out->target, true);
+	if (!kind)
+		r = qb_error_set(&err, ENOSYS, "this version knows no step %s", out->kind);
+	else if (!kind->undo)
+		r = qb_error_set(&err, EOPNOTSUPP, "%s cannot be undone", out->kind);
+	else
+		r = kind->undo(d->ctx, args, before, &err);
+	if (r == 0)
+		r = record(d->journal, "undone", i, &err);
+	out->status = r < 0 ? QB_OUTCOME_UNDO_FAILED : QB_OUTCOME_UNDONE;
+	if (r < 0) {
+		/* What went wrong first is the more interesting half. */
+		first = QB_TAKE_PTR(out->error);
+		safe = qb_str_printable(err.msg);
+		out->error =
+			qb_asprintf("%s%sundo: %s", first ? first : "", first ? "; " : "", safe);
+	}
+	tell_end(d, i, out, safe);
+	return r == 0;
+}
+
+static void end_run(struct qb_journal *journal, struct qb_outcome *outcome)
+{
+	struct qb_error err = QB_ERROR_INIT;
+
+	/* Without an end on disk the run counts as broken off, which the next one mends. */
+	if (qb_journal_end(journal, outcome->state, &err) < 0 && !outcome->error)
+		outcome->error = qb_str_printable(err.msg);
+}
+
 void qb_apply(const struct qb_step_ctx *ctx, const struct qb_plan *plan, struct qb_journal *journal,
 	      const struct qb_apply_events *events, struct qb_outcome *ret)
 {
+	struct doing doing = {ctx, journal, events, plan->n_steps};
 	json_t **before = qb_alloc(plan->n_steps, sizeof(*before));
-	struct qb_error err = QB_ERROR_INIT;
-	size_t n = plan->n_steps;
 	struct signals signals;
 
-	*ret = (struct qb_outcome){
-		.steps = qb_alloc(n, sizeof(*ret->steps)), .n_steps = n, .state = QB_RUN_DONE};
+	*ret = (struct qb_outcome){.state = QB_RUN_DONE};
+	for (size_t i = 0; i < plan->n_steps; i++)
+		*QB_APPEND(ret->steps, ret->n_steps) = (struct qb_outcome_step){
+			.kind = plan->steps[i].kind, .target = plan->steps[i].target};
 	signals_hold(&signals);
-	for (size_t i = 0; i < n && !ret->failed; i++) {
-		const struct qb_step *step = &plan->steps[i];
+	for (size_t i = 0; i < plan->n_steps && ret->state == QB_RUN_DONE; i++) {
+		struct qb_outcome_step *out = &ret->steps[i];
+		struct qb_error err = QB_ERROR_INIT;
 		uint64_t start = qb_now_us();
 		int r;
 
-		tell_begin(events, i, n, step->target, false);
+		tell_begin(&doing, i, out->target, false);
 		r = signals_came(&signals)
 			    ? qb_error_set(&err, EINTR, "stopped by a signal before this step")
-			    : run_step(ctx, step, i, journal, &before[i], &ret->steps[i].status,
+			    : run_step(ctx, &plan->steps[i], i, journal, &before[i], &out->status,
 				       &err);
-		ret->steps[i].duration_us = qb_now_us() - start;
+		out->duration_us = qb_now_us() - start;
 		if (r < 0)
 			fail(ret, i, journal, &err);
-		tell_end(events, i, n, step->target, &ret->steps[i]);
+		tell_end(&doing, i, out, out->error);
 	}
-	if (ret->failed)
-		ret->state = QB_RUN_UNDONE;
-	for (size_t i = n; ret->failed && i-- > 0;) {
-		const struct qb_step *step = &plan->steps[i];
-
-		if (!before[i])
-			continue;
-		tell_begin(events, i, n, step->target, true);
-		if (!undo_step(ctx, step->kind, step->args, before[i], i, journal, &ret->steps[i]))
+	for (size_t i = plan->n_steps; ret->state != QB_RUN_DONE && i-- > 0;)
+		if (before[i] &&
+		    !undo_step(&doing, i, plan->steps[i].args, before[i], &ret->steps[i]))
 			ret->state = QB_RUN_STUCK;
-		tell_end(events, i, n, step->target, &ret->steps[i]);
-	}
-	/* Without an end on disk the run counts as broken off, which the next one mends. */
-	if (record_end(journal, ret->state, &err) < 0)
-		ret->failed = true;
+	end_run(journal, ret);
 	signals_release(&signals);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < plan->n_steps; i++)
 		json_decref(before[i]);
 	free(before);
 }
 
-void qb_rollback(const struct qb_step_ctx *ctx, const struct qb_run *run,
-		 struct qb_journal *journal, const struct qb_apply_events *events,
-		 struct qb_outcome *ret)
+static void rollback_run(const struct qb_step_ctx *ctx, const struct qb_run *run,
+			 const struct qb_apply_events *events, struct qb_outcome *outcome)
 {
-	size_t n = run->n_steps;
-	struct signals signals;
+	_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
+	struct doing doing = {ctx, &journal, events, run->n_steps};
+	struct qb_error err = QB_ERROR_INIT;
 
-	*ret = (struct qb_outcome){
-		.steps = qb_alloc(n, sizeof(*ret->steps)), .n_steps = n, .state = QB_RUN_UNDONE};
-	signals_hold(&signals);
-	for (size_t i = n; i-- > 0;) {
+	if (qb_journal_reopen(ctx->root, run->id, &journal, &err) < 0) {
+		free(outcome->error);
+		outcome->error = qb_str_printable(err.msg);
+		outcome->state = QB_RUN_STUCK;
+		return;
+	}
+	for (size_t i = run->n_steps; i-- > 0;) {
 		const struct qb_run_step *step = &run->steps[i];
 		uint64_t start = qb_now_us();
+		struct qb_outcome_step *out;
 
-		if (step->state != QB_STEP_INTENT && step->state != QB_STEP_DONE)
+		if (!qb_run_step_stands(step))
 			continue;
-		tell_begin(events, i, n, step->target, true);
-		if (!undo_step(ctx, step->kind, step->args, step->before, i, journal,
-			       &ret->steps[i]))
-			ret->state = QB_RUN_STUCK;
-		ret->steps[i].duration_us = qb_now_us() - start;
-		tell_end(events, i, n, step->target, &ret->steps[i]);
+		out = QB_APPEND(outcome->steps, outcome->n_steps);
+		out->kind = step->kind;
+		out->target = step->target;
+		if (!undo_step(&doing, i, step->args, step->before, out))
+			outcome->state = QB_RUN_STUCK;
+		out->duration_us = qb_now_us() - start;
 	}
-	ret->failed = record_end(journal, ret->state, NULL) < 0 || ret->state == QB_RUN_STUCK;
+	end_run(&journal, outcome);
+}
+
+void qb_rollback(const struct qb_step_ctx *ctx, const struct qb_runs *runs,
+		 const struct qb_apply_events *events, struct qb_outcome *outcome)
+{
+	struct signals signals;
+
+	signals_hold(&signals);
+	for (size_t i = runs->n; i-- > 0 && outcome->state == QB_RUN_UNDONE;)
+		if (runs->v[i].state != QB_RUN_UNDONE)
+			rollback_run(ctx, &runs->v[i], events, outcome);
 	signals_release(&signals);
 }

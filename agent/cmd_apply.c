@@ -1,48 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <string.h>
-
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/base/text.h"
 #include "agent/prepare.h"
-
-/* Earlier runs that were broken off are completed by this one. */
-static int close_open_runs(const struct qb_invocation *inv, const struct qb_runs *runs,
-			   const char *result, struct qb_error *err)
-{
-	for (size_t i = 0; i < runs->n; i++) {
-		_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
-		int r;
-
-		if (runs->v[i].state != QB_RUN_OPEN)
-			continue;
-		r = qb_journal_reopen(&inv->root, runs->v[i].id, &journal, err);
-		if (r == 0)
-			r = qb_journal_write(
-				&journal, json_pack("{s:s, s:s}", "event", "end", "result", result),
-				err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static json_t *outcome_json(const struct qb_plan *plan, const struct qb_outcome *outcome)
-{
-	json_t *steps = json_array();
-
-	for (size_t i = 0; outcome && i < outcome->n_steps; i++) {
-		const struct qb_outcome_step *s = &outcome->steps[i];
-
-		json_array_append_new(
-			steps, json_pack("{s:s, s:s, s:s, s:I, s:s?}", "kind", plan->steps[i].kind,
-					 "target", plan->steps[i].target, "status",
-					 qb_outcome_status_name(s->status), "duration_us",
-					 (json_int_t)s->duration_us, "error", s->error));
-	}
-	return steps;
-}
 
 struct report {
 	const char *result; /* the word in JSON */
@@ -60,6 +20,12 @@ static const struct report stuck = {"undo-failed",
 				    QB_EXIT_UNDO_FAILED};
 static const struct report remains = {
 	"failed", "Done, but the host is not as wanted: see qubi-agent plan", QB_EXIT_FAILED};
+static const struct report unseen = {
+	"failed", "Done, but whether the host is as wanted is not known: see qubi-agent plan",
+	QB_EXIT_FAILED};
+static const struct report unclosed = {
+	"failed", "Done, but the journal could not be closed: run qubi-agent apply again",
+	QB_EXIT_FAILED};
 
 static int report(const struct qb_invocation *inv, const struct report *what,
 		  const struct qb_plan *plan, const struct qb_outcome *outcome, uint64_t start_us)
@@ -71,10 +37,11 @@ static int report(const struct qb_invocation *inv, const struct report *what,
 
 	if (inv->opt.format == QB_FORMAT_JSON) {
 		qb_plan_hash(plan, hash);
-		r = qb_print_json(json_pack(
-			"{s:s, s:s, s:s, s:o, s:o, s:I}", "schema", "qubi-agent/apply/1", "result",
-			what->result, "hash", hash, "steps", outcome_json(plan, outcome), "refused",
-			qb_plan_refused_json(plan), "duration_us", (json_int_t)duration_us));
+		r = qb_print_json(json_pack("{s:s, s:s, s:s, s:o, s:o, s:I}", "schema",
+					    "qubi-agent/apply/1", "result", what->result, "hash",
+					    hash, "steps", qb_outcome_steps_json(outcome),
+					    "refused", qb_plan_refused_json(plan), "duration_us",
+					    (json_int_t)duration_us));
 		return r < 0 ? QB_EXIT_FAILED : what->exit;
 	}
 	qb_text_colour(&text, qb_invocation_colour(inv),
@@ -86,16 +53,26 @@ static int report(const struct qb_invocation *inv, const struct report *what,
 	return r < 0 ? QB_EXIT_FAILED : what->exit;
 }
 
-static void show_plan(const struct qb_invocation *inv, const struct qb_plan *plan)
+static void plan_text(const struct qb_invocation *inv, const struct qb_plan *plan,
+		      struct qb_buf *out)
 {
+	qb_plan_text(plan, qb_invocation_colour(inv), inv->opt.verbose, qb_terminal_width(), out);
+	qb_buf_puts(out, "\n");
+}
+
+/* What was done is looked at with fresh eyes: nothing may be left to do. */
+static const struct report *look_again(const struct qb_invocation *inv, const struct qb_prepared *p)
+{
+	_cleanup_prepared_ struct qb_prepared after = {0};
 	_cleanup_buf_ struct qb_buf text = {0};
 
-	if (inv->opt.format != QB_FORMAT_TEXT || inv->opt.quiet)
-		return;
-	qb_plan_text(plan, qb_invocation_colour(inv), inv->opt.verbose, qb_terminal_width(), &text);
-	qb_buf_puts(&text, "\n");
-	/* Whether the report can be written is told by the last line of it. */
-	(void)!qb_print_text(&text);
+	if (qb_prepare_again(inv, &p->config, &after) < 0)
+		return &unseen;
+	if (!after.plan.n_steps && after.plan.n_refused == p->plan.n_refused)
+		return p->plan.n_refused ? &partial : &done;
+	plan_text(inv, &after.plan, &text);
+	qb_show(inv, &text);
+	return &remains;
 }
 
 /* The run itself, once it is agreed on. */
@@ -103,11 +80,12 @@ static int execute(struct qb_invocation *inv, struct qb_prepared *p, uint64_t st
 {
 	_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
 	_cleanup_outcome_ struct qb_outcome outcome = {0};
-	_cleanup_prepared_ struct qb_prepared after = {0};
 	struct qb_apply_events events = {qb_progress_begin, qb_progress_end, inv};
 	struct qb_step_ctx ctx = qb_step_context(inv, &p->facts);
+	struct qb_runs broken_off = qb_runs_broken_off(&p->runs);
 	json_auto_t *document = qb_plan_to_json(&p->plan);
 	struct qb_error err = QB_ERROR_INIT;
+	const struct report *what = &undone;
 	int r = qb_journal_begin(&inv->root, &p->runs, document, &journal, &err);
 
 	if (r < 0) {
@@ -115,24 +93,26 @@ static int execute(struct qb_invocation *inv, struct qb_prepared *p, uint64_t st
 		return QB_EXIT_FAILED;
 	}
 	qb_apply(&ctx, &p->plan, &journal, &events, &outcome);
-	if (outcome.failed)
-		return report(inv, outcome.state == QB_RUN_STUCK ? &stuck : &undone, &p->plan,
-			      &outcome, start_us);
-	r = close_open_runs(inv, &p->runs, "continued", &err);
-	if (r < 0)
-		qb_log(QB_LOG_WARNING, "%s", err.msg);
-	/* What was done is looked at with fresh eyes: nothing may be left to do. */
-	r = qb_prepare(inv, &after);
-	if (r < 0 || after.plan.n_steps || after.plan.n_refused != p->plan.n_refused) {
-		show_plan(inv, &after.plan);
-		return report(inv, &remains, &p->plan, &outcome, start_us);
+	/* What it was to complete goes with it: to the one who called apply it is one change. */
+	if (outcome.state == QB_RUN_UNDONE)
+		qb_rollback(&ctx, &broken_off, &events, &outcome);
+	if (outcome.error)
+		qb_log(QB_LOG_ERROR, "%s", outcome.error);
+	if (outcome.state == QB_RUN_STUCK) {
+		what = &stuck;
+	} else if (outcome.state == QB_RUN_DONE) {
+		if (!outcome.error && qb_journal_complete(&inv->root, &err) < 0)
+			qb_log(QB_LOG_WARNING, "%s", err.msg);
+		what = outcome.error ? &unclosed : look_again(inv, p);
 	}
-	return report(inv, p->plan.n_refused ? &partial : &done, &p->plan, &outcome, start_us);
+	return report(inv, what, &p->plan, &outcome, start_us);
 }
 
 static int run(struct qb_invocation *inv)
 {
+	static const struct qb_outcome nothing = {0};
 	_cleanup_prepared_ struct qb_prepared p = {0};
+	_cleanup_buf_ struct qb_buf text = {0};
 	struct qb_error err = QB_ERROR_INIT;
 	_cleanup_close_ int lock = -1;
 	uint64_t start_us = qb_now_us();
@@ -144,16 +124,15 @@ static int run(struct qb_invocation *inv)
 	if (r < 0)
 		return QB_EXIT_USAGE;
 	if (!p.plan.n_steps && !p.plan.n_refused) {
-		if (close_open_runs(inv, &p.runs, "done", &err) < 0)
+		if (qb_journal_complete(&inv->root, &err) < 0)
 			qb_log(QB_LOG_WARNING, "%s", err.msg);
-		return report(inv, &in_sync, &p.plan, NULL, start_us);
+		return report(inv, &in_sync, &p.plan, &nothing, start_us);
 	}
-	show_plan(inv, &p.plan);
-	if (p.plan.n_refused && !inv->opt.allow_partial)
-		return report(inv, &refused, &p.plan, NULL, start_us);
-	if (!p.plan.n_steps)
-		return report(inv, &refused, &p.plan, NULL, start_us);
-	r = qb_consent(inv, "Apply this plan?");
+	plan_text(inv, &p.plan, &text);
+	qb_show(inv, &text);
+	if (!p.plan.n_steps || (p.plan.n_refused && !inv->opt.allow_partial))
+		return report(inv, &refused, &p.plan, &nothing, start_us);
+	r = qb_consent(inv, &text, "Apply this plan?");
 	if (r != QB_EXIT_OK)
 		return r;
 	return execute(inv, &p, start_us);
@@ -165,7 +144,7 @@ const struct qb_command qb_cmd_apply = {
 	.help = "Prints the plan, asks, and executes it. Each step is observed, applied and\n"
 		"verified; when one fails, it and all before it are undone. When any part of the\n"
 		"plan is refused nothing is done, unless --allow-partial is given. A run that was\n"
-		"killed is completed by running apply again.",
+		"killed is completed by running apply again, and undone with it if that fails.",
 	.takes = QB_TAKES_CONSENT | QB_TAKES_PARTIAL,
 	.run = run,
 };

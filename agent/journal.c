@@ -60,17 +60,18 @@ static int read_begin(json_t *record, struct qb_run *run)
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	enum qb_run_state state;
+} results[] = {
+	{"done", QB_RUN_DONE},
+	{"continued", QB_RUN_CONTINUED},
+	{"undone", QB_RUN_UNDONE},
+	{"stuck", QB_RUN_STUCK},
+};
+
 static int read_end(json_t *record, struct qb_run *run)
 {
-	static const struct {
-		const char *name;
-		enum qb_run_state state;
-	} results[] = {
-		{"done", QB_RUN_DONE},
-		{"continued", QB_RUN_CONTINUED},
-		{"undone", QB_RUN_UNDONE},
-		{"stuck", QB_RUN_STUCK},
-	};
 	const char *result;
 
 	if (json_unpack(record, "{s:s}", "result", &result) < 0)
@@ -184,6 +185,11 @@ int qb_journal_read(const struct qb_root *root, struct qb_runs *ret, struct qb_e
 	return 0;
 }
 
+bool qb_run_step_stands(const struct qb_run_step *step)
+{
+	return step->state == QB_STEP_INTENT || step->state == QB_STEP_DONE;
+}
+
 void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret)
 {
 	*ret = (struct qb_ledger){0};
@@ -194,7 +200,7 @@ void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret)
 			const struct qb_run_step *step = &run->steps[j];
 			struct qb_ledger_entry *entry;
 
-			if (step->state != QB_STEP_INTENT && step->state != QB_STEP_DONE)
+			if (!qb_run_step_stands(step))
 				continue;
 			entry = QB_APPEND(ret->entries, ret->n_entries);
 			entry->kind = qb_strdup(step->kind);
@@ -203,6 +209,36 @@ void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret)
 			entry->done = step->state == QB_STEP_DONE;
 		}
 	}
+}
+
+/* The runs before end, back to the one that came to an end of its own. */
+static struct qb_runs since_last_end(const struct qb_runs *runs, size_t end)
+{
+	size_t first = end;
+
+	while (first > 0 && runs->v[first - 1].state != QB_RUN_DONE &&
+	       runs->v[first - 1].state != QB_RUN_STUCK)
+		first--;
+	return (struct qb_runs){runs->v + first, end - first};
+}
+
+struct qb_runs qb_runs_broken_off(const struct qb_runs *runs)
+{
+	return since_last_end(runs, runs->n);
+}
+
+struct qb_runs qb_runs_change(const struct qb_runs *runs)
+{
+	struct qb_runs change;
+	size_t last = runs->n;
+
+	while (last > 0 && runs->v[last - 1].state == QB_RUN_UNDONE)
+		last--;
+	if (!last)
+		return (struct qb_runs){0};
+	change = since_last_end(runs, last - 1);
+	change.n++;
+	return change;
 }
 
 int qb_journal_begin(const struct qb_root *root, const struct qb_runs *runs, json_t *plan,
@@ -271,6 +307,39 @@ int qb_journal_write(struct qb_journal *journal, json_t *record, struct qb_error
 		return qb_error_errno(err, n >= 0 && (size_t)n < len ? ENOSPC : errno,
 				      "journal of run %u: cannot write", journal->id);
 	return 0;
+}
+
+int qb_journal_end(struct qb_journal *journal, enum qb_run_state state, struct qb_error *err)
+{
+	const char *result = NULL;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(results); i++)
+		if (results[i].state == state)
+			result = results[i].name;
+	return qb_journal_write(journal, json_pack("{s:s, s:s}", "event", "end", "result", result),
+				err);
+}
+
+int qb_journal_complete(const struct qb_root *root, struct qb_error *err)
+{
+	_cleanup_runs_ struct qb_runs runs = {0};
+	enum qb_run_state state = QB_RUN_DONE;
+	int r = qb_journal_read(root, &runs, err);
+
+	for (size_t i = runs.n; r == 0 && i-- > 0;) {
+		_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
+		const struct qb_run *run = &runs.v[i];
+
+		if (run->state == QB_RUN_UNDONE)
+			continue;
+		if (run->state == QB_RUN_OPEN) {
+			r = qb_journal_reopen(root, run->id, &journal, err);
+			if (r == 0)
+				r = qb_journal_end(&journal, state, err);
+		}
+		state = QB_RUN_CONTINUED;
+	}
+	return r;
 }
 
 void qb_journal_done(struct qb_journal *journal)

@@ -41,6 +41,9 @@ struct qb_run_step {
 	enum qb_run_step_state state;
 };
 
+/* Something of it may be on the host: it was begun and not undone. */
+bool qb_run_step_stands(const struct qb_run_step *step);
+
 struct qb_run {
 	unsigned id; /* counts from 1 */
 	int64_t time_s;
@@ -59,6 +62,15 @@ QB_MUST_CHECK int qb_journal_read(const struct qb_root *root, struct qb_runs *re
 				  struct qb_error *err);
 void qb_runs_done(struct qb_runs *runs);
 #define _cleanup_runs_ QB_CLEANUP(qb_runs_done)
+/*
+ * Both are a part of runs, whose memory it is; n is 0 where there is none. Some of it may have been
+ * undone.
+ */
+/* What rollback undoes: the latest run, and before it those it completed, since together they are
+ * one change to the one who called apply. */
+struct qb_runs qb_runs_change(const struct qb_runs *runs);
+/* What the next run completes. */
+struct qb_runs qb_runs_broken_off(const struct qb_runs *runs);
 /* What planning needs to know of them. */
 void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret);
 
@@ -81,5 +93,13 @@ QB_MUST_CHECK int qb_journal_reopen(const struct qb_root *root, unsigned id, str
 /* Appends one record and waits until it is on disk. The reference is stolen; also on failure. */
 QB_MUST_CHECK int qb_journal_write(struct qb_journal *journal, json_t *record,
 				   struct qb_error *err);
+/* Appends the end of the run; state is not QB_RUN_OPEN. */
+QB_MUST_CHECK int qb_journal_end(struct qb_journal *journal, enum qb_run_state state,
+				 struct qb_error *err);
+/*
+ * Ends the runs that were broken off, as all that they were to do is done: the newest run that was
+ * not undone as done, those before it as continued, so that they stay one change.
+ */
+QB_MUST_CHECK int qb_journal_complete(const struct qb_root *root, struct qb_error *err);
 void qb_journal_done(struct qb_journal *journal);
 #define _cleanup_journal_ QB_CLEANUP(qb_journal_done)

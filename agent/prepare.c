@@ -25,37 +25,25 @@ static int load_runs(const struct qb_invocation *inv, struct qb_runs *ret)
 	return r;
 }
 
+int qb_prepare_again(const struct qb_invocation *inv, const struct qb_config *config,
+		     struct qb_prepared *ret)
+{
+	int r = load_runs(inv, &ret->runs);
+
+	if (r < 0)
+		return r;
+	qb_runs_ledger(&ret->runs, &ret->ledger);
+	r = qb_invocation_facts(inv, config, &ret->facts);
+	if (r == 0)
+		qb_plan_make(&ret->facts, config, &ret->ledger, &ret->plan);
+	return r;
+}
+
 int qb_prepare(const struct qb_invocation *inv, struct qb_prepared *ret)
 {
 	int r = qb_invocation_config(inv, &ret->config);
 
-	if (r == 0)
-		r = load_runs(inv, &ret->runs);
-	if (r < 0)
-		return r;
-	qb_runs_ledger(&ret->runs, &ret->ledger);
-	r = qb_invocation_facts(inv, &ret->config, &ret->facts);
-	if (r == 0)
-		qb_plan_make(&ret->facts, &ret->config, &ret->ledger, &ret->plan);
-	return r;
-}
-
-int qb_prepare_again(const struct qb_invocation *inv, struct qb_prepared *p)
-{
-	int r;
-
-	qb_plan_done(&p->plan);
-	qb_facts_done(&p->facts);
-	qb_ledger_done(&p->ledger);
-	qb_runs_done(&p->runs);
-	r = load_runs(inv, &p->runs);
-	if (r == 0)
-		r = qb_invocation_facts(inv, &p->config, &p->facts);
-	if (r < 0)
-		return r;
-	qb_runs_ledger(&p->runs, &p->ledger);
-	qb_plan_make(&p->facts, &p->config, &p->ledger, &p->plan);
-	return 0;
+	return r < 0 ? r : qb_prepare_again(inv, &ret->config, ret);
 }
 
 void qb_prepared_done(struct qb_prepared *p)
@@ -92,19 +80,33 @@ int qb_enter_run(const struct qb_invocation *inv, int *ret_lock)
 	return r == -EWOULDBLOCK ? QB_EXIT_LOCKED : r < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;
 }
 
-int qb_consent(const struct qb_invocation *inv, const char *question)
+/* The report is text, and not to be short. */
+static bool reports_text(const struct qb_invocation *inv)
+{
+	return inv->opt.format == QB_FORMAT_TEXT && !inv->opt.quiet;
+}
+
+void qb_show(const struct qb_invocation *inv, const struct qb_buf *what)
+{
+	/* Whether the report can be written is told by the last line of it. */
+	if (reports_text(inv))
+		(void)!qb_print_text(what);
+}
+
+int qb_consent(const struct qb_invocation *inv, const struct qb_buf *what, const char *question)
 {
 	char answer[16];
 
 	if (inv->opt.yes)
 		return QB_EXIT_OK;
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
 		qb_log(QB_LOG_ERROR, "nothing was done: there is no terminal to ask on, and --yes "
 				     "was not given");
 		return QB_EXIT_USAGE;
 	}
-	printf("\n%s [y/N] ", question);
-	fflush(stdout);
+	if (!reports_text(inv) || !isatty(STDOUT_FILENO))
+		fputs(what->s, stderr);
+	fprintf(stderr, "%s [y/N] ", question);
 	if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
 		return QB_EXIT_OK;
 	qb_log(QB_LOG_INFO, "nothing was done");
@@ -116,24 +118,20 @@ void qb_progress_begin(void *data, size_t i, size_t n, const char *target, bool 
 	const struct qb_invocation *inv = data;
 	_cleanup_free_ char *safe = qb_str_printable(target);
 
-	if (inv->opt.quiet || inv->opt.format != QB_FORMAT_TEXT || !isatty(STDOUT_FILENO))
+	if (!reports_text(inv) || !isatty(STDOUT_FILENO))
 		return;
 	printf("%s[%zu/%zu] %s ...\r", undo ? "undo " : "", i + 1, n, safe);
 	fflush(stdout);
 }
 
-void qb_progress_end(void *data, size_t i, size_t n, const char *target,
-		     const struct qb_outcome_step *step)
+static void progress_line(const struct qb_invocation *inv, size_t i, size_t n,
+			  const struct qb_outcome_step *step, const char *target)
 {
 	static const enum qb_colour colours[] = {QB_GREY, QB_GREEN,  QB_GREY,
 						 QB_RED,  QB_YELLOW, QB_RED};
-	const struct qb_invocation *inv = data;
-	_cleanup_free_ char *safe = qb_str_printable(target);
 	_cleanup_buf_ struct qb_buf line = {0};
 
-	if (inv->opt.quiet || inv->opt.format != QB_FORMAT_TEXT)
-		return;
-	qb_buf_printf(&line, "[%zu/%zu] %s: ", i + 1, n, safe);
+	qb_buf_printf(&line, "[%zu/%zu] %s: ", i + 1, n, target);
 	qb_text_colour(&line, qb_invocation_colour(inv), colours[step->status],
 		       qb_outcome_status_name(step->status));
 	if (step->status == QB_OUTCOME_DONE) {
@@ -144,6 +142,16 @@ void qb_progress_end(void *data, size_t i, size_t n, const char *target,
 	/* On a terminal: over what begin wrote, and clear the rest of the line. */
 	printf("%s%s\n", isatty(STDOUT_FILENO) ? "\r\033[K" : "", line.s);
 	fflush(stdout);
-	if (step->error)
-		qb_log(QB_LOG_ERROR, "%s: %s", safe, step->error);
+}
+
+void qb_progress_end(void *data, size_t i, size_t n, const struct qb_outcome_step *step,
+		     const char *error)
+{
+	const struct qb_invocation *inv = data;
+	_cleanup_free_ char *safe = qb_str_printable(step->target);
+
+	if (reports_text(inv))
+		progress_line(inv, i, n, step, safe);
+	if (error)
+		qb_log(QB_LOG_ERROR, "%s: %s", safe, error);
 }

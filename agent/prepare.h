@@ -16,23 +16,26 @@ struct qb_prepared {
 
 /* Loads the configuration and the journal, probes and plans. Errors are printed; negative then. */
 QB_MUST_CHECK int qb_prepare(const struct qb_invocation *inv, struct qb_prepared *ret);
+/* The same with a configuration in hand; that of ret stays empty. */
+QB_MUST_CHECK int qb_prepare_again(const struct qb_invocation *inv, const struct qb_config *config,
+				   struct qb_prepared *ret);
 void qb_prepared_done(struct qb_prepared *p);
 #define _cleanup_prepared_ QB_CLEANUP(qb_prepared_done)
-
-/* Probes and plans anew, with the configuration and the journal as they were. */
-QB_MUST_CHECK int qb_prepare_again(const struct qb_invocation *inv, struct qb_prepared *p);
 
 /* The step context of this invocation; valid as long as both arguments are. */
 struct qb_step_ctx qb_step_context(const struct qb_invocation *inv, const struct qb_facts *facts);
 
 /*
  * Takes the lock and asks that a person or --yes agrees. Each returns an enum qb_exit, QB_EXIT_OK
- * to go on, and has printed why otherwise.
+ * to go on, and has printed why otherwise. what is to be done is printed as a part of the report,
+ * and to whoever is asked without having the report before him.
  */
 QB_MUST_CHECK int qb_enter_run(const struct qb_invocation *inv, int *ret_lock);
-QB_MUST_CHECK int qb_consent(const struct qb_invocation *inv, const char *question);
+void qb_show(const struct qb_invocation *inv, const struct qb_buf *what);
+QB_MUST_CHECK int qb_consent(const struct qb_invocation *inv, const struct qb_buf *what,
+			     const char *question);
 
-/* Progress for a terminal and one line a step for everybody. data is the invocation. */
+/* Progress for a terminal, one line a step for everybody, and errors. data is the invocation. */
 extern void qb_progress_begin(void *data, size_t i, size_t n, const char *target, bool undo);
-extern void qb_progress_end(void *data, size_t i, size_t n, const char *target,
-			    const struct qb_outcome_step *step);
+extern void qb_progress_end(void *data, size_t i, size_t n, const struct qb_outcome_step *step,
+			    const char *error);

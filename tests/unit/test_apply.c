@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <ftw.h>
+#include <sys/resource.h>
 #include <cmocka.h>
 
 #include "agent/apply.h"
@@ -20,6 +21,7 @@
 static struct qb_buf trace;
 static char top[SCRATCH_MAX];
 static struct qb_root root;
+static const struct qb_apply_events *events; /* of the next run */
 
 static const char *name_of(const json_t *args)
 {
@@ -128,7 +130,10 @@ static enum qb_run_state run(const char *kind, const char *const *args, struct q
 	document = qb_plan_to_json(&plan);
 	assert_int_equal(qb_journal_read(&root, &before, NULL), 0);
 	assert_int_equal(qb_journal_begin(&root, &before, document, &journal, NULL), 0);
-	qb_apply(&ctx, &plan, &journal, NULL, outcome);
+	qb_apply(&ctx, &plan, &journal, events, outcome);
+	/* They outlive the plan. */
+	for (size_t i = 0; i < outcome->n_steps; i++)
+		outcome->steps[i].kind = outcome->steps[i].target = NULL;
 	assert_int_equal(qb_journal_read(&root, runs, NULL), 0);
 	return runs->v[runs->n - 1].state;
 }
@@ -145,7 +150,7 @@ static void steps_run_in_order_and_are_journaled(void **state)
 	assert_int_equal(run("test.count", args, &outcome, &runs), QB_RUN_DONE);
 	assert_string_equal(trace.s, "observe a;apply a;verify a;observe b;observe c;apply c;"
 				     "verify c;");
-	assert_false(outcome.failed);
+	assert_null(outcome.error);
 	assert_int_equal(outcome.steps[1].status, QB_OUTCOME_SKIPPED);
 	assert_int_equal(runs.v[0].steps[0].state, QB_STEP_DONE);
 	assert_int_equal(runs.v[0].steps[1].state, QB_STEP_SKIPPED);
@@ -187,7 +192,6 @@ static void a_failure_undoes_it_and_all_before_it(void **state)
 
 		assert_int_equal(run("test.count", cases[i].args, &outcome, &runs), QB_RUN_UNDONE);
 		assert_string_equal(trace.s, cases[i].trace);
-		assert_true(outcome.failed);
 		assert_string_equal(outcome.steps[1].error, cases[i].error);
 	}
 }
@@ -249,17 +253,216 @@ static void rollback_undoes_last_first(void **state)
 	static const char *const args[] = {"{\"name\":\"a\"}", "{\"name\":\"b\"}", NULL};
 	_cleanup_outcome_ struct qb_outcome outcome = {0}, back = {0};
 	_cleanup_runs_ struct qb_runs runs = {0}, after = {0};
-	_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
 	struct qb_step_ctx ctx = {.root = &root};
 
 	(void)state;
 	assert_int_equal(run("test.count", args, &outcome, &runs), QB_RUN_DONE);
 	qb_buf_done(&trace);
-	assert_int_equal(qb_journal_reopen(&root, runs.v[0].id, &journal, NULL), 0);
-	qb_rollback(&ctx, &runs.v[0], &journal, NULL, &back);
+	back.state = QB_RUN_UNDONE;
+	qb_rollback(&ctx, &runs, NULL, &back);
 	assert_string_equal(trace.s, "undo b;undo a;");
+	assert_null(back.error);
 	assert_int_equal(qb_journal_read(&root, &after, NULL), 0);
 	assert_int_equal(after.v[0].state, QB_RUN_UNDONE);
+}
+
+static enum qb_run_state state_of(char letter)
+{
+	return letter == 'o'   ? QB_RUN_OPEN
+	       : letter == 'f' ? QB_RUN_OPEN /* and its undo will fail */
+	       : letter == 'd' ? QB_RUN_DONE
+	       : letter == 'c' ? QB_RUN_CONTINUED
+	       : letter == 'u' ? QB_RUN_UNDONE
+			       : QB_RUN_STUCK;
+}
+
+/* Runs of one step each, called a, b, c, one a letter of states. */
+static void make_runs(const char *states, struct qb_runs *ret)
+{
+	for (size_t i = 0; states[i]; i++) {
+		enum qb_run_state came_to = state_of(states[i]);
+		_cleanup_runs_ struct qb_runs before = {0};
+		_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
+		char name[] = {(char)('a' + i), '\0'};
+		json_auto_t *plan = json_pack("{s:[{s:s, s:s, s:{s:s, s:s?}}]}", "steps", "kind",
+					      "test.count", "target", name, "args", "name", name,
+					      "fail", states[i] == 'f' ? "undo" : NULL);
+		json_t *intent = json_pack("{s:s, s:i, s:{s:s}}", "event", "intent", "step", 0,
+					   "before", "was", name);
+
+		assert_int_equal(qb_journal_read(&root, &before, NULL), 0);
+		assert_int_equal(qb_journal_begin(&root, &before, plan, &journal, NULL), 0);
+		assert_int_equal(qb_journal_write(&journal, intent, NULL), 0);
+		if (came_to == QB_RUN_UNDONE)
+			assert_int_equal(qb_journal_write(&journal,
+							  json_pack("{s:s, s:i}", "event", "undone",
+								    "step", 0),
+							  NULL),
+					 0);
+		if (came_to != QB_RUN_OPEN)
+			assert_int_equal(qb_journal_end(&journal, came_to, NULL), 0);
+	}
+	assert_int_equal(qb_journal_read(&root, ret, NULL), 0);
+}
+
+/* What is in sync was completed by the newest run; rollback takes it as one with those before. */
+static void completed_runs_are_one_change(void **state)
+{
+	static const struct {
+		const char *before, *after;
+		const char *broken_off; /* before completion */
+		const char *undone;     /* by rollback after it */
+	} cases[] = {
+		{"o", "d", "a", "undo a;"},
+		/* Killed twice: the third finds nothing to do. */
+		{"oo", "cd", "ab", "undo b;undo a;"},
+		/* Killed between the end of the second and completion. */
+		{"od", "cd", "", "undo b;undo a;"},
+		{"ou", "du", "ab", "undo a;"},
+		{"ouo", "cud", "abc", "undo c;undo a;"},
+		/* What was whole before is a change of its own. */
+		{"doo", "dcd", "bc", "undo c;undo b;"},
+		{"dd", "dd", "", "undo b;"},
+		{"os", "cs", "", "undo b;undo a;"},
+		{"so", "sd", "b", "undo b;"},
+		{"u", "u", "a", ""},
+		/* Rolled back halfway. */
+		{"cuo", "cud", "abc", "undo c;undo a;"},
+		/* What cannot be undone may be in use of what was there before. */
+		{"of", "cd", "ab", "undo b;"},
+	};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_runs_ struct qb_runs runs = {0}, after = {0};
+		_cleanup_outcome_ struct qb_outcome back = {.state = QB_RUN_UNDONE};
+		struct qb_step_ctx ctx = {.root = &root};
+		struct qb_runs part;
+		char names[5] = "";
+
+		make_runs(cases[i].before, &runs);
+		part = qb_runs_broken_off(&runs);
+		for (size_t j = 0; j < part.n; j++)
+			names[j] = part.v[j].steps[0].target[0];
+		assert_string_equal(names, cases[i].broken_off);
+		assert_int_equal(qb_journal_complete(&root, NULL), 0);
+		assert_int_equal(qb_journal_read(&root, &after, NULL), 0);
+		for (size_t j = 0; j < after.n; j++)
+			assert_int_equal(after.v[j].state, state_of(cases[i].after[j]));
+		qb_buf_done(&trace);
+		qb_buf_puts(&trace, "");
+		part = qb_runs_change(&after);
+		qb_rollback(&ctx, &part, NULL, &back);
+		assert_string_equal(trace.s, cases[i].undone);
+		assert_int_equal(teardown(state), 0);
+		assert_int_equal(setup(state), 0);
+	}
+}
+
+/* Its end cannot be written: from the last step's report on, files cannot grow. */
+static void no_more_room(void *data, size_t i, size_t n, const struct qb_outcome_step *step,
+			 const char *error)
+{
+	struct rlimit *before = data;
+	struct rlimit none;
+
+	(void)step, (void)error;
+	if (i + 1 != n)
+		return;
+	none = *before;
+	none.rlim_cur = 0;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+}
+
+static void a_journal_that_cannot_be_closed_is_said(void **state)
+{
+	static const struct {
+		const char *args[2];
+		enum qb_run_state came_to;
+	} cases[] = {
+		{{"{\"name\":\"a\"}"}, QB_RUN_DONE},
+		{{"{\"name\":\"a\",\"fail\":\"observe\"}"}, QB_RUN_UNDONE},
+	};
+	struct rlimit limit;
+	struct qb_apply_events full = {NULL, no_more_room, &limit};
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	events = &full;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_outcome_ struct qb_outcome outcome = {0};
+		_cleanup_runs_ struct qb_runs runs = {0};
+		enum qb_run_state recorded = run("test.count", cases[i].args, &outcome, &runs);
+
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+		assert_int_equal(recorded, QB_RUN_OPEN);
+		assert_int_equal(outcome.state, cases[i].came_to);
+		assert_non_null(outcome.error);
+		assert_non_null(strstr(outcome.error, "cannot write: File too large"));
+	}
+	events = NULL;
+}
+
+static void rollback_says_what_it_could_not_write(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\",\"is-there\":1}", NULL};
+	_cleanup_outcome_ struct qb_outcome outcome = {0}, back = {.state = QB_RUN_UNDONE},
+					    none = {.state = QB_RUN_UNDONE};
+	_cleanup_runs_ struct qb_runs runs = {0};
+	struct qb_step_ctx ctx = {.root = &root};
+	struct rlimit limit;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(run("test.count", args, &outcome, &runs), QB_RUN_DONE);
+	no_more_room(&limit, 0, 1, NULL, NULL);
+	qb_rollback(&ctx, &runs, NULL, &back);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	/* Nothing of it is left, whatever the journal has. */
+	assert_int_equal(back.state, QB_RUN_UNDONE);
+	assert_non_null(strstr(back.error, "cannot write: File too large"));
+	/* Without its journal a run cannot be undone. */
+	assert_int_equal(qb_root_unlink(&root, "/var/lib/qubi-agent/journal/000001.jsonl", NULL),
+			 0);
+	qb_rollback(&ctx, &runs, NULL, &none);
+	assert_int_equal(none.state, QB_RUN_STUCK);
+	assert_non_null(strstr(none.error, "000001.jsonl"));
+}
+
+/* Each event has what went wrong in it, and no more: so nothing is told twice. */
+static void tell_errors(void *data, size_t i, size_t n, const struct qb_outcome_step *step,
+			const char *error)
+{
+	(void)i, (void)n;
+	if (error)
+		qb_buf_printf(data, "%s %s: %s;", qb_outcome_status_name(step->status),
+			      step->target, error);
+}
+
+static void an_error_is_told_once(void **state)
+{
+	static const struct {
+		const char *args[3];
+		const char *told;
+	} cases[] = {
+		{{"{\"name\":\"a\"}", "{\"name\":\"b\",\"fail\":\"apply\"}"},
+		 "failed b: apply was told to fail;"},
+		{{"{\"name\":\"a\"}", "{\"name\":\"b\",\"fail\":\"apply undo\"}"},
+		 "failed b: apply was told to fail;undo-failed b: undo was told to fail;"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_outcome_ struct qb_outcome outcome = {0};
+		_cleanup_runs_ struct qb_runs runs = {0};
+		_cleanup_buf_ struct qb_buf told = {0};
+		struct qb_apply_events tell = {NULL, tell_errors, &told};
+
+		events = &tell;
+		run("test.count", cases[i].args, &outcome, &runs);
+		events = NULL;
+		assert_string_equal(told.s, cases[i].told);
+	}
 }
 
 /* What a crash leaves at each byte of a journal reads as an earlier moment of the same run. */
@@ -343,6 +546,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_unknown_kind_does_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_signal_stops_between_steps, setup, teardown),
 		cmocka_unit_test_setup_teardown(rollback_undoes_last_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(completed_runs_are_one_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_journal_that_cannot_be_closed_is_said, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(rollback_says_what_it_could_not_write, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(an_error_is_told_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_torn_journal_reads_as_an_earlier_moment, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_journal_is_an_error_that_names_the_place,
