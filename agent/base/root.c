@@ -79,11 +79,9 @@ static int walk_to(struct walk *w, const char *path, bool follow_last, char **re
 
 		rest += strspn(rest, "/");
 		n = strcspn(rest, "/");
-		name = qb_strndup(rest, n ? n : 1);
+		name = n ? qb_strndup(rest, n) : qb_strdup(".");
 		rest += n;
 		last = !rest[strspn(rest, "/")];
-		if (!n)
-			name[0] = '.';
 		if (!strcmp(name, "..")) {
 			walk_up(w, w->depth ? w->depth - 1 : 0);
 			name[1] = '\0';

@@ -119,6 +119,22 @@ static void nothing_outside_is_reached(void **state)
 	}
 }
 
+static void the_root_itself_is_opened(void **state)
+{
+	static const char *const paths[] = {"/", "", "//", "/top", "/etc/up/", "/.."};
+	struct fixture *f = *state;
+	struct stat root, st;
+
+	assert_int_equal(fstat(f->root.fd, &root), 0);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(paths); i++) {
+		_cleanup_close_ int fd = walk_openat(&f->root, paths[i], O_PATH | O_DIRECTORY, 0);
+
+		assert_true(fd >= 0);
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_int_equal(st.st_ino, root.st_ino);
+	}
+}
+
 static void values(void **state)
 {
 	struct fixture *f = *state;
@@ -199,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nothing_outside_is_reached, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_root_itself_is_opened, setup, teardown),
 		cmocka_unit_test_setup_teardown(values, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_write_replaces_as_a_whole_and_ignores_umask,
 						setup, teardown),
