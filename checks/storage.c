@@ -175,11 +175,11 @@ static void weigh_marks(const struct qb_disks *d, const char *pool, struct qb_ta
 		if (disk->mark.state == QB_MARK_NONE || !qb_streq(disk->mark.pool, pool))
 			continue;
 		qb_evidence(r, pool, disk->name, "%s%s",
-			    disk->mark.state == QB_MARK_READY ? "ready" : "pending",
+			    disk->mark.state == QB_MARK_READY ? "ready" : "unfinished",
 			    disk->mark.ours ? "" : ", of another machine");
 		if (!disk->mark.ours)
 			foreign = disk;
-		else if (disk->mark.state == QB_MARK_PENDING)
+		else if (disk->mark.state != QB_MARK_READY)
 			pending = disk;
 		else
 			ready = disk, n_ready++;

@@ -10,7 +10,7 @@ struct qb_carve_args {
 	const char *pool, *disk, *devno, *identity; /* borrowed from the JSON */
 	uint64_t size_bytes, diskseq, logical_sector_bytes;
 	struct qb_pool_ids ids;
-	bool by_path, resume;
+	bool by_path, resume, commit;
 };
 
 QB_MUST_CHECK int qb_carve_args_read(const json_t *json, struct qb_carve_args *ret,

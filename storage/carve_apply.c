@@ -32,7 +32,8 @@ static int look_again(const struct qb_step_ctx *ctx, int fd, const struct qb_car
 		qb_disk_reason(&disk, contents.error ? "probe-error" : "unknown-content",
 			       "something is on it now");
 	claim = qb_disk_claim(&disk, args->pool, &args->ids, args->by_path, args->resume);
-	if (claim == QB_CLAIM_NONE || claim == QB_CLAIM_READY)
+	if (claim == QB_CLAIM_NONE || claim == QB_CLAIM_READY ||
+	    (claim == QB_CLAIM_COMMIT) != args->commit)
 		r = qb_error_set(err, ESTALE,
 				 "%s: something was written on it since it was planned",
 				 args->disk);
@@ -40,6 +41,18 @@ static int look_again(const struct qb_step_ctx *ctx, int fd, const struct qb_car
 	free(contents.table_fault);
 	qb_disk_done(&disk);
 	return r;
+}
+
+/* The last write of a carving, once more: whichever part of it had been done. */
+static int commit(const struct qb_carve_args *args, struct qb_carve_device *device,
+		  struct qb_error *err)
+{
+	uint64_t start, size;
+	int r = qb_carve_table(device->exclusive, args->disk, args->pool, &args->ids, QB_MARK_READY,
+			       err);
+
+	qb_carve_layout(args->size_bytes, &start, &size);
+	return r < 0 ? r : qb_carve_kernel(device->exclusive, args->disk, start, size, err);
 }
 
 static int carve(const struct qb_step_ctx *ctx, const struct qb_carve_args *args,
@@ -89,7 +102,7 @@ int qb_carve_apply(const struct qb_step_ctx *ctx, const json_t *json, const json
 	r = look_again(ctx, device.exclusive, &args, err);
 	if (r < 0)
 		return r;
-	r = carve(ctx, &args, &device, err);
+	r = args.commit ? commit(&args, &device, err) : carve(ctx, &args, &device, err);
 	if (r < 0)
 		return r;
 	qb_carve_unlock(&device);

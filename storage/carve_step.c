@@ -30,6 +30,7 @@ int qb_carve_args_read(const json_t *json, struct qb_carve_args *ret, struct qb_
 		.logical_sector_bytes = number(json, "logical_sector_bytes"),
 		.by_path = json_is_true(json_object_get(json, "by_path")),
 		.resume = json_is_true(json_object_get(json, "resume")),
+		.commit = json_is_true(json_object_get(json, "commit")),
 	};
 	const struct {
 		const char *key;
@@ -101,7 +102,7 @@ static int refuse(const struct qb_disk *disk, const struct qb_carve_args *args,
 	_cleanup_buf_ struct qb_buf why = {0};
 
 	for (size_t i = 0; i < disk->n_reasons; i++)
-		if (qb_reason_counts(disk->reasons[i].code, QB_CLAIM_NONE, args->by_path))
+		if (qb_reason_counts(disk, disk->reasons[i].code, QB_CLAIM_NONE, args->by_path))
 			qb_buf_printf(&why, "%s%s: %s", why.len ? "; " : "", disk->reasons[i].code,
 				      disk->reasons[i].evidence);
 	return qb_error_set(err, ESTALE, "%s is no longer free for pool %s: %s", disk->path,
@@ -119,6 +120,19 @@ static int is_ready(const struct qb_disk *disk, const struct qb_carve_args *args
 		return qb_error_set(err, EIO, "%s carries the mark of pool %s, but not its XFS %s",
 				    disk->path, args->pool, args->ids.fs_uuid);
 	return 0;
+}
+
+/* What is half carved has no files: one that has is a pool in use, whatever the journal says. */
+static int is_unused(const struct qb_disk *disk, struct qb_error *err)
+{
+	const struct qb_partition *p = disk->n_partitions == 1 ? &disk->partitions[0] : NULL;
+	int r;
+
+	if (!p || !qb_streq(p->fs_type, "xfs"))
+		return 0;
+	r = qb_carve_empty(p->path, err);
+	/* What mkfs did not finish cannot be mounted; and the kernel may not show the partition. */
+	return r == -EUCLEAN || r == -ENOENT ? 0 : r;
 }
 
 static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_observed *ret,
@@ -145,10 +159,19 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 	r = unchanged(&disks.disks[at], &args, err);
 	if (r < 0)
 		return r;
-	if (claim == QB_CLAIM_NONE)
+	if (claim == QB_CLAIM_NONE || (claim == QB_CLAIM_COMMIT) != args.commit)
 		return refuse(&disks.disks[at], &args, err);
+	if (claim == QB_CLAIM_RESUME)
+		r = is_unused(&disks.disks[at], err);
+	else if (claim == QB_CLAIM_COMMIT)
+		r = is_ready(&disks.disks[at], &args, err);
+	if (r < 0)
+		return qb_error_wrap(err, "%s stays as it is", disks.disks[at].path);
 	*ret = QB_OBSERVED_NEEDED;
-	*ret_before = json_pack("{s:s}", "contents", claim == QB_CLAIM_RESUME ? "torn" : "blank");
+	*ret_before = json_pack("{s:s}", "contents",
+				claim == QB_CLAIM_COMMIT   ? "carved"
+				: claim == QB_CLAIM_RESUME ? "torn"
+							   : "blank");
 	return 0;
 }
 

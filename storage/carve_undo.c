@@ -13,7 +13,7 @@ static bool is_ours(const struct qb_disk *disk, const struct qb_carve_args *args
 	if (disk->mark.state == QB_MARK_NONE)
 		return false;
 	return qb_streq(disk->mark.uuid, args->ids.disk_guid) ||
-	       qb_disk_claim(disk, args->pool, &args->ids, args->by_path, true) == QB_CLAIM_RESUME;
+	       qb_disk_resumable(disk, args->pool, &args->ids);
 }
 
 static int refuse_lossy(const struct qb_disk *disk, const struct qb_carve_args *args,
@@ -28,8 +28,23 @@ static int refuse_lossy(const struct qb_disk *disk, const struct qb_carve_args *
 	if (disk->n_partitions > 1)
 		return qb_error_set(err, EEXIST, "%s stays as it is: partitions were added to it",
 				    disk->path);
-	if (!p || !p->fs_type)
+	if (!qb_is(&disk->readable))
+		return qb_error_set(err, EIO, "%s stays as it is: its contents are unknown: %s",
+				    disk->path,
+				    disk->readable.why ? disk->readable.why : "nobody looked");
+	if (disk->mark.state == QB_MARK_PENDING && !disk->mark.only)
+		return qb_error_set(err, EEXIST,
+				    "%s stays as it is: something is on it that is not ours",
+				    disk->path);
+	if (!p || !p->fs_type) {
+		/* Where files may be, "not recognised" is not "nothing". */
+		if (disk->mark.state != QB_MARK_PENDING)
+			return qb_error_set(err, EUCLEAN,
+					    "%s stays as it is: its XFS cannot be recognised; "
+					    "xfs_repair may mend it",
+					    disk->path);
 		return 0;
+	}
 	if (!qb_streq(p->fs_type, "xfs") || !qb_streq(p->fs_uuid, args->ids.fs_uuid))
 		return qb_error_set(err, EEXIST, "%s stays as it is: it has a %s that is not ours",
 				    p->path, p->fs_type);
@@ -50,9 +65,11 @@ int qb_carve_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_
 	size_t at;
 	int r = qb_carve_args_read(json, &args, err);
 
-	(void)before;
 	if (r < 0)
 		return r;
+	/* What this step finished was carved by another run, and is that one's to undo. */
+	if (qb_streq(json_string_value(json_object_get(before, "contents")), "carved"))
+		return 0;
 	r = qb_carve_find(ctx, &args, &disks, &at, err);
 	if (r < 0)
 		return r;

@@ -102,9 +102,10 @@ static void probe_ambiguity(blkid_probe pr, const struct qb_disk *disk, struct q
 		fail(c, "libblkid", errno);
 }
 
-static void probe_file_system(int fd, struct qb_partition *p)
+static void probe_file_system(int fd, struct qb_partition *p, struct qb_contents *c)
 {
 	QB_CLEANUP(probe_freep) blkid_probe pr = blkid_new_probe();
+	int rc;
 
 	if (!pr || !p->size_bytes ||
 	    blkid_probe_set_device(pr, fd, (blkid_loff_t)p->start_bytes,
@@ -113,7 +114,13 @@ static void probe_file_system(int fd, struct qb_partition *p)
 	blkid_probe_enable_superblocks(pr, 1);
 	blkid_probe_set_superblocks_flags(pr, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID |
 						      BLKID_SUBLKS_BADCSUM);
-	if (blkid_do_safeprobe(pr) != 0)
+	errno = 0;
+	rc = blkid_do_safeprobe(pr);
+	if (rc == PROBE_AMBIGUOUS)
+		c->ambiguous = true;
+	else if (rc < 0)
+		fail(c, "libblkid: a partition", errno);
+	if (rc != 0)
 		return;
 	qb_strset(&p->fs_type, lookup(pr, "TYPE"));
 	qb_strset(&p->fs_uuid, lookup(pr, "UUID"));
@@ -165,7 +172,7 @@ static void probe_partitions(int fd, blkid_probe pr, struct qb_disk *disk, struc
 		qb_strset(&p->uuid, blkid_partition_get_uuid(par));
 	}
 	for (size_t i = 0; i < disk->n_partitions; i++)
-		probe_file_system(fd, &disk->partitions[i]);
+		probe_file_system(fd, &disk->partitions[i], c);
 }
 
 static int read_whole(int fd, uint8_t *buf, size_t len, uint64_t offset)
@@ -238,7 +245,7 @@ static void read_ends(int fd, const char *machine_id, size_t len, struct qb_ends
 static bool wants_all(const struct qb_disk *disk, const struct qb_contents *c)
 {
 	return (!disk->n_signatures && !disk->n_partitions) || c->table_fault ||
-	       disk->mark.state == QB_MARK_PENDING;
+	       disk->mark.state == QB_MARK_PENDING || disk->mark.state == QB_MARK_COMMITTING;
 }
 
 /* Beside the mark nothing was recognised, and in its partition nothing but its XFS. */

@@ -23,8 +23,9 @@ struct qb_partition {
 
 enum qb_mark_state {
 	QB_MARK_NONE,
-	QB_MARK_PENDING,
-	QB_MARK_READY
+	QB_MARK_PENDING,    /* carving began: nobody's data are on it */
+	QB_MARK_COMMITTING, /* all is carved; the first copy of the table does not say so yet */
+	QB_MARK_READY,      /* data may be on it */
 };
 
 /* Our ownership mark, read from the GPT. */

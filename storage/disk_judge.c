@@ -67,7 +67,7 @@ static void judge_tables(struct qb_disk *disk, const struct qb_disk_raw *raw)
 				       disk->signatures[i].type, disk->signatures[i].offset);
 	if (raw->contents.table_fault)
 		qb_disk_reason(disk, "partition-table", "%s", raw->contents.table_fault);
-	if (disk->mark.state == QB_MARK_READY && !disk->mark.ours)
+	if (disk->mark.state >= QB_MARK_COMMITTING && !disk->mark.ours)
 		qb_disk_reason(disk, "partition-table",
 			       "it carries the mark of a pool %s, of another machine or made for "
 			       "another disk",

@@ -99,6 +99,36 @@ static bool copy_is_ours(const struct qb_ends *ends, const struct qb_gpt_copy *c
 	return zero(ends, entries_at, entries_at + ENTRIES_BYTES);
 }
 
+/*
+ * What mkfs.xfs puts first into the partition, sector by sector: the headers of the first
+ * allocation group. Its sectors are those of the disk, or of 4 KiB.
+ */
+static bool xfs_was_begun(const struct qb_ends *ends, uint64_t start, uint64_t sector)
+{
+	static const char magics[][5] = {"XFSB", "XAGF", "XAGI", "XAFL"};
+	bool any = false;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(magics); i++) {
+		const uint8_t *p = qb_ends_at(ends, start + i * sector, sector);
+
+		if (!p)
+			return false;
+		if (!p[0] && !memcmp(p, p + 1, sector - 1))
+			continue;
+		if (memcmp(p, magics[i], 4) != 0)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+/* Nothing that one sees of the partition could be anything but a file system that was begun. */
+static bool partition_is_ours(const struct qb_ends *ends, uint64_t start)
+{
+	return zero(ends, start, ends->len) || xfs_was_begun(ends, start, ends->sector_bytes) ||
+	       xfs_was_begun(ends, start, 4096);
+}
+
 /* Nothing is at either end that our own carving could not have left there. */
 static bool only_ours(const struct qb_ends *ends, const struct qb_gpt *gpt, const char *disk_guid,
 		      const char *part_guid)
@@ -115,14 +145,28 @@ static bool only_ours(const struct qb_ends *ends, const struct qb_gpt *gpt, cons
 	       copy_is_ours(ends, &gpt->backup, backup, disk_guid, part_guid) &&
 	       zero(ends, 2 * sector + ENTRIES_BYTES, start) && zero(ends, start + size, backup) &&
 	       /* mkfs runs only once a table with the partition is safe on the disk. */
-	       (part_guid || (zero(ends, start, ends->len) && zero(ends, tail, start + size)));
+	       (part_guid ? partition_is_ours(ends, start)
+			  : zero(ends, start, ends->len) && zero(ends, tail, start + size));
+}
+
+/* Whether an entry, of a table with the mark's uuid, is what only we would have written here. */
+static bool entry_is_ours(const struct qb_mark *mark, const struct qb_gpt_entry *entry,
+			  const char *pool, const char *machine_id, const char *identity)
+{
+	struct qb_pool_ids ids;
+
+	if (!machine_id || !identity || !mark->uuid)
+		return false;
+	qb_pool_ids(machine_id, pool, identity, &ids);
+	return qb_streq(mark->uuid, ids.disk_guid) && qb_streq(entry->guid, ids.part_guid) &&
+	       qb_streq(pool, mark->pool);
 }
 
 static void mark_decide(const struct qb_gpt *gpt, const struct qb_gpt_entry *const entries[2],
 			const char *machine_id, const char *identity, struct qb_mark *mark)
 {
 	const struct qb_gpt_copy *copies[] = {&gpt->primary, &gpt->backup};
-	struct qb_pool_ids ids;
+	bool ready[2] = {false, false}, ours = true;
 
 	for (int i = 0; i < 2; i++) {
 		enum qb_mark_state state;
@@ -130,18 +174,19 @@ static void mark_decide(const struct qb_gpt *gpt, const struct qb_gpt_entry *con
 
 		if (!pool)
 			continue;
-		/* Ready in one copy: the commit was on its way, and the file system is whole. */
-		if (mark->state == QB_MARK_NONE || (copies[i]->whole && state == QB_MARK_READY))
-			mark->state = copies[i]->whole ? (int)state : QB_MARK_PENDING;
+		ready[i] = copies[i]->whole && state == QB_MARK_READY;
 		if (!mark->pool)
 			mark->pool = qb_strdup(pool);
-		if (!machine_id || !identity || !mark->uuid)
-			continue;
-		qb_pool_ids(machine_id, pool, identity, &ids);
-		mark->ours = qb_streq(mark->uuid, ids.disk_guid) &&
-			     qb_streq(entries[i]->guid, ids.part_guid) &&
-			     qb_streq(pool, mark->pool);
+		ours = ours && entry_is_ours(mark, entries[i], pool, machine_id, identity);
 	}
+	if (!mark->pool)
+		return;
+	mark->ours = ours;
+	/*
+	 * The kernel goes by the first copy alone (find_valid_gpt() in block/partitions/efi.c),
+	 * and it is written last: ready in the second one only, the commit was on its way.
+	 */
+	mark->state = ready[0] ? QB_MARK_READY : ready[1] ? QB_MARK_COMMITTING : QB_MARK_PENDING;
 }
 
 void qb_mark_read(const struct qb_ends *ends, const struct qb_gpt *gpt, const char *machine_id,

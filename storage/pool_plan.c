@@ -47,7 +47,7 @@ static void refuse_disk(const struct planning *p, const char *target, const stru
 	if (!disk->n_reasons)
 		qb_plan_refuse(p->plan, target, "no-match", "%s: nobody judged it", disk->path);
 	for (size_t i = 0; i < disk->n_reasons; i++)
-		if (qb_reason_counts(disk->reasons[i].code, QB_CLAIM_NONE, by_path))
+		if (qb_reason_counts(disk, disk->reasons[i].code, QB_CLAIM_NONE, by_path))
 			qb_plan_refuse(p->plan, target, disk->reasons[i].code, "%s: %s", disk->path,
 				       disk->reasons[i].evidence);
 	if (disk->mark.state == QB_MARK_PENDING && disk->mark.pool)
@@ -92,6 +92,26 @@ static bool shape_is_known(const struct planning *p, const struct qb_pool_config
 	return true;
 }
 
+/* Whether the pool was made on another disk than the one chosen, which is not made for it yet. */
+static bool takes_place(const struct planning *p, const struct choice *c)
+{
+	const struct qb_disk *disk = &p->disks->disks[c->at];
+	const char *carved = qb_ledger_carved(p->ledger, c->pool->name);
+	enum qb_disk_claim claim = claim_of(p, c->pool, disk, c->by_path);
+
+	return carved && claim > QB_CLAIM_COMMIT && !qb_streq(carved, qb_disk_identity(disk));
+}
+
+static void refuse_replacement(const struct planning *p, struct choice *c, const char *target)
+{
+	qb_plan_refuse(p->plan, target, "no-match",
+		       "the pool was made on the disk %s, and %s, which is another one, does not "
+		       "silently take its place: name the new disk by its WWID or serial number",
+		       qb_ledger_carved(p->ledger, c->pool->name), p->disks->disks[c->at].path);
+	c->at = -1;
+	c->done = true;
+}
+
 static void choose_named(struct planning *p, struct choice *c, const char *target)
 {
 	const struct qb_disk_selector *selector = &c->pool->disks[0];
@@ -109,8 +129,12 @@ static void choose_named(struct planning *p, struct choice *c, const char *targe
 		c->at = (ssize_t)i;
 	}
 	c->by_path = selector->path;
-	if (found.n == 1)
+	if (found.n == 1) {
+		/* A path names a place; the WWID or the serial number names the disk. */
+		if (selector->path && takes_place(p, c))
+			refuse_replacement(p, c, target);
 		return;
+	}
 	c->at = -1;
 	c->done = true;
 	if (found.n) {
@@ -187,7 +211,6 @@ static void refuse_match(const struct planning *p, const struct qb_pool_config *
 static void choose_match(struct planning *p, struct choice *c, const char *target)
 {
 	enum qb_disk_claim best = QB_CLAIM_NONE;
-	const char *carved = qb_ledger_carved(p->ledger, c->pool->name);
 
 	for (size_t i = 0; i < p->disks->n_disks; i++) {
 		const struct qb_disk *disk = &p->disks->disks[i];
@@ -195,21 +218,15 @@ static void choose_match(struct planning *p, struct choice *c, const char *targe
 		enum qb_disk_claim claim = claim_of(p, c->pool, disk, false);
 
 		/* What is already the pool's stays so, also when the wish was changed since. */
-		if ((differs && claim != QB_CLAIM_READY) || p->owner[i] || claim == QB_CLAIM_NONE)
+		if ((differs && claim > QB_CLAIM_COMMIT) || p->owner[i] || claim == QB_CLAIM_NONE)
 			continue;
 		if (before(p, claim, i, best, c->at)) {
 			best = claim;
 			c->at = (ssize_t)i;
 		}
 	}
-	if (c->at >= 0 && best != QB_CLAIM_READY && carved &&
-	    !qb_streq(carved, qb_disk_identity(&p->disks->disks[c->at]))) {
-		qb_plan_refuse(p->plan, target, "no-match",
-			       "the pool was made on the disk %s, and another one that matches "
-			       "does not silently take its place: name the new disk",
-			       carved);
-		c->at = -1;
-		c->done = true;
+	if (c->at >= 0 && takes_place(p, c)) {
+		refuse_replacement(p, c, target);
 	} else if (c->at < 0) {
 		refuse_match(p, c->pool, target);
 		c->done = true;
@@ -218,7 +235,19 @@ static void choose_match(struct planning *p, struct choice *c, const char *targe
 	}
 }
 
-static json_t *carve_args(const struct planning *p, const struct choice *c, bool resume)
+/* "type@offset" of what is recognised on it. */
+static json_t *signatures(const struct qb_disk *disk)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < disk->n_signatures; i++)
+		json_array_append_new(list, json_sprintf("%s@%" PRIu64, disk->signatures[i].type,
+							 disk->signatures[i].offset));
+	return list;
+}
+
+static json_t *carve_args(const struct planning *p, const struct choice *c,
+			  enum qb_disk_claim claim)
 {
 	const struct qb_disk *disk = &p->disks->disks[c->at];
 	const char *identity = qb_disk_identity(disk);
@@ -226,14 +255,15 @@ static json_t *carve_args(const struct planning *p, const struct choice *c, bool
 
 	qb_pool_ids(p->machine_id, c->pool->name, identity, &ids);
 	return json_pack("{s:s, s:s?, s:s, s:s?, s:s, s:s?, s:s?, s:s?, s:I, s:I, s:I, s:s, s:s, "
-			 "s:s, s:b, s:b, s:[]}",
+			 "s:s, s:b, s:b, s:b, s:o}",
 			 "pool", c->pool->name, "target", c->pool->target, "disk", disk->path,
 			 "devno", disk->devno, "identity", identity, "wwid", disk->wwid, "serial",
 			 disk->serial, "backing", disk->backing, "size_bytes",
 			 (json_int_t)disk->size_bytes, "diskseq", (json_int_t)disk->diskseq,
 			 "logical_sector_bytes", (json_int_t)disk->logical_sector_bytes,
 			 "disk_guid", ids.disk_guid, "part_guid", ids.part_guid, "fs_uuid",
-			 ids.fs_uuid, "by_path", c->by_path, "resume", resume, "signatures");
+			 ids.fs_uuid, "by_path", c->by_path, "resume", claim == QB_CLAIM_RESUME,
+			 "commit", claim == QB_CLAIM_COMMIT, "signatures", signatures(disk));
 }
 
 static void plan_choice(struct planning *p, const struct choice *c, const char *target)
@@ -249,8 +279,15 @@ static void plan_choice(struct planning *p, const struct choice *c, const char *
 		refuse_disk(p, target, disk, c->by_path);
 		return;
 	}
-	step = qb_plan_step(p->plan, QB_CARVE_KIND, QB_UNDO_BEST_EFFORT,
-			    carve_args(p, c, claim == QB_CLAIM_RESUME), target);
+	step = qb_plan_step(p->plan, QB_CARVE_KIND, QB_UNDO_BEST_EFFORT, carve_args(p, c, claim),
+			    target);
+	if (claim == QB_CLAIM_COMMIT) {
+		qb_step_why(step,
+			    "%s (%s, %s) was carved by a run that broke off at its last write; its "
+			    "mark is written anew, and nothing else",
+			    disk->path, size, qb_disk_identity(disk));
+		return;
+	}
 	qb_step_why(step, "%s (%s, %s) %s; it gets a GPT with one XFS for %s", disk->path, size,
 		    qb_disk_identity(disk),
 		    claim == QB_CLAIM_RESUME ? "was left half carved by a run that broke off"
@@ -291,7 +328,8 @@ void qb_pool_plan(const struct qb_disks *disks, const struct qb_pool_config *poo
 char *qb_pool_source(const struct qb_disks *disks, const struct qb_pool_config *pool,
 		     const char *machine_id, const struct qb_plan *plan, char ret_uuid[37])
 {
-	const char *identity = NULL;
+	const struct qb_disk_selector *selector = pool->n_disks ? &pool->disks[0] : NULL;
+	const char *identity = NULL, *planned;
 	struct qb_pool_ids ids;
 
 	for (size_t i = 0; plan && i < plan->n_steps; i++) {
@@ -301,11 +339,18 @@ char *qb_pool_source(const struct qb_disks *disks, const struct qb_pool_config *
 		    qb_streq(json_string_value(json_object_get(args, "pool")), pool->name))
 			identity = json_string_value(json_object_get(args, "identity"));
 	}
-	for (size_t i = 0; !identity && i < disks->n_disks; i++) {
+	planned = identity;
+	/* Of several that carry the pool's mark, the one that qb_pool_plan() goes by. */
+	for (size_t i = 0; !planned && i < disks->n_disks; i++) {
 		const struct qb_disk *disk = &disks->disks[i];
+		_cleanup_free_ char *differs = NULL;
 
-		if (disk->mark.state == QB_MARK_READY && disk->mark.ours &&
-		    qb_streq(disk->mark.pool, pool->name))
+		if (disk->mark.state != QB_MARK_READY || !disk->mark.ours ||
+		    !qb_streq(disk->mark.pool, pool->name))
+			continue;
+		if (selector && !selector->has_match)
+			differs = qb_selector_differs(selector, disk);
+		if (!differs && (!identity || strcmp(qb_disk_identity(disk), identity) < 0))
 			identity = qb_disk_identity(disk);
 	}
 	if (pool->type != QB_POOL_FS || !machine_id || !identity)

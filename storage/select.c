@@ -8,8 +8,7 @@ static bool same_or_unknown(const char *seen, const char *wanted)
 	return !seen || !strcasecmp(seen, wanted);
 }
 
-/* What is left on the disk can be nothing but an unfinished carving for this very pool. */
-static bool resumable(const struct qb_disk *disk, const char *pool, const struct qb_pool_ids *ids)
+bool qb_disk_resumable(const struct qb_disk *disk, const char *pool, const struct qb_pool_ids *ids)
 {
 	const struct qb_mark *mark = &disk->mark;
 
@@ -24,13 +23,15 @@ static bool resumable(const struct qb_disk *disk, const char *pool, const struct
 	return true;
 }
 
-bool qb_reason_counts(const char *code, enum qb_disk_claim claim, bool by_path)
+bool qb_reason_counts(const struct qb_disk *disk, const char *code, enum qb_disk_claim claim,
+		      bool by_path)
 {
 	/* What our own half-finished work looks like to the general rules. */
 	static const char *const leftovers[] = {"partitions", "partition-table", "signature",
 						"unknown-content", "udev-stale"};
 
-	if (by_path && qb_streq(code, "virtual"))
+	/* A loop or zram device that is named as such is what was meant. */
+	if (by_path && disk->backing && qb_streq(code, "virtual"))
 		return false;
 	for (size_t i = 0; claim == QB_CLAIM_RESUME && i < QB_ARRAY_SIZE(leftovers); i++)
 		if (qb_streq(code, leftovers[i]))
@@ -41,7 +42,7 @@ bool qb_reason_counts(const char *code, enum qb_disk_claim claim, bool by_path)
 static bool speaks_against(const struct qb_disk *disk, enum qb_disk_claim claim, bool by_path)
 {
 	for (size_t i = 0; i < disk->n_reasons; i++)
-		if (qb_reason_counts(disk->reasons[i].code, claim, by_path))
+		if (qb_reason_counts(disk, disk->reasons[i].code, claim, by_path))
 			return true;
 	/* Facts without a verdict are not a verdict. */
 	return !disk->available && !disk->n_reasons;
@@ -50,10 +51,11 @@ static bool speaks_against(const struct qb_disk *disk, enum qb_disk_claim claim,
 enum qb_disk_claim qb_disk_claim(const struct qb_disk *disk, const char *pool,
 				 const struct qb_pool_ids *ids, bool by_path, bool began)
 {
-	if (disk->mark.state == QB_MARK_READY && disk->mark.ours &&
+	if (disk->mark.state >= QB_MARK_COMMITTING && disk->mark.ours &&
 	    qb_streq(disk->mark.pool, pool) && qb_streq(disk->mark.uuid, ids->disk_guid))
-		return QB_CLAIM_READY;
-	if (began && resumable(disk, pool, ids) && !speaks_against(disk, QB_CLAIM_RESUME, by_path))
+		return disk->mark.state == QB_MARK_READY ? QB_CLAIM_READY : QB_CLAIM_COMMIT;
+	if (began && qb_disk_resumable(disk, pool, ids) &&
+	    !speaks_against(disk, QB_CLAIM_RESUME, by_path))
 		return QB_CLAIM_RESUME;
 	if (!speaks_against(disk, QB_CLAIM_BLANK, by_path))
 		return began ? QB_CLAIM_INTENDED : QB_CLAIM_BLANK;

@@ -7,6 +7,7 @@
 /* What may be done with a disk for a pool; the lower, the more it is the pool's own. */
 enum qb_disk_claim {
 	QB_CLAIM_READY,    /* it carries the pool's mark: nothing to carve */
+	QB_CLAIM_COMMIT,   /* all is carved, but an interrupted run left the mark unfinished */
 	QB_CLAIM_RESUME,   /* an interrupted run left it half carved */
 	QB_CLAIM_INTENDED, /* blank, and a run that broke off was about to carve it */
 	QB_CLAIM_BLANK,
@@ -20,8 +21,15 @@ enum qb_disk_claim {
 enum qb_disk_claim qb_disk_claim(const struct qb_disk *disk, const char *pool,
 				 const struct qb_pool_ids *ids, bool by_path, bool began);
 
+/*
+ * Whether what is left on the disk can be nothing but an unfinished carving for this very pool;
+ * what else speaks against the disk is not asked.
+ */
+bool qb_disk_resumable(const struct qb_disk *disk, const char *pool, const struct qb_pool_ids *ids);
+
 /* Whether code still speaks against a disk of that claim. */
-bool qb_reason_counts(const char *code, enum qb_disk_claim claim, bool by_path);
+bool qb_reason_counts(const struct qb_disk *disk, const char *code, enum qb_disk_claim claim,
+		      bool by_path);
 
 /* The pool's ledger on a disk: carving began and did not end; or ended on another disk. */
 bool qb_ledger_began(const struct qb_ledger *ledger, const char *pool, const char *identity);

@@ -4,6 +4,19 @@
 #include <stdarg.h>
 #include <string.h>
 
+/* Room ran out in the middle of a character: JSON takes whole ones only. */
+static void trim(char *s, size_t size)
+{
+	size_t len = strlen(s), at = len;
+
+	if (len + 1 < size)
+		return;
+	while (at && ((unsigned char)s[at - 1] & 0xc0) == 0x80)
+		at--;
+	if (at && ((unsigned char)s[at - 1] & 0xc0) == 0xc0)
+		s[at - 1] = '\0';
+}
+
 static int set(struct qb_error *err, int code, const char *suffix, const char *fmt, va_list ap)
 {
 	if (code > 0)
@@ -17,6 +30,7 @@ static int set(struct qb_error *err, int code, const char *suffix, const char *f
 
 		snprintf(err->msg + len, sizeof(err->msg) - len, ": %s", suffix);
 	}
+	trim(err->msg, sizeof(err->msg));
 	return code;
 }
 

@@ -55,7 +55,10 @@ static int drain(int *fd, struct qb_buf *into)
 	return 0;
 }
 
-/* Until both pipes are closed and the child has ended. */
+/*
+ * Until the child has ended, and what it wrote has been read. A grandchild that keeps the pipes is
+ * not waited for.
+ */
 static int follow(int pidfd, int *out, int *err, int64_t deadline, struct qb_buf *out_text,
 		  struct qb_buf *err_text)
 {
@@ -65,12 +68,14 @@ static int follow(int pidfd, int *out, int *err, int64_t deadline, struct qb_buf
 		struct pollfd p[] = {
 			{*out, POLLIN, 0}, {*err, POLLIN, 0}, {ended ? -1 : pidfd, POLLIN, 0}};
 		int64_t left = deadline - (int64_t)qb_now_ms();
-		int r = left > 0 ? poll(p, 3, (int)left) : 0;
+		int r = left > 0 ? poll(p, 3, ended ? 0 : (int)left) : 0;
 
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
 			return -errno;
+		if (r == 0 && ended)
+			break;
 		if (r == 0)
 			return -ETIMEDOUT;
 		if (p[0].revents && (r = drain(out, out_text)) < 0)
@@ -79,9 +84,6 @@ static int follow(int pidfd, int *out, int *err, int64_t deadline, struct qb_buf
 			return r;
 		if (p[2].revents)
 			ended = true;
-		/* A grandchild that kept the pipes is not waited for. */
-		if (ended && !p[0].revents && !p[1].revents)
-			break;
 	}
 	return 0;
 }

@@ -41,7 +41,12 @@ static const struct qb_type partition_type = {
 };
 
 static const char *const mark_states[] = {
-	[QB_MARK_NONE] = "none", [QB_MARK_PENDING] = "pending", [QB_MARK_READY] = "ready", NULL};
+	[QB_MARK_NONE] = "none",
+	[QB_MARK_PENDING] = "pending",
+	[QB_MARK_COMMITTING] = "committing",
+	[QB_MARK_READY] = "ready",
+	NULL,
+};
 
 static const struct qb_field mark_fields[] = {
 	QB_F(qb_mark, state, "state", ENUM, .names = mark_states,

@@ -10,12 +10,15 @@ name by themselves.
 
 import collections
 import concurrent.futures
+import fcntl
 import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
+import zlib
 
 import qb
 
@@ -61,8 +64,39 @@ def bridge(calls):
     return {next(i for i in span if calls[i].startswith("sendmsg("))}
 
 
+def commit(calls):
+    """Every call on the disk after mkfs: the table that says ready, copy by copy."""
+    span = next(span for span, inside in spans(calls) if inside)
+    made = next(i for i in span if re.match(r"(clone|clone3|vfork|fork)\(", calls[i]))
+    disk = next(m.group(1) for i in span if (m := re.search(r"<(/dev/loop\d+)[<>]", calls[i])))
+    return {i for i in span if i > made and f"<{disk}" in calls[i]}
+
+
+def boot(disk):
+    """What a reboot makes of the disk: the kernel takes the first copy of a GPT, or none."""
+    with open(disk, "rb") as f:
+        sector = struct.unpack("I", fcntl.ioctl(f, 0x1268, b"\0\0\0\0"))[0]  # BLKSSZGET
+        f.seek(sector)
+        header = f.read(92)
+        f.seek(2 * sector)
+        entries = f.read(128 * 128)
+    qb.run("/usr/bin/partx", "--delete", disk, code=None)
+    sums = struct.unpack_from("<I", header, 16)[0], struct.unpack_from("<I", header, 88)[0]
+    if sums == (zlib.crc32(header[:16] + bytes(4) + header[20:]), zlib.crc32(entries)):
+        qb.run("/usr/bin/partx", "--add", disk)
+
+
 # What is swept: the configuration (None: the whole one), the disks, which calls to kill at.
-SWEEPS = {"whole": (None, "blank,ext4,gpt,lvm", whole), "bridge": (qb.BRIDGE_ONLY, "ext4", bridge)}
+POOL_ONLY = """\
+version: 1
+pools:
+  - name: images
+    type: fs
+    disks: {path: "@QB_BLANK@"}
+    target: /var/lib/libvirt/images
+"""
+SWEEPS = {"whole": (None, "blank,ext4,gpt,lvm", whole), "bridge": (qb.BRIDGE_ONLY, "ext4", bridge),
+          "commit": (POOL_ONLY, "blank,ext4", commit)}
 
 
 def reference(config, choose):
@@ -86,7 +120,7 @@ def state():
     return found
 
 
-def trial(config, point):
+def trial(config, point, reboot):
     """In a sandbox: killed at that call, then run again. Prints what came of it."""
     name, number = point.split(":")
     qb.configure(config)
@@ -96,6 +130,8 @@ def trial(config, point):
                   code=None)
     killed = r.code in (-signal.SIGKILL, 128 + signal.SIGKILL)
     qb.same(qb.foreign_disks(), foreign, "disks of others after the kill")
+    if reboot and r.code != 0:
+        boot(os.environ["QB_BLANK"])
     events = qb.run("/bin/sh", "-c", "cat /var/lib/qubi-agent/journal/*", code=None).out
     again = qb.agent("apply", "--yes", code=None)
     short = "\n".join(line[:200] for line in events.splitlines())
@@ -171,10 +207,16 @@ def the_same_end_at_every_message_of_the_bridge_move():
     sweep("bridge")
 
 
+@qb.case(outside=True, alone=True, seconds=1200)
+def the_same_end_at_every_write_of_the_commit():
+    """The machine goes down with the program, and the kernel reads the table anew."""
+    sweep("commit")
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--reference"]:
         reference(SWEEPS[sys.argv[2]][0], SWEEPS[sys.argv[2]][2])
     elif sys.argv[1:2] == ["--trial"]:
-        trial(SWEEPS[sys.argv[3]][0], sys.argv[2])
+        trial(SWEEPS[sys.argv[3]][0], sys.argv[2], reboot=sys.argv[3] == "commit")
     else:
         qb.main()

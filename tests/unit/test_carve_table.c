@@ -206,7 +206,8 @@ static void any_part_of_a_first_table_is_resumed(void **state)
 	}
 }
 
-static void a_torn_commit_is_ready_or_resumed(void **state)
+/* Never ready on the word of the second copy alone: the kernel does not read it. */
+static void a_torn_commit_is_ready_completed_or_resumed(void **state)
 {
 	static char pending[N_PIECES][PIECE_MAX], ready[N_PIECES][PIECE_MAX];
 	struct image *im = *state;
@@ -219,15 +220,24 @@ static void a_torn_commit_is_ready_or_resumed(void **state)
 		/* A copy counts when header and entries are of one table. */
 		bool first = (set >> 1 & 1) && (set >> 2 & 1);
 		bool second = (set >> 3 & 1) && (set >> 4 & 1);
+		enum qb_mark_state wanted = first    ? QB_MARK_READY
+					    : second ? QB_MARK_COMMITTING
+						     : QB_MARK_PENDING;
 		const struct qb_mark *mark;
 
 		for (int i = 0; i < N_PIECES; i++)
 			put(im, pieces[i].at, set & 1u << i ? ready[i] : pending[i], pieces[i].len);
 		mark = probe(im, MACHINE_ID, IDENTITY);
-		if (mark->state != (first || second ? QB_MARK_READY : QB_MARK_PENDING))
+		if ((enum qb_mark_state)mark->state != wanted)
 			fail_msg("pieces %x: state %d", set, mark->state);
 		assert_true(mark->ours);
-		assert_true(mark->only || mark->state == QB_MARK_READY);
+		assert_true(mark->only || wanted != QB_MARK_PENDING);
+		/* What is to be finished needs no journal: the file system is whole. */
+		if (wanted == QB_MARK_COMMITTING) {
+			assert_int_equal(claim(im, "images", false), QB_CLAIM_COMMIT);
+			assert_int_equal(claim(im, "images", true), QB_CLAIM_COMMIT);
+			assert_int_equal(claim(im, "other", true), QB_CLAIM_NONE);
+		}
 	}
 }
 
@@ -277,12 +287,40 @@ static void a_foreign_file_system_in_the_partition_forbids_to_resume(void **stat
 	const uint32_t header[2] = {1, 1000};
 
 	table(im, "images", QB_MARK_PENDING);
+	put(im, MIB, "XFSB", 4);
+	put(im, MIB + SECTOR, "XAGF", 4);
 	put(im, 2 * MIB, "half a file system", 18);
 	assert_true(probe(im, MACHINE_ID, IDENTITY)->only);
+	put(im, MIB, "\0\0\0\0", 4);
+	put(im, MIB + SECTOR, "\0\0\0\0", 4);
 	put(im, MIB + 1024, header, sizeof(header));
 	put(im, MIB + 4086, "SWAPSPACE2", 10);
 	assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
 	assert_string_equal(im->disk.partitions[0].fs_type, "swap");
+}
+
+/* What no format claims is somebody's nevertheless: mkfs.xfs begins otherwise. */
+static void unknown_content_in_the_partition_forbids_to_resume(void **state)
+{
+	static const struct {
+		uint64_t at;
+		const char *bytes;
+	} foreign[] = {{MIB, "raw"}, {MIB + 3 * SECTOR, "XFSB"}, {3 * MIB, "raw"}};
+	struct image *im = *state;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(foreign); i++) {
+		clear(im);
+		table(im, "images", QB_MARK_PENDING);
+		put(im, foreign[i].at, foreign[i].bytes, strlen(foreign[i].bytes));
+		assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
+		assert_int_equal(claim(im, "images", true), QB_CLAIM_NONE);
+	}
+	/* 4 KiB sectors of the file system on a disk of 512 bytes. */
+	clear(im);
+	table(im, "images", QB_MARK_PENDING);
+	put(im, MIB + 4096, "XAGF", 4);
+	put(im, 2 * MIB, "IN", 2);
+	assert_true(probe(im, MACHINE_ID, IDENTITY)->only);
 }
 
 static void wiping_leaves_nothing(void **state)
@@ -317,10 +355,11 @@ int main(void)
 		T(a_mark_is_ours_on_this_machine_and_this_disk_only),
 		T(a_name_alone_is_no_mark_of_ours),
 		T(any_part_of_a_first_table_is_resumed),
-		T(a_torn_commit_is_ready_or_resumed),
+		T(a_torn_commit_is_ready_completed_or_resumed),
 		T(a_byte_of_somebody_else_forbids_to_resume),
 		T(content_without_a_partition_forbids_to_resume),
 		T(a_foreign_file_system_in_the_partition_forbids_to_resume),
+		T(unknown_content_in_the_partition_forbids_to_resume),
 		T(wiping_leaves_nothing),
 		T(the_longest_pool_name_fits),
 	};

@@ -75,6 +75,22 @@ static void much_output_is_cut_and_does_not_block(void **state)
 	assert_int_equal(r.status, 0);
 }
 
+/* Its output and its end may come in one look, and the pipe stays open. */
+static void a_grandchild_is_not_waited_for(void **state)
+{
+	const char *const argv[] = {"/bin/sh", "-c", "sleep 2 & echo hi", NULL};
+	struct qb_error err = QB_ERROR_INIT;
+
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		_cleanup_exec_ struct qb_exec_result r = {0};
+
+		if (qb_exec(argv, 1000, &r, &err) < 0)
+			fail_msg("%s", err.msg);
+		assert_string_equal(r.out, "hi\n");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -84,6 +100,7 @@ int main(void)
 		cmocka_unit_test(a_missing_program_is_an_error),
 		cmocka_unit_test(what_outlives_its_time_is_killed),
 		cmocka_unit_test(much_output_is_cut_and_does_not_block),
+		cmocka_unit_test(a_grandchild_is_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -257,6 +257,10 @@ static void a_path_lifts_virtual_and_nothing_else(void **state)
 	assert_refused(w, "pool images", "unknown-content", "byte 0");
 	for (size_t i = 0; i < w->plan.refused[0].n_reasons; i++)
 		assert_string_not_equal(w->plan.refused[0].reasons[i].code, "virtual");
+	/* Only what has a backing is meant by its name: not persistent memory, say. */
+	d->serial = qb_strdup("QB0001");
+	qb_strset(&d->backing, NULL);
+	assert_refused(w, "pool images", "virtual", "loop0");
 }
 
 static void a_match_does_not_take_virtual_disks(void **state)
@@ -453,6 +457,49 @@ static void what_was_done_is_never_begun_again(void **state)
 	assert_int_equal(w->plan.n_steps, 0);
 }
 
+/* Killed at the last write: the file system is whole, and nothing but the mark is written. */
+static void a_commit_that_broke_off_is_finished(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	mark(disk(w, "sda"), "images", QB_MARK_COMMITTING, true);
+	add_pool(w, "images")->serial = "QB0001";
+	add_entry(w, "images", "QB0001", true);
+	assert_planned(w, "/dev/sda", false);
+	assert_true(json_is_true(json_object_get(w->plan.steps[0].args, "commit")));
+	assert_non_null(strstr(w->plan.steps[0].why, "nothing else"));
+	disk(w, "sda")->mark.ours = false;
+	assert_refused(w, "pool images", "partition-table", "gpt");
+}
+
+/* A ready mark is kept on the disk that was named, and not on the one that came first. */
+static void of_two_ready_disks_the_named_one_counts(void **state)
+{
+	struct world *w = *state;
+	struct qb_pool_ids ids;
+	char uuid[37];
+
+	for (int i = 0; i < 2; i++) {
+		_cleanup_free_ char *source = NULL;
+
+		if (!i) {
+			add_disk(w, "sda", "QB0002", 100 * GIB);
+			add_disk(w, "sdb", "QB0001", 100 * GIB);
+			mark(disk(w, "sda"), "images", QB_MARK_READY, true);
+			mark(disk(w, "sdb"), "images", QB_MARK_READY, true);
+			add_pool(w, "images")->serial = "QB0002";
+		} else { /* by a match: the same disk as the plan, whatever the kernel's order */
+			w->selectors[0] = (struct qb_disk_selector){.has_match = true};
+		}
+		plan(w);
+		assert_int_equal(w->plan.n_steps + w->plan.n_refused, 0);
+		source = qb_pool_source(&w->disks, &w->pools[0], MACHINE_ID, &w->plan, uuid);
+		qb_pool_ids(MACHINE_ID, "images", i ? "QB0001" : "QB0002", &ids);
+		assert_true(qb_endswith(source, ids.part_guid));
+	}
+}
+
 static void something_else_on_a_begun_disk_refuses_it(void **state)
 {
 	struct world *w = *state;
@@ -506,6 +553,10 @@ static void no_other_disk_silently_takes_a_pools_place(void **state)
 	s->has_match = true;
 	add_disk(w, "sdb", "QB0002", 100 * GIB);
 	add_entry(w, "images", "QB0001", true);
+	assert_refused(w, "pool images", "no-match", "made on the disk QB0001");
+	assert_int_equal(w->plan.n_steps, 0);
+	/* A path names a place, in which there is another disk now. */
+	*s = (struct qb_disk_selector){.path = "/dev/sdb"};
 	assert_refused(w, "pool images", "no-match", "made on the disk QB0001");
 	assert_int_equal(w->plan.n_steps, 0);
 	/* Naming it is not silent. */
@@ -589,6 +640,8 @@ int main(void)
 		T(a_mark_of_another_machine_is_refused),
 		T(what_was_begun_is_resumed_when_the_journal_knows),
 		T(what_was_done_is_never_begun_again),
+		T(a_commit_that_broke_off_is_finished),
+		T(of_two_ready_disks_the_named_one_counts),
 		T(something_else_on_a_begun_disk_refuses_it),
 		T(a_foreign_file_system_in_the_partition_refuses_it),
 		T(a_match_goes_on_where_it_began),
