@@ -206,6 +206,7 @@ void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret)
 			entry->kind = qb_strdup(step->kind);
 			entry->target = qb_strdup(step->target);
 			entry->args = json_incref(step->args);
+			entry->before = json_incref(step->before);
 			/* What a later run completed is done, whoever recorded it: a step that
 			 * ended just before the run was killed is not begun again. */
 			entry->done = step->state == QB_STEP_DONE || run->state == QB_RUN_DONE ||

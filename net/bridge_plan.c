@@ -96,6 +96,20 @@ static bool has_step(const struct qb_ledger *ledger, const char *name)
 	return false;
 }
 
+/* The last that was begun of it made it, and it is not known to have been completed. */
+static bool was_broken_off(const struct qb_ledger *ledger, const char *name)
+{
+	bool is = false;
+
+	for (size_t i = 0; ledger && i < ledger->n_entries; i++) {
+		const struct qb_ledger_entry *e = &ledger->entries[i];
+
+		if (qb_streq(e->kind, "net.bridge") && qb_streq(e->target, name))
+			is = !e->done && json_is_false(json_object_get(e->before, "existed"));
+	}
+	return is;
+}
+
 static const struct qb_keyfile *find_file(const struct qb_net *net, const char *path)
 {
 	for (size_t i = 0; i < net->n_keyfiles; i++)
@@ -248,6 +262,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 			       "a bridge without a port is not implemented");
 	n_ports = plan_ports(net, config, ledger, plan, ports);
 	qb_move_plan(net, config, ports, n_ports, plan, &move);
+	move.broken_off = there && was_broken_off(ledger, config->name);
 	refuse_size(&move, plan);
 	if (qb_plan_refuses(plan, config->name))
 		return;

@@ -26,21 +26,31 @@ static bool has_route(const struct qb_net *net, const char *dev, const struct qb
 	return false;
 }
 
+/* A card keeps its index until the next boot, and its own address for ever. */
+static bool is_port(const struct qb_link *is, const struct qb_port *want, bool same_boot)
+{
+	if (!is)
+		return false;
+	if (same_boot)
+		return is->ifindex == want->ifindex && qb_streq(is->mac, want->mac);
+	return want->permanent_mac ? qb_streq(is->permanent_mac, want->permanent_mac)
+				   : qb_streq(is->mac, want->mac);
+}
+
 /* The ports are the same hardware under the same names. */
-static int check_ports(const struct qb_net *net, const struct qb_move *move,
-		       const struct qb_link **ports, struct qb_error *err)
+static int check_ports(const struct qb_net *net, const struct qb_move *move, bool same_boot,
+		       struct qb_error *err)
 {
 	for (size_t i = 0; i < move->n_ports; i++) {
 		const struct qb_port *want = &move->ports[i];
 		const struct qb_link *is = qb_net_link(net, want->name);
 
-		if (!is || is->ifindex != want->ifindex || !qb_streq(is->mac, want->mac))
+		if (!is_port(is, want, same_boot))
 			return qb_error_set(err, ESTALE, "%s is not the link it was when planned",
 					    want->name);
 		if (is->master && !qb_streq(is->master, move->bridge))
 			return qb_error_set(err, ESTALE, "%s is a port of %s since", want->name,
 					    is->master);
-		ports[i] = is;
 	}
 	return 0;
 }
@@ -76,10 +86,12 @@ int qb_bridge_state_check(const struct qb_net *net, const struct qb_move *move, 
 	const struct qb_link *bridge = qb_net_link(net, move->bridge);
 	_cleanup_plan_ struct qb_plan plan = {0};
 	_cleanup_move_ struct qb_move now = {0};
-	int r = check_ports(net, move, ports, err);
+	int r = check_ports(net, move, true, err);
 
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < move->n_ports; i++)
+		ports[i] = qb_net_link(net, move->ports[i].name);
 	if (bridge && !qb_streq(bridge->kind, "bridge"))
 		return qb_error_set(err, ESTALE, "%s is there since, and no bridge", move->bridge);
 	/* What leaves the port is the same whatever the bridge is to have, so "inherit" will do. */
@@ -99,16 +111,52 @@ int qb_bridge_state_check(const struct qb_net *net, const struct qb_move *move, 
 	return 0;
 }
 
+static bool has_others(const struct qb_net *net, const struct qb_move *move, struct qb_strs *ret)
+{
+	for (size_t i = 0; i < net->n_links; i++) {
+		bool ours = !qb_streq(net->links[i].master, move->bridge);
+
+		for (size_t j = 0; j < move->n_ports; j++)
+			ours |= qb_streq(net->links[i].name, move->ports[j].name);
+		if (!ours)
+			qb_strs_add(ret, net->links[i].name);
+	}
+	return ret->n > 0;
+}
+
+/*
+ * A bridge that an earlier run made and did not fill: all that it has the source has, too. It is
+ * as good as not there, and undoing what goes on with it does away with it.
+ */
+static bool is_leftover(const struct qb_net *net, const struct qb_move *move)
+{
+	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+	const struct qb_link *source = qb_net_link(net, move->source);
+	_cleanup_strs_ struct qb_strs others = {0};
+
+	if (!bridge || !source || !move->broken_off || !qb_streq(bridge->mac, move->mac) ||
+	    has_others(net, move, &others))
+		return false;
+	for (size_t i = 0; i < bridge->n_addresses; i++) {
+		const char *address = bridge->addresses[i].address;
+
+		if (!qb_ip_is_link_local(address) && !find_address(source, address))
+			return false;
+	}
+	return true;
+}
+
 json_t *qb_bridge_state_before(const struct qb_net *net, const struct qb_move *move)
 {
 	const struct qb_link *bridge = qb_net_link(net, move->bridge);
 	const struct qb_link *source = qb_net_link(net, move->source);
 	json_t *release = json_array(), *down = json_array(), *lifetimes = json_object();
+	bool leftover = is_leftover(net, move), existed = bridge && !leftover;
 
 	for (size_t i = 0; i < move->n_ports; i++) {
 		const struct qb_link *port = qb_net_link(net, move->ports[i].name);
 
-		if (port && !port->master)
+		if (port && (!port->master || leftover))
 			json_array_append_new(release, json_string(port->name));
 		if (port && !port->up)
 			json_array_append_new(down, json_string(port->name));
@@ -122,8 +170,8 @@ json_t *qb_bridge_state_before(const struct qb_net *net, const struct qb_move *m
 						      (json_int_t)a->preferred_s));
 	}
 	return json_pack("{s:b, s:b, s:b, s:b, s:o, s:o, s:[], s:o, s:{}, s:{}}", "existed",
-			 bridge != NULL, "networkmanager", net->networkmanager_running, "up",
-			 bridge && bridge->up, "stp", bridge && qb_is(&bridge->stp), "release",
+			 existed, "networkmanager", net->networkmanager_running, "up",
+			 existed && bridge->up, "stp", bridge && qb_is(&bridge->stp), "release",
 			 release, "down", down, "managed", "lifetimes", lifetimes, "gateways",
 			 "defaults");
 }
@@ -198,23 +246,45 @@ int qb_bridge_state_verify(const struct qb_net *net, const struct qb_move *move,
 	return r;
 }
 
+/* Nothing that the kernel was told outlives a boot; who made the bridge anew owns it. */
+static int check_after_boot(const struct qb_net *net, const struct qb_move *move, bool *ret_gone,
+			    struct qb_error *err)
+{
+	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+	bool is_used = false;
+
+	for (size_t i = 0; i < move->n_ports; i++) {
+		const struct qb_link *port = qb_net_link(net, move->ports[i].name);
+
+		is_used |= port && qb_streq(port->master, move->bridge);
+	}
+	*ret_gone = !bridge || !is_used;
+	for (size_t i = 0; !*ret_gone && i < move->n_add; i++) {
+		const char *address = move->add[i].address;
+
+		if (!qb_ip_is_link_local(address) && !find_address(bridge, address))
+			return qb_error_set(err, ESTALE, "%s has %s no more since the host started",
+					    move->bridge, address);
+	}
+	return 0;
+}
+
 int qb_bridge_state_can_undo(const struct qb_net *net, const struct qb_move *move,
-			     const json_t *before, struct qb_error *err)
+			     const json_t *before, bool same_boot, bool *ret_gone,
+			     struct qb_error *err)
 {
 	_cleanup_strs_ struct qb_strs others = {0};
 	_cleanup_free_ char *names = NULL;
+	bool gone = false;
+	int r = same_boot ? 0 : check_after_boot(net, move, &gone, err);
 
-	if (json_is_true(json_object_get(before, "existed")))
-		return 0;
-	for (size_t i = 0; i < net->n_links; i++) {
-		bool ours = !qb_streq(net->links[i].master, move->bridge);
-
-		for (size_t j = 0; j < move->n_ports; j++)
-			ours |= qb_streq(net->links[i].name, move->ports[j].name);
-		if (!ours)
-			qb_strs_add(&others, net->links[i].name);
-	}
-	if (!others.n)
+	if (r == 0 && !gone)
+		r = check_ports(net, move, same_boot, err);
+	if (r < 0)
+		return r;
+	*ret_gone = gone;
+	if (gone || json_is_true(json_object_get(before, "existed")) ||
+	    !has_others(net, move, &others))
 		return 0;
 	names = qb_strs_sentence(&others);
 	return qb_error_set(err, EBUSY, "%s is in use: %s would be cut off", move->bridge, names);

@@ -17,9 +17,13 @@ void qb_bridge_state_lifetimes(const json_t *before, struct qb_move *move);
 /* Everything of the move is there, each address once on the host. Names what is not. */
 QB_MUST_CHECK int qb_bridge_state_verify(const struct qb_net *net, const struct qb_move *move,
 					 bool existed, struct qb_error *err);
-/* -EBUSY when the bridge, which would be deleted, has ports that others put there since. */
+/*
+ * -EBUSY when the bridge, which would be deleted, has ports that others put there since; -ESTALE
+ * when a port is not what it was. *ret_gone: the host was started anew since, and nothing is left.
+ */
 QB_MUST_CHECK int qb_bridge_state_can_undo(const struct qb_net *net, const struct qb_move *move,
-					   const json_t *before, struct qb_error *err);
+					   const json_t *before, bool same_boot, bool *ret_gone,
+					   struct qb_error *err);
 /* The ports that are to be released: now ports of the bridge, and not before. */
 void qb_bridge_state_release(const struct qb_net *net, const struct qb_move *move,
 			     const json_t *before, struct qb_strs *ret);

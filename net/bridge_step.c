@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Step net.bridge. The journaled "before" holds:
+ *   boot               the kernel's name of this boot
  *   existed, up, stp   the bridge as it was
+ *   rp_filter          likewise, where it existed
  *   release            ports that were not its ports yet
  *   down               ports that were switched off
  *   managed            ports that NetworkManager managed
@@ -12,10 +14,11 @@
 #include "net/bridge.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <net/if.h>
 
 #include <linux/if_link.h>
 
+#include "net/bridge_settings.h"
 #include "net/bridge_state.h"
 #include "net/gateway.h"
 #include "net/names.h"
@@ -24,6 +27,9 @@
 #include "net/probe.h"
 #include "net/replay.h"
 #include "net/settle.h"
+
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#define RP_FILTER_LOOSE 2
 
 static int probe(const struct qb_step_ctx *ctx, struct qb_net *ret, struct qb_error *err)
 {
@@ -61,6 +67,25 @@ static int note_managed(const struct qb_step_ctx *ctx, const struct qb_net *net,
 	return 0;
 }
 
+static void note_kernel(const struct qb_step_ctx *ctx, const struct qb_move *move, json_t *before)
+{
+	int rp_filter = qb_setting_read(ctx->root, "ipv4", move->bridge, "rp_filter");
+	_cleanup_free_ char *boot = NULL;
+
+	if (qb_root_read_value(ctx->root, BOOT_ID, &boot) == 0)
+		json_object_set_new(before, "boot", json_string(boot));
+	if (rp_filter >= 0 && json_is_true(json_object_get(before, "existed")))
+		json_object_set_new(before, "rp_filter", json_integer(rp_filter));
+}
+
+static bool same_boot(const struct qb_step_ctx *ctx, const json_t *before)
+{
+	const char *then = json_string_value(json_object_get(before, "boot"));
+	_cleanup_free_ char *now = NULL;
+
+	return !then || qb_root_read_value(ctx->root, BOOT_ID, &now) < 0 || !strcmp(now, then);
+}
+
 static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_observed *ret,
 		   json_t **ret_before, struct qb_error *err)
 {
@@ -79,6 +104,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 	if (r < 0)
 		return r;
 	before = qb_bridge_state_before(&net, &move);
+	note_kernel(ctx, &move, before);
 	if (!done) {
 		r = qb_nl_open(&sock, err);
 		if (r == 0)
@@ -93,88 +119,38 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 	return 0;
 }
 
-static char *setting_path(const char *family, const char *link, const char *name)
-{
-	return qb_asprintf("/proc/sys/net/%s/conf/%s/%s", family, link, name);
-}
-
-static int read_setting(const struct qb_root *root, const char *family, const char *link,
-			const char *name, char **ret)
-{
-	_cleanup_free_ char *path = setting_path(family, link, name);
-
-	return qb_root_read_value(root, path, ret);
-}
-
-static int write_setting(const struct qb_root *root, const char *family, const char *link,
-			 const char *name, const char *value, struct qb_error *err)
-{
-	_cleanup_free_ char *path = setting_path(family, link, name);
-	_cleanup_close_ int fd = qb_root_openat(root, path, O_WRONLY, 0);
-
-	if (fd < 0)
-		return qb_error_errno(err, fd, "%s", path);
-	return write(fd, value, strlen(value)) < 0 ? qb_error_errno(err, errno, "%s", path) : 0;
-}
-
-static int copy_setting(const struct qb_step_ctx *ctx, const struct qb_move *move,
-			const char *family, const char *name, struct qb_error *err)
-{
-	_cleanup_free_ char *theirs = NULL, *ours = NULL;
-
-	/* No IPv6 in this kernel, or a bridge of nothing. */
-	if (!move->source || read_setting(ctx->root, family, move->source, name, &theirs) < 0 ||
-	    read_setting(ctx->root, family, move->bridge, name, &ours) < 0 || !strcmp(theirs, ours))
-		return 0;
-	return write_setting(ctx->root, family, move->bridge, name, theirs, err);
-}
-
 /*
- * A new bridge would listen to routers and make itself addresses by the defaults of this host;
- * it has to do as the NIC did, and has the NIC's addresses instead of new ones.
+ * What the bridge is to be left with; -1 leaves it as it is. An address generation mode is set as
+ * soon as the addresses are there: from then on the kernel makes a lost link-local one anew,
+ * where it did so on the NIC.
  */
-static int copy_settings(const struct qb_step_ctx *ctx, struct nl_sock *sock,
-			 const struct qb_move *move, struct qb_error *err)
-{
-	static const char *const names[] = {"disable_ipv6", "accept_ra", "autoconf"};
-	int r = qb_nl_addr_gen_mode(sock, move->bridge, IN6_ADDR_GEN_MODE_NONE, err);
-
-	for (size_t i = 0; r == 0 && i < QB_ARRAY_SIZE(names); i++)
-		r = copy_setting(ctx, move, "ipv6", names[i], err);
-	return r;
-}
-
-/* From now on the kernel makes a lost link-local address anew, where it did so on the NIC. */
-static int settle_addr_gen_mode(const struct qb_step_ctx *ctx, struct nl_sock *sock,
-				const struct qb_move *move, struct qb_error *err)
-{
-	_cleanup_free_ char *mode = NULL;
-
-	if (!move->source ||
-	    read_setting(ctx->root, "ipv6", move->source, "addr_gen_mode", &mode) < 0 ||
-	    strcmp(mode, "0") != 0)
-		return 0;
-	return qb_nl_addr_gen_mode(sock, move->bridge, IN6_ADDR_GEN_MODE_EUI64, err);
-}
+struct settings {
+	int rp_filter, addr_gen_mode;
+};
 
 /*
  * Sends a move as its two batches. Until they are through, frames that come in by the bridge while
- * their route is still the NIC's must not be taken for forged.
+ * their route is still the NIC's must not be taken for forged: with "loose" they are not, whatever
+ * holds for all links.
  */
-static int send_move(const struct qb_step_ctx *ctx, struct nl_sock *sock, const char *bridge,
-		     const struct qb_strs *ports, const struct qb_ops *build,
-		     const struct qb_ops *clear, struct qb_error *err)
+static int send_move(struct nl_sock *sock, const char *bridge, const struct qb_strs *ports,
+		     const struct qb_ops *build, const struct qb_ops *clear,
+		     const struct settings *after, struct qb_error *err)
 {
 	_cleanup_nl_batch_ struct qb_nl_batch first = {0}, second = {0};
 	_cleanup_replay_ struct qb_replay replay = QB_REPLAY_INIT;
 	int r;
 
-	(void)write_setting(ctx->root, "ipv4", bridge, "rp_filter", "0", NULL);
 	qb_replay_open(sock, bridge, ports, &replay);
 	/* Nothing is sent of a move that cannot be sent as a whole. */
+	qb_nl_write_rp_filter(bridge, RP_FILTER_LOOSE, &first);
 	r = qb_nl_write_ops(sock, build, bridge, &first, err);
+	if (r == 0 && after->addr_gen_mode >= 0)
+		r = qb_nl_write_addr_gen_mode(bridge, (unsigned char)after->addr_gen_mode, &first,
+					      err);
 	if (r == 0)
 		r = qb_nl_write_ops(sock, clear, bridge, &second, err);
+	qb_nl_write_rp_filter(bridge, after->rp_filter, &second);
 	if (r == 0)
 		r = qb_nl_batch_send(sock, &first, err);
 	if (r == 0)
@@ -209,27 +185,63 @@ static void names_of(const json_t *list, struct qb_strs *ret)
 		qb_strs_add(ret, json_string_value(name));
 }
 
+static int number_of(const json_t *before, const char *key)
+{
+	const json_t *value = json_object_get(before, key);
+
+	return json_is_integer(value) ? (int)json_integer_value(value) : -1;
+}
+
+static struct settings settings_after(const struct qb_step_ctx *ctx, const struct qb_move *move,
+				      const json_t *before)
+{
+	struct settings s = {number_of(before, "rp_filter"), -1};
+
+	if (json_is_true(json_object_get(before, "existed")) || !move->source)
+		return s;
+	s.rp_filter = qb_setting_read(ctx->root, "ipv4", move->source, "rp_filter");
+	if (qb_setting_read(ctx->root, "ipv6", move->source, "addr_gen_mode") ==
+	    IN6_ADDR_GEN_MODE_EUI64)
+		s.addr_gen_mode = IN6_ADDR_GEN_MODE_EUI64;
+	return s;
+}
+
+/* The bridge as it is before its first port joins. */
+static int make_bridge(const struct qb_step_ctx *ctx, struct nl_sock *sock,
+		       const struct qb_move *move, const json_t *before, struct qb_error *err)
+{
+	bool existed = json_is_true(json_object_get(before, "existed"));
+	int r = 0;
+
+	if (!if_nametoindex(move->bridge))
+		r = qb_nl_bridge_make(sock, move, err);
+	if (r == 0 && !existed)
+		r = qb_settings_copy(ctx->root, sock, move, err);
+	/* With STP a port that joins listens for half a minute; one that is there forwards on. */
+	if (r == 0 && json_is_true(json_object_get(before, "stp")))
+		r = qb_nl_bridge_stp(sock, move->bridge, false, err);
+	/* One that is down is of a run that was killed; NetworkManager has not taken it yet. */
+	if (r == 0 && !json_is_true(json_object_get(before, "up")) &&
+	    json_is_true(json_object_get(before, "networkmanager")))
+		r = qb_nm_disown(move->bridge, ctx->timeout_ms, err);
+	return r;
+}
+
 static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		 struct qb_error *err)
 {
-	bool existed = json_is_true(json_object_get(before, "existed"));
 	_cleanup_move_ struct qb_move move = {0};
 	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
 	_cleanup_ops_ struct qb_ops build = {0}, clear = {0};
 	_cleanup_strs_ struct qb_strs ports = {0};
+	struct settings after;
 	int r;
 
 	r = qb_move_from_json(args, &move, err);
 	if (r == 0)
 		r = qb_nl_open(&sock, err);
-	if (r == 0 && !existed)
-		r = qb_nl_bridge_make(sock, &move, err);
-	if (r == 0 && !existed)
-		r = copy_settings(ctx, sock, &move, err);
-	/* One that is down is of a run that was killed; NetworkManager has not taken it yet. */
-	if (r == 0 && !json_is_true(json_object_get(before, "up")) &&
-	    json_is_true(json_object_get(before, "networkmanager")))
-		r = qb_nm_disown(move.bridge, ctx->timeout_ms, err);
+	if (r == 0)
+		r = make_bridge(ctx, sock, &move, before, err);
 	if (r == 0)
 		r = set_managed(ctx, before, false, err);
 	if (r < 0)
@@ -237,13 +249,10 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 	qb_bridge_state_lifetimes(before, &move);
 	names_of(json_object_get(before, "release"), &ports);
 	qb_move_forward(&move, &build, &clear);
-	r = send_move(ctx, sock, move.bridge, &ports, &build, &clear, err);
-	if (r == 0 && !existed)
-		r = settle_addr_gen_mode(ctx, sock, &move, err);
-	if (r == 0)
-		r = copy_setting(ctx, &move, "ipv4", "rp_filter", err);
-	if (r == 0 && move.stp != (existed && json_is_true(json_object_get(before, "stp"))))
-		r = qb_nl_bridge_stp(sock, move.bridge, move.stp, err);
+	after = settings_after(ctx, &move, before);
+	r = send_move(sock, move.bridge, &ports, &build, &clear, &after, err);
+	if (r == 0 && move.stp)
+		r = qb_nl_bridge_stp(sock, move.bridge, true, err);
 	return r;
 }
 
@@ -264,16 +273,16 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 }
 
 /* The bridge, whose ports are back where they were: as it was, or gone. */
-static int undo_bridge(struct nl_sock *sock, const struct qb_move *move, const json_t *before,
-		       struct qb_error *err)
+static int undo_bridge(const struct qb_step_ctx *ctx, struct nl_sock *sock,
+		       const struct qb_move *move, const json_t *before, struct qb_error *err)
 {
-	bool stp = json_is_true(json_object_get(before, "stp"));
-	int r = 0;
+	int r, rp_filter = number_of(before, "rp_filter");
 
 	if (!json_is_true(json_object_get(before, "existed")))
 		return qb_nl_link_delete(sock, move->bridge, err);
-	if (stp != move->stp)
-		r = qb_nl_bridge_stp(sock, move->bridge, stp, err);
+	r = qb_nl_bridge_stp(sock, move->bridge, json_is_true(json_object_get(before, "stp")), err);
+	if (r == 0 && rp_filter >= 0)
+		r = qb_setting_write(ctx->root, "ipv4", move->bridge, "rp_filter", rp_filter, err);
 	if (r == 0 && !json_is_true(json_object_get(before, "up")))
 		r = qb_nl_link_up(sock, move->bridge, false, err);
 	return r;
@@ -300,15 +309,19 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
 	_cleanup_strs_ struct qb_strs release = {0};
 	_cleanup_ops_ struct qb_ops build = {0}, clear = {0};
+	const struct settings as_it_is = {-1, -1};
+	bool gone = false;
 	int r;
 
 	r = qb_move_from_json(args, &move, err);
 	if (r == 0)
 		r = probe(ctx, &net, err);
 	if (r == 0)
-		r = qb_bridge_state_can_undo(&net, &move, before, err);
-	if (r == 0)
-		r = qb_nl_open(&sock, err);
+		r = qb_bridge_state_can_undo(&net, &move, before, same_boot(ctx, before), &gone,
+					     err);
+	if (r < 0 || gone)
+		return r;
+	r = qb_nl_open(&sock, err);
 	if (r < 0)
 		return r;
 	qb_bridge_state_release(&net, &move, before, &release);
@@ -316,10 +329,10 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	/* First everything back onto the NIC: a bridge deleted before takes it all along. */
 	if (release.n || qb_bridge_state_is_touched(&net, &move)) {
 		qb_move_inverse(&move, &release, qb_net_link(&net, move.bridge), &build, &clear);
-		r = send_move(ctx, sock, move.bridge, &release, &build, &clear, err);
+		r = send_move(sock, move.bridge, &release, &build, &clear, &as_it_is, err);
 	}
 	if (r == 0 && qb_net_link(&net, move.bridge))
-		r = undo_bridge(sock, &move, before, err);
+		r = undo_bridge(ctx, sock, &move, before, err);
 	if (r == 0)
 		r = undo_ports(sock, before, err);
 	if (r == 0)

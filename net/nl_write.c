@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 
 #include "net/names.h"
 #include "net/neigh.h"
@@ -335,8 +336,8 @@ int qb_nl_link_identity(struct nl_sock *sock, const char *name, const char *mac,
 	return send_one(sock, msg, qb_asprintf("MAC and MTU of %s", name), 0, err);
 }
 
-int qb_nl_addr_gen_mode(struct nl_sock *sock, const char *name, unsigned char mode,
-			struct qb_error *err)
+int qb_nl_write_addr_gen_mode(const char *name, unsigned char mode, struct qb_nl_batch *batch,
+			      struct qb_error *err)
 {
 	struct nlattr *spec, *inet6;
 	struct nl_msg *msg;
@@ -352,8 +353,37 @@ int qb_nl_addr_gen_mode(struct nl_sock *sock, const char *name, unsigned char mo
 	nla_nest_end(msg, inet6);
 	nla_nest_end(msg, spec);
 	/* A kernel without IPv6. */
-	return send_one(sock, msg, qb_asprintf("address generation of %s", name), EAFNOSUPPORT,
-			err);
+	qb_nl_batch_add(batch, msg, qb_asprintf("address generation of %s", name))->tolerate[0] =
+		EAFNOSUPPORT;
+	return 0;
+}
+
+int qb_nl_addr_gen_mode(struct nl_sock *sock, const char *name, unsigned char mode,
+			struct qb_error *err)
+{
+	_cleanup_nl_batch_ struct qb_nl_batch batch = {0};
+	int r = qb_nl_write_addr_gen_mode(name, mode, &batch, err);
+
+	return r < 0 ? r : qb_nl_batch_send(sock, &batch, err);
+}
+
+void qb_nl_write_rp_filter(const char *name, int value, struct qb_nl_batch *batch)
+{
+	unsigned index = if_nametoindex(name);
+	struct nlattr *spec, *inet, *conf;
+	struct nl_msg *msg;
+
+	if (!index || value < 0)
+		return;
+	msg = link_message(RTM_NEWLINK, index, 0, 0);
+	spec = nest(msg, IFLA_AF_SPEC);
+	inet = nest(msg, AF_INET);
+	conf = nest(msg, IFLA_INET_CONF);
+	put_u32(msg, IPV4_DEVCONF_RP_FILTER, (uint32_t)value);
+	nla_nest_end(msg, conf);
+	nla_nest_end(msg, inet);
+	nla_nest_end(msg, spec);
+	qb_nl_batch_add(batch, msg, qb_asprintf("rp_filter of %s", name))->tolerate[0] = ENODEV;
 }
 
 int qb_nl_port_learning(struct nl_sock *sock, const char *port, bool on, struct qb_error *err)

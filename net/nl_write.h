@@ -19,6 +19,10 @@ QB_MUST_CHECK int qb_nl_bridge_stp(struct nl_sock *sock, const char *name, bool 
 /* How the kernel makes link-local addresses for a link (IN6_ADDR_GEN_MODE_*). */
 QB_MUST_CHECK int qb_nl_addr_gen_mode(struct nl_sock *sock, const char *name, unsigned char mode,
 				      struct qb_error *err);
+QB_MUST_CHECK int qb_nl_write_addr_gen_mode(const char *name, unsigned char mode,
+					    struct qb_nl_batch *batch, struct qb_error *err);
+/* As in net.ipv4.conf; nothing for a value below 0 or a link that is not there. */
+void qb_nl_write_rp_filter(const char *name, int value, struct qb_nl_batch *batch);
 QB_MUST_CHECK int qb_nl_link_identity(struct nl_sock *sock, const char *name, const char *mac,
 				      int64_t mtu, struct qb_error *err);
 /* Whether a bridge notes senders of frames that come in by that port. */

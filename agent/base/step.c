@@ -119,6 +119,7 @@ void qb_ledger_done(struct qb_ledger *ledger)
 		free(ledger->entries[i].kind);
 		free(ledger->entries[i].target);
 		json_decref(ledger->entries[i].args);
+		json_decref(ledger->entries[i].before);
 	}
 	free(ledger->entries);
 	*ledger = (struct qb_ledger){0};

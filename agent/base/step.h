@@ -66,7 +66,7 @@ void qb_plan_done(struct qb_plan *plan);
 struct qb_ledger_entry {
 	char *kind;
 	char *target;
-	json_t *args;
+	json_t *args, *before;
 	bool done; /* false: only the intent is known, the run broke off */
 };
 

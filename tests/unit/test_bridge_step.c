@@ -21,6 +21,7 @@ struct host {
 	struct qb_port_match ports[2];
 	struct qb_bridge_config config;
 	struct qb_plan plan;
+	struct qb_ledger ledger;
 	json_t *before;
 	struct qb_error err;
 };
@@ -39,6 +40,7 @@ static void begin(struct host *h)
 static void end(struct host *h)
 {
 	qb_plan_done(&h->plan);
+	qb_ledger_done(&h->ledger);
 	json_decref(h->before);
 	qb_root_done(&h->root);
 	host_teardown();
@@ -59,7 +61,7 @@ static size_t plan(struct host *h)
 	probe(h, &net);
 	qb_plan_done(&h->plan);
 	h->plan = (struct qb_plan){0};
-	qb_bridge_plan(&net, &h->config, 1, NULL, &h->plan);
+	qb_bridge_plan(&net, &h->config, 1, &h->ledger, &h->plan);
 	if (h->plan.n_refused)
 		fail_msg("refused: %s", h->plan.refused[0].reasons[0].evidence);
 	return h->plan.n_steps;
@@ -495,6 +497,172 @@ static void static_addresses(void **state)
 	end(&h);
 }
 
+/* What the journal of a run that was killed in its step tells the next one. */
+static void remember(struct host *h)
+{
+	struct qb_ledger_entry *entry = QB_APPEND(h->ledger.entries, h->ledger.n_entries);
+
+	entry->kind = qb_strdup("net.bridge");
+	entry->target = qb_strdup("br0");
+	entry->args = json_incref(h->plan.steps[0].args);
+	entry->before = json_incref(h->before);
+}
+
+static char *setting(const struct host *h, const char *family, const char *name)
+{
+	_cleanup_free_ char *path = qb_asprintf("/proc/sys/net/%s/conf/br0/%s", family, name);
+	char *value;
+
+	assert_int_equal(qb_root_read_value(&h->root, path, &value), 0);
+	return value;
+}
+
+static void assert_setting(const struct host *h, const char *family, const char *name,
+			   const char *wanted)
+{
+	_cleanup_free_ char *value = setting(h, family, name);
+
+	if (strcmp(value, wanted) != 0)
+		fail_msg("%s is %s, not %s", name, value, wanted);
+}
+
+/* Killed when the bridge had been made, or when it had its port and its addresses. */
+static void what_a_killed_run_left_is_made_whole_or_goes(void **state)
+{
+	for (int half = 0; half < 2; half++) {
+		_cleanup_free_ char *before = NULL, *after = NULL;
+		struct host h;
+
+		(void)state;
+		begin(&h);
+		write_file("/proc/sys/net/ipv6/conf/up0/accept_ra", "0");
+		write_file("/proc/sys/net/ipv6/conf/up0/autoconf", "0");
+		before = state_of_host(&h);
+		assert_int_equal(plan(&h), 1);
+		assert_ok(&h, observe(&h));
+		remember(&h);
+		ip("link add br0 address " HOST_MAC " type bridge");
+		if (half) {
+			ip("link set br0 addrgenmode none up");
+			ip("link set up0 master br0");
+			ip("addr add 192.0.2.10/24 brd + dev br0");
+			ip("addr add 2001:db8::10/64 dev br0 nodad");
+		}
+		assert_int_equal(plan(&h), 1);
+		assert_ok(&h, observe(&h));
+		assert_ok(&h, apply(&h));
+		assert_ok(&h, verify(&h));
+		assert_setting(&h, "ipv6", "accept_ra", "0");
+		assert_setting(&h, "ipv6", "autoconf", "0");
+		assert_setting(&h, "ipv6", "addr_gen_mode", "0");
+		assert_ok(&h, undo(&h));
+		after = state_of_host(&h);
+		assert_string_equal(before, after);
+		end(&h);
+	}
+}
+
+/* The same, but nobody remembers having made it: it is somebody's, and stays. */
+static void a_bridge_of_others_is_not_taken_for_a_leftover(void **state)
+{
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	ip("link add br0 address " HOST_MAC " type bridge");
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, undo(&h));
+	assert_true(if_nametoindex("br0"));
+	end(&h);
+}
+
+static void a_bridge_keeps_its_own_rp_filter(void **state)
+{
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	ip("link add br0 type bridge");
+	write_file("/proc/sys/net/ipv4/conf/br0/rp_filter", "1");
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, verify(&h));
+	assert_setting(&h, "ipv4", "rp_filter", "1");
+	assert_ok(&h, undo(&h));
+	assert_setting(&h, "ipv4", "rp_filter", "1");
+	end(&h);
+}
+
+/* A port that joined it as it is would listen for half a minute, and the host be cut off. */
+static void a_bridge_with_stp_takes_a_port(void **state)
+{
+	for (int wanted = 0; wanted < 2; wanted++) {
+		_cleanup_net_ struct qb_net net = {0}, later = {0};
+		struct host h;
+
+		(void)state;
+		begin(&h);
+		ip("link add br0 type bridge stp_state 1");
+		ip("link set br0 up");
+		h.config.stp = wanted;
+		assert_int_equal(plan(&h), 1);
+		assert_ok(&h, observe(&h));
+		assert_ok(&h, apply(&h));
+		assert_ok(&h, verify(&h));
+		assert_int_equal(qb_is(&find(&net, &h, "br0")->stp), wanted);
+		assert_ok(&h, undo(&h));
+		assert_true(qb_is(&find(&later, &h, "br0")->stp));
+		end(&h);
+	}
+}
+
+/* The host was started anew: the name is another card's, and the old one has another lease. */
+static void another_card_of_that_name_is_left_alone(void **state)
+{
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	ip("link del br0");
+	ip("link set up0 down");
+	ip("link set up0 name new0 up");
+	ip("link add up0 type veth peer name other1");
+	ip("addr add 192.0.2.55/24 dev new0");
+	before = state_of_host(&h);
+	assert_int_equal(undo(&h), -ESTALE);
+	assert_non_null(strstr(h.err.msg, "up0 is not the link"));
+	json_object_set_new(h.before, "boot", json_string("an earlier one"));
+	assert_ok(&h, undo(&h));
+	after = state_of_host(&h);
+	assert_string_equal(before, after);
+	end(&h);
+}
+
+/* Somebody made the bridge anew, and its address is another now: the old one must not be used. */
+static void an_address_that_is_not_ours_any_more_stays_away(void **state)
+{
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	json_object_set_new(h.before, "boot", json_string("an earlier one"));
+	ip("addr del 192.0.2.10/24 dev br0");
+	ip("addr add 192.0.2.55/24 dev br0");
+	assert_int_equal(undo(&h), -ESTALE);
+	assert_non_null(strstr(h.err.msg, "192.0.2.10/24 no more"));
+	end(&h);
+}
+
 static void add_routes(unsigned n)
 {
 	char path[SCRATCH_MAX];
@@ -553,6 +721,12 @@ int main(void)
 		cmocka_unit_test(stp_comes_when_the_port_forwards),
 		cmocka_unit_test(several_ports),
 		cmocka_unit_test(static_addresses),
+		cmocka_unit_test(what_a_killed_run_left_is_made_whole_or_goes),
+		cmocka_unit_test(a_bridge_of_others_is_not_taken_for_a_leftover),
+		cmocka_unit_test(a_bridge_keeps_its_own_rp_filter),
+		cmocka_unit_test(a_bridge_with_stp_takes_a_port),
+		cmocka_unit_test(another_card_of_that_name_is_left_alone),
+		cmocka_unit_test(an_address_that_is_not_ours_any_more_stays_away),
 		cmocka_unit_test(many_routes),
 	};
 	const struct CMUnitTest none[] = {cmocka_unit_test(without_namespaces)};
