@@ -230,6 +230,16 @@ def tree(*folders):
     return found
 
 
+def settings(link):
+    """Switches of the kernel that a bridge has from the NIC whose place it takes."""
+    found = {}
+    for family, key in (("ipv4", "rp_filter"), ("ipv6", "accept_ra"), ("ipv6", "autoconf"),
+                        ("ipv6", "disable_ipv6"), ("ipv6", "addr_gen_mode")):
+        with open(f"/proc/sys/net/{family}/conf/{link}/{key}", encoding="utf-8") as f:
+            found[key] = f.read().strip()
+    return found
+
+
 def links():
     """Links with their addresses and masters; without what differs from run to run."""
     known = json.loads(run("/usr/sbin/ip", "-j", "-d", "address").out)
@@ -242,6 +252,7 @@ def links():
             "address": link.get("address"), "master": link.get("master"), "mtu": link["mtu"],
             "up": "UP" in link["flags"], "kind": info.get("info_kind"), "addresses": addresses,
             "stp": info.get("info_data", {}).get("stp_state"),
+            "settings": settings(link["ifname"]),
         }
         if link["ifname"].startswith("virbr"):
             del found[link["ifname"]]["address"]  # libvirt makes a random one
