@@ -301,6 +301,15 @@ static int undo_ports(struct nl_sock *sock, const json_t *before, struct qb_erro
 	return r;
 }
 
+/* While it manages them it puts back, or takes away, what is done here. It may be gone by now. */
+static void disown(const struct qb_step_ctx *ctx, const char *bridge, const json_t *before)
+{
+	if (!json_is_true(json_object_get(before, "networkmanager")))
+		return;
+	(void)!set_managed(ctx, before, false, NULL);
+	(void)!qb_nm_set_managed(bridge, false, ctx->timeout_ms, NULL);
+}
+
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		struct qb_error *err)
 {
@@ -324,6 +333,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	r = qb_nl_open(&sock, err);
 	if (r < 0)
 		return r;
+	disown(ctx, move.bridge, before);
 	qb_bridge_state_release(&net, &move, before, &release);
 	qb_bridge_state_lifetimes(before, &move);
 	/* First everything back onto the NIC: a bridge deleted before takes it all along. */

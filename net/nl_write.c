@@ -125,10 +125,9 @@ static int add_address(const struct qb_op *op, unsigned ifindex, struct qb_nl_ba
 		return 0;
 	item = qb_nl_batch_add(batch, address_message(op, ifindex, &ip, scope),
 			       qb_asprintf("address %s on %s", op->address->address, op->dev));
+	item->tolerate[0] = op->kind == QB_OP_ADDRESS_DELETE ? EADDRNOTAVAIL : EEXIST;
 	if (op->kind == QB_OP_ADDRESS_DELETE)
-		item->tolerate[0] = EADDRNOTAVAIL;
-	else
-		item->tolerate[0] = EEXIST;
+		item->tolerate[1] = ENODEV;
 	return 0;
 }
 
@@ -201,6 +200,8 @@ static int add_route(const struct qb_op *op, unsigned ifindex, struct qb_nl_batc
 		put_pref(msg, r->pref);
 	item = qb_nl_batch_add(batch, msg, qb_asprintf("route %s by %s", r->dst, op->dev));
 	item->tolerate[0] = delete ? ESRCH : EEXIST;
+	if (delete)
+		item->tolerate[1] = ENODEV;
 	return 0;
 }
 
@@ -211,6 +212,9 @@ static int add_op(struct nl_sock *sock, const struct qb_op *op, const char *brid
 	struct nl_msg *msg;
 	int r = index_of(op->dev, &ifindex, err);
 
+	/* With the link goes all that it had. */
+	if (r == -ENODEV && (op->kind == QB_OP_ADDRESS_DELETE || op->kind == QB_OP_ROUTE_DELETE))
+		return 0;
 	if (r < 0)
 		return r;
 	switch (op->kind) {

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Step net.persist: NetworkManager profiles of a bridge and its ports. The journaled "before" is
- * {"files": {path: its text, or null where there was none}}.
+ * {"files": {path: its text, or null where there was none}}, and where NetworkManager takes the
+ * bridge over, "bridge": what that has and which gateways answer, which has to be so after it.
  */
 #include "net/bridge.h"
 
 #include <errno.h>
+#include <time.h>
 
+#include "agent/base/clock.h"
+#include "net/bridge_state.h"
+#include "net/gateway.h"
 #include "net/nm.h"
+#include "net/probe.h"
 
+#define LIVE_POLL_MS 100
 #define PROFILE_MAX (1 << 20)
 #define PROFILE_MODE 0600 /* NetworkManager ignores one that others can read */
 
@@ -38,6 +45,40 @@ static bool has_mode(const struct qb_root *root, const char *path)
 	       (st.st_mode & 07777) == PROFILE_MODE;
 }
 
+static bool takes_over(const struct qb_step_ctx *ctx, const json_t *args)
+{
+	return json_is_true(json_object_get(args, "activate")) && ctx->root->live;
+}
+
+static int probe(const struct qb_step_ctx *ctx, struct qb_net *ret, struct qb_error *err)
+{
+	qb_net_probe(ctx->root, ret);
+	return qb_is(&ret->known) ? 0
+				  : qb_error_set(err, EIO, "links and routes: %s",
+						 ret->known.why ? ret->known.why : "unknown");
+}
+
+static int note_bridge(const struct qb_step_ctx *ctx, const char *bridge, json_t *before,
+		       struct qb_error *err)
+{
+	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
+	_cleanup_net_ struct qb_net net = {0};
+	json_auto_t *noted = NULL;
+	int r = qb_nl_open(&sock, err);
+
+	if (r == 0)
+		r = probe(ctx, &net, err);
+	if (r < 0)
+		return r;
+	noted = qb_bridge_state_live(&net, bridge);
+	json_object_set_new(noted, "gateways", json_object());
+	json_object_set_new(noted, "defaults", json_object());
+	r = qb_gateways_note(sock, &net, bridge, noted, err);
+	if (r == 0)
+		json_object_set(before, "bridge", noted);
+	return r;
+}
+
 static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_observed *ret,
 		   json_t **ret_before, struct qb_error *err)
 {
@@ -56,6 +97,12 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 		same &= qb_streq(text, string_of(file, "text")) && has_mode(ctx->root, path);
 		json_object_set_new(json_object_get(before, "files"), path,
 				    text ? json_string(text) : json_null());
+	}
+	if (!same && takes_over(ctx, args)) {
+		int r = note_bridge(ctx, string_of(args, "bridge"), before, err);
+
+		if (r < 0)
+			return r;
 	}
 	*ret = same ? QB_OBSERVED_DONE : QB_OBSERVED_NEEDED;
 	*ret_before = QB_TAKE_PTR(before);
@@ -96,7 +143,7 @@ static int activate(const struct qb_step_ctx *ctx, const json_t *args, struct qb
 	const json_t *file = json_array_get(json_object_get(args, "files"), 0);
 	_cleanup_free_ char *uuid = uuid_of(string_of(file, "text"));
 
-	if (!json_is_true(json_object_get(args, "activate")) || !ctx->root->live || !uuid)
+	if (!takes_over(ctx, args) || !uuid)
 		return 0;
 	return qb_nm_activate(uuid, ctx->timeout_ms, err);
 }
@@ -121,13 +168,33 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 	return r < 0 ? r : activate(ctx, args, err);
 }
 
+/* NetworkManager calls a profile active when one family is there; the other may come later. */
+static int verify_bridge(const struct qb_step_ctx *ctx, const char *bridge, const json_t *noted,
+			 struct qb_error *err)
+{
+	const struct timespec pause = {.tv_nsec = LIVE_POLL_MS * 1000000L};
+	uint64_t end = qb_now_ms() + ctx->timeout_ms;
+
+	for (;;) {
+		_cleanup_net_ struct qb_net net = {0};
+		int r = probe(ctx, &net, err);
+
+		if (r == 0)
+			r = qb_bridge_state_lives(&net, bridge, noted, err);
+		if (r == 0)
+			r = qb_gateways_verify(&net, bridge, noted, err);
+		if (r == 0 || qb_now_ms() >= end)
+			return r;
+		nanosleep(&pause, NULL);
+	}
+}
+
 static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		  struct qb_error *err)
 {
 	const json_t *file;
 	size_t i;
 
-	(void)before;
 	json_array_foreach (json_object_get(args, "files"), i, file) {
 		const char *path = string_of(file, "path");
 		_cleanup_free_ char *text = NULL, *uuid = NULL;
@@ -144,7 +211,25 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 		if (r < 0)
 			return qb_error_wrap(err, "%s", path);
 	}
-	return 0;
+	return takes_over(ctx, args) ? verify_bridge(ctx, string_of(args, "bridge"),
+						     json_object_get(before, "bridge"), err)
+				     : 0;
+}
+
+/*
+ * With its profile a bridge goes, and with it the host's addresses. It is NetworkManager's no more
+ * before that, so that whoever put it together takes it apart. It may be gone by now.
+ */
+static void disown(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before)
+{
+	const json_t *port;
+	size_t i;
+
+	if (!takes_over(ctx, args))
+		return;
+	json_array_foreach (json_object_get(json_object_get(before, "bridge"), "ports"), i, port)
+		(void)!qb_nm_set_managed(json_string_value(port), false, ctx->timeout_ms, NULL);
+	(void)!qb_nm_set_managed(string_of(args, "bridge"), false, ctx->timeout_ms, NULL);
 }
 
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
@@ -152,8 +237,13 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 {
 	const char *path;
 	json_t *text;
+	bool was_there = false;
 	int r = 0;
 
+	json_object_foreach (json_object_get(before, "files"), path, text)
+		was_there |= json_is_string(text);
+	if (!was_there)
+		disown(ctx, args, before);
 	json_object_foreach (json_object_get(before, "files"), path, text) {
 		if (json_is_string(text))
 			r = qb_root_write(ctx->root, path, PROFILE_MODE, json_string_value(text),

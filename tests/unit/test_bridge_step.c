@@ -13,6 +13,7 @@
 #include "net/bridge.h"
 #include "net/link_fields.h"
 #include "net/move.h"
+#include "net/nl_write.h"
 #include "net/probe.h"
 
 struct host {
@@ -663,6 +664,84 @@ static void an_address_that_is_not_ours_any_more_stays_away(void **state)
 	end(&h);
 }
 
+/* NetworkManager may take the bridge away while it is undone: what is left goes back. */
+static void a_bridge_that_goes_meanwhile(void **state)
+{
+	_cleanup_ops_ struct qb_ops build = {0}, clear = {0};
+	_cleanup_nl_batch_ struct qb_nl_batch batch = {0};
+	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	_cleanup_move_ struct qb_move move = {0};
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	before = state_of_host(&h);
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, qb_move_from_json(h.plan.steps[0].args, &move, &h.err));
+	assert_ok(&h, qb_nl_open(&sock, &h.err));
+	qb_move_inverse(&move, &(struct qb_strs){0}, true, &build, &clear);
+	ip("link add gone0 type veth peer name gone1");
+	for (size_t i = 0; i < clear.n; i++)
+		if (!strcmp(clear.v[i].dev, "br0"))
+			clear.v[i].dev = "gone0";
+	ip("link del br0");
+	assert_ok(&h, qb_nl_write_ops(sock, &build, "br0", &batch, &h.err));
+	assert_ok(&h, qb_nl_write_ops(sock, &clear, "br0", &batch, &h.err));
+	/* One that goes between the two is no different from one that went before. */
+	ip("link del gone0");
+	assert_ok(&h, qb_nl_write_ops(sock, &clear, "br0", &batch, &h.err));
+	assert_ok(&h, qb_nl_batch_send(sock, &batch, &h.err));
+	after = state_of_host(&h);
+	assert_string_equal(before, after);
+	end(&h);
+}
+
+/* What NetworkManager made of the bridge when it took it over. */
+static void a_takeover_is_looked_after(void **state)
+{
+	static const struct {
+		const char *change, *message;
+	} cases[] = {
+		{"link set br0 up", NULL},
+		{"link set br0 down", "br0 is not up"},
+		{"link set up0 nomaster", "up0 is not a port of br0"},
+		{"-6 addr flush dev br0 scope global", "br0 has no inet6 address"},
+		{"route del default", "no inet default route"},
+		{"route change default via 192.0.2.77 metric 100", "192.0.2.77 does not answer"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		json_auto_t *args = NULL, *before = NULL;
+		enum qb_observed observed;
+		char path[SCRATCH_MAX];
+		struct host h;
+		int r;
+
+		begin(&h);
+		assert_int_equal(plan(&h), 1);
+		assert_ok(&h, observe(&h));
+		assert_ok(&h, apply(&h));
+		close(mkstemp(scratch(path)));
+		args = json_pack("{s:s, s:[{s:s, s:s}], s:b, s:b}", "bridge", "br0", "files",
+				 "path", path, "text", "[connection]\n", "running", 0, "activate",
+				 1);
+		h.ctx.timeout_ms = 200;
+		assert_ok(&h,
+			  qb_bridge_persist_step.observe(&h.ctx, args, &observed, &before, &h.err));
+		assert_ok(&h, qb_bridge_persist_step.apply(&h.ctx, args, before, &h.err));
+		ip("%s", cases[i].change);
+		r = qb_bridge_persist_step.verify(&h.ctx, args, before, &h.err);
+		if (cases[i].message ? r >= 0 || !strstr(h.err.msg, cases[i].message) : r < 0)
+			fail_msg("%s: %d, %s", cases[i].change, r, h.err.msg);
+		unlink(path);
+		end(&h);
+	}
+}
+
 static void add_routes(unsigned n)
 {
 	char path[SCRATCH_MAX];
@@ -727,6 +806,8 @@ int main(void)
 		cmocka_unit_test(a_bridge_with_stp_takes_a_port),
 		cmocka_unit_test(another_card_of_that_name_is_left_alone),
 		cmocka_unit_test(an_address_that_is_not_ours_any_more_stays_away),
+		cmocka_unit_test(a_bridge_that_goes_meanwhile),
+		cmocka_unit_test(a_takeover_is_looked_after),
 		cmocka_unit_test(many_routes),
 	};
 	const struct CMUnitTest none[] = {cmocka_unit_test(without_namespaces)};
