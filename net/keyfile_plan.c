@@ -30,6 +30,8 @@ struct family {
 	size_t n_routes;
 	const struct qb_route *best;      /* the default route of the lowest metric */
 	const struct qb_address *dynamic; /* one that is renewed */
+	const struct qb_route *announced; /* a default route of a lease or a router */
+	bool fixed;                       /* nothing comes by itself: all is written down */
 	const struct qb_address *link_local;
 };
 
@@ -64,34 +66,44 @@ static bool is_renewed(const struct qb_route *r)
 	return !strcmp(r->proto, "dhcp") || !strcmp(r->proto, "ra");
 }
 
+/* One that a profile is about. dev: NULL for any. */
+static bool is_relevant(const struct family *f, const struct qb_route *r, const char *dev)
+{
+	return !strcmp(r->family, f->name) && (!dev || qb_streq(r->dev, dev)) &&
+	       r->table == RT_TABLE_MAIN && !strcmp(r->type, "unicast") &&
+	       strcmp(r->proto, "kernel") != 0;
+}
+
+static void find_announced(struct family *f, const struct qb_route *r, size_t n, const char *dev)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_relevant(f, &r[i], dev) && is_gateway(&r[i]) && is_renewed(&r[i]))
+			f->announced = &r[i];
+}
+
 static void take_routes(struct family *f, const struct qb_route *r, size_t n, const char *dev)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(r[i].family, f->name) != 0 || (dev && !qb_streq(r[i].dev, dev)) ||
-		    r[i].table != RT_TABLE_MAIN || strcmp(r[i].type, "unicast") != 0 ||
-		    !strcmp(r[i].proto, "kernel"))
+		if (!is_relevant(f, &r[i], dev))
 			continue;
 		if (!is_gateway(&r[i]) || (f->best && f->best->metric <= r[i].metric)) {
-			if (!is_renewed(&r[i]))
+			if (f->fixed || !is_renewed(&r[i]))
 				*QB_APPEND(f->routes, f->n_routes) = &r[i];
 			continue;
 		}
-		if (f->best && !is_renewed(f->best))
+		if (f->best && (f->fixed || !is_renewed(f->best)))
 			*QB_APPEND(f->routes, f->n_routes) = f->best;
 		f->best = &r[i];
 	}
 }
 
-static void take_family(const struct qb_net *net, const struct qb_move *move, struct family *f)
+/* The address of a lease that never ends is not marked as one; its route names it. */
+static bool is_leased(const struct family *f, const struct qb_address *a)
 {
-	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+	const char *source = f->announced ? f->announced->prefsrc : NULL;
+	size_t len = source ? strlen(source) : 0;
 
-	take_addresses(f, move->add, move->n_add);
-	take_routes(f, move->add_routes, move->n_add_routes, NULL);
-	if (!bridge)
-		return;
-	take_addresses(f, bridge->addresses, bridge->n_addresses);
-	take_routes(f, net->routes, net->n_routes, bridge->name);
+	return !f->fixed && len && !strncmp(a->address, source, len) && a->address[len] == '/';
 }
 
 /* A list in a keyfile ends each item with ";". */
@@ -183,7 +195,11 @@ static const char *method(const struct family *f, const struct qb_ip_config *ip)
 
 	if (ip->mode == QB_IP_NONE)
 		return "disabled";
+	if (ip->mode == QB_IP_STATIC)
+		return "manual";
 	if (f->dynamic || ip->mode == QB_IP_DHCP)
+		return "auto";
+	if (f->announced && ip->mode == QB_IP_INHERIT)
 		return "auto";
 	if (f->n_addresses)
 		return "manual";
@@ -196,19 +212,34 @@ static const char *method(const struct family *f, const struct qb_ip_config *ip)
 static void put_family(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
 		       const char *name, const struct qb_ip_config *ip)
 {
+	const struct qb_link *bridge =
+		ip->mode == QB_IP_NONE ? NULL : qb_net_link(net, move->bridge);
 	QB_CLEANUP(family_donep) struct family f = {.name = name};
 	bool inet6 = !strcmp(name, "inet6");
+	size_t n = 0;
 	const char *how;
 
-	if (ip->mode != QB_IP_NONE)
-		take_family(net, move, &f);
+	if (ip->mode != QB_IP_NONE) {
+		take_addresses(&f, move->add, move->n_add);
+		find_announced(&f, move->add_routes, move->n_add_routes, NULL);
+	}
+	if (bridge) {
+		take_addresses(&f, bridge->addresses, bridge->n_addresses);
+		find_announced(&f, net->routes, net->n_routes, bridge->name);
+	}
 	how = method(&f, ip);
+	f.fixed = !strcmp(how, "manual");
 	qb_buf_printf(b, "\n[%s]\nmethod=%s\n", inet6 ? "ipv6" : "ipv4", how);
 	for (size_t i = 0; i < f.n_addresses; i++)
-		qb_buf_printf(b, "address%zu=%s\n", i + 1, f.addresses[i]->address);
+		if (!is_leased(&f, f.addresses[i]))
+			qb_buf_printf(b, "address%zu=%s\n", ++n, f.addresses[i]->address);
 	if (!strcmp(how, "disabled"))
 		return;
-	if (f.best && !is_renewed(f.best))
+	if (ip->mode != QB_IP_NONE)
+		take_routes(&f, move->add_routes, move->n_add_routes, NULL);
+	if (bridge)
+		take_routes(&f, net->routes, net->n_routes, bridge->name);
+	if (f.best && (f.fixed || !is_renewed(f.best)))
 		qb_buf_printf(b, "gateway=%s\n", f.best->gateway);
 	/* The metric that a bridge gets otherwise is worse than the NIC's was. */
 	if (f.best && f.best->metric && !(inet6 && f.best->metric == 1024))
@@ -216,7 +247,7 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 	put_routes(b, &f);
 	if (inet6)
 		put_identifier(b, &f, move->mac);
-	if (!strcmp(how, "manual")) {
+	if (f.fixed) {
 		put_list(b, "dns=", &net->nameservers, name);
 		put_list(b, "dns-search=", &net->search, NULL);
 	}

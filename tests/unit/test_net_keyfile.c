@@ -94,6 +94,39 @@ static void renewed_addresses_are_asked_for_anew(void **state)
 	assert_golden("dynamic.yaml", "dynamic.nmconnection", "dynamic-port.nmconnection");
 }
 
+/* After a reboot nobody brings a default route that the profile neither names nor asks for. */
+static void a_default_route_comes_back(void **state)
+{
+	struct setup s;
+	char *addresses[] = {(char *)"192.0.2.20/24"};
+
+	(void)state;
+	/* A lease without an end: its address looks permanent. */
+	load(&s, "dynamic.yaml");
+	s.net.links[0].addresses[0].flags = 128;
+	s.net.links[0].addresses[0].valid_s = s.net.links[0].addresses[0].preferred_s = 0;
+	qb_strset(&s.net.routes[0].prefsrc, "192.0.2.10");
+	make(&s);
+	assert_non_null(strstr(s.files.v[0].text, "\n[ipv4]\nmethod=auto\n"));
+	assert_null(strstr(s.files.v[0].text, "address1"));
+	done(&s);
+	/* A fixed address where a lease was: its gateway goes on, as it does until the reboot. */
+	load(&s, "dynamic.yaml");
+	s.config.ipv4 = (struct qb_ip_config){.mode = QB_IP_STATIC, .addresses = {addresses, 1}};
+	make(&s);
+	assert_non_null(strstr(s.files.v[0].text, "\n[ipv4]\nmethod=manual\n"
+						  "address1=192.0.2.20/24\ngateway=192.0.2.1\n"));
+	done(&s);
+	/* A fixed IPv6 address, the route from a router. */
+	load(&s, "dynamic.yaml");
+	s.net.links[0].addresses[1].flags = 128;
+	s.net.links[0].addresses[1].valid_s = s.net.links[0].addresses[1].preferred_s = 0;
+	make(&s);
+	assert_non_null(strstr(s.files.v[0].text, "\n[ipv6]\nmethod=auto\n"
+						  "address1=2001:db8::1234:5678:9abc:def0/64\n"));
+	done(&s);
+}
+
 static void a_port_is_bound_as_configured(void **state)
 {
 	struct setup s;
@@ -250,6 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(static_addresses_are_written_down),
 		cmocka_unit_test(renewed_addresses_are_asked_for_anew),
+		cmocka_unit_test(a_default_route_comes_back),
 		cmocka_unit_test(a_port_is_bound_as_configured),
 		cmocka_unit_test(identifiers_are_kept),
 		cmocka_unit_test(none_is_disabled),
