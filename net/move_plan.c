@@ -244,6 +244,39 @@ static void add_static(const struct context *c, const struct qb_ip_config *ip, c
 	}
 }
 
+/*
+ * What the bridge has from earlier, and the configuration does not name. What routers announce is
+ * not meant: that comes and goes by itself.
+ */
+static void refuse_leftovers(const struct context *c, const struct qb_ip_config *ip,
+			     const char *family)
+{
+	const char *bridge = c->config->name;
+
+	for (size_t i = 0; c->bridge && i < c->bridge->n_addresses; i++) {
+		const struct qb_address *a = &c->bridge->addresses[i];
+
+		if (!strcmp(qb_ip_family(a->address), family) && !qb_address_is_dynamic(a) &&
+		    !qb_ip_is_link_local(a->address) && !qb_strs_has(&ip->addresses, a->address))
+			qb_plan_refuse(c->plan, bridge, "unsupported",
+				       "%s has %s, which the configuration does not want there; "
+				       "taking it off is not implemented: ip address del %s dev %s",
+				       bridge, a->address, a->address, bridge);
+	}
+	for (size_t i = 0; c->bridge && ip->gateway && i < c->net->n_routes; i++) {
+		const struct qb_route *r = &c->net->routes[i];
+
+		if (is_default(r) && r->table == RT_TABLE_MAIN && qb_streq(r->dev, bridge) &&
+		    !strcmp(r->family, family) && strcmp(r->proto, "ra") != 0 && r->gateway &&
+		    !qb_streq(r->gateway, ip->gateway))
+			qb_plan_refuse(c->plan, bridge, "unsupported",
+				       "%s has a default route via %s, and the configuration wants "
+				       "%s; taking it off is not implemented: ip route del default "
+				       "via %s dev %s",
+				       bridge, r->gateway, ip->gateway, r->gateway, bridge);
+	}
+}
+
 static bool has_dynamic(const struct qb_link *link, const char *family)
 {
 	for (size_t i = 0; link && i < link->n_addresses; i++)
@@ -266,6 +299,8 @@ static void check_mode(const struct context *c, const char *family)
 			       !strcmp(family, "inet6") ? "ipv6" : "ipv4", c->source->name);
 	if (ip->mode == QB_IP_STATIC)
 		add_static(c, ip, family);
+	if (ip->mode == QB_IP_STATIC || ip->mode == QB_IP_NONE)
+		refuse_leftovers(c, ip, family);
 }
 
 static bool carries_host(const struct qb_link *link)

@@ -194,8 +194,8 @@ static bool find_earlier(const struct qb_net *net, const struct qb_bridge_config
 		if (f->n)
 			return true;
 		qb_plan_refuse(plan, config->name, "nic-missing",
-			       "%s was bound to %s (MAC %s), which is not here any more; repair "
-			       "binds it anew",
+			       "%s was bound to %s (MAC %s), which is not here any more; name the "
+			       "NIC that takes its place by its MAC address or its name",
 			       config->name, string_of(port, "name"), string_of(port, "mac"));
 		return false;
 	}

@@ -548,6 +548,27 @@ static void static_addresses_replace(void **state)
 	done(&s);
 }
 
+/* What a bridge has from an earlier configuration is not there in silence. */
+static void leftovers_of_another_configuration_are_refused(void **state)
+{
+	char *other[] = {(char *)"192.0.2.20/24"}, *same[] = {(char *)"192.0.2.10/24"};
+	struct setup s;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		load(&s, LINKS(ETH0_HEAD ", master: br0}, " BR0) ROUTES_BR0);
+		s.config.ipv4 =
+			(struct qb_ip_config){.mode = i ? QB_IP_STATIC : QB_IP_NONE,
+					      .addresses = {i == 1 ? other : same, i ? 1 : 0},
+					      .gateway = (char *)(i == 2 ? "192.0.2.254" : NULL)};
+		if (i < 2)
+			assert_refused(&s, "unsupported", "ip address del 192.0.2.10/24 dev br0");
+		else
+			assert_refused(&s, "unsupported", "default route via 192.0.2.1");
+		done(&s);
+	}
+}
+
 static void none_and_dhcp_do_not_cut_off(void **state)
 {
 	struct setup s;
@@ -703,6 +724,7 @@ int main(void)
 		cmocka_unit_test(what_both_have_is_only_taken_off),
 		cmocka_unit_test(a_selector_stays_with_its_nic),
 		cmocka_unit_test(static_addresses_replace),
+		cmocka_unit_test(leftovers_of_another_configuration_are_refused),
 		cmocka_unit_test(none_and_dhcp_do_not_cut_off),
 		cmocka_unit_test(two_ports_need_one_source),
 		cmocka_unit_test(the_same_host_gives_the_same_plan),
