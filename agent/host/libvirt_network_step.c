@@ -45,14 +45,20 @@ static int set_autostart(void *network, int on)
 	return virNetworkSetAutostart(network, on);
 }
 
+/* Each interface of a guest on it is a port. */
+static int users(void *network)
+{
+	return virNetworkListAllPorts(network, NULL, 0);
+}
+
 static void release(void *network)
 {
 	virNetworkFree(network);
 }
 
 static const struct qb_vir_class networks = {
-	"network", VIR_ERR_NO_NETWORK, lookup,        define,        start,   stop,
-	undefine,  is_active,          get_autostart, set_autostart, release,
+	"network", VIR_ERR_NO_NETWORK, lookup,        define,        start, stop,
+	undefine,  is_active,          get_autostart, set_autostart, users, release,
 };
 
 static int parse(const json_t *args, const char **ret_name, const char **ret_xml,

@@ -81,6 +81,9 @@ static int put_back(const struct qb_vir_class *class, void *object, const char *
 
 	if (r < 0)
 		return r;
+	if (is.active && !was->active && class->users(object) > 0)
+		return qb_error_set(err, EBUSY, "%s %s stays as it is: running guests use it",
+				    class->noun, name);
 	if (is.active && !was->active && class->stop(object) < 0)
 		return qb_vir_error(err, "%s %s: cannot stop it", class->noun, name);
 	if (!was->exists)

@@ -20,6 +20,7 @@ struct qb_vir_class {
 	int (*is_active)(void *object);
 	int (*get_autostart)(void *object, int *ret);
 	int (*set_autostart)(void *object, int on);
+	int (*users)(void *object); /* how many guests would lose it; -1: libvirt cannot tell */
 	void (*release)(void *object);
 };
 
@@ -32,7 +33,10 @@ QB_MUST_CHECK int qb_vir_look(const struct qb_vir_class *class, virConnectPtr co
 /* Defines (when absent), starts and autostarts, whatever of it is missing. */
 QB_MUST_CHECK int qb_vir_ensure(const struct qb_vir_class *class, virConnectPtr conn,
 				const char *name, const char *xml, struct qb_error *err);
-/* Back to what state describes; what was not there before is stopped and undefined. */
+/*
+ * Back to what state describes; what was not there before is stopped and undefined. -EBUSY, and
+ * nothing changed, where guests would lose it.
+ */
 QB_MUST_CHECK int qb_vir_restore(const struct qb_vir_class *class, virConnectPtr conn,
 				 const char *name, const struct qb_vir_state *state,
 				 struct qb_error *err);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/host/plan.h"
 
+#include <linux/rtnetlink.h>
+
 #include "agent/base/uuid.h"
+#include "agent/host/config_valid.h"
 #include "agent/host/libvirt_xml.h"
 
 static const char *const flavours[] = {"", "monolithic", "modular"};
@@ -104,6 +107,22 @@ static bool differs(struct qb_plan *plan, const char *noun, const char *name, co
 	return true;
 }
 
+/* Nothing can make it start at boot, and it is gone once it is stopped. */
+static bool is_transient(struct qb_plan *plan, const char *noun, const char *name, bool persistent)
+{
+	_cleanup_free_ char *target = NULL;
+
+	if (persistent)
+		return false;
+	target = qb_asprintf("%s %s", noun, name);
+	qb_plan_refuse(
+		plan, target, "transient",
+		"libvirt has it, but has no definition of it: it is gone once it is stopped; "
+		"stop it, or define it as it is (virsh %s-dumpxml, virsh %s-define)",
+		!strcmp(noun, "network") ? "net" : noun, !strcmp(noun, "network") ? "net" : noun);
+	return true;
+}
+
 static void uuid_of(const struct qb_facts *facts, const char *noun, const char *name,
 		    char ret[QB_UUID_LEN])
 {
@@ -119,7 +138,7 @@ static void plan_network(const struct qb_facts *facts, const char *name, const c
 	const struct qb_vir_network *is = qb_facts_network(facts, name);
 	struct gap gap = {"libvirt.network", "network",          name, is,
 			  is && is->active,  is && is->autostart};
-	bool bad = false;
+	bool bad = is && is_transient(plan, "network", name, is->persistent);
 
 	if (is) {
 		bad |= differs(plan, "network", name, "forward mode", is->forward, forward);
@@ -148,6 +167,38 @@ static void plan_bridge_network(const struct qb_facts *facts, const struct qb_br
 		     qb_network_bridge_xml(name, uuid, bridge->name), what, plan);
 }
 
+/*
+ * A route of the host into the subnet: libvirt would not start the network, or the host would not
+ * reach what is there. One to a wider network by a gateway does not matter: the narrower one
+ * counts.
+ */
+static bool is_taken(const struct qb_facts *facts, const struct qb_network_config *network,
+		     const char *target, struct qb_plan *plan)
+{
+	const struct qb_vir_network *is = qb_facts_network(facts, network->name);
+	struct qb_prefix subnet, dst;
+	bool taken = false;
+
+	if ((is && is->active) || !qb_prefix_parse(network->subnet, true, &subnet))
+		return false;
+	for (size_t i = 0; i < facts->net.n_routes; i++) {
+		const struct qb_route *r = &facts->net.routes[i];
+
+		if (r->table != RT_TABLE_MAIN || strcmp(r->family, "inet") != 0 ||
+		    !qb_prefix_parse(r->dst, strchr(r->dst, '/'), &dst) ||
+		    !qb_prefix_overlaps(&subnet, &dst) ||
+		    (r->gateway && dst.length < subnet.length) ||
+		    (is && is->bridge && qb_streq(r->dev, is->bridge)))
+			continue;
+		qb_plan_refuse(plan, target, "subnet-in-use",
+			       "%s is taken: this host has a route to %s by %s; give the network "
+			       "another subnet",
+			       network->subnet, r->dst, r->dev ? r->dev : "more than one link");
+		taken = true;
+	}
+	return taken;
+}
+
 static void plan_own_network(const struct qb_facts *facts, const struct qb_network_config *network,
 			     struct qb_plan *plan)
 {
@@ -156,8 +207,10 @@ static void plan_own_network(const struct qb_facts *facts, const struct qb_netwo
 	struct qb_subnet subnet;
 	char uuid[QB_UUID_LEN];
 
+	target = qb_asprintf("network %s", network->name);
+	if (network->subnet && is_taken(facts, network, target, plan))
+		return;
 	if (network->subnet && qb_subnet_parse(network->subnet, &subnet) < 0) {
-		target = qb_asprintf("network %s", network->name);
 		qb_plan_refuse(plan, target, "unsupported",
 			       "%s is no IPv4 subnet of a /30 or larger", network->subnet);
 		return;
@@ -221,8 +274,8 @@ static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config 
 			  is && is->autostart};
 	_cleanup_free_ char *target = qb_asprintf("pool %s", pool->name), *source = NULL;
 	_cleanup_free_ char *what = NULL, *xml = NULL;
+	bool bad = is && is_transient(plan, "pool", pool->name, is->persistent);
 	char uuid[QB_UUID_LEN];
-	bool bad = false;
 
 	if (qb_plan_refuses(plan, target))
 		return;

@@ -45,5 +45,25 @@ def nothing_to_roll_back_is_said():
     qb.same(os.path.exists("/var/lib/qubi-agent/journal"), False, "a journal")
 
 
+PORT = """<networkport>
+  <uuid>00005e00-5300-4000-8000-000000000002</uuid>
+  <owner><name>guest</name><uuid>00005e00-5300-4000-8000-000000000001</uuid></owner>
+  <mac address='00:00:5e:00:53:42'/>
+</networkport>"""
+
+
+@qb.case
+def a_network_that_a_guest_uses_stays():
+    qb.configure()
+    qb.agent("apply", "--yes")
+    with open("/tmp/port.xml", "w", encoding="utf-8") as f:
+        f.write(PORT)
+    qb.virsh("net-port-create", "default", "/tmp/port.xml")
+    r = qb.agent("rollback", "--yes", code=qb.UNDO_FAILED)
+    qb.contains(r.out + r.err, ["network default", "running guests use it"], "what is said")
+    qb.same(qb.libvirt()["net default"]["info"], ["Active: yes", "Persistent: yes",
+                                                  "Autostart: yes"], "the network")
+
+
 if __name__ == "__main__":
     qb.main()

@@ -54,7 +54,8 @@ static void what_is_missing_is_planned(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
-		struct qb_vir_network is = {.name = TEXT("guests"),
+		struct qb_vir_network is = {.persistent = true,
+					    .name = TEXT("guests"),
 					    .forward = TEXT("nat"),
 					    .address = TEXT("198.51.100.1/24"),
 					    .active = cases[i].active,
@@ -117,6 +118,7 @@ static void another_definition_is_refused(void **state)
 		bool own = !strcmp(is.name, "guests");
 		_cleanup_plan_ struct qb_plan p = {0};
 
+		is.persistent = true;
 		plan(&facts, (struct want){.nat = own, .bridge = !own}, &p);
 		assert_int_equal(p.n_steps, 0);
 		assert_int_equal(p.n_refused, 1);
@@ -127,7 +129,8 @@ static void another_definition_is_refused(void **state)
 
 static void another_pool_is_refused(void **state)
 {
-	struct qb_vir_pool is = {.name = TEXT("iso"),
+	struct qb_vir_pool is = {.persistent = true,
+				 .name = TEXT("iso"),
 				 .type = TEXT("netfs"),
 				 .target = TEXT("/mnt"),
 				 .active = true,
@@ -141,6 +144,77 @@ static void another_pool_is_refused(void **state)
 	assert_int_equal(p.n_steps, 0);
 	assert_int_equal(p.n_refused, 1);
 	assert_int_equal(p.refused[0].n_reasons, 2);
+}
+
+/* It could not be autostarted, which would come out only at the last step. */
+static void a_transient_object_is_refused(void **state)
+{
+	struct qb_vir_network network = {.name = TEXT("guests"),
+					 .forward = TEXT("nat"),
+					 .address = TEXT("198.51.100.1/24"),
+					 .active = true};
+	struct qb_vir_pool pool = {.name = TEXT("iso"),
+				   .type = TEXT("dir"),
+				   .target = TEXT("/srv/iso"),
+				   .active = true};
+	struct qb_facts facts = {.libvirt = {.connected = {QB_YES, NULL},
+					     .networks = &network,
+					     .n_networks = 1,
+					     .pools = &pool,
+					     .n_pools = 1}};
+	_cleanup_plan_ struct qb_plan p = {0};
+
+	(void)state;
+	plan(&facts, (struct want){.nat = true, .iso = true}, &p);
+	assert_int_equal(p.n_steps, 0);
+	assert_int_equal(p.n_refused, 2);
+	for (size_t i = 0; i < p.n_refused; i++)
+		assert_string_equal(p.refused[i].reasons[0].code, "transient");
+	assert_non_null(strstr(p.refused[0].reasons[0].evidence, "virsh net-define"));
+	assert_non_null(strstr(p.refused[1].reasons[0].evidence, "virsh pool-define"));
+}
+
+static void a_subnet_that_the_host_uses_is_refused(void **state)
+{
+	static const struct {
+		const char *dst, *gateway, *dev;
+		bool refused;
+	} cases[] = {
+		{"198.51.100.0/24", NULL, "eth0", true},
+		{"198.51.100.128/25", "192.0.2.1", "eth0", true}, /* a part of it is elsewhere */
+		{"198.51.100.7", NULL, "tun0", true},
+		{"198.51.0.0/16", NULL, "eth0", true},         /* neighbours have its addresses */
+		{"198.51.0.0/16", "192.0.2.1", "eth0", false}, /* narrower counts more */
+		{"default", "192.0.2.1", "eth0", false},
+		{"203.0.113.0/24", NULL, "eth0", false},
+		{"198.51.100.0/24", NULL, "virbr7", false}, /* its own, left from before */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		struct qb_route r = {.family = TEXT("inet"),
+				     .dst = TEXT(cases[i].dst),
+				     .gateway = TEXT(cases[i].gateway),
+				     .dev = TEXT(cases[i].dev),
+				     .type = TEXT("unicast"),
+				     .proto = TEXT("kernel"),
+				     .table = 254};
+		struct qb_vir_network is = {.name = TEXT("guests"),
+					    .forward = TEXT("nat"),
+					    .address = TEXT("198.51.100.1/24"),
+					    .bridge = TEXT("virbr7"),
+					    .persistent = true};
+		struct qb_facts facts = {
+			.net = {.routes = &r, .n_routes = 1},
+			.libvirt = {.connected = {QB_YES, NULL}, .networks = &is, .n_networks = 1}};
+		_cleanup_plan_ struct qb_plan p = {0};
+
+		plan(&facts, (struct want){.nat = true}, &p);
+		assert_int_equal(p.n_refused, cases[i].refused);
+		assert_int_equal(p.n_steps, !cases[i].refused);
+		if (cases[i].refused)
+			assert_string_equal(p.refused[0].reasons[0].code, "subnet-in-use");
+	}
 }
 
 /* A mount hides what lies beneath: what the target holds is asked before a disk is carved. */
@@ -170,7 +244,8 @@ static void a_target_that_is_taken_is_refused(void **state)
 				       .mounted = {cases[i].mounted, NULL},
 				       .empty = {cases[i].empty, NULL},
 				       .holds = TEXT("notes")};
-		struct qb_vir_pool is = {.name = TEXT("images"),
+		struct qb_vir_pool is = {.persistent = true,
+					 .name = TEXT("images"),
 					 .type = TEXT("fs"),
 					 .target = TEXT("/srv/images"),
 					 .active = true,
@@ -307,6 +382,8 @@ int main(void)
 		cmocka_unit_test(the_same_plan_twice_is_the_same),
 		cmocka_unit_test(another_definition_is_refused),
 		cmocka_unit_test(another_pool_is_refused),
+		cmocka_unit_test(a_transient_object_is_refused),
+		cmocka_unit_test(a_subnet_that_the_host_uses_is_refused),
 		cmocka_unit_test(a_target_that_is_taken_is_refused),
 		cmocka_unit_test(steps_of_a_refused_target_are_dropped),
 		cmocka_unit_test(nothing_is_planned_over_a_refused_bridge),
