@@ -413,7 +413,8 @@ class VM:
                         base64.b64decode(reply["stderr"]).decode(errors="replace"),
                         time.monotonic() - started)
         if reply["timed_out"]:
-            raise LabError(f"ended after {timeout} s: {result}")
+            raise LabError(f"ended after {timeout} s: {result}--- processes\n"
+                           f"{reply['processes']}")
         if check and result.status:
             raise LabError(str(result))
         return result

@@ -7,6 +7,7 @@ object a line each way; every request runs in a thread of its own, so that a tes
 around while a long command is still going on.
 """
 import base64
+import glob
 import json
 import os
 import subprocess
@@ -56,13 +57,43 @@ def do_run(request):
     try:
         out, err = process.communicate(base64.b64decode(request.get("stdin", "")),
                                        request.get("timeout"))
-        timed_out = False
     except subprocess.TimeoutExpired:
+        seen = processes()
         os.killpg(process.pid, 9)
-        out, err = process.communicate()
-        timed_out = True
+        out, err = last_words(process)
+        return {"status": process.returncode, "stdout": b64(out), "stderr": b64(err),
+                "timed_out": True, "processes": seen}
     return {"status": process.returncode, "stdout": b64(out), "stderr": b64(err),
-            "timed_out": timed_out}
+            "timed_out": False}
+
+
+def last_words(process):
+    """What was printed, though a process of another session may still hold the pipes open."""
+    try:
+        return process.communicate(timeout=5)
+    except subprocess.TimeoutExpired as error:
+        return error.stdout or b"", error.stderr or b""
+
+
+def whole(path):
+    try:
+        with open(path, errors="replace") as source:
+            return source.read(4096).replace("\0", " ").replace("\n", " < ").strip()
+    except OSError:
+        return ""
+
+
+def processes():
+    """Who runs and who sleeps where: of all but kernel threads, each thread's state and stack."""
+    table = []
+    for pid in sorted(filter(str.isdigit, os.listdir("/proc")), key=int):
+        arguments = whole(f"/proc/{pid}/cmdline")
+        if arguments:
+            table.append(f"{pid} {arguments[:120]}")
+            for task in glob.glob(f"/proc/{pid}/task/*"):
+                state = whole(task + "/stat").rpartition(")")[2].split()[:1]
+                table.append(f"    {''.join(state)} {whole(task + '/stack')}")
+    return "\n".join(table)
 
 
 def do_put(request):
