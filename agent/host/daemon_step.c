@@ -306,7 +306,7 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 	_cleanup_vir_conn_ virConnectPtr conn = NULL;
 
 	(void)args, (void)before;
-	return qb_vir_open(ctx->connect_uri, &conn, err);
+	return qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &conn, err);
 }
 
 /* One that cannot be stopped is no reason to leave the others as they are: the first error counts.

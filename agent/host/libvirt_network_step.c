@@ -79,7 +79,7 @@ static int look(const struct qb_step_ctx *ctx, const json_t *args, struct qb_vir
 	int r = parse(args, &name, &xml, err);
 
 	if (r == 0)
-		r = qb_vir_open(ctx->connect_uri, &conn, err);
+		r = qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &conn, err);
 	return r < 0 ? r : qb_vir_look(&networks, conn, name, ret, err);
 }
 
@@ -105,7 +105,7 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 
 	(void)before;
 	if (r == 0)
-		r = qb_vir_open(ctx->connect_uri, &conn, err);
+		r = qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &conn, err);
 	return r < 0 ? r : qb_vir_ensure(&networks, conn, name, xml, err);
 }
 
@@ -134,7 +134,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	int r = parse(args, &name, &xml, err);
 
 	if (r == 0)
-		r = qb_vir_open(ctx->connect_uri, &conn, err);
+		r = qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &conn, err);
 	if (r < 0)
 		return r;
 	qb_vir_state_read(before, &was);

@@ -156,7 +156,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 	int r = parse(json, &args, err);
 
 	if (r == 0)
-		r = qb_vir_open(ctx->connect_uri, &conn, err);
+		r = qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &conn, err);
 	if (r == 0)
 		r = qb_vir_look(&pools, conn, args.name, &state, err);
 	if (r == 0 && args.source && !state.active)
@@ -181,7 +181,7 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t
 	int r = parse(json, &args, err);
 
 	if (r == 0)
-		r = qb_vir_open(ctx->connect_uri, &conn, err);
+		r = qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &conn, err);
 	if (r == 0)
 		r = qb_root_mkdir(ctx->root, args.target, 0711, err);
 	if (r == 0)
@@ -202,7 +202,7 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 
 	(void)before;
 	if (r == 0)
-		r = qb_vir_open(ctx->connect_uri, &conn, err);
+		r = qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &conn, err);
 	if (r == 0)
 		r = qb_vir_look(&pools, conn, args.name, &state, err);
 	if (r < 0)
@@ -238,7 +238,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 	int r = parse(json, &args, err);
 
 	if (r == 0)
-		r = qb_vir_open(ctx->connect_uri, &conn, err);
+		r = qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &conn, err);
 	if (r < 0)
 		return r;
 	qb_vir_state_read(before, &was);

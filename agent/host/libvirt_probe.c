@@ -4,10 +4,8 @@
 #include <errno.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
-#include <pthread.h>
-#include <signal.h>
-#include <time.h>
 
+#include "agent/base/thread.h"
 #include "agent/host/libvirt_parse.h"
 #include "agent/host/libvirt_units.h"
 
@@ -239,41 +237,18 @@ static void *inquire(void *data)
 	return NULL;
 }
 
-/* Signals are for the thread that asks. */
-static int start_thread(struct qb_vir_inquiry *q)
-{
-	sigset_t all, before;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&q->thread, NULL, inquire, q);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r;
-}
-
 struct qb_vir_inquiry *qb_vir_inquiry_begin(const char *uri, unsigned timeout_ms)
 {
 	struct qb_vir_inquiry *q = qb_alloc(1, sizeof(*q));
-	pthread_condattr_t attr;
 	int r;
 
 	virSetErrorFunc(NULL, silent);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&q->ended, &attr);
-	pthread_condattr_destroy(&attr);
+	qb_cond_init(&q->ended);
 	pthread_mutex_init(&q->lock, NULL);
 	q->facts.uri = qb_strdup(uri);
 	q->timeout_ms = timeout_ms ? timeout_ms : TIMEOUT_DEFAULT_MS;
-	clock_gettime(CLOCK_MONOTONIC, &q->deadline);
-	q->deadline.tv_sec += q->timeout_ms / 1000;
-	q->deadline.tv_nsec += q->timeout_ms % 1000 * 1000000L;
-	if (q->deadline.tv_nsec >= 1000000000L) {
-		q->deadline.tv_sec++;
-		q->deadline.tv_nsec -= 1000000000L;
-	}
-	r = start_thread(q);
+	q->deadline = qb_deadline(q->timeout_ms);
+	r = qb_thread_start(inquire, q, &q->thread);
 	if (r) {
 		qb_tri_unknown(&q->facts.connected, "no thread to ask it: %s", strerror(r));
 		q->listed = q->done = true;

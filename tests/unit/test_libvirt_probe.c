@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/host/libvirt_probe.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
+#include "agent/base/clock.h"
+#include "agent/host/libvirt_conn.h"
 #include "agent/host/libvirt_parse.h"
 #include "agent/host/libvirt_units.h"
 #include "tests/unit/tree.h"
@@ -182,25 +184,46 @@ static void no_daemon(void **state)
 	assert_non_null(strstr(g.libvirt.connected.why, "/no/such/file"));
 }
 
-/* A daemon that accepts and never answers. It is left behind when the time is over. */
-static void a_daemon_that_hangs(void **state)
+/* A daemon's socket, at which nobody ever says a word. */
+static int listen_in_silence(struct tree *t, char **ret_uri)
 {
-	struct tree *t = *state;
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	_cleanup_free_ char *uri = qb_asprintf("qemu+unix:///system?socket=%s/socket", t->top);
-	_cleanup_facts_ struct qb_facts f;
-	struct timespec begin, end;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", t->top);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(fd, 1), 0);
-	clock_gettime(CLOCK_MONOTONIC, &begin);
+	*ret_uri = qb_asprintf("qemu+unix:///system?socket=%s/socket", t->top);
+	return fd;
+}
+
+/* A daemon that accepts and never answers. It is left behind when the time is over. */
+static void a_daemon_that_hangs(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_free_ char *uri = NULL;
+	_cleanup_close_ int fd = listen_in_silence(t, &uri);
+	_cleanup_facts_ struct qb_facts f;
+	uint64_t begin = qb_now_ms();
+
 	ask(uri, 300, &f);
-	clock_gettime(CLOCK_MONOTONIC, &end);
 	assert_int_equal(f.libvirt.connected.state, QB_UNKNOWN);
 	assert_string_equal(f.libvirt.connected.why, "no answer within 300 ms");
-	assert_true(end.tv_sec - begin.tv_sec <= 3);
+	assert_true(qb_now_ms() - begin <= 3000);
+}
+
+static void a_step_does_not_wait_for_one_either(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_free_ char *uri = NULL;
+	_cleanup_close_ int fd = listen_in_silence(t, &uri);
+	struct qb_error err = QB_ERROR_INIT;
+	virConnectPtr conn = NULL;
+	uint64_t begin = qb_now_ms();
+
+	assert_int_equal(qb_vir_open(uri, 300, &conn, &err), -ETIMEDOUT);
+	assert_non_null(strstr(err.msg, "no answer within 300 ms"));
+	assert_true(qb_now_ms() - begin <= 3000);
 }
 
 static void enable(struct tree *t, const char *target, const char *unit)
@@ -310,6 +333,7 @@ int main(void)
 		cmocka_unit_test(the_test_driver),
 		tree_test(no_daemon),
 		tree_test(a_daemon_that_hangs),
+		tree_test(a_step_does_not_wait_for_one_either),
 		tree_test(flavours),
 		tree_test(masked_units),
 		tree_test(targets_of_pools),

@@ -26,7 +26,7 @@ static int setup(void **state)
 	scratch(top);
 	assert_non_null(mkdtemp(top));
 	assert_int_equal(qb_root_open(top, &root, NULL), 0);
-	return qb_vir_open("test:///default", &held, NULL);
+	return qb_vir_open("test:///default", 5000, &held, NULL);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
