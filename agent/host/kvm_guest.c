@@ -272,6 +272,15 @@ static void await(int fd, unsigned deadline_ms, struct report *ret)
 		*ret = (struct report){.cause = QB_GUEST_TIMEOUT, .error = ETIMEDOUT};
 }
 
+/* One that cannot be killed is left behind, and is not to keep open what others read to its end. */
+static void let_go_of_output(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; null >= 0 && fd <= 2; fd++)
+		(void)dup2(null, fd);
+}
+
 /* Killed, and waited for no longer than a machine in order needs. */
 static void child_end(pid_t pid)
 {
@@ -300,6 +309,7 @@ void qb_guest_run(int kvm_fd, const unsigned char *code, size_t size, unsigned d
 	if (pid == 0) {
 		/* Other threads are gone here, with whatever locks they held: system calls only. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		let_go_of_output();
 		if (getppid() == parent)
 			child_run(kvm_fd, code, size, &r);
 		_exit(write(out, &r, sizeof(r)) != (ssize_t)sizeof(r));
