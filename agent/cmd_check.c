@@ -51,7 +51,7 @@ static int print(const struct qb_invocation *inv, const struct qb_report *report
 
 static int run(struct qb_invocation *inv)
 {
-	_cleanup_strs_ struct qb_strs select = {0}, ignore = {0};
+	_cleanup_strs_ struct qb_strs select = {0}, ignore = {0}, reads = {0};
 	_cleanup_config_ struct qb_config config = {0};
 	_cleanup_facts_ struct qb_facts facts = {0};
 	_cleanup_report_ struct qb_report report = {0};
@@ -72,7 +72,8 @@ static int run(struct qb_invocation *inv)
 		qb_log(QB_LOG_ERROR, "check: %s", err.msg);
 		return QB_EXIT_USAGE;
 	}
-	if (qb_invocation_facts(inv, in.config, &facts) < 0)
+	qb_check_reads(&select, &reads);
+	if (qb_invocation_facts(inv, in.config, &reads, &facts) < 0)
 		return QB_EXIT_USAGE;
 	r = qb_judge(&in, &select, &ignore, &report, &err);
 	if (r < 0) {

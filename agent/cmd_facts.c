@@ -2,11 +2,13 @@
 #include "agent/base/log.h"
 #include "agent/command.h"
 #include "agent/facts_text.h"
+#include "checks/check.h"
 
 static int run(struct qb_invocation *inv)
 {
 	_cleanup_config_ struct qb_config config = {0};
 	_cleanup_facts_ struct qb_facts facts = {0};
+	_cleanup_strs_ struct qb_strs reads = {0};
 	_cleanup_buf_ struct qb_buf text = {0};
 	const char *unknown = NULL;
 	int r = qb_invocation_config_if_any(inv, &config, &unknown);
@@ -17,7 +19,9 @@ static int run(struct qb_invocation *inv)
 	if (r < 0 || unknown)
 		qb_log(QB_LOG_WARNING, "the modules and the targets of pools that the "
 				       "configuration names are left out");
-	if (qb_invocation_facts(inv, r == 0 ? &config : NULL, &facts) < 0)
+	/* So that the document is all that checks need, anywhere. */
+	qb_check_reads(NULL, &reads);
+	if (qb_invocation_facts(inv, r == 0 ? &config : NULL, &reads, &facts) < 0)
 		return QB_EXIT_USAGE;
 	if (inv->opt.format == QB_FORMAT_JSON)
 		return qb_print_json(qb_facts_to_json(&facts)) < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;

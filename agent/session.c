@@ -118,7 +118,7 @@ static int load_facts(const char *path, struct qb_facts *ret)
 }
 
 int qb_invocation_facts(const struct qb_invocation *inv, const struct qb_config *config,
-			struct qb_facts *ret)
+			const struct qb_strs *reads, struct qb_facts *ret)
 {
 	if (inv->opt.facts)
 		return load_facts(inv->opt.facts, ret);
@@ -128,6 +128,7 @@ int qb_invocation_facts(const struct qb_invocation *inv, const struct qb_config 
 			.connect_uri = inv->opt.connect,
 			.timeout_ms = inv->opt.timeout_ms,
 			.config = config,
+			.reads = reads,
 		},
 		ret);
 	return 0;

@@ -67,6 +67,8 @@ struct qb_check {
 	 * read is a comment ("# Switch SVM on in the firmware setup."). */
 	const char *remedy;
 	const char *fix; /* kind of the step by which apply mends it; NULL */
+	/* The small files it looks at, as qb_probe_options.reads has them; ends with NULL. */
+	const char *const *reads;
 	void (*judge)(const struct qb_check_input *in, struct qb_result *r);
 };
 
@@ -102,6 +104,8 @@ const struct qb_check *qb_check_find(const char *id);
  */
 QB_MUST_CHECK int qb_check_names(const struct qb_strs *select, const struct qb_strs *ignore,
 				 struct qb_error *err);
+/* What these checks read, each path once. select as in qb_judge(). */
+void qb_check_reads(const struct qb_strs *select, struct qb_strs *ret);
 /*
  * Judges what select names (ids and groups; empty: all), in the order of the registry. -EINVAL
  * as qb_check_names().

@@ -95,6 +95,26 @@ static enum qb_verdict judge_all(const struct qb_report *report)
 	return lacking ? QB_DEGRADED : QB_READY;
 }
 
+static bool is_selected(const struct qb_strs *select, const struct qb_check_group *group,
+			const struct qb_check *check)
+{
+	return !select || !select->n || qb_strs_has(select, group->name) ||
+	       qb_strs_has(select, check->id);
+}
+
+void qb_check_reads(const struct qb_strs *select, struct qb_strs *ret)
+{
+	for (const struct qb_check_group *const *g = qb_check_groups; *g; g++)
+		for (size_t i = 0; i < (*g)->n_checks; i++) {
+			const struct qb_check *check = &(*g)->checks[i];
+			const char *const *path = check->reads;
+
+			for (; path && *path && is_selected(select, *g, check); path++)
+				if (!qb_strs_has(ret, *path))
+					qb_strs_add(ret, *path);
+		}
+}
+
 int qb_judge(const struct qb_check_input *in, const struct qb_strs *select,
 	     const struct qb_strs *ignore, struct qb_report *ret, struct qb_error *err)
 {
@@ -104,12 +124,10 @@ int qb_judge(const struct qb_check_input *in, const struct qb_strs *select,
 	if (r < 0)
 		return r;
 	for (const struct qb_check_group *const *g = qb_check_groups; *g; g++) {
-		bool whole = !select || !select->n || qb_strs_has(select, (*g)->name);
-
 		for (size_t i = 0; i < (*g)->n_checks; i++) {
 			const struct qb_check *check = &(*g)->checks[i];
 
-			if (whole || qb_strs_has(select, check->id))
+			if (is_selected(select, *g, check))
 				judge_one(check, in, ignore && qb_strs_has(ignore, check->id),
 					  &report);
 		}

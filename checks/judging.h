@@ -38,6 +38,25 @@ bool qb_no_libvirt(const struct qb_facts *facts, struct qb_result *r);
 /* A word for a remedy: quoted where a shell would see more than a word in it. Caller frees. */
 char *qb_shell_word(const char *s);
 
+/*
+ * What check.reads asked for, at a path without "*". True when it has a value, which becomes
+ * evidence. Else the verdict, unknown, is given: also where the file is known to be absent. A
+ * judge to whom absence means something asks qb_is_absent() first.
+ */
+bool qb_read(const struct qb_check_input *in, struct qb_result *r, const char *path,
+	     const char **ret);
+/* The same for a number. */
+bool qb_read_u64(const struct qb_check_input *in, struct qb_result *r, const char *path,
+		 uint64_t *ret);
+bool qb_is_absent(const struct qb_check_input *in, const char *path);
+/* The readings that a path with "*" brought, one after the other; NULL after the last. */
+const struct qb_reading *qb_read_next(const struct qb_check_input *in, const char *pattern,
+				      const struct qb_reading *after);
+/* Why a reading (NULL: nobody looked) has no value; never NULL. */
+const char *qb_read_why(const struct qb_reading *reading);
+/* The word between brackets: "always [madvise] never". Caller frees; NULL for none. */
+char *qb_bracketed(const char *value);
+
 /* RHEL and what is built from it. */
 bool qb_is_el(const struct qb_system_facts *s);
 

@@ -148,6 +148,18 @@ struct qb_target {
 	char *holds;           /* one of the names in it; NULL for none */
 };
 
+/*
+ * A small file that a check asked for by its path: of /proc, /sys, /etc or /run. What is no file
+ * but a directory has its names as value, one a line.
+ */
+struct qb_reading {
+	char *path;
+	char *value; /* without white space around it; NULL when there is none, or too long a one */
+	int64_t mode; /* st_mode; 0: it is not there, or nobody knows */
+	bool absent;  /* it is not there, and its surroundings are */
+	char *why;    /* why value is not known; NULL when it is, or is known to be absent */
+};
+
 struct qb_facts {
 	struct qb_tri live; /* read from a live host, not from a captured one */
 	struct qb_system_facts system;
@@ -160,6 +172,8 @@ struct qb_facts {
 	struct qb_libvirt_facts libvirt;
 	struct qb_target *targets;
 	size_t n_targets;
+	struct qb_reading *readings;
+	size_t n_readings;
 };
 
 extern const struct qb_type qb_facts_type;
@@ -172,6 +186,8 @@ struct qb_probe_options {
 	unsigned timeout_ms;
 	/* What it names is looked at, too: modules, targets of pools. May be NULL. */
 	const struct qb_config *config;
+	/* Paths of readings, "*" in a component standing for any name. May be NULL. */
+	const struct qb_strs *reads;
 };
 
 /* Never fails: what could not be read is unknown. Changes nothing and loads nothing. */
@@ -190,6 +206,7 @@ const struct qb_module *qb_facts_module(const struct qb_facts *facts, const char
 const char *qb_facts_vendor_module(const struct qb_facts *facts);
 const struct qb_vir_network *qb_facts_network(const struct qb_facts *facts, const char *name);
 const struct qb_vir_pool *qb_facts_pool(const struct qb_facts *facts, const char *name);
+const struct qb_reading *qb_facts_reading(const struct qb_facts *facts, const char *path);
 const struct qb_target *qb_facts_target(const struct qb_facts *facts, const char *path);
 
 /* The parts of qb_facts_probe(). */
@@ -198,6 +215,8 @@ void qb_cpu_probe(const struct qb_root *root, struct qb_cpu_facts *ret);
 void qb_kvm_probe(const struct qb_root *root, struct qb_kvm_facts *ret);
 void qb_modules_probe(const struct qb_root *root, const struct qb_strs *names,
 		      struct qb_module **ret, size_t *ret_n);
+void qb_readings_probe(const struct qb_root *root, const struct qb_strs *paths,
+		       struct qb_reading **ret, size_t *ret_n);
 /* Adds to the facts' targets those that are not there yet. */
 void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths,
 		      struct qb_facts *facts);

@@ -260,6 +260,22 @@ static const struct qb_type target_type = {
 	.doc = "The directory of a pool.",
 };
 
+static const struct qb_field reading_fields[] = {
+	QB_F(qb_reading, path, "path", STR, .flags = QB_FIELD_REQUIRED, .doc = "The file."),
+	QB_F(qb_reading, value, "value", STR, .doc = "What it says; of a directory, its names."),
+	QB_F(qb_reading, mode, "mode", I64, .doc = "Its type and mode, as stat(2) has them."),
+	QB_F(qb_reading, absent, "absent", BOOL, .doc = "It is known not to be there."),
+	QB_F(qb_reading, why, "why", STR, .doc = "Why the value is not known."),
+};
+
+static const struct qb_type reading_type = {
+	.name = "reading",
+	.size = sizeof(struct qb_reading),
+	.fields = reading_fields,
+	.n_fields = QB_ARRAY_SIZE(reading_fields),
+	.doc = "A small file that checks look at.",
+};
+
 static const struct qb_field facts_fields[] = {
 	QB_F(qb_facts, live, "live", TRI, .doc = "Read from a live host, not a captured one."),
 	QB_F(qb_facts, system, "system", OBJECT, .of = &system_type,
@@ -277,6 +293,8 @@ static const struct qb_field facts_fields[] = {
 	     .doc = "libvirt and what it has."),
 	QB_F_LIST(qb_facts, targets, "targets", &target_type,
 		  .doc = "Directories of pools, of the configuration's and of libvirt's."),
+	QB_F_LIST(qb_facts, readings, "readings", &reading_type,
+		  .doc = "Small files that checks look at."),
 };
 
 const struct qb_type qb_facts_type = {

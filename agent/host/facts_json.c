@@ -119,6 +119,14 @@ const struct qb_vir_pool *qb_facts_pool(const struct qb_facts *facts, const char
 	return NULL;
 }
 
+const struct qb_reading *qb_facts_reading(const struct qb_facts *facts, const char *path)
+{
+	for (size_t i = 0; i < facts->n_readings; i++)
+		if (qb_streq(facts->readings[i].path, path))
+			return &facts->readings[i];
+	return NULL;
+}
+
 const struct qb_target *qb_facts_target(const struct qb_facts *facts, const char *path)
 {
 	for (size_t i = 0; i < facts->n_targets; i++)

@@ -140,6 +140,8 @@ static int take_captured(const struct qb_root *root, struct qb_facts *ret)
 	SWAP(ret->libvirt, captured.libvirt);
 	SWAP(ret->targets, captured.targets);
 	SWAP(ret->n_targets, captured.n_targets);
+	SWAP(ret->readings, captured.readings);
+	SWAP(ret->n_readings, captured.n_readings);
 	return 0;
 }
 
@@ -166,4 +168,7 @@ void qb_facts_probe(const struct qb_probe_options *options, struct qb_facts *ret
 	else
 		captured(options, ret);
 	claim(options->root, ret);
+	/* What was captured with the files may have been read with other rights. */
+	if (options->reads && !ret->n_readings)
+		qb_readings_probe(options->root, options->reads, &ret->readings, &ret->n_readings);
 }

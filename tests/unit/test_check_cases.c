@@ -386,7 +386,9 @@ static void the_bare_host_reads_well(void **state)
 	judge(&f, NULL, &report);
 	assert_evidence(&report);
 	qb_report_text(&report, &style, &text);
-	assert_string_equal(text.s, expected);
+	/* How many passed is for no golden: it grows with every check. */
+	assert_true(qb_startswith(text.s, "not-ready: "));
+	assert_string_equal(strchr(text.s, '\n') + 1, expected);
 	fixture_done(&f);
 }
 

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small files, by paths in which "*" stands for any name. */
+#include "agent/host/facts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+
+enum {
+	VALUE_MAX = 64 << 10
+};
+
+struct readings {
+	const struct qb_root *root;
+	struct qb_reading *v;
+	size_t n;
+};
+
+/* A tree that was captured without /sys says nothing about what /sys would hold. */
+static bool surroundings_are_there(const struct qb_root *root, const char *path)
+{
+	_cleanup_free_ char *top = qb_strndup(path, 1 + strcspn(path + 1, "/"));
+	_cleanup_strs_ struct qb_strs names = {0};
+
+	return qb_root_list(root, top, &names) == 0 && names.n;
+}
+
+static void failed(struct readings *to, struct qb_reading *it, int r)
+{
+	it->absent = r == -ENOENT && surroundings_are_there(to->root, it->path);
+	if (!it->absent)
+		it->why = qb_strdup(strerror(-r));
+}
+
+static int read_names(const struct qb_root *root, struct qb_reading *it)
+{
+	_cleanup_strs_ struct qb_strs names = {0};
+	_cleanup_buf_ struct qb_buf text = {0};
+	int r = qb_root_list(root, it->path, &names);
+
+	for (size_t i = 0; r == 0 && i < names.n; i++)
+		qb_buf_printf(&text, "%s%s", i ? "\n" : "", names.v[i]);
+	if (r == 0)
+		it->value = text.s ? QB_TAKE_PTR(text.s) : qb_strdup("");
+	return r;
+}
+
+static int read_text(const struct qb_root *root, struct qb_reading *it)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = qb_root_read(root, it->path, VALUE_MAX, &text, NULL);
+
+	if (r == 0)
+		it->value = qb_strdup(qb_strip(text));
+	return r;
+}
+
+static void read_one(struct readings *to, const char *path)
+{
+	struct qb_reading *it = QB_APPEND(to->v, to->n);
+	struct stat st;
+	int r;
+
+	it->path = qb_strdup(path);
+	r = qb_root_stat(to->root, path, true, &st);
+	if (r == 0)
+		it->mode = st.st_mode;
+	if (r == 0 && S_ISDIR(st.st_mode))
+		r = read_names(to->root, it);
+	else if (r == 0 && S_ISREG(st.st_mode))
+		r = st.st_size > VALUE_MAX ? -EFBIG : read_text(to->root, it);
+	if (r < 0)
+		failed(to, it, r);
+}
+
+/* path up to and with its first "*", the rest as it is. One reading, for the pattern itself, where
+ * nothing matches: that it is absent is an answer, too. */
+static void expand(struct readings *to, const char *path)
+{
+	const char *star = strchr(path, '*'), *begin = star;
+	_cleanup_free_ char *dir = NULL, *pattern = NULL;
+	_cleanup_strs_ struct qb_strs names = {0};
+	bool any = false;
+
+	if (!star) {
+		read_one(to, path);
+		return;
+	}
+	while (begin[-1] != '/')
+		begin--;
+	dir = qb_strndup(path, (size_t)(begin - 1 - path));
+	pattern = qb_strndup(begin, strcspn(begin, "/"));
+	if (qb_root_list(to->root, dir, &names) == 0)
+		for (size_t i = 0; i < names.n; i++) {
+			_cleanup_free_ char *next = NULL;
+			const char *rest = begin + strlen(pattern);
+
+			if (fnmatch(pattern, names.v[i], FNM_PERIOD) != 0)
+				continue;
+			next = qb_asprintf("%s/%s%s", dir, names.v[i], rest);
+			expand(to, next);
+			any = true;
+		}
+	if (!any)
+		read_one(to, path);
+}
+
+void qb_readings_probe(const struct qb_root *root, const struct qb_strs *paths,
+		       struct qb_reading **ret, size_t *ret_n)
+{
+	struct readings to = {.root = root};
+
+	for (size_t i = 0; i < paths->n; i++)
+		expand(&to, paths->v[i]);
+	*ret = to.v;
+	*ret_n = to.n;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What judges do with the small files that their checks asked for. */
+#include "checks/judging.h"
+
+#include <fnmatch.h>
+
+const char *qb_read_why(const struct qb_reading *reading)
+{
+	if (!reading)
+		return "nobody looked";
+	if (reading->absent)
+		return "it is not there";
+	return reading->why ? reading->why : "it is no file";
+}
+
+/* As people name it: a sysctl by its dots, another file by its name. */
+static char *key_of(const char *path)
+{
+	static const char sysctl[] = "/proc/sys/";
+	char *key;
+
+	if (!qb_startswith(path, sysctl))
+		return qb_strdup(strrchr(path, '/') + 1);
+	key = qb_strdup(path + strlen(sysctl));
+	for (char *c = key; *c; c++)
+		if (*c == '/')
+			*c = '.';
+	return key;
+}
+
+enum {
+	SHOWN_MAX = 200
+};
+
+/* White space of any length as one space; the beginning of what is long. */
+static char *one_line(const char *text)
+{
+	_cleanup_buf_ struct qb_buf b = {0};
+
+	for (const char *at = text + strspn(text, " \t\n"); *at;) {
+		size_t word = strcspn(at, " \t\n"), gap = strspn(at + word, " \t\n");
+
+		if (b.len + word > SHOWN_MAX) {
+			qb_buf_puts(&b, "...");
+			break;
+		}
+		qb_buf_add(&b, at, word);
+		at += word + gap;
+		if (*at)
+			qb_buf_puts(&b, " ");
+	}
+	return b.s ? QB_TAKE_PTR(b.s) : qb_strdup("");
+}
+
+bool qb_read(const struct qb_check_input *in, struct qb_result *r, const char *path,
+	     const char **ret)
+{
+	const struct qb_reading *reading = qb_facts_reading(in->facts, path);
+	_cleanup_free_ char *key = key_of(path), *flat = NULL;
+
+	if (!reading || !reading->value) {
+		qb_unknown(r, "%s could not be read: %s", path, qb_read_why(reading));
+		return false;
+	}
+	flat = one_line(reading->value);
+	qb_evidence(r, key, path, "%s", *flat ? flat : "(empty)");
+	*ret = reading->value;
+	return true;
+}
+
+bool qb_read_u64(const struct qb_check_input *in, struct qb_result *r, const char *path,
+		 uint64_t *ret)
+{
+	const char *text;
+
+	if (!qb_read(in, r, path, &text))
+		return false;
+	if (qb_parse_u64(text, ret) == 0)
+		return true;
+	qb_unknown(r, "%s holds \"%.40s\", which is no number", path, text);
+	return false;
+}
+
+bool qb_is_absent(const struct qb_check_input *in, const char *path)
+{
+	const struct qb_reading *reading = qb_facts_reading(in->facts, path);
+
+	return reading && reading->absent;
+}
+
+const struct qb_reading *qb_read_next(const struct qb_check_input *in, const char *pattern,
+				      const struct qb_reading *after)
+{
+	const struct qb_facts *f = in->facts;
+
+	for (size_t i = after ? (size_t)(after - f->readings) + 1 : 0; i < f->n_readings; i++)
+		/* The pattern itself is there where nothing matched it. */
+		if (strcmp(f->readings[i].path, pattern) != 0 &&
+		    fnmatch(pattern, f->readings[i].path, FNM_PATHNAME) == 0)
+			return &f->readings[i];
+	return NULL;
+}
+
+char *qb_bracketed(const char *value)
+{
+	const char *from = strchr(value, '['), *to = from ? strchr(from, ']') : NULL;
+
+	return to ? qb_strndup(from + 1, (size_t)(to - from - 1)) : NULL;
+}
