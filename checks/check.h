@@ -130,6 +130,23 @@ void qb_report_text(const struct qb_report *report, const struct qb_text_style *
 		    struct qb_buf *out);
 /* "3 failed, 1 warning, 24 passed": what is there, by status. The caller frees it. */
 char *qb_report_counts(const struct qb_report *report);
+
+/* What a report for other programs says beside the checks. */
+struct qb_report_about {
+	const struct qb_facts *facts; /* those that were judged */
+	int64_t time_s;               /* since the epoch */
+	uint64_t duration_us;         /* of probing and judging */
+};
+
+/*
+ * A report as other programs read it. junit and tap count a check as failed exactly where it
+ * makes the verdict not-ready or unknown.
+ */
+typedef void qb_report_format(const struct qb_report *report, const struct qb_report_about *about,
+			      struct qb_buf *out);
+qb_report_format qb_report_junit, qb_report_tap, qb_report_nagios, qb_report_prometheus,
+	qb_report_html;
+
 /* check --list: id, severity, title, one a line. explain ID. */
 void qb_check_list_text(struct qb_buf *out);
 json_t *qb_check_list_json(void);

@@ -2,6 +2,7 @@
 #include "checks/check.h"
 
 #include "checks/judging.h"
+#include "checks/report.h"
 
 /* What was read on the host, made printable: JSON goes to terminals, too, and has to be UTF-8. */
 static json_t *text(const char *s)
@@ -14,19 +15,9 @@ static json_t *text(const char *s)
 /* The same for a remedy, whose line breaks are ours. */
 static json_t *lines(const char *s)
 {
-	_cleanup_buf_ struct qb_buf b = {0};
+	_cleanup_free_ char *safe = s ? qb_report_lines(s) : NULL;
 
-	if (!s)
-		return json_null();
-	while (*s) {
-		size_t len = strcspn(s, "\n");
-		_cleanup_free_ char *line = qb_strndup(s, len);
-		_cleanup_free_ char *safe = qb_str_printable(line);
-
-		qb_buf_printf(&b, "%s%s", b.len ? "\n" : "", safe);
-		s += len + (s[len] == '\n');
-	}
-	return json_string(b.s ? b.s : "");
+	return safe ? json_string(safe) : json_null();
 }
 
 static json_t *evidence(const struct qb_result *r)

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checks/report.h"
+
+#include <time.h>
+
+char *qb_report_lines(const char *s)
+{
+	struct qb_buf b = {0};
+
+	qb_buf_puts(&b, "");
+	while (*s) {
+		size_t len = strcspn(s, "\n");
+		_cleanup_free_ char *line = qb_strndup(s, len);
+		_cleanup_free_ char *safe = qb_str_printable(line);
+
+		qb_buf_printf(&b, "%s%s", b.len ? "\n" : "", safe);
+		s += len + (s[len] == '\n');
+	}
+	return b.s;
+}
+
+char *qb_report_time(int64_t time_s)
+{
+	time_t t = (time_t)time_s;
+	char text[32] = "";
+	struct tm utc;
+
+	if (gmtime_r(&t, &utc))
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
+	return qb_strdup(text);
+}
+
+static void escape(struct qb_buf *out, const char *safe)
+{
+	for (; *safe; safe++)
+		switch (*safe) {
+		case '<':
+			qb_buf_puts(out, "&lt;");
+			break;
+		case '>':
+			qb_buf_puts(out, "&gt;");
+			break;
+		case '&':
+			qb_buf_puts(out, "&amp;");
+			break;
+		case '"':
+			qb_buf_puts(out, "&quot;");
+			break;
+		case '\'':
+			qb_buf_puts(out, "&#39;");
+			break;
+		default:
+			qb_buf_add(out, safe, 1);
+		}
+}
+
+void qb_xml_text(struct qb_buf *out, const char *text)
+{
+	/* What is printable is a Char of XML 1.0, too. */
+	_cleanup_free_ char *safe = qb_str_printable(text);
+
+	escape(out, safe);
+}
+
+void qb_xml_lines(struct qb_buf *out, const char *text)
+{
+	_cleanup_free_ char *safe = qb_report_lines(text);
+
+	escape(out, safe);
+}
+
+void qb_xml_element(struct qb_buf *out, const char *name, const char *class, const char *text)
+{
+	qb_buf_printf(out, "<%s", name);
+	if (class)
+		qb_xml_attribute(out, "class", class);
+	qb_buf_puts(out, ">");
+	qb_xml_text(out, text);
+	qb_buf_printf(out, "</%s>\n", name);
+}
+
+void qb_xml_attribute(struct qb_buf *out, const char *name, const char *text)
+{
+	qb_buf_printf(out, " %s=\"", name);
+	qb_xml_text(out, text);
+	qb_buf_puts(out, "\"");
+}
