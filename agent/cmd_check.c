@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <time.h>
+
+#include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/command.h"
 #include "checks/check.h"
@@ -10,7 +13,11 @@ static int list(const struct qb_invocation *inv)
 
 	if (inv->n_args) {
 		qb_log(QB_LOG_ERROR, "check: --list takes no names");
-		return QB_EXIT_USAGE;
+		return qb_exit_usage(inv);
+	}
+	if (inv->opt.format != QB_FORMAT_JSON && inv->opt.format != QB_FORMAT_TEXT) {
+		qb_log(QB_LOG_ERROR, "check: --list is printed as text or json");
+		return qb_exit_usage(inv);
 	}
 	if (inv->opt.format == QB_FORMAT_JSON) {
 		r = qb_print_json(qb_check_list_json());
@@ -32,7 +39,7 @@ static void take_words(const struct qb_invocation *inv, const struct qb_config *
 		qb_strs_add(ret_ignore, config->checks.ignore.v[i]);
 }
 
-static int print(const struct qb_invocation *inv, const struct qb_report *report)
+static int print_plain(const struct qb_invocation *inv, const struct qb_report *report)
 {
 	const struct qb_text_style style = {
 		.colour = qb_invocation_colour(inv),
@@ -43,10 +50,45 @@ static int print(const struct qb_invocation *inv, const struct qb_report *report
 	};
 	_cleanup_buf_ struct qb_buf text = {0};
 
-	if (inv->opt.format == QB_FORMAT_JSON)
-		return qb_print_json(qb_report_to_json(report));
 	qb_report_text(report, &style, &text);
 	return qb_print_text(&text);
+}
+
+static int print(const struct qb_invocation *inv, const struct qb_report *report,
+		 const struct qb_report_about *about)
+{
+	static qb_report_format *const formats[] = {
+		[QB_FORMAT_JUNIT] = qb_report_junit,
+		[QB_FORMAT_TAP] = qb_report_tap,
+		[QB_FORMAT_NAGIOS] = qb_report_nagios,
+		[QB_FORMAT_PROMETHEUS] = qb_report_prometheus,
+		[QB_FORMAT_HTML] = qb_report_html,
+	};
+	_cleanup_buf_ struct qb_buf text = {0};
+
+	if (inv->opt.format == QB_FORMAT_TEXT)
+		return print_plain(inv, report);
+	if (inv->opt.format == QB_FORMAT_JSON)
+		return qb_print_json(qb_report_to_json(report));
+	formats[inv->opt.format](report, about, &text);
+	return qb_print_text(&text);
+}
+
+static int exit_status(const struct qb_invocation *inv, enum qb_verdict verdict)
+{
+	bool nagios = inv->opt.format == QB_FORMAT_NAGIOS;
+
+	switch (verdict) {
+	case QB_READY:
+		return nagios ? (int)QB_NAGIOS_OK : (int)QB_EXIT_OK;
+	case QB_DEGRADED:
+		return nagios ? (int)QB_NAGIOS_WARNING : (int)QB_EXIT_OK;
+	case QB_NOT_READY:
+		return nagios ? (int)QB_NAGIOS_CRITICAL : (int)QB_EXIT_FAILED;
+	case QB_VERDICT_UNKNOWN:
+		return nagios ? (int)QB_NAGIOS_UNKNOWN : (int)QB_EXIT_FAILED;
+	}
+	return QB_EXIT_FAILED;
 }
 
 static int run(struct qb_invocation *inv)
@@ -57,33 +99,35 @@ static int run(struct qb_invocation *inv)
 	_cleanup_report_ struct qb_report report = {0};
 	struct qb_error err = QB_ERROR_INIT;
 	struct qb_check_input in = {.facts = &facts};
+	struct qb_report_about about = {.facts = &facts, .time_s = time(NULL)};
+	uint64_t start = qb_now_us();
 	int r;
 
 	if (inv->opt.list)
 		return list(inv);
 	r = qb_invocation_config_if_any(inv, &config, &in.config_unknown);
 	if (r < 0)
-		return QB_EXIT_USAGE;
+		return qb_exit_usage(inv);
 	in.config = r == 0 ? &config : NULL;
 	take_words(inv, in.config, &select, &ignore);
 	/* A wrong name is told before anything is probed. */
 	r = qb_check_names(&select, &ignore, &err);
 	if (r < 0) {
 		qb_log(QB_LOG_ERROR, "check: %s", err.msg);
-		return QB_EXIT_USAGE;
+		return qb_exit_usage(inv);
 	}
 	qb_check_reads(&select, &reads);
 	if (qb_invocation_facts(inv, in.config, &reads, &facts) < 0)
-		return QB_EXIT_USAGE;
+		return qb_exit_usage(inv);
 	r = qb_judge(&in, &select, &ignore, &report, &err);
 	if (r < 0) {
 		qb_log(QB_LOG_ERROR, "check: %s", err.msg);
-		return QB_EXIT_USAGE;
+		return qb_exit_usage(inv);
 	}
-	if (print(inv, &report) < 0)
-		return QB_EXIT_FAILED;
-	return report.verdict == QB_READY || report.verdict == QB_DEGRADED ? QB_EXIT_OK
-									   : QB_EXIT_FAILED;
+	about.duration_us = qb_now_us() - start;
+	if (print(inv, &report, &about) < 0)
+		return exit_status(inv, QB_VERDICT_UNKNOWN);
+	return exit_status(inv, report.verdict);
 }
 
 const struct qb_command qb_cmd_check = {
@@ -95,7 +139,9 @@ const struct qb_command qb_cmd_check = {
 		"remedy can be pasted into a root shell.\n\n"
 		"The verdict is ready, degraded (something recommended is amiss), not-ready\n"
 		"(something required is) or unknown (something required could not be judged).\n"
-		"Exit status: 0 ready or degraded, 1 not-ready or unknown, 2 usage error.",
-	.takes = QB_TAKES_ROOT | QB_TAKES_FACTS | QB_TAKES_LIST | QB_TAKES_IGNORE | QB_TAKES_ARGS,
+		"Exit status: 0 ready or degraded, 1 not-ready or unknown, 2 usage error; with\n"
+		"--format nagios 0 ready, 1 degraded, 2 not-ready, 3 unknown or usage error.",
+	.takes = QB_TAKES_ROOT | QB_TAKES_FACTS | QB_TAKES_LIST | QB_TAKES_IGNORE | QB_TAKES_ARGS |
+		 QB_TAKES_FORMATS,
 	.run = run,
 };

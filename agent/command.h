@@ -16,9 +16,23 @@ enum qb_exit {
 	QB_EXIT_LOCKED = 6,      /* another run holds the lock */
 };
 
+/* Of check --format nagios, where others expect it. */
+enum qb_nagios_exit {
+	QB_NAGIOS_OK,
+	QB_NAGIOS_WARNING,
+	QB_NAGIOS_CRITICAL,
+	QB_NAGIOS_UNKNOWN
+};
+
 enum qb_format {
 	QB_FORMAT_TEXT,
-	QB_FORMAT_JSON
+	QB_FORMAT_JSON,
+	/* Of a report of checks only. */
+	QB_FORMAT_JUNIT,
+	QB_FORMAT_TAP,
+	QB_FORMAT_NAGIOS,
+	QB_FORMAT_PROMETHEUS,
+	QB_FORMAT_HTML
 };
 
 /* Options beside the common ones, as a command declares to take them. */
@@ -30,6 +44,7 @@ enum qb_takes {
 	QB_TAKES_LIST = 1 << 4,    /* --list */
 	QB_TAKES_IGNORE = 1 << 5,  /* --ignore ID */
 	QB_TAKES_ARGS = 1 << 6,    /* words beside options */
+	QB_TAKES_FORMATS = 1 << 7, /* --format junit and the like */
 };
 
 struct qb_options {
@@ -73,6 +88,8 @@ extern const struct qb_command *const qb_commands[];
 QB_MUST_CHECK int qb_options_parse(const struct qb_command *command, int argc, char **argv,
 				   struct qb_invocation *inv, struct qb_error *err);
 void qb_invocation_done(struct qb_invocation *inv);
+/* How a run ends that could not begin: QB_EXIT_USAGE, or as a plugin of Nagios does then. */
+int qb_exit_usage(const struct qb_invocation *inv);
 void qb_help_print(FILE *f);
 
 /*

@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 	r = qb_options_parse(command, argc - 1, argv + 1, &inv, &err);
 	if (r < 0) {
 		qb_log(QB_LOG_ERROR, "%s", err.msg);
-		r = QB_EXIT_USAGE;
+		r = qb_exit_usage(&inv);
 	} else {
 		r = r > 0 ? QB_EXIT_OK : command->run(&inv);
 	}

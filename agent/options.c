@@ -71,6 +71,8 @@ static void command_help(const struct qb_command *command)
 				   options[i].letter ? "," : " ", options[i].name,
 				   options[i].arg ? " " : "", options[i].arg ? options[i].arg : "");
 		printf("  %-24s %s\n", left, options[i].help);
+		if (!strcmp(options[i].name, "format") && command->takes & QB_TAKES_FORMATS)
+			printf("  %-24s %s\n", "", "or junit, tap, nagios, prometheus, html");
 	}
 }
 
@@ -85,19 +87,38 @@ static int parse_timeout(const char *text, unsigned *ret_ms, struct qb_error *er
 	return 0;
 }
 
-static int parse_format(const char *text, enum qb_format *ret, struct qb_error *err)
+static const struct {
+	const char *name;
+	enum qb_format format;
+	unsigned takes;
+} formats[] = {
+	{"text", QB_FORMAT_TEXT, COMMON},
+	{"json", QB_FORMAT_JSON, COMMON},
+	{"junit", QB_FORMAT_JUNIT, QB_TAKES_FORMATS},
+	{"tap", QB_FORMAT_TAP, QB_TAKES_FORMATS},
+	{"nagios", QB_FORMAT_NAGIOS, QB_TAKES_FORMATS},
+	{"prometheus", QB_FORMAT_PROMETHEUS, QB_TAKES_FORMATS},
+	{"html", QB_FORMAT_HTML, QB_TAKES_FORMATS},
+};
+
+static int parse_format(const struct qb_command *command, const char *text, enum qb_format *ret,
+			struct qb_error *err)
 {
-	if (!strcmp(text, "text"))
-		*ret = QB_FORMAT_TEXT;
-	else if (!strcmp(text, "json"))
-		*ret = QB_FORMAT_JSON;
-	else
-		return qb_error_set(err, EINVAL, "--format takes text or json");
-	return 0;
+	bool all = command->takes & QB_TAKES_FORMATS;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(formats); i++)
+		if (!strcmp(text, formats[i].name) && (all || formats[i].takes == COMMON)) {
+			*ret = formats[i].format;
+			return 0;
+		}
+	return qb_error_set(err, EINVAL, "--format takes %s",
+			    all ? "text, json, junit, tap, nagios, prometheus or html"
+				: "text or json");
 }
 
 /* Puts one option where it belongs. The names are those of the table. */
-static int take(struct qb_options *opt, const char *name, const char *arg, struct qb_error *err)
+static int take(const struct qb_command *command, struct qb_options *opt, const char *name,
+		const char *arg, struct qb_error *err)
 {
 	const struct {
 		const char *name;
@@ -133,7 +154,7 @@ static int take(struct qb_options *opt, const char *name, const char *arg, struc
 	else if (!strcmp(name, "timeout"))
 		return parse_timeout(arg, &opt->timeout_ms, err);
 	else
-		return parse_format(arg, &opt->format, err);
+		return parse_format(command, arg, &opt->format, err);
 	return 0;
 }
 
@@ -184,7 +205,7 @@ static int parse_words(const struct qb_command *command, int argc, char **argv,
 			command_help(command);
 			return 1;
 		}
-		r = take(&inv->opt, options[i].name, optarg, err);
+		r = take(command, &inv->opt, options[i].name, optarg, err);
 		if (r < 0)
 			return r;
 	}
@@ -221,6 +242,11 @@ int qb_options_parse(const struct qb_command *command, int argc, char **argv,
 			 : inv->opt.verbose ? QB_LOG_DEBUG
 					    : QB_LOG_INFO);
 	return qb_root_open(inv->opt.root, &inv->root, err);
+}
+
+int qb_exit_usage(const struct qb_invocation *inv)
+{
+	return inv->opt.format == QB_FORMAT_NAGIOS ? (int)QB_NAGIOS_UNKNOWN : (int)QB_EXIT_USAGE;
 }
 
 void qb_invocation_done(struct qb_invocation *inv)

@@ -11,6 +11,8 @@
 
 static const struct qb_command reads = {
 	.name = "reads", .help = "", .summary = "", .takes = QB_TAKES_ROOT | QB_TAKES_FACTS};
+static const struct qb_command reports = {
+	.name = "reports", .help = "", .summary = "", .takes = QB_TAKES_FORMATS};
 static const struct qb_command writes = {
 	.name = "writes", .help = "", .summary = "", .takes = QB_TAKES_CONSENT | QB_TAKES_ARGS};
 
@@ -56,6 +58,10 @@ static void what_is_wrong_is_said(void **state)
 		{&reads, {"--root="}, "--root must not be empty"},
 		{&reads, {"word"}, "reads takes no \"word\"; see qubi-agent reads --help"},
 		{&reads, {"-f", "xml"}, "--format takes text or json"},
+		{&reads, {"-f", "html"}, "--format takes text or json"},
+		{&reports,
+		 {"-f", "xml"},
+		 "--format takes text, json, junit, tap, nagios, prometheus or html"},
 		{&reads, {"--timeout", "0"}, "--timeout takes whole seconds from 1 to 3600"},
 		{&reads, {"--timeout", "3601"}, "--timeout takes whole seconds from 1 to 3600"},
 		{&reads, {"--timeout", "1s"}, "--timeout takes whole seconds from 1 to 3600"},
