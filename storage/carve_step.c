@@ -62,7 +62,7 @@ int qb_carve_find(const struct qb_step_ctx *ctx, const struct qb_carve_args *arg
 	*ret = (struct qb_disks){0};
 	if (!ctx->root->live)
 		return qb_error_set(err, EOPNOTSUPP, "disks are carved on a live host only");
-	qb_disks_probe_one(ctx->root, ctx->machine_id, args->identity, ret);
+	qb_disks_probe_one(ctx->root, ctx->machine_id, args->identity, ctx->timeout_ms, ret);
 	if (!qb_is(&ret->known))
 		return qb_error_set(err, ESTALE, "the disks are unknown: %s",
 				    ret->known.why ? ret->known.why : "nobody looked");

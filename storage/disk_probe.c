@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/probe.h"
 
+#include "agent/base/clock.h"
 #include "storage/pool.h"
 #include "storage/probe_parts.h"
 
@@ -42,72 +43,111 @@ static void read_wwids(const struct qb_root *root, const struct qb_disks *disks,
 		raw[i].in_wwids = in_wwids(text, &disks->disks[i], &raw[i]);
 }
 
-/* Everything that needs the device itself, of one disk: what may hang hangs in here. */
-static void probe_device(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw)
-{
-	if (raw->hidden) {
-		qb_tri_unknown(&disk->readable, "a hidden path has no device node");
-		return;
-	}
-	qb_device_probe(machine_id, disk, raw);
-}
+enum {
+	TIMEOUT_MS = 5000
+};
 
-static void probe(const struct qb_root *root, const char *machine_id, const char *identity,
-		  struct qb_disks *ret)
-{
-	_cleanup_blocks_ struct qb_blocks blocks = {0};
-	_cleanup_strs_ struct qb_strs names = {0};
+struct qb_disks_inquiry {
+	bool live;
+	struct qb_disks disks;
 	struct qb_disk_raw *raw;
-	int r = qb_root_list(root, "/sys/block", &names);
+	struct qb_device_child *children; /* one a disk */
+	unsigned timeout_ms;
+	uint64_t deadline_ms;
+};
 
-	*ret = (struct qb_disks){0};
-	if (r < 0) {
-		qb_tri_unknown(&ret->known, "/sys/block: %s", strerror(-r));
-		return;
-	}
-	qb_tri_set(&ret->known, true);
-	if (root->live)
-		qb_udev_wait();
-	qb_blocks_read(root, &blocks);
-	raw = qb_alloc(names.n, sizeof(*raw));
-	for (size_t i = 0; i < names.n; i++) {
+static void list_disks(const struct qb_root *root, const struct qb_strs *names,
+		       struct qb_disks_inquiry *q)
+{
+	for (size_t i = 0; i < names->n; i++) {
 		struct qb_disk disk = {0};
+		struct qb_disk_raw *raw = &q->raw[q->disks.n_disks];
 
-		if (!qb_sysfs_probe(root, names.v[i], &disk, &raw[ret->n_disks])) {
+		if (!qb_sysfs_probe(root, names->v[i], &disk, raw)) {
 			qb_disk_done(&disk);
-			qb_disk_raw_done(&raw[ret->n_disks]);
+			qb_disk_raw_done(raw);
 			continue;
 		}
 		if (root->live)
-			qb_udev_probe(&disk, &raw[ret->n_disks]);
-		*QB_APPEND(ret->disks, ret->n_disks) = disk;
+			qb_udev_probe(&disk, raw);
+		*QB_APPEND(q->disks.disks, q->disks.n_disks) = disk;
 	}
-	qb_usage_probe(root, &blocks, ret, raw);
-	read_wwids(root, ret, raw);
-	for (size_t i = 0; i < ret->n_disks; i++) {
-		struct qb_disk *disk = &ret->disks[i];
-
-		if (!root->live)
-			qb_tri_unknown(&disk->readable, "the contents of a captured host's disks "
-							"are not there to read");
-		else if (!identity || qb_streq(identity, qb_disk_identity(disk)))
-			probe_device(machine_id, disk, &raw[i]);
-	}
-	if (root->live)
-		qb_lvm_probe(ret, raw);
-	qb_disks_judge(ret, raw);
-	for (size_t i = 0; i < ret->n_disks; i++)
-		qb_disk_raw_done(&raw[i]);
-	free(raw);
 }
 
-void qb_disks_probe(const struct qb_root *root, const char *machine_id, struct qb_disks *ret)
+static void begin_reading(const char *machine_id, const char *identity, struct qb_disks_inquiry *q)
 {
-	probe(root, machine_id, NULL, ret);
+	for (size_t i = 0; i < q->disks.n_disks; i++) {
+		struct qb_disk *disk = &q->disks.disks[i];
+
+		q->children[i].fd = -1;
+		if (!q->live)
+			qb_tri_unknown(&disk->readable, "the contents of a captured host's disks "
+							"are not there to read");
+		else if (q->raw[i].hidden)
+			qb_tri_unknown(&disk->readable, "a hidden path has no device node");
+		else if (!identity || qb_streq(identity, qb_disk_identity(disk)))
+			qb_device_child_begin(machine_id, disk, &q->raw[i], &q->children[i]);
+	}
+}
+
+static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *machine_id,
+				      const char *identity, unsigned timeout_ms)
+{
+	struct qb_disks_inquiry *q = qb_alloc(1, sizeof(*q));
+	_cleanup_blocks_ struct qb_blocks blocks = {0};
+	_cleanup_strs_ struct qb_strs names = {0};
+	int r = qb_root_list(root, "/sys/block", &names);
+
+	q->live = root->live;
+	if (r < 0) {
+		qb_tri_unknown(&q->disks.known, "/sys/block: %s", strerror(-r));
+		return q;
+	}
+	qb_tri_set(&q->disks.known, true);
+	if (root->live)
+		qb_udev_wait();
+	qb_blocks_read(root, &blocks);
+	q->raw = qb_alloc(names.n, sizeof(*q->raw));
+	q->children = qb_alloc(names.n, sizeof(*q->children));
+	list_disks(root, &names, q);
+	qb_usage_probe(root, &blocks, &q->disks, q->raw);
+	read_wwids(root, &q->disks, q->raw);
+	q->timeout_ms = timeout_ms ? timeout_ms : TIMEOUT_MS;
+	q->deadline_ms = qb_now_ms() + q->timeout_ms;
+	begin_reading(machine_id, identity, q);
+	return q;
+}
+
+struct qb_disks_inquiry *qb_disks_inquiry_begin(const struct qb_root *root, const char *machine_id,
+						unsigned timeout_ms)
+{
+	return begin(root, machine_id, NULL, timeout_ms);
+}
+
+void qb_disks_inquiry_end(struct qb_disks_inquiry *q, struct qb_disks *ret)
+{
+	if (q->live && q->disks.n_disks) {
+		qb_device_children_end(q->children, q->deadline_ms, q->timeout_ms, &q->disks,
+				       q->raw);
+		qb_lvm_probe(&q->disks, q->raw);
+	}
+	qb_disks_judge(&q->disks, q->raw);
+	for (size_t i = 0; i < q->disks.n_disks; i++)
+		qb_disk_raw_done(&q->raw[i]);
+	*ret = q->disks;
+	free(q->raw);
+	free(q->children);
+	free(q);
+}
+
+void qb_disks_probe(const struct qb_root *root, const char *machine_id, unsigned timeout_ms,
+		    struct qb_disks *ret)
+{
+	qb_disks_inquiry_end(begin(root, machine_id, NULL, timeout_ms), ret);
 }
 
 void qb_disks_probe_one(const struct qb_root *root, const char *machine_id, const char *identity,
-			struct qb_disks *ret)
+			unsigned timeout_ms, struct qb_disks *ret)
 {
-	probe(root, machine_id, identity, ret);
+	qb_disks_inquiry_end(begin(root, machine_id, identity, timeout_ms), ret);
 }

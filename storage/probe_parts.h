@@ -28,8 +28,24 @@ bool qb_udev_runs(void);
  */
 void qb_contents_probe(int fd, const char *machine_id, struct qb_disk *disk,
 		       struct qb_contents *ret);
-/* The same for a device node, with the O_EXCL test. */
+/* The same for a device node, with the O_EXCL test. It may hang with the device. */
 void qb_device_probe(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw);
+
+/* A process that does so for one disk. */
+struct qb_device_child {
+	pid_t pid;
+	int fd; /* what it says; -1: there is none */
+	struct qb_buf text;
+};
+
+void qb_device_child_begin(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw,
+			   struct qb_device_child *ret);
+/*
+ * Takes their answers, one child of each disk. Of a disk that has not answered at the deadline (of
+ * qb_now_ms()) the contents are unknown; timeout_ms is what is said then.
+ */
+void qb_device_children_end(struct qb_device_child *children, uint64_t deadline_ms,
+			    unsigned timeout_ms, struct qb_disks *disks, struct qb_disk_raw *raw);
 
 /* Asks LVM, once, whether it lists the PVs that were found. Live hosts only. */
 void qb_lvm_probe(struct qb_disks *disks, struct qb_disk_raw *raw);
@@ -39,4 +55,4 @@ void qb_lvm_probe(struct qb_disks *disks, struct qb_disk_raw *raw);
  * listed, since a disk is judged in the company of the others.
  */
 void qb_disks_probe_one(const struct qb_root *root, const char *machine_id, const char *identity,
-			struct qb_disks *ret);
+			unsigned timeout_ms, struct qb_disks *ret);

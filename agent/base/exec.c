@@ -13,6 +13,7 @@
 
 enum {
 	OUTPUT_MAX = 1 << 20,
+	KILLED_MS = 1000,
 	STATUS_NOT_RUN = 127
 };
 
@@ -120,6 +121,10 @@ int qb_exec(const char *const *argv, unsigned timeout_ms, struct qb_exec_result 
 			       &err_text);
 	if (r < 0)
 		kill(pid, SIGKILL);
+	/* One that hangs in the kernel does not even end when it is killed: it is left behind. */
+	if (r == -ETIMEDOUT && poll(&(struct pollfd){pidfd, POLLIN, 0}, 1, KILLED_MS) == 0)
+		return qb_error_set(err, ETIMEDOUT, "%s: did not end within %u ms, nor when killed",
+				    argv[0], timeout_ms);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return qb_error_errno(err, errno, "%s: waitpid", argv[0]);

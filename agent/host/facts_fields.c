@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/host/facts_fields.h"
 
 #include "agent/host/facts.h"
 #include "net/link_fields.h"
+#include "storage/disk_fields.h"
 
 static const struct qb_field system_fields[] = {
 	QB_F(qb_system_facts, hostname, "hostname", STR, .doc = "Name of the host."),

@@ -96,17 +96,19 @@ static void claim(const struct qb_root *root, struct qb_facts *f)
 static void live(const struct qb_probe_options *options, struct qb_facts *ret)
 {
 	const struct qb_root *root = options->root;
-	/* libvirt takes longest; it answers while the others read. */
-	struct qb_vir_inquiry *inquiry =
-		qb_vir_inquiry_begin(options->connect_uri, options->timeout_ms);
+	struct qb_disks_inquiry *disks;
+	struct qb_vir_inquiry *vir;
 
 	qb_system_probe(root, &ret->system);
+	/* What takes long, and may hang, answers while the others read. */
+	disks = qb_disks_inquiry_begin(root, ret->system.machine_id, options->timeout_ms);
+	vir = qb_vir_inquiry_begin(options->connect_uri, options->timeout_ms);
 	qb_cpu_probe(root, &ret->cpu);
 	qb_kvm_probe(root, &ret->kvm);
 	modules(options, ret);
 	qb_net_probe(root, &ret->net);
-	qb_disks_probe(root, ret->system.machine_id, &ret->disks);
-	qb_vir_inquiry_end(inquiry, &ret->libvirt);
+	qb_disks_inquiry_end(disks, &ret->disks);
+	qb_vir_inquiry_end(vir, &ret->libvirt);
 	targets(options, ret);
 	qb_vir_units_probe(root, &ret->libvirt);
 }
@@ -153,7 +155,7 @@ static void captured(const struct qb_probe_options *options, struct qb_facts *re
 	qb_cpu_probe(root, &ret->cpu);
 	qb_kvm_probe(root, &ret->kvm);
 	modules(options, ret);
-	qb_disks_probe(root, ret->system.machine_id, &ret->disks);
+	qb_disks_probe(root, ret->system.machine_id, options->timeout_ms, &ret->disks);
 	qb_net_probe(root, &ret->net);
 	qb_libvirt_probe(root, options->connect_uri, options->timeout_ms, &ret->libvirt);
 	(void)!take_captured(root, ret);

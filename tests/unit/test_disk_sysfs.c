@@ -97,7 +97,7 @@ static void partition(struct host *h, const char *name, const char *part, const 
 static const struct qb_disk *probe(struct host *h, const char *name)
 {
 	qb_disks_done(&h->disks);
-	qb_disks_probe(&h->root, NULL, &h->disks);
+	qb_disks_probe(&h->root, NULL, 0, &h->disks);
 	for (size_t i = 0; i < h->disks.n_disks; i++)
 		if (qb_streq(h->disks.disks[i].name, name))
 			return &h->disks.disks[i];

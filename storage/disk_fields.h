@@ -4,4 +4,5 @@
 
 #include "agent/base/schema.h"
 
-extern const struct qb_type qb_disk_type;
+/* A disk; and what is read from the device itself. */
+extern const struct qb_type qb_disk_type, qb_signature_type, qb_partition_type, qb_mark_type;

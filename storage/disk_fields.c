@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/host/facts_fields.h"
+#include "storage/disk_fields.h"
 
 #include "storage/disk.h"
 
@@ -11,7 +11,7 @@ static const struct qb_field signature_fields[] = {
 	QB_F(qb_signature, offset, "offset_bytes", U64, .doc = "Where on the device it stands."),
 };
 
-static const struct qb_type signature_type = {
+const struct qb_type qb_signature_type = {
 	.name = "signature",
 	.size = sizeof(struct qb_signature),
 	.fields = signature_fields,
@@ -32,7 +32,7 @@ static const struct qb_field partition_fields[] = {
 	QB_F(qb_partition, mountpoint, "mountpoint", STR, .doc = "Where it is mounted."),
 };
 
-static const struct qb_type partition_type = {
+const struct qb_type qb_partition_type = {
 	.name = "partition",
 	.size = sizeof(struct qb_partition),
 	.fields = partition_fields,
@@ -58,7 +58,7 @@ static const struct qb_field mark_fields[] = {
 	QB_F(qb_mark, only, "only", BOOL, .doc = "Nothing else is on the disk."),
 };
 
-static const struct qb_type mark_type = {
+const struct qb_type qb_mark_type = {
 	.name = "mark",
 	.size = sizeof(struct qb_mark),
 	.fields = mark_fields,
@@ -103,9 +103,9 @@ static const struct qb_field disk_fields[] = {
 	QB_F(qb_disk, holders, "holders", STRS, .doc = "Devices that stand on it."),
 	QB_F(qb_disk, mountpoints, "mountpoints", STRS, .doc = "Where it or a part is mounted."),
 	QB_F(qb_disk, swap, "swap", BOOL, .doc = "It or a part is swap in use."),
-	QB_F_LIST(qb_disk, signatures, "signatures", &signature_type, .doc = "What is on it."),
-	QB_F_LIST(qb_disk, partitions, "partitions", &partition_type, .doc = "Its partitions."),
-	QB_F(qb_disk, mark, "mark", OBJECT, .of = &mark_type, .doc = "The mark on it."),
+	QB_F_LIST(qb_disk, signatures, "signatures", &qb_signature_type, .doc = "What is on it."),
+	QB_F_LIST(qb_disk, partitions, "partitions", &qb_partition_type, .doc = "Its partitions."),
+	QB_F(qb_disk, mark, "mark", OBJECT, .of = &qb_mark_type, .doc = "The mark on it."),
 	QB_F(qb_disk, readable, "readable", TRI, .doc = "It was read to its end."),
 	QB_F(qb_disk, available, "available", BOOL, .doc = "Nothing speaks against writing to it."),
 	QB_F_LIST(qb_disk, reasons, "reasons", &reason_type,
