@@ -325,10 +325,11 @@ class Channel:
 
 class VM:
     def __init__(self, work, image, *, disks=(), nics=(), files=None, svm=True, memory_mib=2048,
-                 say=lambda text: None):
+                 kernel="", say=lambda text: None):
         self.work, self.image = pathlib.Path(work), pathlib.Path(image)
         self.disks, self.nics, self.files = list(disks), list(nics), dict(files or {})
         self.svm, self.memory_mib, self.say = svm, memory_mib, say
+        self.kernel = kernel  # words for the kernel's command line
         self.console = self.work / "console.log"
         self.process = self.qmp = self.channel = None
         self.root = self.work / "root.qcow2"
@@ -340,13 +341,14 @@ class VM:
     def __exit__(self, *_):
         self.power_cut()
 
-    def argv(self, serial, kernel=QUICK):
+    def argv(self, serial, quick=QUICK):
         cpu = CPU + (",+svm" if self.svm else ",-svm")
         arguments = [
             QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
             "-accel", ACCELERATOR, "-smp", "2", "-cpu", cpu, "-m", str(self.memory_mib),
             "-kernel", str(self.image / "vmlinuz"), "-initrd", str(self.image / "initrd.img"),
-            "-append", f"console=ttyS0 loglevel=4 root=LABEL={lab_image.LABEL} rw panic=-1 {kernel}",
+            "-append", f"console=ttyS0 loglevel=4 root=LABEL={lab_image.LABEL} rw panic=-1 "
+                       f"{quick} {self.kernel}",
             "-no-reboot", *serial, "-device", "virtio-rng-pci",
             "-qmp", f"unix:{self.work}/qmp.sock,server=on,wait=off",
             "-device", "virtio-serial-pci",
@@ -512,7 +514,7 @@ class VM:
             lab_image.run(["cp", "--sparse=always", "--reflink=auto", disk.path, copy])
             disks.append(dataclasses.replace(disk, path=copy))
         other = VM(work, self.image, disks=disks, nics=self.nics, files=self.files, svm=self.svm,
-                   memory_mib=self.memory_mib, say=self.say)
+                   memory_mib=self.memory_mib, kernel=self.kernel, say=self.say)
         other.start("-incoming", f"exec:cat {self.work}/state")
         other.channel.boot_id = self.boot_id
         deadline = time.monotonic() + timeout
