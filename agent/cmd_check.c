@@ -101,6 +101,7 @@ static int run(struct qb_invocation *inv)
 	struct qb_check_input in = {.facts = &facts};
 	struct qb_report_about about = {.facts = &facts, .time_s = time(NULL)};
 	uint64_t start = qb_now_us();
+	unsigned without;
 	int r;
 
 	if (inv->opt.list)
@@ -117,7 +118,9 @@ static int run(struct qb_invocation *inv)
 		return qb_exit_usage(inv);
 	}
 	qb_check_reads(&select, &reads);
-	if (qb_invocation_facts(inv, in.config, &reads, &facts) < 0)
+	/* The picture shows all. */
+	without = inv->opt.format == QB_FORMAT_HTML ? 0 : qb_check_without(&select);
+	if (qb_invocation_facts(inv, in.config, &reads, without, &facts) < 0)
 		return qb_exit_usage(inv);
 	r = qb_judge(&in, &select, &ignore, &report, &err);
 	if (r < 0) {

@@ -21,7 +21,7 @@ static int run(struct qb_invocation *inv)
 				       "configuration names are left out");
 	/* So that the document is all that checks need, anywhere. */
 	qb_check_reads(NULL, &reads);
-	if (qb_invocation_facts(inv, r == 0 ? &config : NULL, &reads, &facts) < 0)
+	if (qb_invocation_facts(inv, r == 0 ? &config : NULL, &reads, 0, &facts) < 0)
 		return QB_EXIT_USAGE;
 	if (inv->opt.format == QB_FORMAT_JSON)
 		return qb_print_json(qb_facts_to_json(&facts)) < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;

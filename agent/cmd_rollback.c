@@ -27,7 +27,7 @@ static int undo(struct qb_invocation *inv, const struct qb_runs *change)
 	int r = QB_EXIT_OK;
 	struct qb_step_ctx ctx;
 
-	if (qb_invocation_facts(inv, NULL, NULL, &facts) < 0)
+	if (qb_invocation_facts(inv, NULL, NULL, 0, &facts) < 0)
 		return QB_EXIT_FAILED;
 	ctx = qb_step_context(inv, &facts);
 	qb_rollback(&ctx, change, &events, &outcome);

@@ -104,10 +104,10 @@ QB_MUST_CHECK int qb_invocation_config(const struct qb_invocation *inv, struct q
  */
 QB_MUST_CHECK int qb_invocation_config_if_any(const struct qb_invocation *inv,
 					      struct qb_config *ret, const char **ret_unknown);
-/* Facts of the live host, of --root or of --facts. config and reads may be NULL. */
+/* Facts of the live host, of --root or of --facts; the rest as in struct qb_probe_options. */
 QB_MUST_CHECK int qb_invocation_facts(const struct qb_invocation *inv,
 				      const struct qb_config *config, const struct qb_strs *reads,
-				      struct qb_facts *ret);
+				      unsigned without, struct qb_facts *ret);
 /* Prints a document to stdout, indented, and drops the reference. 0, or -EIO when stdout failed. */
 QB_MUST_CHECK int qb_print_json(json_t *document);
 QB_MUST_CHECK int qb_print_text(const struct qb_buf *text);

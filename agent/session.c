@@ -118,7 +118,7 @@ static int load_facts(const char *path, struct qb_facts *ret)
 }
 
 int qb_invocation_facts(const struct qb_invocation *inv, const struct qb_config *config,
-			const struct qb_strs *reads, struct qb_facts *ret)
+			const struct qb_strs *reads, unsigned without, struct qb_facts *ret)
 {
 	if (inv->opt.facts)
 		return load_facts(inv->opt.facts, ret);
@@ -129,6 +129,7 @@ int qb_invocation_facts(const struct qb_invocation *inv, const struct qb_config 
 			.timeout_ms = inv->opt.timeout_ms,
 			.config = config,
 			.reads = reads,
+			.without = without,
 		},
 		ret);
 	return 0;

@@ -106,6 +106,8 @@ QB_MUST_CHECK int qb_check_names(const struct qb_strs *select, const struct qb_s
 				 struct qb_error *err);
 /* What these checks read, each path once. select as in qb_judge(). */
 void qb_check_reads(const struct qb_strs *select, struct qb_strs *ret);
+/* Parts of the facts (enum qb_facts_part) that none of them looks at. */
+unsigned qb_check_without(const struct qb_strs *select);
 /*
  * Judges what select names (ids and groups; empty: all), in the order of the registry. -EINVAL
  * as qb_check_names().

@@ -115,6 +115,39 @@ void qb_check_reads(const struct qb_strs *select, struct qb_strs *ret)
 		}
 }
 
+/* What the checks of a group look at, beside the system, the CPU and readings. */
+static unsigned parts_of(const char *group)
+{
+	static const struct {
+		const char *group;
+		unsigned parts;
+	} needs[] = {
+		{"cpu", QB_FACTS_KVM},
+		{"kvm", QB_FACTS_KVM | QB_FACTS_MODULES},
+		{"modules", QB_FACTS_KVM | QB_FACTS_MODULES},
+		{"iommu", QB_FACTS_MODULES},
+		{"memory", 0},
+		{"cgroup", 0},
+		{"system", 0},
+	};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(needs); i++)
+		if (qb_streq(needs[i].group, group))
+			return needs[i].parts;
+	return QB_FACTS_ALL;
+}
+
+unsigned qb_check_without(const struct qb_strs *select)
+{
+	unsigned parts = 0;
+
+	for (const struct qb_check_group *const *g = qb_check_groups; *g; g++)
+		for (size_t i = 0; i < (*g)->n_checks; i++)
+			if (is_selected(select, *g, &(*g)->checks[i]))
+				parts |= parts_of((*g)->name);
+	return QB_FACTS_ALL & ~parts;
+}
+
 int qb_judge(const struct qb_check_input *in, const struct qb_strs *select,
 	     const struct qb_strs *ignore, struct qb_report *ret, struct qb_error *err)
 {

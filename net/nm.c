@@ -3,7 +3,8 @@
 
 #include <errno.h>
 #include <time.h>
-#include <systemd/sd-bus.h>
+
+#include "agent/base/bus_lib.h"
 
 #define NM "org.freedesktop.NetworkManager"
 #define NM_PATH "/org/freedesktop/NetworkManager"
@@ -11,16 +12,16 @@
 #define STATE_ACTIVATED 2   /* NM_ACTIVE_CONNECTION_STATE_ACTIVATED */
 #define STATE_DEACTIVATED 4 /* NM_ACTIVE_CONNECTION_STATE_DEACTIVATED */
 
-#define _cleanup_bus_ QB_CLEANUP(sd_bus_flush_close_unrefp)
-#define _cleanup_message_ QB_CLEANUP(sd_bus_message_unrefp)
-
 static int bus_open(unsigned timeout_ms, sd_bus **ret, struct qb_error *err)
 {
-	int r = sd_bus_open_system(ret);
+	int r = qb_bus_load(err);
 
 	if (r < 0)
+		return r;
+	r = sym_sd_bus_open_system(ret);
+	if (r < 0)
 		return qb_error_errno(err, r, "NetworkManager runs, but the system bus");
-	(void)sd_bus_set_method_call_timeout(*ret, (uint64_t)timeout_ms * 1000);
+	(void)sym_sd_bus_set_method_call_timeout(*ret, (uint64_t)timeout_ms * 1000);
 	return 0;
 }
 
@@ -28,7 +29,7 @@ static int bus_error(int r, sd_bus_error *e, struct qb_error *err, const char *w
 {
 	_cleanup_free_ char *text = qb_str_printable(e->message ? e->message : strerror(-r));
 
-	sd_bus_error_free(e);
+	sym_sd_bus_error_free(e);
 	return qb_error_set(err, r == -ETIMEDOUT ? ETIMEDOUT : EIO, "NetworkManager, %s: %s", what,
 			    text);
 }
@@ -41,15 +42,16 @@ static int device_of(sd_bus *bus, const char *link, char **ret, struct qb_error 
 	const char *path;
 	int r;
 
-	r = sd_bus_call_method(bus, NM, NM_PATH, NM, "GetDeviceByIpIface", &e, &reply, "s", link);
-	if (r < 0 && sd_bus_error_has_name(&e, NM ".UnknownDevice")) {
-		sd_bus_error_free(&e);
+	r = sym_sd_bus_call_method(bus, NM, NM_PATH, NM, "GetDeviceByIpIface", &e, &reply, "s",
+				   link);
+	if (r < 0 && sym_sd_bus_error_has_name(&e, NM ".UnknownDevice")) {
+		sym_sd_bus_error_free(&e);
 		*ret = NULL;
 		return 0;
 	}
 	if (r < 0)
 		return bus_error(r, &e, err, link);
-	r = sd_bus_message_read(reply, "o", &path);
+	r = sym_sd_bus_message_read(reply, "o", &path);
 	if (r < 0)
 		return bus_error(r, &e, err, link);
 	*ret = qb_strdup(path);
@@ -69,8 +71,8 @@ int qb_nm_managed(const char *link, unsigned timeout_ms, bool *ret, struct qb_er
 	if (r < 0)
 		return r;
 	if (device) {
-		r = sd_bus_get_property_trivial(bus, NM, device, NM ".Device", "Managed", &e, 'b',
-						&managed);
+		r = sym_sd_bus_get_property_trivial(bus, NM, device, NM ".Device", "Managed", &e,
+						    'b', &managed);
 		if (r < 0)
 			return bus_error(r, &e, err, link);
 	}
@@ -90,7 +92,8 @@ int qb_nm_set_managed(const char *link, bool managed, unsigned timeout_ms, struc
 		r = device_of(bus, link, &device, err);
 	if (r < 0 || !device)
 		return r;
-	r = sd_bus_set_property(bus, NM, device, NM ".Device", "Managed", &e, "b", (int)managed);
+	r = sym_sd_bus_set_property(bus, NM, device, NM ".Device", "Managed", &e, "b",
+				    (int)managed);
 	return r < 0 ? bus_error(r, &e, err, link) : 0;
 }
 
@@ -126,14 +129,14 @@ int qb_nm_load(const struct qb_strs *paths, unsigned timeout_ms, struct qb_error
 	r = bus_open(timeout_ms, &bus, err);
 	if (r < 0)
 		return r;
-	r = sd_bus_message_new_method_call(bus, &call, NM, NM_PATH "/Settings", NM ".Settings",
-					   "LoadConnections");
+	r = sym_sd_bus_message_new_method_call(bus, &call, NM, NM_PATH "/Settings", NM ".Settings",
+					       "LoadConnections");
 	if (r >= 0)
-		r = sd_bus_message_append_strv(call, list);
+		r = sym_sd_bus_message_append_strv(call, list);
 	if (r >= 0)
-		r = sd_bus_call(bus, call, 0, &e, &reply);
+		r = sym_sd_bus_call(bus, call, 0, &e, &reply);
 	if (r >= 0)
-		r = sd_bus_message_read(reply, "b", &ok);
+		r = sym_sd_bus_message_read(reply, "b", &ok);
 	if (r < 0)
 		return bus_error(r, &e, err, "loading profiles");
 	/* It says no of a file that is gone, too, having forgotten its profile. */
@@ -148,10 +151,10 @@ static int profile_of(sd_bus *bus, const char *uuid, char **ret, struct qb_error
 	const char *path;
 	int r;
 
-	r = sd_bus_call_method(bus, NM, NM_PATH "/Settings", NM ".Settings", "GetConnectionByUuid",
-			       &e, &reply, "s", uuid);
+	r = sym_sd_bus_call_method(bus, NM, NM_PATH "/Settings", NM ".Settings",
+				   "GetConnectionByUuid", &e, &reply, "s", uuid);
 	if (r >= 0)
-		r = sd_bus_message_read(reply, "o", &path);
+		r = sym_sd_bus_message_read(reply, "o", &path);
 	if (r < 0)
 		return bus_error(r, &e, err, "finding our profile");
 	*ret = qb_strdup(path);
@@ -175,10 +178,10 @@ static int wait_active(sd_bus *bus, const char *active, unsigned timeout_ms, str
 	for (unsigned waited = 0; waited <= timeout_ms; waited += 50) {
 		sd_bus_error e = SD_BUS_ERROR_NULL;
 		uint32_t state = STATE_DEACTIVATED;
-		int r = sd_bus_get_property_trivial(bus, NM, active, NM ".Connection.Active",
-						    "State", &e, 'u', &state);
+		int r = sym_sd_bus_get_property_trivial(bus, NM, active, NM ".Connection.Active",
+							"State", &e, 'u', &state);
 
-		sd_bus_error_free(&e);
+		sym_sd_bus_error_free(&e);
 		if (r < 0 || state == STATE_DEACTIVATED)
 			return qb_error_set(err, EIO, "NetworkManager gave our profile up");
 		if (state == STATE_ACTIVATED)
@@ -203,10 +206,10 @@ int qb_nm_activate(const char *uuid, unsigned timeout_ms, struct qb_error *err)
 		r = profile_of(bus, uuid, &profile, err);
 	if (r < 0)
 		return r;
-	r = sd_bus_call_method(bus, NM, NM_PATH, NM, "ActivateConnection", &e, &reply, "ooo",
-			       profile, "/", "/");
+	r = sym_sd_bus_call_method(bus, NM, NM_PATH, NM, "ActivateConnection", &e, &reply, "ooo",
+				   profile, "/", "/");
 	if (r >= 0)
-		r = sd_bus_message_read(reply, "o", &active);
+		r = sym_sd_bus_message_read(reply, "o", &active);
 	if (r < 0)
 		return bus_error(r, &e, err, "activating our profile");
 	return wait_active(bus, active, timeout_ms, err);

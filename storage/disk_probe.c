@@ -51,7 +51,7 @@ struct qb_disks_inquiry {
 	bool live;
 	struct qb_disks disks;
 	struct qb_disk_raw *raw;
-	struct qb_device_child *children; /* one a disk */
+	struct qb_child *children; /* one a disk */
 	unsigned timeout_ms;
 	uint64_t deadline_ms;
 };
@@ -79,7 +79,7 @@ static void begin_reading(const char *machine_id, const char *identity, struct q
 	for (size_t i = 0; i < q->disks.n_disks; i++) {
 		struct qb_disk *disk = &q->disks.disks[i];
 
-		q->children[i].fd = -1;
+		q->children[i] = (struct qb_child)QB_CHILD_INIT;
 		if (!q->live)
 			qb_tri_unknown(&disk->readable, "the contents of a captured host's disks "
 							"are not there to read");
@@ -127,8 +127,11 @@ struct qb_disks_inquiry *qb_disks_inquiry_begin(const struct qb_root *root, cons
 void qb_disks_inquiry_end(struct qb_disks_inquiry *q, struct qb_disks *ret)
 {
 	if (q->live && q->disks.n_disks) {
-		qb_device_children_end(q->children, q->deadline_ms, q->timeout_ms, &q->disks,
-				       q->raw);
+		qb_children_wait(q->children, q->disks.n_disks, q->deadline_ms);
+		for (size_t i = 0; i < q->disks.n_disks; i++)
+			if (q->children[i].pid > 0)
+				qb_device_child_end(&q->children[i], q->timeout_ms,
+						    &q->disks.disks[i], &q->raw[i]);
 		qb_lvm_probe(&q->disks, q->raw);
 	}
 	qb_disks_judge(&q->disks, q->raw);

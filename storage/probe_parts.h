@@ -2,6 +2,7 @@
 /* The parts of qb_disks_probe(). Each adds to one disk and fails only by leaving it unknown. */
 #pragma once
 
+#include "agent/base/child.h"
 #include "agent/base/root.h"
 #include "storage/blocks.h"
 #include "storage/disk_raw.h"
@@ -31,21 +32,15 @@ void qb_contents_probe(int fd, const char *machine_id, struct qb_disk *disk,
 /* The same for a device node, with the O_EXCL test. It may hang with the device. */
 void qb_device_probe(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw);
 
-/* A process that does so for one disk. */
-struct qb_device_child {
-	pid_t pid;
-	int fd; /* what it says; -1: there is none */
-	struct qb_buf text;
-};
-
+/* The same, by a process of its own. */
 void qb_device_child_begin(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw,
-			   struct qb_device_child *ret);
+			   struct qb_child *ret);
 /*
- * Takes their answers, one child of each disk. Of a disk that has not answered at the deadline (of
- * qb_now_ms()) the contents are unknown; timeout_ms is what is said then.
+ * Takes what it found, once it was waited for. Of a disk that has not answered the contents are
+ * unknown; timeout_ms is what is said then.
  */
-void qb_device_children_end(struct qb_device_child *children, uint64_t deadline_ms,
-			    unsigned timeout_ms, struct qb_disks *disks, struct qb_disk_raw *raw);
+void qb_device_child_end(struct qb_child *child, unsigned timeout_ms, struct qb_disk *disk,
+			 struct qb_disk_raw *raw);
 
 /* Asks LVM, once, whether it lists the PVs that were found. Live hosts only. */
 void qb_lvm_probe(struct qb_disks *disks, struct qb_disk_raw *raw);

@@ -25,6 +25,14 @@
 	}                                                                                          \
 	struct qb_swallow_semicolon
 
+/* Nothing changes hands twice: what either holds, it holds alone. */
+#define QB_SWAP(a, b)                                                                              \
+	do {                                                                                       \
+		__typeof__(a) qb_swap_ = (a);                                                      \
+		(a) = (b);                                                                         \
+		(b) = qb_swap_;                                                                    \
+	} while (0)
+
 #define QB_TAKE_PTR(p)                                                                             \
 	({                                                                                         \
 		__typeof__(p) qb_taken_ = (p);                                                     \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libvirt's daemons, by systemd over D-Bus: their sockets are enabled and started. */
 #include <errno.h>
-#include <systemd/sd-bus.h>
 
+#include "agent/base/bus_lib.h"
 #include "agent/base/clock.h"
 #include "agent/host/libvirt_conn.h"
 #include "agent/host/plan.h"
@@ -49,28 +49,16 @@ static int bus_error(struct qb_error *err, int r, const sd_bus_error *e, const c
 
 static int open_bus(sd_bus **ret, struct qb_error *err)
 {
-	int r = sd_bus_open_system(ret);
+	int r = qb_bus_load(err);
 
+	if (r < 0)
+		return r;
+	r = sym_sd_bus_open_system(ret);
 	/* Without a subscriber the manager tells nobody of its jobs. */
 	if (r >= 0)
-		r = sd_bus_call_method(*ret, MANAGER, "Subscribe", NULL, NULL, NULL);
+		r = sym_sd_bus_call_method(*ret, MANAGER, "Subscribe", NULL, NULL, NULL);
 	return r < 0 ? bus_error(err, r, NULL, "cannot reach it by D-Bus") : 0;
 }
-
-static void unref_bus(sd_bus **bus)
-{
-	sd_bus_flush_close_unref(*bus);
-}
-
-#define _cleanup_bus_ QB_CLEANUP(unref_bus)
-#define _cleanup_bus_error_ QB_CLEANUP(sd_bus_error_free)
-
-static void unref_message(sd_bus_message **m)
-{
-	sd_bus_message_unref(*m);
-}
-
-#define _cleanup_message_ QB_CLEANUP(unref_message)
 
 /* "enabled", "disabled"...; NULL: no such unit file. */
 static int file_state(sd_bus *bus, const char *unit, char **ret, struct qb_error *err)
@@ -78,15 +66,15 @@ static int file_state(sd_bus *bus, const char *unit, char **ret, struct qb_error
 	_cleanup_bus_error_ sd_bus_error e = SD_BUS_ERROR_NULL;
 	_cleanup_message_ sd_bus_message *reply = NULL;
 	const char *state;
-	int r = sd_bus_call_method(bus, MANAGER, "GetUnitFileState", &e, &reply, "s", unit);
+	int r = sym_sd_bus_call_method(bus, MANAGER, "GetUnitFileState", &e, &reply, "s", unit);
 
-	if (r == -ENOENT || sd_bus_error_has_name(&e, "org.freedesktop.systemd1.NoSuchUnit") ||
-	    sd_bus_error_has_name(&e, SD_BUS_ERROR_FILE_NOT_FOUND)) {
+	if (r == -ENOENT || sym_sd_bus_error_has_name(&e, "org.freedesktop.systemd1.NoSuchUnit") ||
+	    sym_sd_bus_error_has_name(&e, SD_BUS_ERROR_FILE_NOT_FOUND)) {
 		*ret = NULL;
 		return 0;
 	}
 	if (r >= 0)
-		r = sd_bus_message_read(reply, "s", &state);
+		r = sym_sd_bus_message_read(reply, "s", &state);
 	if (r < 0)
 		return bus_error(err, r, &e, unit);
 	*ret = qb_strdup(state);
@@ -99,14 +87,14 @@ static int is_active(sd_bus *bus, const char *unit, bool *ret, struct qb_error *
 	_cleanup_message_ sd_bus_message *reply = NULL;
 	_cleanup_free_ char *state = NULL;
 	const char *path;
-	int r = sd_bus_call_method(bus, MANAGER, "LoadUnit", &e, &reply, "s", unit);
+	int r = sym_sd_bus_call_method(bus, MANAGER, "LoadUnit", &e, &reply, "s", unit);
 
 	if (r >= 0)
-		r = sd_bus_message_read(reply, "o", &path);
+		r = sym_sd_bus_message_read(reply, "o", &path);
 	if (r >= 0)
-		r = sd_bus_get_property_string(bus, "org.freedesktop.systemd1", path,
-					       "org.freedesktop.systemd1.Unit", "ActiveState", &e,
-					       &state);
+		r = sym_sd_bus_get_property_string(bus, "org.freedesktop.systemd1", path,
+						   "org.freedesktop.systemd1.Unit", "ActiveState",
+						   &e, &state);
 	if (r < 0)
 		return bus_error(err, r, &e, unit);
 	*ret = !strcmp(state, "active");
@@ -125,7 +113,7 @@ static int on_removed(sd_bus_message *m, void *data, sd_bus_error *error)
 	const char *path, *result;
 
 	(void)error;
-	if (sd_bus_message_read(m, "uoss", NULL, &path, NULL, &result) >= 0 &&
+	if (sym_sd_bus_message_read(m, "uoss", NULL, &path, NULL, &result) >= 0 &&
 	    qb_streq(path, job->path))
 		qb_strset(&job->result, result);
 	return 0;
@@ -137,7 +125,7 @@ static int wait_for_job(sd_bus *bus, struct job *job, unsigned timeout_ms)
 
 	for (;;) {
 		uint64_t now = qb_now_us();
-		int r = sd_bus_process(bus, NULL);
+		int r = sym_sd_bus_process(bus, NULL);
 
 		if (r < 0)
 			return r;
@@ -146,7 +134,7 @@ static int wait_for_job(sd_bus *bus, struct job *job, unsigned timeout_ms)
 		if (now >= end)
 			return -ETIMEDOUT;
 		if (!r)
-			r = sd_bus_wait(bus, end - now);
+			r = sym_sd_bus_wait(bus, end - now);
 		if (r < 0 && r != -EINTR)
 			return r;
 	}
@@ -161,12 +149,12 @@ static int unit_job(sd_bus *bus, const char *method, const char *unit, unsigned 
 	sd_bus_slot *slot = NULL;
 	struct job job = {0};
 	const char *path;
-	int r = sd_bus_match_signal(bus, &slot, MANAGER, "JobRemoved", on_removed, &job);
+	int r = sym_sd_bus_match_signal(bus, &slot, MANAGER, "JobRemoved", on_removed, &job);
 
 	if (r >= 0)
-		r = sd_bus_call_method(bus, MANAGER, method, &e, &reply, "ss", unit, "replace");
+		r = sym_sd_bus_call_method(bus, MANAGER, method, &e, &reply, "ss", unit, "replace");
 	if (r >= 0)
-		r = sd_bus_message_read(reply, "o", &path);
+		r = sym_sd_bus_message_read(reply, "o", &path);
 	if (r >= 0) {
 		job.path = qb_strdup(path);
 		r = wait_for_job(bus, &job, timeout_ms);
@@ -176,7 +164,7 @@ static int unit_job(sd_bus *bus, const char *method, const char *unit, unsigned 
 	else if (strcmp(job.result, "done") != 0)
 		r = qb_error_set(err, EIO, "systemd: %s of %s ended as %s; see journalctl -u %s",
 				 method, unit, job.result, unit);
-	sd_bus_slot_unref(slot);
+	sym_sd_bus_slot_unref(slot);
 	free(job.path);
 	free(job.result);
 	return r < 0 ? r : 0;
@@ -198,21 +186,21 @@ static int set_enabled(sd_bus *bus, const json_t *before, const char *file, bool
 			qb_strs_add(&units, unit);
 	if (!units.n)
 		return 0;
-	r = sd_bus_message_new_method_call(bus, &m, MANAGER,
-					   on ? "EnableUnitFiles" : "DisableUnitFiles");
+	r = sym_sd_bus_message_new_method_call(bus, &m, MANAGER,
+					       on ? "EnableUnitFiles" : "DisableUnitFiles");
 	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'a', "s");
+		r = sym_sd_bus_message_open_container(m, 'a', "s");
 	for (size_t i = 0; r >= 0 && i < units.n; i++)
-		r = sd_bus_message_append(m, "s", units.v[i]);
+		r = sym_sd_bus_message_append(m, "s", units.v[i]);
 	if (r >= 0)
-		r = sd_bus_message_close_container(m);
+		r = sym_sd_bus_message_close_container(m);
 	if (r >= 0)
-		r = on ? sd_bus_message_append(m, "bb", false, false)
-		       : sd_bus_message_append(m, "b", false);
+		r = on ? sym_sd_bus_message_append(m, "bb", false, false)
+		       : sym_sd_bus_message_append(m, "b", false);
 	if (r >= 0)
-		r = sd_bus_call(bus, m, 0, &e, NULL);
+		r = sym_sd_bus_call(bus, m, 0, &e, NULL);
 	if (r >= 0)
-		r = sd_bus_call_method(bus, MANAGER, "Reload", &e, NULL, NULL);
+		r = sym_sd_bus_call_method(bus, MANAGER, "Reload", &e, NULL, NULL);
 	return r < 0 ? bus_error(err, r, &e, on ? "cannot enable units" : "cannot disable units")
 		     : 0;
 }

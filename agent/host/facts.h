@@ -176,9 +176,19 @@ struct qb_facts {
 	size_t n_readings;
 };
 
-extern const struct qb_type qb_facts_type;
+extern const struct qb_type qb_facts_type, qb_libvirt_type;
 
 struct qb_config;
+
+/* Parts of the facts that take their time to find. */
+enum qb_facts_part {
+	QB_FACTS_KVM = 1 << 0,
+	QB_FACTS_MODULES = 1 << 1,
+	QB_FACTS_NET = 1 << 2,
+	QB_FACTS_DISKS = 1 << 3,
+	QB_FACTS_LIBVIRT = 1 << 4, /* and the targets of pools */
+	QB_FACTS_ALL = (1 << 5) - 1,
+};
 
 struct qb_probe_options {
 	const struct qb_root *root;
@@ -186,6 +196,7 @@ struct qb_probe_options {
 	unsigned timeout_ms;
 	/* What it names is looked at, too: modules, targets of pools. May be NULL. */
 	const struct qb_config *config;
+	unsigned without; /* parts nobody will look at: they stay unknown */
 	/* Paths of readings, "*" in a component standing for any name. May be NULL. */
 	const struct qb_strs *reads;
 };

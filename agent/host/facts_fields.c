@@ -229,7 +229,7 @@ static const struct qb_field libvirt_fields[] = {
 		  .doc = "Block devices that guests use."),
 };
 
-static const struct qb_type libvirt_type = {
+const struct qb_type qb_libvirt_type = {
 	.name = "libvirt",
 	.size = sizeof(struct qb_libvirt_facts),
 	.fields = libvirt_fields,
@@ -289,7 +289,7 @@ static const struct qb_field facts_fields[] = {
 	     .doc = "Who manages the network, and what else bears on it."),
 	QB_F(qb_facts, disks.known, "disks_known", TRI, .doc = "The disks were listed."),
 	LIST_WITHIN(disks, disks, "disks", &qb_disk_type, "Disks."),
-	QB_F(qb_facts, libvirt, "libvirt", OBJECT, .of = &libvirt_type,
+	QB_F(qb_facts, libvirt, "libvirt", OBJECT, .of = &qb_libvirt_type,
 	     .doc = "libvirt and what it has."),
 	QB_F_LIST(qb_facts, targets, "targets", &target_type,
 		  .doc = "Directories of pools, of the configuration's and of libvirt's."),

@@ -16,13 +16,6 @@ enum {
 	CAPTURED_MAX = 64 << 20
 };
 
-#define SWAP(a, b)                                                                                 \
-	do {                                                                                       \
-		__typeof__(a) swap_ = (a);                                                         \
-		(a) = (b);                                                                         \
-		(b) = swap_;                                                                       \
-	} while (0)
-
 /* Beside those that are configured: what checks and the plan ask about. */
 static void modules(const struct qb_probe_options *options, struct qb_facts *ret)
 {
@@ -96,21 +89,30 @@ static void claim(const struct qb_root *root, struct qb_facts *f)
 static void live(const struct qb_probe_options *options, struct qb_facts *ret)
 {
 	const struct qb_root *root = options->root;
-	struct qb_disks_inquiry *disks;
-	struct qb_vir_inquiry *vir;
+	unsigned parts = QB_FACTS_ALL & ~options->without;
+	struct qb_disks_inquiry *disks = NULL;
+	struct qb_vir_inquiry *vir = NULL;
 
-	qb_system_probe(root, &ret->system);
 	/* What takes long, and may hang, answers while the others read. */
-	disks = qb_disks_inquiry_begin(root, ret->system.machine_id, options->timeout_ms);
-	vir = qb_vir_inquiry_begin(options->connect_uri, options->timeout_ms);
+	if (parts & QB_FACTS_LIBVIRT)
+		vir = qb_vir_inquiry_begin(options->connect_uri, options->timeout_ms);
+	qb_system_probe(root, &ret->system);
+	if (parts & QB_FACTS_DISKS)
+		disks = qb_disks_inquiry_begin(root, ret->system.machine_id, options->timeout_ms);
 	qb_cpu_probe(root, &ret->cpu);
-	qb_kvm_probe(root, &ret->kvm);
-	modules(options, ret);
-	qb_net_probe(root, &ret->net);
-	qb_disks_inquiry_end(disks, &ret->disks);
-	qb_vir_inquiry_end(vir, &ret->libvirt);
-	targets(options, ret);
-	qb_vir_units_probe(root, &ret->libvirt);
+	if (parts & QB_FACTS_KVM)
+		qb_kvm_probe(root, &ret->kvm);
+	if (parts & QB_FACTS_MODULES)
+		modules(options, ret);
+	if (parts & QB_FACTS_NET)
+		qb_net_probe(root, &ret->net);
+	if (disks)
+		qb_disks_inquiry_end(disks, &ret->disks);
+	if (vir) {
+		qb_vir_inquiry_end(vir, &ret->libvirt);
+		qb_vir_units_probe(root, &ret->libvirt);
+		targets(options, ret);
+	}
 }
 
 /* What only the live host could tell, from the document that was captured with its files. */
@@ -133,17 +135,17 @@ static int take_captured(const struct qb_root *root, struct qb_facts *ret)
 		}
 		return r;
 	}
-	SWAP(ret->kvm, captured.kvm);
-	SWAP(ret->cpu.cpuid_vmx, captured.cpu.cpuid_vmx);
-	SWAP(ret->cpu.cpuid_svm, captured.cpu.cpuid_svm);
-	SWAP(ret->cpu.hypervisor, captured.cpu.hypervisor);
-	SWAP(ret->cpu.hypervisor_vendor, captured.cpu.hypervisor_vendor);
-	SWAP(ret->net, captured.net);
-	SWAP(ret->libvirt, captured.libvirt);
-	SWAP(ret->targets, captured.targets);
-	SWAP(ret->n_targets, captured.n_targets);
-	SWAP(ret->readings, captured.readings);
-	SWAP(ret->n_readings, captured.n_readings);
+	QB_SWAP(ret->kvm, captured.kvm);
+	QB_SWAP(ret->cpu.cpuid_vmx, captured.cpu.cpuid_vmx);
+	QB_SWAP(ret->cpu.cpuid_svm, captured.cpu.cpuid_svm);
+	QB_SWAP(ret->cpu.hypervisor, captured.cpu.hypervisor);
+	QB_SWAP(ret->cpu.hypervisor_vendor, captured.cpu.hypervisor_vendor);
+	QB_SWAP(ret->net, captured.net);
+	QB_SWAP(ret->libvirt, captured.libvirt);
+	QB_SWAP(ret->targets, captured.targets);
+	QB_SWAP(ret->n_targets, captured.n_targets);
+	QB_SWAP(ret->readings, captured.readings);
+	QB_SWAP(ret->n_readings, captured.n_readings);
 	return 0;
 }
 

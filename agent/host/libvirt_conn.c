@@ -2,7 +2,6 @@
 #include "agent/host/libvirt_conn.h"
 
 #include <errno.h>
-#include <libvirt/virterror.h>
 #include <stdarg.h>
 
 #include "agent/base/str.h"
@@ -27,7 +26,7 @@ struct opening {
 static void opening_free(struct opening *o)
 {
 	if (o->conn)
-		virConnectClose(o->conn);
+		sym_virConnectClose(o->conn);
 	pthread_mutex_destroy(&o->lock);
 	pthread_cond_destroy(&o->ended);
 	free(o->uri);
@@ -39,7 +38,7 @@ static void *open_it(void *data)
 	struct opening *o = data;
 	bool abandoned;
 
-	o->conn = virConnectOpen(o->uri);
+	o->conn = sym_virConnectOpen(o->uri);
 	if (!o->conn)
 		o->r = qb_vir_error(&o->err, "%s: cannot connect to libvirt", o->uri);
 	pthread_mutex_lock(&o->lock);
@@ -55,12 +54,15 @@ static void *open_it(void *data)
 int qb_vir_open(const char *uri, unsigned timeout_ms, virConnectPtr *ret, struct qb_error *err)
 {
 	struct timespec deadline = qb_deadline(timeout_ms);
-	struct opening *o = qb_alloc(1, sizeof(*o));
+	struct opening *o;
 	pthread_t thread;
 	bool done;
-	int r;
+	int r = qb_vir_load(err);
 
-	virSetErrorFunc(NULL, silent);
+	if (r < 0)
+		return r;
+	sym_virSetErrorFunc(NULL, silent);
+	o = qb_alloc(1, sizeof(*o));
 	pthread_mutex_init(&o->lock, NULL);
 	qb_cond_init(&o->ended);
 	o->uri = qb_strdup(uri);
@@ -106,7 +108,7 @@ static int code_of(int vir_code)
 
 int qb_vir_error(struct qb_error *err, const char *fmt, ...)
 {
-	virErrorPtr last = virGetLastError();
+	virErrorPtr last = sym_virGetLastError();
 	_cleanup_free_ char *said = qb_str_printable(last ? last->message : "no reason given");
 	_cleanup_free_ char *context = NULL;
 	va_list ap;

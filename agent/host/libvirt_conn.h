@@ -2,14 +2,12 @@
 /* The connection to libvirt, and the one place where its errors become ours. */
 #pragma once
 
-#include <libvirt/libvirt.h>
-
-#include "agent/base/error.h"
+#include "agent/host/libvirt_lib.h"
 
 static inline void qb_vir_closep(virConnectPtr *conn)
 {
 	if (*conn)
-		virConnectClose(*conn);
+		sym_virConnectClose(*conn);
 }
 
 #define _cleanup_vir_conn_ QB_CLEANUP(qb_vir_closep)

@@ -1,59 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <libvirt/virterror.h>
 
 #include "agent/host/libvirt_object.h"
 #include "agent/host/plan.h"
 
 static void *lookup(virConnectPtr conn, const char *name)
 {
-	return virNetworkLookupByName(conn, name);
+	return sym_virNetworkLookupByName(conn, name);
 }
 
 static void *define(virConnectPtr conn, const char *xml)
 {
-	return virNetworkDefineXML(conn, xml);
+	return sym_virNetworkDefineXML(conn, xml);
 }
 
 static int start(void *network)
 {
-	return virNetworkCreate(network);
+	return sym_virNetworkCreate(network);
 }
 
 static int stop(void *network)
 {
-	return virNetworkDestroy(network);
+	return sym_virNetworkDestroy(network);
 }
 
 static int undefine(void *network)
 {
-	return virNetworkUndefine(network);
+	return sym_virNetworkUndefine(network);
 }
 
 static int is_active(void *network)
 {
-	return virNetworkIsActive(network);
+	return sym_virNetworkIsActive(network);
 }
 
 static int get_autostart(void *network, int *ret)
 {
-	return virNetworkGetAutostart(network, ret);
+	return sym_virNetworkGetAutostart(network, ret);
 }
 
 static int set_autostart(void *network, int on)
 {
-	return virNetworkSetAutostart(network, on);
+	return sym_virNetworkSetAutostart(network, on);
 }
 
 /* Each interface of a guest on it is a port. */
 static int users(void *network)
 {
-	return virNetworkListAllPorts(network, NULL, 0);
+	return sym_virNetworkListAllPorts(network, NULL, 0);
 }
 
 static void release(void *network)
 {
-	virNetworkFree(network);
+	sym_virNetworkFree(network);
 }
 
 static const struct qb_vir_class networks = {

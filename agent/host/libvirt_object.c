@@ -2,14 +2,13 @@
 #include "agent/host/libvirt_object.h"
 
 #include <errno.h>
-#include <libvirt/virterror.h>
 
 /* *ret is NULL when libvirt knows no such object. */
 static int look_up(const struct qb_vir_class *class, virConnectPtr conn, const char *name,
 		   void **ret, struct qb_error *err)
 {
 	*ret = class->lookup(conn, name);
-	if (!*ret && virGetLastErrorCode() != class->missing)
+	if (!*ret && sym_virGetLastErrorCode() != class->missing)
 		return qb_vir_error(err, "%s %s: cannot look it up", class->noun, name);
 	return 0;
 }

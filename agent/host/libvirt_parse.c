@@ -3,7 +3,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libxml/parser.h>
+
+#include "agent/host/xml_lib.h"
 
 enum {
 	XML_MAX = 16 << 20
@@ -12,7 +13,7 @@ enum {
 static inline void doc_freep(xmlDocPtr *doc)
 {
 	if (*doc)
-		xmlFreeDoc(*doc);
+		sym_xmlFreeDoc(*doc);
 }
 #define _cleanup_doc_ QB_CLEANUP(doc_freep)
 
@@ -23,11 +24,11 @@ static xmlDocPtr read_doc(const char *xml, const char *kind)
 	xmlNodePtr root;
 	xmlDocPtr doc;
 
-	if (len > XML_MAX)
+	if (len > XML_MAX || qb_xml_load(NULL) < 0)
 		return NULL;
-	doc = xmlReadMemory(xml, (int)len, NULL, NULL,
-			    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-	root = doc ? xmlDocGetRootElement(doc) : NULL;
+	doc = sym_xmlReadMemory(xml, (int)len, NULL, NULL,
+				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	root = doc ? sym_xmlDocGetRootElement(doc) : NULL;
 	if (!root || strcmp((const char *)root->name, kind) != 0) {
 		doc_freep(&doc);
 		return NULL;
@@ -54,19 +55,19 @@ static xmlNodePtr child(xmlNodePtr parent, const char *name)
 /* The value of an attribute, owned by the caller; NULL where there is none. */
 static char *attribute(xmlNodePtr node, const char *name)
 {
-	xmlChar *value = node ? xmlGetNoNsProp(node, BAD_CAST name) : NULL;
+	xmlChar *value = node ? sym_xmlGetNoNsProp(node, BAD_CAST name) : NULL;
 	char *copy = qb_strdup((const char *)value);
 
-	xmlFree(value);
+	(*sym_xmlFree)(value);
 	return copy;
 }
 
 static char *content(xmlNodePtr node)
 {
-	xmlChar *value = node ? xmlNodeGetContent(node) : NULL;
+	xmlChar *value = node ? sym_xmlNodeGetContent(node) : NULL;
 	char *copy = value ? qb_strdup(qb_strip((char *)value)) : NULL;
 
-	xmlFree(value);
+	(*sym_xmlFree)(value);
 	return copy;
 }
 
@@ -96,7 +97,7 @@ static char *host_address(xmlNodePtr ip)
 int qb_vir_network_parse(const char *xml, struct qb_vir_network *ret)
 {
 	_cleanup_doc_ xmlDocPtr doc = read_doc(xml, "network");
-	xmlNodePtr root = doc ? xmlDocGetRootElement(doc) : NULL, forward;
+	xmlNodePtr root = doc ? sym_xmlDocGetRootElement(doc) : NULL, forward;
 
 	if (!root || !child(root, "name"))
 		return -EINVAL;
@@ -130,7 +131,7 @@ static char *directory(char *path)
 int qb_vir_pool_parse(const char *xml, struct qb_vir_pool *ret)
 {
 	_cleanup_doc_ xmlDocPtr doc = read_doc(xml, "pool");
-	xmlNodePtr root = doc ? xmlDocGetRootElement(doc) : NULL, source;
+	xmlNodePtr root = doc ? sym_xmlDocGetRootElement(doc) : NULL, source;
 
 	if (!root || !child(root, "name"))
 		return -EINVAL;
@@ -147,7 +148,7 @@ int qb_vir_pool_parse(const char *xml, struct qb_vir_pool *ret)
 int qb_vir_domain_parse(const char *xml, struct qb_strs *ret_devices)
 {
 	_cleanup_doc_ xmlDocPtr doc = read_doc(xml, "domain");
-	xmlNodePtr devices = doc ? child(xmlDocGetRootElement(doc), "devices") : NULL;
+	xmlNodePtr devices = doc ? child(sym_xmlDocGetRootElement(doc), "devices") : NULL;
 
 	if (!doc)
 		return -EINVAL;
@@ -168,7 +169,7 @@ int qb_vir_capabilities_parse(const char *xml, bool *ret_kvm)
 	if (!doc)
 		return -EINVAL;
 	*ret_kvm = false;
-	FOR_EACH_CHILD(guest, xmlDocGetRootElement(doc), "guest")
+	FOR_EACH_CHILD(guest, sym_xmlDocGetRootElement(doc), "guest")
 	FOR_EACH_CHILD(domain, child(guest, "arch"), "domain")
 	*ret_kvm |= attribute_is(domain, "type", "kvm");
 	return 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <libvirt/virterror.h>
 #include <selinux/restorecon.h>
 #include <selinux/selinux.h>
 
@@ -10,49 +9,49 @@
 
 static void *lookup(virConnectPtr conn, const char *name)
 {
-	return virStoragePoolLookupByName(conn, name);
+	return sym_virStoragePoolLookupByName(conn, name);
 }
 
 static void *define(virConnectPtr conn, const char *xml)
 {
-	return virStoragePoolDefineXML(conn, xml, 0);
+	return sym_virStoragePoolDefineXML(conn, xml, 0);
 }
 
 /* Not CREATE_WITH_BUILD: libvirt registers, it never makes file systems here. */
 static int start(void *pool)
 {
-	return virStoragePoolCreate(pool, 0);
+	return sym_virStoragePoolCreate(pool, 0);
 }
 
-/* Unmounts an fs pool. Never virStoragePoolDelete(), which removes what is in it. */
+/* Unmounts an fs pool. Never sym_virStoragePoolDelete(), which removes what is in it. */
 static int stop(void *pool)
 {
-	return virStoragePoolDestroy(pool);
+	return sym_virStoragePoolDestroy(pool);
 }
 
 static int undefine(void *pool)
 {
-	return virStoragePoolUndefine(pool);
+	return sym_virStoragePoolUndefine(pool);
 }
 
 static int is_active(void *pool)
 {
-	return virStoragePoolIsActive(pool);
+	return sym_virStoragePoolIsActive(pool);
 }
 
 static int get_autostart(void *pool, int *ret)
 {
-	return virStoragePoolGetAutostart(pool, ret);
+	return sym_virStoragePoolGetAutostart(pool, ret);
 }
 
 static int set_autostart(void *pool, int on)
 {
-	return virStoragePoolSetAutostart(pool, on);
+	return sym_virStoragePoolSetAutostart(pool, on);
 }
 
 static void release(void *pool)
 {
-	virStoragePoolFree(pool);
+	sym_virStoragePoolFree(pool);
 }
 
 /* Stopping takes no image away; of a file system in use, the unmount fails. */

@@ -2,10 +2,10 @@
 #include "agent/host/libvirt_probe.h"
 
 #include <errno.h>
-#include <libvirt/libvirt.h>
-#include <libvirt/virterror.h>
 
-#include "agent/base/thread.h"
+#include "agent/base/child.h"
+#include "agent/base/clock.h"
+#include "agent/host/libvirt_lib.h"
 #include "agent/host/libvirt_parse.h"
 #include "agent/host/libvirt_units.h"
 
@@ -13,31 +13,13 @@ enum {
 	TIMEOUT_DEFAULT_MS = 5000
 };
 
-/* Filled by a thread of its own. Whoever comes last frees it: one that hangs is left behind. */
 struct qb_vir_inquiry {
-	pthread_mutex_t lock;
-	pthread_cond_t ended;
-	bool started, abandoned;
-	bool listed; /* facts is whole, and the thread has let go of it */
-	bool done;   /* late, too */
-	pthread_t thread;
+	struct qb_child child;
+	char *uri;
 	unsigned timeout_ms;
-	struct timespec deadline; /* CLOCK_MONOTONIC */
-	struct qb_libvirt_facts facts;
-	/* What makes libvirt run QEMU to find out, which takes its time on a slow host. */
-	struct qb_libvirt_facts late;
+	uint64_t deadline_ms;
+	int r; /* of beginning it */
 };
-
-static void inquiry_free(struct qb_vir_inquiry *q)
-{
-	struct qb_facts facts = {.libvirt = q->facts}, late = {.libvirt = q->late};
-
-	qb_facts_done(&facts);
-	qb_facts_done(&late);
-	pthread_mutex_destroy(&q->lock);
-	pthread_cond_destroy(&q->ended);
-	free(q);
-}
 
 static void silent(void *data, virErrorPtr error)
 {
@@ -46,7 +28,7 @@ static void silent(void *data, virErrorPtr error)
 
 static char *last_error(void)
 {
-	virErrorPtr last = virGetLastError();
+	virErrorPtr last = sym_virGetLastError();
 
 	return qb_str_printable(last && last->message ? last->message : "no reason given");
 }
@@ -62,7 +44,7 @@ static char *version_text(unsigned long v)
  */
 static void not_connected(struct qb_libvirt_facts *f)
 {
-	virErrorPtr last = virGetLastError();
+	virErrorPtr last = sym_virGetLastError();
 	bool nobody = last && last->code == VIR_ERR_SYSTEM_ERROR &&
 		      (last->int1 == ENOENT || last->int1 == ECONNREFUSED);
 
@@ -76,25 +58,25 @@ static void not_connected(struct qb_libvirt_facts *f)
 static void ask_networks(virConnectPtr conn, struct qb_libvirt_facts *f, bool *ok)
 {
 	virNetworkPtr *list = NULL;
-	int n = virConnectListAllNetworks(conn, &list, 0), autostart;
+	int n = sym_virConnectListAllNetworks(conn, &list, 0), autostart;
 
 	*ok &= n >= 0;
 	for (int i = 0; i < n; i++) {
-		char *xml = virNetworkGetXMLDesc(list[i], 0);
+		char *xml = sym_virNetworkGetXMLDesc(list[i], 0);
 		struct qb_vir_network *net = QB_APPEND(f->networks, f->n_networks);
 
 		if (!xml || qb_vir_network_parse(xml, net) < 0) {
 			/* One that was undefined since the list was made is none any more. */
-			*ok &= !xml && virGetLastErrorCode() == VIR_ERR_NO_NETWORK;
+			*ok &= !xml && sym_virGetLastErrorCode() == VIR_ERR_NO_NETWORK;
 			f->n_networks--;
 		} else {
-			net->active = virNetworkIsActive(list[i]) == 1;
-			net->persistent = virNetworkIsPersistent(list[i]) == 1;
+			net->active = sym_virNetworkIsActive(list[i]) == 1;
+			net->persistent = sym_virNetworkIsPersistent(list[i]) == 1;
 			net->autostart =
-				virNetworkGetAutostart(list[i], &autostart) == 0 && autostart;
+				sym_virNetworkGetAutostart(list[i], &autostart) == 0 && autostart;
 		}
 		free(xml);
-		virNetworkFree(list[i]);
+		sym_virNetworkFree(list[i]);
 	}
 	free(list);
 }
@@ -102,29 +84,30 @@ static void ask_networks(virConnectPtr conn, struct qb_libvirt_facts *f, bool *o
 static void ask_pools(virConnectPtr conn, struct qb_libvirt_facts *f, bool *ok)
 {
 	virStoragePoolPtr *list = NULL;
-	int n = virConnectListAllStoragePools(conn, &list, 0), autostart;
+	int n = sym_virConnectListAllStoragePools(conn, &list, 0), autostart;
 
 	*ok &= n >= 0;
 	for (int i = 0; i < n; i++) {
-		char *xml = virStoragePoolGetXMLDesc(list[i], 0);
+		char *xml = sym_virStoragePoolGetXMLDesc(list[i], 0);
 		struct qb_vir_pool *pool = QB_APPEND(f->pools, f->n_pools);
 		virStoragePoolInfo info;
 
 		if (!xml || qb_vir_pool_parse(xml, pool) < 0) {
-			*ok &= !xml && virGetLastErrorCode() == VIR_ERR_NO_STORAGE_POOL;
+			*ok &= !xml && sym_virGetLastErrorCode() == VIR_ERR_NO_STORAGE_POOL;
 			f->n_pools--;
 		} else {
-			pool->active = virStoragePoolIsActive(list[i]) == 1;
-			pool->persistent = virStoragePoolIsPersistent(list[i]) == 1;
+			pool->active = sym_virStoragePoolIsActive(list[i]) == 1;
+			pool->persistent = sym_virStoragePoolIsPersistent(list[i]) == 1;
 			pool->autostart =
-				virStoragePoolGetAutostart(list[i], &autostart) == 0 && autostart;
-			if (pool->active && virStoragePoolGetInfo(list[i], &info) == 0) {
+				sym_virStoragePoolGetAutostart(list[i], &autostart) == 0 &&
+				autostart;
+			if (pool->active && sym_virStoragePoolGetInfo(list[i], &info) == 0) {
 				pool->capacity_bytes = info.capacity;
 				pool->available_bytes = info.available;
 			}
 		}
 		free(xml);
-		virStoragePoolFree(list[i]);
+		sym_virStoragePoolFree(list[i]);
 	}
 	free(list);
 }
@@ -136,16 +119,16 @@ static void ask_domain(virDomainPtr domain, struct qb_libvirt_facts *f, bool *ok
 	_cleanup_strs_ struct qb_strs devices = {0};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(flags); i++) {
-		char *xml = virDomainGetXMLDesc(domain, flags[i]);
+		char *xml = sym_virDomainGetXMLDesc(domain, flags[i]);
 
 		if (!xml || qb_vir_domain_parse(xml, &devices) < 0)
-			*ok &= !xml && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN;
+			*ok &= !xml && sym_virGetLastErrorCode() == VIR_ERR_NO_DOMAIN;
 		free(xml);
 	}
 	for (size_t i = 0; i < devices.n; i++) {
 		struct qb_vir_disk *disk = QB_APPEND(f->guest_disks, f->n_guest_disks);
 
-		disk->domain = qb_strdup(virDomainGetName(domain));
+		disk->domain = qb_strdup(sym_virDomainGetName(domain));
 		disk->device = qb_strdup(devices.v[i]);
 	}
 }
@@ -153,23 +136,23 @@ static void ask_domain(virDomainPtr domain, struct qb_libvirt_facts *f, bool *ok
 static void ask_domains(virConnectPtr conn, struct qb_libvirt_facts *f, bool *ok)
 {
 	virDomainPtr *list = NULL;
-	int n = virConnectListAllDomains(conn, &list, 0);
+	int n = sym_virConnectListAllDomains(conn, &list, 0);
 
 	*ok &= n >= 0;
 	for (int i = 0; i < n; i++) {
 		ask_domain(list[i], f, ok);
-		virDomainFree(list[i]);
+		sym_virDomainFree(list[i]);
 	}
 	free(list);
 }
 
 static void ask_hypervisor(virConnectPtr conn, struct qb_libvirt_facts *f)
 {
-	char *xml = virConnectGetCapabilities(conn);
+	char *xml = sym_virConnectGetCapabilities(conn);
 	unsigned long version;
 	bool kvm;
 
-	if (virConnectGetVersion(conn, &version) == 0 && version)
+	if (sym_virConnectGetVersion(conn, &version) == 0 && version)
 		f->hypervisor_version = version_text(version);
 	if (!xml) {
 		_cleanup_free_ char *why = last_error();
@@ -189,7 +172,7 @@ static void ask_objects(virConnectPtr conn, struct qb_libvirt_facts *f)
 	unsigned long version;
 	bool ok = true;
 
-	if (virConnectGetLibVersion(conn, &version) == 0)
+	if (sym_virConnectGetLibVersion(conn, &version) == 0)
 		f->version = version_text(version);
 	ask_networks(conn, f, &ok);
 	if (ok)
@@ -204,90 +187,100 @@ static void ask_objects(virConnectPtr conn, struct qb_libvirt_facts *f)
 	}
 }
 
-/* One stage of the inquiry is over; true when nobody waits for it any more. */
-static bool reached(struct qb_vir_inquiry *q, bool *stage)
+/* A line, and empties what it was made of. */
+static void say(int fd, struct qb_libvirt_facts *f)
 {
-	bool abandoned;
+	json_t *document = qb_schema_to_json(&qb_libvirt_type, f);
+	char *text = json_dumps(document, JSON_COMPACT);
 
-	pthread_mutex_lock(&q->lock);
-	*stage = true;
-	abandoned = q->abandoned;
-	pthread_cond_signal(&q->ended);
-	pthread_mutex_unlock(&q->lock);
-	return abandoned;
+	if (text)
+		dprintf(fd, "%s\n", text);
+	free(text);
+	json_decref(document);
+	qb_schema_done(&qb_libvirt_type, f);
 }
 
-static void *inquire(void *data)
+/*
+ * Two lines: what libvirt has, and what makes it run QEMU to find out, which takes its time on a
+ * slow host.
+ */
+static void inquire(int fd, void *data)
 {
-	struct qb_vir_inquiry *q = data;
-	/* Read-only is open to every user, and cannot change anything. */
-	virConnectPtr conn = virConnectOpenReadOnly(q->facts.uri);
+	const struct qb_vir_inquiry *q = data;
+	struct qb_libvirt_facts f = {.uri = qb_strdup(q->uri)}, late = {0};
+	struct qb_error err = QB_ERROR_INIT;
+	virConnectPtr conn = NULL;
 
-	if (conn)
-		ask_objects(conn, &q->facts);
-	else
-		not_connected(&q->facts);
-	reached(q, &q->listed);
-	if (conn) {
-		ask_hypervisor(conn, &q->late);
-		virConnectClose(conn);
+	if (qb_vir_load(&err) < 0) {
+		qb_tri_unknown(&f.connected, "%s", err.msg);
+		f.error = qb_strdup(err.msg);
+	} else {
+		sym_virSetErrorFunc(NULL, silent);
+		/* Read-only is open to every user, and cannot change anything. */
+		conn = sym_virConnectOpenReadOnly(q->uri);
+		if (conn)
+			ask_objects(conn, &f);
+		else
+			not_connected(&f);
 	}
-	if (reached(q, &q->done))
-		inquiry_free(q);
-	return NULL;
+	say(fd, &f);
+	if (conn)
+		ask_hypervisor(conn, &late);
+	say(fd, &late);
 }
 
 struct qb_vir_inquiry *qb_vir_inquiry_begin(const char *uri, unsigned timeout_ms)
 {
 	struct qb_vir_inquiry *q = qb_alloc(1, sizeof(*q));
+
+	q->uri = qb_strdup(uri);
+	q->timeout_ms = timeout_ms ? timeout_ms : TIMEOUT_DEFAULT_MS;
+	q->deadline_ms = qb_now_ms() + q->timeout_ms;
+	q->r = qb_child_begin(inquire, q, &q->child);
+	return q;
+}
+
+static bool take_line(const char **text, struct qb_libvirt_facts *ret)
+{
+	_cleanup_diags_ struct qb_diags diags = {0};
+	const char *end = *text ? strchr(*text, '\n') : NULL;
 	int r;
 
-	virSetErrorFunc(NULL, silent);
-	qb_cond_init(&q->ended);
-	pthread_mutex_init(&q->lock, NULL);
-	q->facts.uri = qb_strdup(uri);
-	q->timeout_ms = timeout_ms ? timeout_ms : TIMEOUT_DEFAULT_MS;
-	q->deadline = qb_deadline(q->timeout_ms);
-	r = qb_thread_start(inquire, q, &q->thread);
-	if (r) {
-		qb_tri_unknown(&q->facts.connected, "no thread to ask it: %s", strerror(r));
-		q->listed = q->done = true;
-	}
-	q->started = r == 0;
-	return q;
+	if (!end)
+		return false;
+	r = qb_schema_load(&qb_libvirt_type, *text, (size_t)(end - *text), 0, ret, NULL, &diags);
+	*text = end + 1;
+	return r == 0;
 }
 
 void qb_vir_inquiry_end(struct qb_vir_inquiry *q, struct qb_libvirt_facts *ret)
 {
-	pthread_t thread = q->thread;
-	bool started = q->started, done;
+	_cleanup_free_ char *why = NULL;
+	struct qb_libvirt_facts late = {0};
+	const char *text;
 
-	pthread_mutex_lock(&q->lock);
-	while (!q->done && pthread_cond_timedwait(&q->ended, &q->lock, &q->deadline) == 0)
-		;
-	done = q->done;
-	q->abandoned = !done;
-	if (q->listed) {
-		*ret = q->facts;
-		q->facts = (struct qb_libvirt_facts){0};
-	} else {
-		/* Written once, before the thread began. */
-		*ret = (struct qb_libvirt_facts){.uri = qb_strdup(q->facts.uri)};
-		ret->error = qb_asprintf("no answer within %u ms", q->timeout_ms);
-		qb_tri_unknown(&ret->connected, "%s", ret->error);
+	qb_children_wait(&q->child, 1, q->deadline_ms);
+	why = q->r < 0        ? qb_asprintf("no process to ask it: %s", strerror(-q->r))
+	      : q->child.late ? qb_asprintf("no answer within %u ms", q->timeout_ms)
+			      : qb_strdup("the process that asked it ended early");
+	text = q->child.text.s;
+	*ret = (struct qb_libvirt_facts){0};
+	if (!take_line(&text, ret)) {
+		qb_schema_done(&qb_libvirt_type, ret);
+		ret->uri = QB_TAKE_PTR(q->uri);
+		ret->error = qb_strdup(why);
+		qb_tri_unknown(&ret->connected, "%s", why);
 	}
-	if (done) {
-		ret->hypervisor_version = QB_TAKE_PTR(q->late.hypervisor_version);
-		ret->kvm_domains = q->late.kvm_domains;
-		q->late.kvm_domains = (struct qb_tri){0};
+	if (take_line(&text, &late)) {
+		ret->hypervisor_version = QB_TAKE_PTR(late.hypervisor_version);
+		QB_SWAP(ret->kvm_domains, late.kvm_domains);
 	} else {
-		qb_tri_unknown(&ret->kvm_domains, "no answer within %u ms", q->timeout_ms);
+		qb_tri_unknown(&ret->kvm_domains, "%s", why);
 	}
-	pthread_mutex_unlock(&q->lock);
-	if (started)
-		(void)!(done ? pthread_join(thread, NULL) : pthread_detach(thread));
-	if (done)
-		inquiry_free(q);
+	qb_schema_done(&qb_libvirt_type, &late);
+	qb_child_done(&q->child);
+	free(q->uri);
+	free(q);
 }
 
 void qb_libvirt_probe(const struct qb_root *root, const char *uri, unsigned timeout_ms,

@@ -3,7 +3,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libxml/tree.h>
+
+#include "agent/base/log.h"
+#include "agent/host/xml_lib.h"
 
 static const xmlChar *x(const char *s)
 {
@@ -12,7 +14,7 @@ static const xmlChar *x(const char *s)
 
 static xmlNodePtr element(xmlNodePtr parent, const char *name, const char *text)
 {
-	xmlNodePtr node = xmlNewTextChild(parent, NULL, x(name), text ? x(text) : NULL);
+	xmlNodePtr node = sym_xmlNewTextChild(parent, NULL, x(name), text ? x(text) : NULL);
 
 	if (!node)
 		abort();
@@ -21,19 +23,27 @@ static xmlNodePtr element(xmlNodePtr parent, const char *name, const char *text)
 
 static xmlNodePtr attribute(xmlNodePtr node, const char *name, const char *value)
 {
-	if (!xmlNewProp(node, x(name), x(value)))
+	if (!sym_xmlNewProp(node, x(name), x(value)))
 		abort();
 	return node;
 }
 
 static xmlNodePtr begin(const char *root, const char *name, const char *uuid)
 {
-	xmlDocPtr doc = xmlNewDoc(x("1.0"));
-	xmlNodePtr node = xmlNewNode(NULL, x(root));
+	struct qb_error err = QB_ERROR_INIT;
+	xmlNodePtr node;
+	xmlDocPtr doc;
 
+	/* The package requires it. */
+	if (qb_xml_load(&err) < 0) {
+		qb_log(QB_LOG_ERROR, "%s", err.msg);
+		abort();
+	}
+	doc = sym_xmlNewDoc(x("1.0"));
+	node = sym_xmlNewNode(NULL, x(root));
 	if (!doc || !node)
 		abort();
-	xmlDocSetRootElement(doc, node);
+	sym_xmlDocSetRootElement(doc, node);
 	element(node, "name", name);
 	element(node, "uuid", uuid);
 	return node;
@@ -41,14 +51,14 @@ static xmlNodePtr begin(const char *root, const char *name, const char *uuid)
 
 static char *end(xmlNodePtr root)
 {
-	xmlBufferPtr buffer = xmlBufferCreate();
+	xmlBufferPtr buffer = sym_xmlBufferCreate();
 	char *text;
 
-	if (!buffer || xmlNodeDump(buffer, root->doc, root, 0, 1) < 0)
+	if (!buffer || sym_xmlNodeDump(buffer, root->doc, root, 0, 1) < 0)
 		abort();
-	text = qb_asprintf("%s\n", (const char *)xmlBufferContent(buffer));
-	xmlBufferFree(buffer);
-	xmlFreeDoc(root->doc);
+	text = qb_asprintf("%s\n", (const char *)sym_xmlBufferContent(buffer));
+	sym_xmlBufferFree(buffer);
+	sym_xmlFreeDoc(root->doc);
 	return text;
 }
 

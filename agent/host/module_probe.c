@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/host/kmod_cleanup.h"
+#include "agent/host/kmod_lib.h"
 #include "agent/host/module.h"
 
 #include <errno.h>
@@ -51,12 +51,15 @@ static int index_open(struct sources *s)
 		return r;
 	if (!S_ISREG(st.st_mode))
 		return -ELOOP;
+	r = qb_kmod_load(NULL);
+	if (r < 0)
+		return r;
 	path = qb_asprintf("/proc/self/fd/%d", s->dir_fd);
-	s->kmod = kmod_new(path, no_config);
+	s->kmod = sym_kmod_new(path, no_config);
 	if (!s->kmod)
 		return -ENOMEM;
 	/* It would write to stderr what the facts tell. */
-	kmod_set_log_priority(s->kmod, 0);
+	sym_kmod_set_log_priority(s->kmod, 0);
 	return 0;
 }
 
@@ -130,19 +133,19 @@ static void state_in_index(const struct sources *s, struct qb_module *m)
 	_cleanup_module_ struct kmod_module *mod = NULL;
 	_cleanup_free_ char *file = NULL;
 	const char *path;
-	int r = kmod_module_new_from_name(s->kmod, m->name, &mod);
+	int r = sym_kmod_module_new_from_name(s->kmod, m->name, &mod);
 
 	if (r < 0) {
 		m->why = qb_asprintf("libkmod: %s", strerror(-r));
 		return;
 	}
-	path = kmod_module_get_path(mod);
+	path = sym_kmod_module_get_path(mod);
 	m->state = QB_MODULE_MISSING;
 	if (!path)
 		return;
 	/* Outside of the directory only where depmod was told to look elsewhere, too. */
-	file = qb_startswith(path, kmod_get_dirname(s->kmod))
-		       ? qb_asprintf("%s%s", s->dir, path + strlen(kmod_get_dirname(s->kmod)))
+	file = qb_startswith(path, sym_kmod_get_dirname(s->kmod))
+		       ? qb_asprintf("%s%s", s->dir, path + strlen(sym_kmod_get_dirname(s->kmod)))
 		       : qb_strdup(path);
 	if (qb_root_exists(s->root, file))
 		m->state = QB_MODULE_AVAILABLE;

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "agent/host/kmod_cleanup.h"
+#include "agent/host/kmod_lib.h"
 #include "agent/host/module.h"
 #include "agent/host/plan.h"
 
@@ -12,12 +12,6 @@ enum {
 	PAUSE_MS = 20
 };
 
-static inline void kmod_listp(struct kmod_list **list)
-{
-	if (*list)
-		kmod_module_unref_list(*list);
-}
-
 static void pause_ms(unsigned ms)
 {
 	nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
@@ -26,14 +20,16 @@ static void pause_ms(unsigned ms)
 static int open_module(const char *name, struct kmod_ctx **ret_ctx, struct kmod_module **ret,
 		       struct qb_error *err)
 {
-	int r;
+	int r = qb_kmod_load(err);
 
-	*ret_ctx = kmod_new(NULL, NULL);
+	if (r < 0)
+		return r;
+	*ret_ctx = sym_kmod_new(NULL, NULL);
 	if (!*ret_ctx)
 		return qb_error_set(err, ENOMEM, "libkmod could not be set up");
 	/* It would write to stderr; what failed is in the error already. */
-	kmod_set_log_priority(*ret_ctx, 0);
-	r = kmod_module_new_from_name(*ret_ctx, name, ret);
+	sym_kmod_set_log_priority(*ret_ctx, 0);
+	r = sym_kmod_module_new_from_name(*ret_ctx, name, ret);
 	return r < 0 ? qb_error_errno(err, r, "libkmod cannot look up %s", name) : 0;
 }
 
@@ -44,7 +40,7 @@ static const char *arg(const json_t *args, const char *key)
 
 static bool in_kernel(struct kmod_module *mod)
 {
-	int state = kmod_module_get_initstate(mod);
+	int state = sym_kmod_module_get_initstate(mod);
 
 	return state == KMOD_MODULE_BUILTIN || state == KMOD_MODULE_LIVE;
 }
@@ -65,17 +61,15 @@ static int prove(const struct qb_step_ctx *ctx, const char *name, struct qb_erro
 /* The module and what it depends on, as far as that is not loaded yet: undo takes these away. */
 static json_t *absent_now(struct kmod_module *mod)
 {
-	QB_CLEANUP(kmod_listp) struct kmod_list *deps = kmod_module_get_dependencies(mod);
+	_cleanup_kmod_list_ struct kmod_list *deps = sym_kmod_module_get_dependencies(mod);
 	json_t *absent = json_array();
-	struct kmod_list *entry;
 
-	json_array_append_new(absent, json_string(kmod_module_get_name(mod)));
-	kmod_list_foreach(entry, deps)
-	{
-		_cleanup_module_ struct kmod_module *dep = kmod_module_get_module(entry);
+	json_array_append_new(absent, json_string(sym_kmod_module_get_name(mod)));
+	for (struct kmod_list *entry = deps; entry; entry = sym_kmod_list_next(deps, entry)) {
+		_cleanup_module_ struct kmod_module *dep = sym_kmod_module_get_module(entry);
 
 		if (!in_kernel(dep))
-			json_array_append_new(absent, json_string(kmod_module_get_name(dep)));
+			json_array_append_new(absent, json_string(sym_kmod_module_get_name(dep)));
 	}
 	return absent;
 }
@@ -99,7 +93,7 @@ static int load_observe(const struct qb_step_ctx *ctx, const json_t *args, enum 
 		*ret = QB_OBSERVED_DONE;
 		return 0;
 	}
-	if (!kmod_module_get_path(mod))
+	if (!sym_kmod_module_get_path(mod))
 		return qb_error_set(err, ESTALE, "the running kernel has no module %s any more",
 				    name);
 	*ret_before = json_pack("{s:o}", "absent", absent_now(mod));
@@ -153,8 +147,8 @@ static int load_apply(const struct qb_step_ctx *ctx, const json_t *args, const j
 	(void)ctx, (void)before;
 	if (r < 0)
 		return r;
-	r = kmod_module_probe_insert_module(mod, KMOD_PROBE_IGNORE_COMMAND, NULL, refuse_install,
-					    &command, NULL);
+	r = sym_kmod_module_probe_insert_module(mod, KMOD_PROBE_IGNORE_COMMAND, NULL,
+						refuse_install, &command, NULL);
 	if (command)
 		return qb_error_set(
 			err, EPERM,
@@ -188,12 +182,12 @@ static int load_verify(const struct qb_step_ctx *ctx, const json_t *args, const 
 static int remove_one(struct kmod_ctx *kmod, const char *name)
 {
 	_cleanup_module_ struct kmod_module *mod = NULL;
-	int r = kmod_module_new_from_name(kmod, name, &mod);
+	int r = sym_kmod_module_new_from_name(kmod, name, &mod);
 
 	for (unsigned i = 0; r == 0 && i < REMOVE_TRIES; i++) {
-		if (kmod_module_get_initstate(mod) != KMOD_MODULE_LIVE)
+		if (sym_kmod_module_get_initstate(mod) != KMOD_MODULE_LIVE)
 			return 0;
-		r = kmod_module_remove_module(mod, KMOD_REMOVE_NOLOG);
+		r = sym_kmod_module_remove_module(mod, KMOD_REMOVE_NOLOG);
 		if (r != -EAGAIN && r != -EBUSY)
 			return r == -ENOENT ? 0 : r;
 		pause_ms(PAUSE_MS);

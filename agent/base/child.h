@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A process that finds out what may never answer: a disk that hangs takes whoever reads it along,
+ * and not even SIGKILL gets that one back. It is a copy of this process, says what it found in
+ * writing, and is left behind when its time is over.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "agent/base/str.h"
+
+struct qb_child {
+	pid_t pid;
+	int fd;             /* what it says; -1 once it has ended, or was never begun */
+	struct qb_buf text; /* what it has said */
+	bool late;          /* it had not ended when its time was over */
+};
+
+#define QB_CHILD_INIT                                                                              \
+	{                                                                                          \
+		.fd = -1                                                                           \
+	}
+
+/*
+ * Runs tell(fd, data) in a process of its own, which ends with it and with its parent. To be begun
+ * before any thread. 0 or -errno.
+ */
+QB_MUST_CHECK int qb_child_begin(void (*tell)(int fd, void *data), void *data,
+				 struct qb_child *ret);
+/* Reads what they say until all have ended or it is deadline_ms of qb_now_ms(). */
+void qb_children_wait(struct qb_child *children, size_t n, uint64_t deadline_ms);
+void qb_child_done(struct qb_child *child);
+#define _cleanup_child_ QB_CLEANUP(qb_child_done)
