@@ -52,7 +52,7 @@ static void take(const char *line, size_t len, const char *key, char **ret)
 }
 
 /* What the kernel found wrong with, or switched off in, the CPU is missing from these flags. */
-static void virt_flags(const struct qb_strs *vmx_flags, struct qb_cpu_facts *ret)
+static void virt_flags(struct qb_cpu_facts *ret)
 {
 	bool vmx = qb_strs_has(&ret->flags, "vmx"), svm = qb_strs_has(&ret->flags, "svm");
 
@@ -60,14 +60,71 @@ static void virt_flags(const struct qb_strs *vmx_flags, struct qb_cpu_facts *ret
 	qb_tri_set(&ret->flag_svm, svm);
 	/* Since 5.11 on a line of its own ("vmx flags"), before that among the others. */
 	qb_tri_set(&ret->ept,
-		   vmx && (qb_strs_has(&ret->flags, "ept") || qb_strs_has(vmx_flags, "ept")));
+		   vmx && (qb_strs_has(&ret->flags, "ept") || qb_strs_has(&ret->vmx_flags, "ept")));
 	qb_tri_set(&ret->npt, svm && qb_strs_has(&ret->flags, "npt"));
 	qb_tri_set(&ret->hypervisor, qb_strs_has(&ret->flags, "hypervisor"));
 }
 
+/* What tells one CPU's kind from another's: pieces of the text. */
+enum {
+	FAMILY,
+	MODEL,
+	STEPPING,
+	MICROCODE,
+	PART, /* of arm64 */
+	N_PIECES
+};
+
+struct kind {
+	const char *v[N_PIECES];
+	int len[N_PIECES];
+};
+
+static void add_kind(struct kind *k, struct qb_strs *ret)
+{
+	_cleanup_free_ char *raw = NULL, *text = NULL;
+
+	if (k->v[FAMILY] && k->v[MODEL] && k->v[STEPPING])
+		raw = qb_asprintf("family %.*s model %.*s stepping %.*s%s%.*s", k->len[FAMILY],
+				  k->v[FAMILY], k->len[MODEL], k->v[MODEL], k->len[STEPPING],
+				  k->v[STEPPING], k->v[MICROCODE] ? ", microcode " : "",
+				  k->len[MICROCODE], k->v[MICROCODE] ? k->v[MICROCODE] : "");
+	else if (k->v[PART])
+		raw = qb_asprintf("part %.*s", k->len[PART], k->v[PART]);
+	*k = (struct kind){0};
+	if (!raw)
+		return;
+	text = qb_str_printable(raw);
+	if (!qb_strs_has(ret, text))
+		qb_strs_add(ret, text);
+}
+
+/* One line of a CPU; the empty one ends it. */
+static void kind_line(const char *line, size_t len, struct kind *k, struct qb_strs *ret)
+{
+	static const char *const keys[N_PIECES] = {"cpu family", "model", "stepping", "microcode",
+						   "CPU part"};
+	enum {
+		PIECE_MAX = 32
+	};
+	const char *v;
+	size_t n;
+
+	for (size_t i = 0; i < N_PIECES; i++) {
+		v = line_value(line, len, keys[i], &n);
+		if (v) {
+			k->v[i] = v;
+			k->len[i] = n < PIECE_MAX ? (int)n : PIECE_MAX;
+			return;
+		}
+	}
+	if (!len)
+		add_kind(k, ret);
+}
+
 void qb_cpuinfo_parse(const char *text, struct qb_cpu_facts *ret)
 {
-	_cleanup_strs_ struct qb_strs vmx_flags = {0};
+	struct kind kind = {0};
 	bool have_flags = false;
 
 	for (const char *line = text, *next; *line; line = next) {
@@ -79,11 +136,12 @@ void qb_cpuinfo_parse(const char *text, struct qb_cpu_facts *ret)
 			ret->online++;
 		take(line, len, "vendor_id", &ret->vendor);
 		take(line, len, "model name", &ret->model);
+		kind_line(line, len, &kind, &ret->kinds);
 		if (have_flags)
 			continue;
 		v = line_value(line, len, "vmx flags", &n);
-		if (v && !vmx_flags.n)
-			add_words(v, n, &vmx_flags);
+		if (v && !ret->vmx_flags.n)
+			add_words(v, n, &ret->vmx_flags);
 		/* "Features" is what arm64 calls them. */
 		if (!ret->flags.n) {
 			v = line_value(line, len, "flags", &n);
@@ -95,8 +153,9 @@ void qb_cpuinfo_parse(const char *text, struct qb_cpu_facts *ret)
 		/* The first CPU ends at the first empty line. */
 		have_flags = !len && ret->flags.n;
 	}
+	add_kind(&kind, &ret->kinds);
 	if (ret->flags.n)
-		virt_flags(&vmx_flags, ret);
+		virt_flags(ret);
 }
 
 static void flags_unknown(struct qb_cpu_facts *ret, const char *why)

@@ -43,8 +43,10 @@ struct qb_cpu_facts {
 	struct qb_tri ept, npt;
 	struct qb_tri vulnerabilities_known; /* the directory below was read; else why not */
 	struct qb_strs
-		vulnerable;   /* names in /sys/devices/system/cpu/vulnerabilities that say so */
-	struct qb_strs flags; /* of the first CPU */
+		vulnerable;       /* names in /sys/devices/system/cpu/vulnerabilities that say so */
+	struct qb_strs flags;     /* of the first CPU */
+	struct qb_strs vmx_flags; /* the same of "vmx flags"; before Linux 5.11 among the flags */
+	struct qb_strs kinds; /* each once: "family 6 model 85 stepping 7, microcode 0x5003707" */
 };
 
 /* What the proof's run of a guest came to. */
@@ -99,6 +101,7 @@ struct qb_module {
 	bool install_blocked;              /* "install NAME /bin/false" and the like */
 	struct qb_module_options *options; /* in the order in which they count, the last one most */
 	size_t n_options;
+	bool at_boot;            /* modules-load.d or the kernel command line names it */
 	struct qb_tri persisted; /* it will be loaded at boot: modules-load.d, not blacklisted */
 };
 

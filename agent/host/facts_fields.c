@@ -58,6 +58,9 @@ static const struct qb_field cpu_fields[] = {
 	QB_F(qb_cpu_facts, vulnerable, "vulnerable", STRS,
 	     .doc = "Weaknesses that nothing is done against."),
 	QB_F(qb_cpu_facts, flags, "flags", STRS, .doc = "Flags of the first CPU."),
+	QB_F(qb_cpu_facts, vmx_flags, "vmx_flags", STRS, .doc = "Its VMX flags."),
+	QB_F(qb_cpu_facts, kinds, "kinds", STRS,
+	     .doc = "Family, model, stepping and microcode, each once."),
 };
 
 static const struct qb_type cpu_type = {
@@ -140,6 +143,7 @@ static const struct qb_field module_fields[] = {
 	     .doc = "modprobe.d has a command run in its place."),
 	QB_F_LIST(qb_module, options, "options", &module_options_type,
 		  .doc = "Its options in modprobe.d; of two that contradict, the last counts."),
+	QB_F(qb_module, at_boot, "at_boot", BOOL, .doc = "It is named to be loaded at boot."),
 	QB_F(qb_module, persisted, "persisted", TRI, .doc = "It is loaded at boot."),
 };
 

@@ -186,13 +186,17 @@ void qb_modules_probe(const struct qb_root *root, const struct qb_strs *names,
 	QB_CLEANUP(sources_done) struct sources s;
 	_cleanup_module_conf_ struct qb_module_conf conf;
 	_cleanup_strs_ struct qb_strs seen = {0};
+	size_t n_names;
 	struct qb_module *list = NULL;
 	size_t n = 0;
 
 	sources_read(root, &s);
 	qb_module_conf_read(root, &conf);
-	for (size_t i = 0; i < names->n; i++) {
-		_cleanup_free_ char *name = qb_module_name(names->v[i]);
+	/* What is to be loaded at boot is looked at, too. */
+	n_names = names->n + conf.boot.n;
+	for (size_t i = 0; i < n_names; i++) {
+		_cleanup_free_ char *name =
+			qb_module_name(i < names->n ? names->v[i] : conf.boot.v[i - names->n]);
 		struct qb_module *m;
 
 		if (qb_strs_has(&seen, name))
@@ -202,6 +206,7 @@ void qb_modules_probe(const struct qb_root *root, const struct qb_strs *names,
 		m->name = QB_TAKE_PTR(name);
 		m->blacklisted = qb_strs_has(&conf.blacklist, m->name);
 		m->install_blocked = qb_module_conf_blocks(&conf, m->name);
+		m->at_boot = qb_strs_has(&conf.boot, m->name);
 		qb_module_conf_options(&conf, m);
 		persisted(&conf, m);
 		state(&s, m);

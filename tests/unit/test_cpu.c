@@ -93,6 +93,37 @@ static void test_ept(void **state)
 	}
 }
 
+static void test_kinds(void **state)
+{
+	static const struct {
+		const char *text, *first, *second;
+	} rows[] = {
+		{"cpu family : 6\nmodel : 85\nmodel name : X\nstepping : 7\nmicrocode : 0x5\n\n"
+		 "cpu family : 6\nmodel : 85\nmodel name : X\nstepping : 7\nmicrocode : 0x5\n",
+		 "family 6 model 85 stepping 7, microcode 0x5", NULL},
+		{"cpu family : 6\nmodel : 85\nstepping : 7\nmicrocode : 0x5\n\n"
+		 "cpu family : 6\nmodel : 85\nstepping : 7\n",
+		 "family 6 model 85 stepping 7, microcode 0x5", "family 6 model 85 stepping 7"},
+		{"CPU part : 0xd05\n\nCPU part : 0xd0b\n", "part 0xd05", "part 0xd0b"},
+		/* Cut short, and not of text. */
+		{"cpu family : 6\nmodel : 8", NULL, NULL},
+		{"CPU part : \001\n", "part \\x01", NULL},
+		{"flags : fpu\n", NULL, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(rows); i++) {
+		_cleanup_facts_ struct qb_facts f;
+
+		parse(rows[i].text, &f);
+		assert_int_equal(f.cpu.kinds.n, !!rows[i].first + !!rows[i].second);
+		if (rows[i].first)
+			assert_string_equal(f.cpu.kinds.v[0], rows[i].first);
+		if (rows[i].second)
+			assert_string_equal(f.cpu.kinds.v[1], rows[i].second);
+	}
+}
+
 /* What is not there is unknown, never absent. */
 static void test_nothing_captured(void **state)
 {
@@ -153,7 +184,7 @@ int main(void)
 		cmocka_unit_test(test_words),     cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_huge_line), cmocka_unit_test(test_ept),
 		tree_test(test_nothing_captured), tree_test(test_captured),
-		cmocka_unit_test(test_live),
+		cmocka_unit_test(test_kinds),     cmocka_unit_test(test_live),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

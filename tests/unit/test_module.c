@@ -207,6 +207,17 @@ static void test_persisted(void **state)
 	/* systemd-modules-load leaves out what is blacklisted. */
 	assert_true(qb_is_not(&find(&f, "kvm_amd")->persisted));
 	assert_true(qb_is_not(&find(&f, "tun")->persisted));
+	assert_true(find(&f, "kvm_amd")->at_boot && find(&f, "kvm_amd")->blacklisted);
+	assert_false(find(&f, "tun")->at_boot);
+	/* What is only named there is looked at, too. */
+	tree_put(t, "/etc/modules-load.d/q.conf", "br-netfilter\n");
+	tree_put(t, "/etc/modprobe.d/a.conf", "install br_netfilter /bin/false\n");
+	qb_facts_done(&f);
+	qb_modules_probe(&t->root, &(struct qb_strs){0}, &f.modules, &f.n_modules);
+	assert_true(find(&f, "br_netfilter")->at_boot);
+	assert_true(find(&f, "br_netfilter")->install_blocked);
+	tree_put(t, "/etc/modprobe.d/a.conf", "blacklist kvm_amd\n");
+	tree_put(t, "/etc/modules-load.d/q.conf", "kvm\nkvm-amd\n");
 	tree_put(t, QB_MODULES_UNIT_FILE,
 		 "[Service]\nExecStartPre=-/sbin/modprobe -a vhost_net kvm_amd\n");
 	probe(t, &named);
