@@ -141,6 +141,71 @@ static void vulnerabilities(const struct qb_check_input *in, struct qb_result *r
 	}
 }
 
+#define WEAKNESSES "/sys/devices/system/cpu/vulnerabilities/*"
+#define SMT "/sys/devices/system/cpu/smt/active"
+
+/* What the kernel's files say of threads of one core (kernel, admin-guide/hw-vuln). */
+static void threads(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_reading *smt = qb_facts_reading(in->facts, SMT);
+	struct qb_tally t = {0};
+	size_t n = 0;
+
+	if (smt && smt->value && *smt->value)
+		qb_evidence(r, "smt", SMT, "%.20s", smt->value);
+	for (const struct qb_reading *x = NULL; (x = qb_read_next(in, WEAKNESSES, x)); n++) {
+		const char *name = strrchr(x->path, '/') + 1;
+
+		if (!x->value)
+			qb_tally_unsure(&t, "%s could not be read: %s", x->path, qb_read_why(x));
+		else if (strstr(x->value, "SMT vulnerable"))
+			qb_tally_bad(&t, "threads of one core are not kept apart (%s)", name);
+		else if (strstr(x->value, "SMT Host state unknown"))
+			qb_tally_unsure(&t,
+					"only the outer host knows whether guests share a core "
+					"(%s)",
+					name);
+		else
+			t.good++;
+		if (x->value && strstr(x->value, "SMT"))
+			qb_evidence(r, name, x->path, "%.200s", x->value);
+	}
+	if (!n)
+		qb_tally_unsure(&t, "the kernel's list of vulnerabilities could not be read: %s",
+				qb_read_why(qb_facts_reading(in->facts, WEAKNESSES)));
+	qb_evidence(r, "weaknesses", "/sys/devices/system/cpu/vulnerabilities", "%zu known", n);
+	qb_tally_end(&t, r, "no known weakness opens one thread of a core to the other", "");
+}
+
+#define L1TF "/sys/devices/system/cpu/vulnerabilities/l1tf"
+#define ITLB "/sys/devices/system/cpu/vulnerabilities/itlb_multihit"
+
+/* Files that begin with "Mitigation" or "KVM", whose part on guests says otherwise. */
+static void guests_kept_out(const struct qb_check_input *in, struct qb_result *r)
+{
+	/* Until then the kernel has not decided what to do about it, and says "Vulnerable". */
+	bool loaded = qb_streq(in->facts->kvm.module, "kvm_intel");
+	struct qb_tally t = {0};
+	const char *text;
+
+	if (!qb_read(in, r, L1TF, &text))
+		return;
+	if (strstr(text, "VMX: vulnerable"))
+		qb_tally_bad(&t, "the cache is not flushed before a guest runs (l1tf)");
+	else
+		t.good++;
+	/* It is younger than the other one: not all kernels have it. */
+	if (qb_facts_reading(in->facts, ITLB)) {
+		if (!qb_read(in, r, ITLB, &text)) {
+			qb_strs_done(&t.bad);
+			return;
+		}
+		if (loaded && strstr(text, "KVM: Vulnerable"))
+			qb_tally_bad(&t, "a guest can halt the host (itlb_multihit)");
+	}
+	qb_tally_end(&t, r, "KVM's own mitigations are on or not needed", "");
+}
+
 static const struct qb_check table[] = {
 	{
 		.id = "cpu.virtualization",
@@ -180,6 +245,37 @@ static const struct qb_check table[] = {
 			  "grubby --update-kernel=ALL --remove-args='mitigations nospectre_v2'\n"
 			  "# Then restart the host.",
 		.judge = vulnerabilities,
+	},
+	{
+		.id = "cpu.smt",
+		.title = "Guests cannot listen on a shared core",
+		.severity = QB_INFORMATIONAL,
+		.looks = "Every file in /sys/devices/system/cpu/vulnerabilities, for the words SMT "
+			 "vulnerable.",
+		.why = "A guest on one thread of a core can read what a guest on the other one "
+		       "works with. Where all guests belong to one owner that may be accepted.",
+		.remedy = "grep -r SMT /sys/devices/system/cpu/vulnerabilities\n"
+			  "echo off >/sys/devices/system/cpu/smt/control\n"
+			  "grubby --update-kernel=ALL --args=nosmt\n"
+			  "# Or give each guest whole cores, by core scheduling or pinning.",
+		.reads = (const char *const[]){WEAKNESSES, SMT, NULL},
+		.judge = threads,
+	},
+	{
+		.id = "cpu.guest-mitigations",
+		.title = "KVM's mitigations are on",
+		.severity = QB_RECOMMENDED,
+		.looks = "What l1tf and itlb_multihit in /sys/devices/system/cpu/vulnerabilities "
+			 "say of guests, behind the word Mitigation.",
+		.why = "Without the one a guest reads the host's memory, without the other it "
+		       "stops the host; both are on unless somebody switched them off.",
+		.remedy = "grep -rE 'vmentry_l1d_flush|nx_huge_pages' /etc/modprobe.d\n"
+			  "# Remove those, then:\n"
+			  "grubby --update-kernel=ALL --remove-args='l1tf mitigations'\n"
+			  "grubby --update-kernel=ALL --remove-args=kvm.nx_huge_pages\n"
+			  "# And restart the host.",
+		.reads = (const char *const[]){WEAKNESSES, NULL},
+		.judge = guests_kept_out,
 	},
 };
 

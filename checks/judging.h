@@ -7,6 +7,7 @@
 extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_checks, qb_iommu_checks,
 	qb_memory_checks, qb_cgroup_checks, qb_security_checks, qb_net_checks, qb_storage_checks,
 	qb_libvirt_checks, qb_system_checks, qb_config_checks;
+extern const struct qb_check_group qb_cpu_state_checks, qb_kvm_host_checks;
 
 /* The name of the group that a check is in. */
 const char *qb_check_group_of(const struct qb_check *check);
@@ -14,12 +15,15 @@ const char *qb_check_group_of(const struct qb_check *check);
  * only where the judge knows how to make it judgeable. */
 const char *qb_result_remedy(const struct qb_result *r);
 
-#define QB_CHECK_GROUP(group, table)                                                               \
-	const struct qb_check_group qb_##group##_checks = {                                        \
+/* For a group's second file, which stands beside the first in the registry. */
+#define QB_CHECK_GROUP_PART(symbol, group, table)                                                  \
+	const struct qb_check_group symbol = {                                                     \
 		.name = #group,                                                                    \
 		.checks = (table),                                                                 \
 		.n_checks = QB_ARRAY_SIZE(table),                                                  \
 	}
+
+#define QB_CHECK_GROUP(group, table) QB_CHECK_GROUP_PART(qb_##group##_checks, group, table)
 
 /* The cause of an unknown fact; never NULL. */
 const char *qb_why(const struct qb_tri *t);

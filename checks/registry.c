@@ -4,12 +4,15 @@
 
 #include "checks/judging.h"
 
+/* clang-format off */
 const struct qb_check_group *const qb_check_groups[] = {
 	&qb_config_checks,
 	&qb_system_checks,
 	&qb_cpu_checks,
+	&qb_cpu_state_checks,
 	&qb_modules_checks,
 	&qb_kvm_checks,
+	&qb_kvm_host_checks,
 	&qb_iommu_checks,
 	&qb_memory_checks,
 	&qb_cgroup_checks,
@@ -19,6 +22,7 @@ const struct qb_check_group *const qb_check_groups[] = {
 	&qb_libvirt_checks,
 	NULL,
 };
+/* clang-format on */
 
 const struct qb_check *qb_check_find(const char *id)
 {

@@ -169,7 +169,10 @@ static void a_failure_outweighs_what_is_unknown(void **state)
 	(void)state;
 	/* kvm.device is known not to be there, kvm.access is skipped, modules.kvm is unknown. */
 	qb_tri_set(&facts.kvm.device, false);
-	qb_strs_add(&select, "kvm");
+	qb_strs_add(&select, "kvm.device");
+	qb_strs_add(&select, "kvm.access");
+	qb_strs_add(&select, "kvm.guest-run");
+	qb_strs_add(&select, "kvm.nested");
 	qb_strs_add(&select, "modules.kvm");
 	assert_int_equal(
 		qb_judge(&(struct qb_check_input){.facts = &facts}, &select, NULL, &report, NULL),
@@ -295,17 +298,39 @@ static void wrong_names_are_refused_with_the_nearest(void **state)
 static void a_check_named_twice_is_judged_once(void **state)
 {
 	_cleanup_strs_ struct qb_strs select = {0};
-	_cleanup_report_ struct qb_report report = {0};
+	_cleanup_report_ struct qb_report once = {0}, report = {0};
 	struct qb_facts facts = {0};
+	struct qb_check_input in = {.facts = &facts};
 
 	(void)state;
+	qb_strs_add(&select, "iommu");
+	assert_int_equal(qb_judge(&in, &select, NULL, &once, NULL), 0);
 	qb_strs_add(&select, "iommu.enabled");
 	qb_strs_add(&select, "iommu");
-	qb_strs_add(&select, "iommu.enabled");
+	assert_int_equal(qb_judge(&in, &select, NULL, &report, NULL), 0);
+	assert_int_equal(report.n_results, once.n_results);
+}
+
+static void a_group_in_two_files_is_one(void **state)
+{
+	_cleanup_strs_ struct qb_strs select = {0}, reads = {0};
+	_cleanup_report_ struct qb_report report = {0};
+	struct qb_facts facts = {0};
+	bool first = false, second = false;
+
+	(void)state;
+	qb_strs_add(&select, "kvm");
 	assert_int_equal(
 		qb_judge(&(struct qb_check_input){.facts = &facts}, &select, NULL, &report, NULL),
 		0);
-	assert_int_equal(report.n_results, 1);
+	for (size_t i = 0; i < report.n_results; i++) {
+		assert_true(qb_startswith(report.results[i].check->id, "kvm."));
+		first |= qb_streq(report.results[i].check->id, "kvm.device");
+		second |= qb_streq(report.results[i].check->id, "kvm.tun");
+	}
+	assert_true(first && second);
+	qb_check_reads(&select, &reads);
+	assert_true(qb_strs_has(&reads, "/dev/net/tun"));
 }
 
 static void a_second_verdict_aborts(void **state)
@@ -343,6 +368,7 @@ int main(void)
 		cmocka_unit_test(without_a_configuration_drift_is_skipped),
 		cmocka_unit_test(wrong_names_are_refused_with_the_nearest),
 		cmocka_unit_test(a_check_named_twice_is_judged_once),
+		cmocka_unit_test(a_group_in_two_files_is_one),
 		cmocka_unit_test(a_second_verdict_aborts),
 	};
 
