@@ -4,10 +4,10 @@
 
 #include "checks/check.h"
 
-extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_checks, qb_iommu_checks,
-	qb_memory_checks, qb_cgroup_checks, qb_security_checks, qb_net_checks, qb_storage_checks,
-	qb_libvirt_checks, qb_system_checks, qb_config_checks;
-extern const struct qb_check_group qb_cpu_state_checks, qb_kvm_host_checks;
+extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_checks,
+	qb_iommu_checks, qb_memory_checks, qb_cgroup_checks, qb_security_checks, qb_net_checks,
+	qb_storage_checks, qb_libvirt_checks, qb_system_checks, qb_config_checks,
+	qb_cpu_state_checks, qb_kvm_host_checks, qb_net_path_checks, qb_net_host_checks;
 
 /* The name of the group that a check is in. */
 const char *qb_check_group_of(const struct qb_check *check);
@@ -60,6 +60,22 @@ const struct qb_reading *qb_read_next(const struct qb_check_input *in, const cha
 const char *qb_read_why(const struct qb_reading *reading);
 /* The word between brackets: "always [madvise] never". Caller frees; NULL for none. */
 char *qb_bracketed(const char *value);
+
+/*
+ * What a line "key = value" says last, without quotes; of a list all up to "]". Of lines that begin
+ * with "#" nothing. Caller frees; NULL for none.
+ */
+char *qb_conf_value(const char *text, const char *key);
+/* The same as a switch: 1 is on. */
+bool qb_conf_is_on(const char *text, const char *key);
+
+/* True where links could not be read; the verdict, unknown, is given then. */
+bool qb_no_links(const struct qb_facts *f, struct qb_result *r);
+bool qb_is_bridge(const struct qb_link *l);
+/* A guest's interface, which comes and goes with the guest. */
+bool qb_is_tap(const struct qb_link *l);
+/* The best one of the main table; of IPv4 before IPv6 where family is NULL. NULL for none. */
+const struct qb_route *qb_default_route(const struct qb_net *net, const char *family);
 
 /* RHEL and what is built from it. */
 bool qb_is_el(const struct qb_system_facts *s);

@@ -5,8 +5,7 @@ enum {
 	TABLE_MAIN = 254
 };
 
-/* The verdict of a check that needs the links; true when it was given. */
-static bool no_links(const struct qb_facts *f, struct qb_result *r)
+bool qb_no_links(const struct qb_facts *f, struct qb_result *r)
 {
 	if (qb_is(&f->net.known))
 		return false;
@@ -14,13 +13,12 @@ static bool no_links(const struct qb_facts *f, struct qb_result *r)
 	return true;
 }
 
-static bool is_bridge(const struct qb_link *l)
+bool qb_is_bridge(const struct qb_link *l)
 {
 	return l && qb_streq(l->kind, "bridge");
 }
 
-/* A guest's interface, which comes and goes with the guest. */
-static bool is_tap(const struct qb_link *l)
+bool qb_is_tap(const struct qb_link *l)
 {
 	return qb_streq(l->kind, "tun");
 }
@@ -31,10 +29,10 @@ static const struct qb_link *configured(const struct qb_check_input *in, size_t 
 {
 	const struct qb_link *l = qb_net_link(&in->facts->net, in->config->bridges[i].name);
 
-	return is_bridge(l) ? l : NULL;
+	return qb_is_bridge(l) ? l : NULL;
 }
 
-static const struct qb_route *default_route(const struct qb_net *net)
+const struct qb_route *qb_default_route(const struct qb_net *net, const char *family)
 {
 	const struct qb_route *best = NULL;
 
@@ -42,6 +40,7 @@ static const struct qb_route *default_route(const struct qb_net *net)
 		const struct qb_route *route = &net->routes[i];
 
 		if (route->table != TABLE_MAIN || !qb_streq(route->dst, "default") ||
+		    (family && !qb_streq(route->family, family)) ||
 		    (route->type && !qb_streq(route->type, "unicast")))
 			continue;
 		if (!best || (qb_streq(best->family, "inet6") && qb_streq(route->family, "inet")) ||
@@ -66,9 +65,9 @@ static void judge_default_route(const struct qb_check_input *in, struct qb_resul
 	const struct qb_route *route;
 	const char *bridge = default_bridge(in->config), *dev;
 
-	if (no_links(in->facts, r))
+	if (qb_no_links(in->facts, r))
 		return;
-	route = default_route(&in->facts->net);
+	route = qb_default_route(&in->facts->net, NULL);
 	if (!route) {
 		qb_evidence(r, "default route", "netlink", "none");
 		r->fix = NULL;
@@ -93,7 +92,7 @@ static void bridge_present(const struct qb_check_input *in, struct qb_result *r)
 
 	if (qb_no_config(in, r))
 		return;
-	if (in->config->n_bridges && no_links(in->facts, r))
+	if (in->config->n_bridges && qb_no_links(in->facts, r))
 		return;
 	for (size_t i = 0; i < in->config->n_bridges; i++) {
 		const char *name = in->config->bridges[i].name;
@@ -107,7 +106,7 @@ static void bridge_present(const struct qb_check_input *in, struct qb_result *r)
 		}
 		qb_evidence(r, name, "netlink", "%s, %s", l->kind ? l->kind : "hardware",
 			    l->up ? "up" : "down");
-		if (!is_bridge(l)) {
+		if (!qb_is_bridge(l)) {
 			r->fix = NULL;
 			qb_remedy(r,
 				  "ip -d link show dev %s\n"
@@ -136,7 +135,7 @@ static bool port_matches(const struct qb_port_match *m, const struct qb_link *l)
 	if (m->driver)
 		return qb_streq(l->driver, m->driver);
 	/* Which NIC had the default route cannot be seen any more: any that is no guest's. */
-	return m->match && !is_tap(l);
+	return m->match && !qb_is_tap(l);
 }
 
 static const char *port_text(const struct qb_port_match *m)
@@ -174,7 +173,7 @@ static void bridge_port(const struct qb_check_input *in, struct qb_result *r)
 
 	if (qb_no_config(in, r))
 		return;
-	if (in->config->n_bridges && no_links(in->facts, r))
+	if (in->config->n_bridges && qb_no_links(in->facts, r))
 		return;
 	for (size_t i = 0; i < in->config->n_bridges; i++) {
 		const struct qb_link *l = configured(in, i);
@@ -254,10 +253,10 @@ static void bridge_address(const struct qb_check_input *in, struct qb_result *r)
 	const struct qb_net *net = &in->facts->net;
 	struct qb_tally t = {0};
 
-	if (no_links(in->facts, r))
+	if (qb_no_links(in->facts, r))
 		return;
 	for (size_t i = 0; i < net->n_links; i++)
-		if (is_bridge(&net->links[i]))
+		if (qb_is_bridge(&net->links[i]))
 			weigh_port_addresses(net, &net->links[i], &t, r);
 	for (size_t i = 0; in->config && i < in->config->n_bridges; i++) {
 		const struct qb_link *l = configured(in, i);
@@ -277,7 +276,7 @@ static void bridge_stp(const struct qb_check_input *in, struct qb_result *r)
 
 	if (qb_no_config(in, r))
 		return;
-	if (in->config->n_bridges && no_links(in->facts, r))
+	if (in->config->n_bridges && qb_no_links(in->facts, r))
 		return;
 	for (size_t i = 0; i < in->config->n_bridges; i++) {
 		const struct qb_link *l = configured(in, i);
@@ -306,7 +305,7 @@ static void weigh_mac(const struct qb_net *net, const struct qb_link *bridge, st
 	for (size_t i = 0; i < net->n_links; i++) {
 		const struct qb_link *l = &net->links[i];
 
-		if (!qb_streq(l->master, bridge->name) || is_tap(l) || !l->mac)
+		if (!qb_streq(l->master, bridge->name) || qb_is_tap(l) || !l->mac)
 			continue;
 		port = l;
 		if (bridge->mac && !strcasecmp(l->mac, bridge->mac))
@@ -331,7 +330,7 @@ static void bridge_mac(const struct qb_check_input *in, struct qb_result *r)
 
 	if (qb_no_config(in, r))
 		return;
-	if (in->config->n_bridges && no_links(in->facts, r))
+	if (in->config->n_bridges && qb_no_links(in->facts, r))
 		return;
 	for (size_t i = 0; i < in->config->n_bridges; i++)
 		if (configured(in, i))

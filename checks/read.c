@@ -107,3 +107,44 @@ char *qb_bracketed(const char *value)
 
 	return to ? qb_strndup(from + 1, (size_t)(to - from - 1)) : NULL;
 }
+
+/* The value that begins at text: quoted, a list, or the rest of the line. */
+static char *conf_value_at(const char *text)
+{
+	size_t n = strcspn(text, "\n#");
+
+	if (*text == '"' || *text == '\'') {
+		const char end[] = {*text, '\n', '\0'};
+
+		return qb_strndup(text + 1, strcspn(text + 1, end));
+	}
+	if (*text == '[')
+		n = strcspn(text, "]");
+	while (n && strchr(" \t\r", text[n - 1]))
+		n--;
+	return qb_strndup(text, n);
+}
+
+char *qb_conf_value(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+	char *value = NULL;
+
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += strspn(line, " \t\r\n");
+		if (strncmp(line, key, len) != 0 || line[len + strspn(line + len, " \t")] != '=')
+			continue;
+		line += len + strspn(line + len, " \t") + 1;
+		line += strspn(line, " \t");
+		free(value);
+		value = conf_value_at(line);
+	}
+	return value;
+}
+
+bool qb_conf_is_on(const char *text, const char *key)
+{
+	_cleanup_free_ char *value = qb_conf_value(text, key);
+
+	return qb_streq(value, "1");
+}

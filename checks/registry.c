@@ -18,6 +18,8 @@ const struct qb_check_group *const qb_check_groups[] = {
 	&qb_cgroup_checks,
 	&qb_security_checks,
 	&qb_net_checks,
+	&qb_net_path_checks,
+	&qb_net_host_checks,
 	&qb_storage_checks,
 	&qb_libvirt_checks,
 	NULL,
