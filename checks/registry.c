@@ -17,6 +17,7 @@ const struct qb_check_group *const qb_check_groups[] = {
 	&qb_memory_checks,
 	&qb_cgroup_checks,
 	&qb_security_checks,
+	&qb_security_libvirt_checks,
 	&qb_net_checks,
 	&qb_net_path_checks,
 	&qb_net_host_checks,

@@ -45,13 +45,51 @@ static int read_names(const struct qb_root *root, struct qb_reading *it)
 	return r;
 }
 
+/* How much of a line may be shown: up to the "=" behind what is called a password or the like. */
+static size_t shown(const char *line, size_t len)
+{
+	static const char *const words[] = {"passw", "passphrase", "secret", "psk", "wep-key"};
+	_cleanup_free_ char *copy = qb_strndup(line, len);
+	size_t least = len;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(words); i++) {
+		const char *word = strcasestr(copy, words[i]);
+		const char *set = word ? strchr(word, '=') : NULL;
+
+		if (set && (size_t)(set - copy) < least)
+			least = (size_t)(set - copy);
+	}
+	return least;
+}
+
+/*
+ * Facts are printed and passed around. A file of settings keeps what it sets and loses its
+ * comments; of a secret remains that it is set.
+ */
+static char *settings_of(const char *text)
+{
+	_cleanup_buf_ struct qb_buf out = {0};
+
+	for (const char *line = text; *line; line += *line == '\n') {
+		size_t len = strcspn(line, "\n"), n = shown(line, len);
+
+		if (line[strspn(line, " \t")] != '#') {
+			qb_buf_add(&out, line, n);
+			qb_buf_puts(&out, n < len ? "= *\n" : "\n");
+		}
+		line += len;
+	}
+	return qb_strdup(out.s ? qb_strip(out.s) : "");
+}
+
 static int read_text(const struct qb_root *root, struct qb_reading *it)
 {
 	_cleanup_free_ char *text = NULL;
 	int r = qb_root_read(root, it->path, VALUE_MAX, &text, NULL);
 
 	if (r == 0)
-		it->value = qb_strdup(qb_strip(text));
+		it->value = qb_startswith(it->path, "/etc/") ? settings_of(text)
+							     : qb_strdup(qb_strip(text));
 	return r;
 }
 
