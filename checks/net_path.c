@@ -316,7 +316,7 @@ static void errors(const struct qb_check_input *in, struct qb_result *r)
 		const struct qb_link *l = &net->links[i];
 		uint64_t packets, bad;
 
-		if (l->kind || l->loopback)
+		if (l->kind || l->loopback || l->wireless)
 			continue;
 		if (!parse_dev(dev->value, l->name, &packets, &bad)) {
 			qb_tally_unsure(&t, "%s does not tell of %s", DEV, l->name);

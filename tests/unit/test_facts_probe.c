@@ -135,6 +135,25 @@ static void a_document_that_is_a_link_out(void **state)
 	assert_int_equal(f.net.n_links, 0);
 }
 
+/* Facts are passed around. */
+static void settings_are_read_without_secrets(void **state)
+{
+	static const char path[] = "/etc/libvirt/qemu.conf";
+	struct tree *t = *state;
+	_cleanup_strs_ struct qb_strs reads = {0};
+	_cleanup_facts_ struct qb_facts f;
+
+	tree_put(t, path,
+		 "# user = \"root\"\n  #vnc_password = \"XX1\"\nuser = \"qemu\"\n"
+		 "vnc_password = \"XX2\"\n\nspice_PASSWORD=XX3\n"
+		 "//h/s /m cifs user=a,password=XX4 0 0\nsecret\npsk=XX5");
+	qb_strs_add(&reads, path);
+	qb_facts_probe(&(struct qb_probe_options){.root = &t->root, .reads = &reads}, &f);
+	assert_string_equal(qb_facts_reading(&f, path)->value,
+			    "user = \"qemu\"\nvnc_password = *\n\nspice_PASSWORD= *\n"
+			    "//h/s /m cifs user=a,password= *\nsecret\npsk= *");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +161,7 @@ int main(void)
 		tree_test(without_a_document),
 		tree_test(a_document_that_cannot_be_read),
 		tree_test(a_document_that_is_a_link_out),
+		tree_test(settings_are_read_without_secrets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
