@@ -4,11 +4,10 @@
 
 #include "checks/check.h"
 
-extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_checks,
-	qb_iommu_checks, qb_memory_checks, qb_cgroup_checks, qb_security_checks, qb_net_checks,
-	qb_storage_checks, qb_libvirt_checks, qb_system_checks, qb_config_checks,
-	qb_cpu_state_checks, qb_kvm_host_checks, qb_net_path_checks, qb_net_host_checks,
-	qb_security_libvirt_checks;
+extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_checks, qb_iommu_checks,
+	qb_memory_checks, qb_cgroup_checks, qb_security_checks, qb_net_checks, qb_storage_checks,
+	qb_libvirt_checks, qb_system_checks, qb_config_checks, qb_cpu_state_checks,
+	qb_kvm_host_checks, qb_net_path_checks, qb_net_host_checks, qb_security_libvirt_checks;
 
 /* The name of the group that a check is in. */
 const char *qb_check_group_of(const struct qb_check *check);

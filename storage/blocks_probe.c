@@ -56,7 +56,8 @@ void qb_blocks_read(const struct qb_root *root, struct qb_blocks *ret)
 		for (size_t j = 0; j < subs.n; j++) {
 			_cleanup_free_ char *mark = qb_asprintf("%s/%s/partition", dir, subs.v[j]);
 
-			if (qb_root_exists(root, mark))
+			/* The kernel names partitions after their disk. */
+			if (qb_startswith(subs.v[j], names.v[i]) && qb_root_exists(root, mark))
 				block_read(root, subs.v[j], names.v[i], ret);
 		}
 	}

@@ -3,8 +3,8 @@
 #include "storage/carve.h"
 
 #include <errno.h>
-#include <libfdisk/libfdisk.h>
 
+#include "storage/fdisk_lib.h"
 #include "storage/gpt.h"
 #include "storage/mark.h"
 
@@ -13,17 +13,20 @@
 
 static void contextp(struct fdisk_context **c)
 {
-	fdisk_unref_context(*c);
+	if (*c)
+		sym_fdisk_unref_context(*c);
 }
 
 static void partitionp(struct fdisk_partition **p)
 {
-	fdisk_unref_partition(*p);
+	if (*p)
+		sym_fdisk_unref_partition(*p);
 }
 
 static void parttypep(struct fdisk_parttype **t)
 {
-	fdisk_unref_parttype(*t);
+	if (*t)
+		sym_fdisk_unref_parttype(*t);
 }
 
 int qb_carve_wipe(int fd, const char *path, uint64_t size_bytes, struct qb_error *err)
@@ -53,48 +56,52 @@ static int describe(struct fdisk_context *c, const char *name, const struct qb_p
 		    struct fdisk_partition *p)
 {
 	QB_CLEANUP(parttypep) struct fdisk_parttype *type = NULL;
-	uint64_t sector = fdisk_get_sector_size(c), start, size;
+	uint64_t sector = sym_fdisk_get_sector_size(c), start, size;
 	int r;
 
-	qb_carve_layout(fdisk_get_nsectors(c) * sector, &start, &size);
-	type = fdisk_label_get_parttype_from_string(fdisk_get_label(c, NULL), PART_TYPE);
-	r = type ? fdisk_partition_set_type(p, type) : -EINVAL;
-	r = r ? r : fdisk_partition_set_partno(p, 0);
-	r = r ? r : fdisk_partition_set_start(p, start / sector);
-	r = r ? r : fdisk_partition_set_size(p, size / sector);
-	r = r ? r : fdisk_partition_size_explicit(p, 1);
-	r = r ? r : fdisk_partition_set_name(p, name);
-	return r ? r : fdisk_partition_set_uuid(p, ids->part_guid);
+	qb_carve_layout(sym_fdisk_get_nsectors(c) * sector, &start, &size);
+	type = sym_fdisk_label_get_parttype_from_string(sym_fdisk_get_label(c, NULL), PART_TYPE);
+	r = type ? sym_fdisk_partition_set_type(p, type) : -EINVAL;
+	r = r ? r : sym_fdisk_partition_set_partno(p, 0);
+	r = r ? r : sym_fdisk_partition_set_start(p, start / sector);
+	r = r ? r : sym_fdisk_partition_set_size(p, size / sector);
+	r = r ? r : sym_fdisk_partition_size_explicit(p, 1);
+	r = r ? r : sym_fdisk_partition_set_name(p, name);
+	return r ? r : sym_fdisk_partition_set_uuid(p, ids->part_guid);
 }
 
 int qb_carve_table(int fd, const char *path, const char *pool, const struct qb_pool_ids *ids,
 		   enum qb_mark_state state, struct qb_error *err)
 {
-	QB_CLEANUP(contextp) struct fdisk_context *c = fdisk_new_context();
-	QB_CLEANUP(partitionp) struct fdisk_partition *p = fdisk_new_partition();
+	QB_CLEANUP(contextp) struct fdisk_context *c = NULL;
+	QB_CLEANUP(partitionp) struct fdisk_partition *p = NULL;
 	_cleanup_free_ char *name = qb_mark_name(pool, state);
-	int r;
+	int r = qb_fdisk_load(err);
 
+	if (r < 0)
+		return r;
+	c = sym_fdisk_new_context();
+	p = sym_fdisk_new_partition();
 	if (!c || !p)
 		return qb_error_set(err, ENOMEM, "%s: libfdisk", path);
-	fdisk_disable_dialogs(c, 1);
+	sym_fdisk_disable_dialogs(c, 1);
 	/*
 	 * By our own descriptor: libfdisk's would be opened again without O_EXCL when that gives
 	 * EBUSY, and nobody would hear of it.
 	 */
-	r = fdisk_assign_device_by_fd(c, fd, path, 0);
+	r = sym_fdisk_assign_device_by_fd(c, fd, path, 0);
 	if (r)
 		return qb_error_errno(err, r, "%s: libfdisk does not take it", path);
-	r = fdisk_create_disklabel(c, "gpt");
-	r = r ? r : fdisk_set_disklabel_id_from_string(c, ids->disk_guid);
+	r = sym_fdisk_create_disklabel(c, "gpt");
+	r = r ? r : sym_fdisk_set_disklabel_id_from_string(c, ids->disk_guid);
 	r = r ? r : describe(c, name, ids, p);
-	r = r ? r : fdisk_add_partition(c, p, NULL);
-	r = r ? r : fdisk_write_disklabel(c);
+	r = r ? r : sym_fdisk_add_partition(c, p, NULL);
+	r = r ? r : sym_fdisk_write_disklabel(c);
 	if (r)
 		qb_error_errno(err, r, "%s: cannot write its GPT", path);
 	else if (fsync(fd) < 0)
 		r = qb_error_errno(err, errno, "%s: cannot sync it", path);
 	/* 1: no sync() of the whole machine, we synced what is ours. */
-	(void)fdisk_deassign_device(c, 1);
+	(void)sym_fdisk_deassign_device(c, 1);
 	return r ? -abs(r) : 0;
 }

@@ -10,7 +10,7 @@ int qb_lib_load(struct qb_lib *lib, struct qb_error *err)
 
 	if (lib->loaded)
 		return 0;
-	handle = dlopen(lib->soname, RTLD_NOW | RTLD_NODELETE);
+	handle = dlopen(lib->soname, RTLD_LAZY | RTLD_NODELETE);
 	if (!handle)
 		return qb_error_set(err, ENOENT, "%s", dlerror());
 	for (size_t i = 0; i < lib->n_symbols; i++) {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/sysmacros.h>
 
+#include "agent/host/kvm.h"
 #include "agent/host/libvirt_probe.h"
 #include "agent/host/libvirt_units.h"
 #include "net/probe.h"
@@ -86,26 +87,36 @@ static void claim(const struct qb_root *root, struct qb_facts *f)
 	}
 }
 
+static void readings(const struct qb_probe_options *options, struct qb_facts *ret)
+{
+	if (options->reads)
+		qb_readings_probe(options->root, options->reads, &ret->readings, &ret->n_readings);
+}
+
 static void live(const struct qb_probe_options *options, struct qb_facts *ret)
 {
 	const struct qb_root *root = options->root;
 	unsigned parts = QB_FACTS_ALL & ~options->without;
 	struct qb_disks_inquiry *disks = NULL;
 	struct qb_vir_inquiry *vir = NULL;
+	struct qb_kvm_inquiry kvm;
 
 	/* What takes long, and may hang, answers while the others read. */
 	if (parts & QB_FACTS_LIBVIRT)
 		vir = qb_vir_inquiry_begin(options->connect_uri, options->timeout_ms);
+	if (parts & QB_FACTS_KVM)
+		qb_kvm_inquiry_begin(root, &kvm, &ret->kvm);
 	qb_system_probe(root, &ret->system);
 	if (parts & QB_FACTS_DISKS)
 		disks = qb_disks_inquiry_begin(root, ret->system.machine_id, options->timeout_ms);
 	qb_cpu_probe(root, &ret->cpu);
-	if (parts & QB_FACTS_KVM)
-		qb_kvm_probe(root, &ret->kvm);
 	if (parts & QB_FACTS_MODULES)
 		modules(options, ret);
 	if (parts & QB_FACTS_NET)
 		qb_net_probe(root, &ret->net);
+	readings(options, ret);
+	if (parts & QB_FACTS_KVM)
+		qb_kvm_inquiry_end(&kvm, &ret->kvm);
 	if (disks)
 		qb_disks_inquiry_end(disks, &ret->disks);
 	if (vir) {
@@ -161,6 +172,9 @@ static void captured(const struct qb_probe_options *options, struct qb_facts *re
 	qb_net_probe(root, &ret->net);
 	qb_libvirt_probe(root, options->connect_uri, options->timeout_ms, &ret->libvirt);
 	(void)!take_captured(root, ret);
+	/* What was captured with the files may have been read with other rights. */
+	if (!ret->n_readings)
+		readings(options, ret);
 }
 
 void qb_facts_probe(const struct qb_probe_options *options, struct qb_facts *ret)
@@ -172,7 +186,4 @@ void qb_facts_probe(const struct qb_probe_options *options, struct qb_facts *ret
 	else
 		captured(options, ret);
 	claim(options->root, ret);
-	/* What was captured with the files may have been read with other rights. */
-	if (options->reads && !ret->n_readings)
-		qb_readings_probe(options->root, options->reads, &ret->readings, &ret->n_readings);
 }

@@ -2,6 +2,7 @@
 /* The proof that this machine runs guests: a guest that ran. */
 #pragma once
 
+#include "agent/base/child.h"
 #include "agent/host/facts.h"
 
 /* A guest in real mode, loaded at address 0x1000: adds BX to AX, writes AX to QB_GUEST_PORT, halts.
@@ -22,14 +23,33 @@ struct qb_guest_result {
 	uint64_t duration_us;
 };
 
+/* A guest that runs, in a process of its own: a kernel that hangs must not hang its caller. */
+struct qb_guest {
+	struct qb_child child;
+	unsigned timeout_ms;
+	uint64_t deadline_ms; /* of qb_now_ms() */
+	int r;                /* of beginning it */
+};
+
 /*
  * Makes a machine of one page and one CPU on the open /dev/kvm, runs code with two numbers and
- * compares its answer. It does so in a child that is killed, and left behind if it does not die,
- * when deadline_ms is over: a kernel that hangs must not hang its caller. x86 only.
+ * compares its answer. x86 only. kvm_fd may be closed after.
  */
-void qb_guest_run(int kvm_fd, const unsigned char *code, size_t size, unsigned deadline_ms,
-		  struct qb_guest_result *ret);
+void qb_guest_begin(int kvm_fd, const unsigned char *code, size_t size, unsigned deadline_ms,
+		    struct qb_guest *ret);
+/* Waits for it until deadline_ms is over; one that has not ended then is left behind. */
+void qb_guest_end(struct qb_guest *guest, struct qb_guest_result *ret);
 
 /* What a failure to open /dev/kvm, or an errno of one of its calls, comes from. */
 enum qb_guest_cause qb_guest_cause_of_open(int error);
 enum qb_guest_cause qb_guest_cause_of_ioctl(int error);
+
+/* qb_kvm_probe() in two halves, so that other things are looked at while the guest runs. */
+struct qb_kvm_inquiry {
+	struct qb_guest guest;
+	bool running;
+};
+
+void qb_kvm_inquiry_begin(const struct qb_root *root, struct qb_kvm_inquiry *inquiry,
+			  struct qb_kvm_facts *ret);
+void qb_kvm_inquiry_end(struct qb_kvm_inquiry *inquiry, struct qb_kvm_facts *ret);

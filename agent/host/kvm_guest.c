@@ -4,13 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
-#include <poll.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include "agent/base/clock.h"
 
@@ -249,84 +244,54 @@ static char *detail_of(const struct report *r, unsigned deadline_ms)
 	return qb_asprintf("%s: %s", r->stage ? r->stage : "/dev/kvm", strerror(r->error));
 }
 
-/* Waits for the child's report, at most deadline_ms. */
-static void await(int fd, unsigned deadline_ms, struct report *ret)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	uint64_t end = qb_now_us() + (uint64_t)deadline_ms * 1000;
-	struct report r = {0};
-	int n = -1;
+struct given {
+	int kvm_fd;
+	const unsigned char *code;
+	size_t size;
+};
 
-	for (uint64_t now = qb_now_us(); now < end; now = qb_now_us()) {
-		n = poll(&p, 1, (int)((end - now + 999) / 1000));
-		if (n > 0 || (n < 0 && errno != EINTR))
-			break;
-	}
-	if (n > 0 && read(fd, &r, sizeof(r)) == (ssize_t)sizeof(r))
-		*ret = r;
-	else if (n > 0)
-		*ret = (struct report){.cause = QB_GUEST_OTHER,
-				       .error = ECHILD,
-				       .stage = "the process of the guest ended early"};
+/* Other threads are gone here, with whatever locks they held: system calls only. */
+static void tell(int fd, void *data)
+{
+	const struct given *given = data;
+	struct report r = {0};
+
+	child_run(given->kvm_fd, given->code, given->size, &r);
+	(void)!write(fd, &r, sizeof(r));
+}
+
+void qb_guest_begin(int kvm_fd, const unsigned char *code, size_t size, unsigned deadline_ms,
+		    struct qb_guest *ret)
+{
+	struct given given = {kvm_fd, code, size < QB_GUEST_CODE_MAX ? size : QB_GUEST_CODE_MAX};
+
+	ret->timeout_ms = deadline_ms;
+	ret->deadline_ms = qb_now_ms() + deadline_ms;
+	ret->r = qb_child_begin(tell, &given, &ret->child);
+}
+
+void qb_guest_end(struct qb_guest *guest, struct qb_guest_result *ret)
+{
+	struct report r = {0};
+
+	qb_children_wait(&guest->child, 1, guest->deadline_ms);
+	if (guest->r < 0)
+		r = (struct report){.cause = QB_GUEST_OTHER, .error = -guest->r, .stage = "fork"};
+	else if (guest->child.late)
+		r = (struct report){.cause = QB_GUEST_TIMEOUT, .error = ETIMEDOUT};
+	else if (guest->child.text.len == sizeof(r))
+		memcpy(&r, guest->child.text.s, sizeof(r));
 	else
-		*ret = (struct report){.cause = QB_GUEST_TIMEOUT, .error = ETIMEDOUT};
-}
-
-/* One that cannot be killed is left behind, and is not to keep open what others read to its end. */
-static void let_go_of_output(void)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int fd = 0; null >= 0 && fd <= 2; fd++)
-		(void)dup2(null, fd);
-}
-
-/* Killed, and waited for no longer than a machine in order needs. */
-static void child_end(pid_t pid)
-{
-	const struct timespec pause = {.tv_nsec = 1000000};
-
-	kill(pid, SIGKILL);
-	for (unsigned i = 0; i < 100 && waitpid(pid, NULL, WNOHANG) == 0; i++)
-		nanosleep(&pause, NULL);
-}
-
-void qb_guest_run(int kvm_fd, const unsigned char *code, size_t size, unsigned deadline_ms,
-		  struct qb_guest_result *ret)
-{
-	_cleanup_close_ int in = -1, out = -1;
-	struct report r = {0};
-	int fds[2];
-	pid_t pid = -1, parent = getpid();
-
-	if (size > QB_GUEST_CODE_MAX)
-		size = QB_GUEST_CODE_MAX;
-	if (pipe2(fds, O_CLOEXEC) == 0) {
-		in = fds[0];
-		out = fds[1];
-		pid = fork();
-	}
-	if (pid == 0) {
-		/* Other threads are gone here, with whatever locks they held: system calls only. */
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		let_go_of_output();
-		if (getppid() == parent)
-			child_run(kvm_fd, code, size, &r);
-		_exit(write(out, &r, sizeof(r)) != (ssize_t)sizeof(r));
-	}
-	if (pid < 0) {
-		r = (struct report){.cause = QB_GUEST_OTHER, .error = errno, .stage = "fork"};
-	} else {
-		close(QB_TAKE_FD(out));
-		await(in, deadline_ms, &r);
-		child_end(pid);
-	}
+		r = (struct report){.cause = QB_GUEST_OTHER,
+				    .error = ECHILD,
+				    .stage = "the process of the guest ended early"};
 	*ret = (struct qb_guest_result){
 		.cause = r.cause,
 		.error = r.error,
-		.detail = detail_of(&r, deadline_ms),
+		.detail = detail_of(&r, guest->timeout_ms),
 		.api_version = r.api_version,
 		.max_vcpus = r.max_vcpus > 0 ? r.max_vcpus : 0,
 		.duration_us = r.duration_us,
 	};
+	qb_child_done(&guest->child);
 }

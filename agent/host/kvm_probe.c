@@ -104,27 +104,50 @@ static bool driver_registered(const struct qb_root *root)
 	return qb_root_exists(root, "/sys/class/misc/kvm") || !qb_root_exists(root, "/sys/class");
 }
 
-static void guest(const struct qb_root *root, struct qb_kvm_facts *ret)
+static bool guest_begin(const struct qb_root *root, struct qb_guest *guest,
+			struct qb_kvm_facts *ret)
 {
 	_cleanup_close_ int fd = -1;
-	struct qb_guest_result g;
 
 	if (!root->live) {
 		conclude(ret, QB_GUEST_NOT_RUN, 0, qb_strdup("not a live host"));
-		return;
+		return false;
 	}
 	if (qb_is(&ret->device) && !driver_registered(root)) {
 		conclude(ret, QB_GUEST_NO_DRIVER, 0,
 			 qb_strdup("/dev/kvm is there, but no driver has registered it"));
-		return;
+		return false;
 	}
 	fd = qb_root_openat(root, "/dev/kvm", O_RDWR | O_NOCTTY, 0);
 	if (fd < 0) {
 		conclude(ret, qb_guest_cause_of_open(-fd), -fd,
 			 qb_asprintf("open /dev/kvm: %s", strerror(-fd)));
-		return;
+		return false;
 	}
-	qb_guest_run(fd, qb_guest_code, qb_guest_code_size, GUEST_DEADLINE_MS, &g);
+	qb_guest_begin(fd, qb_guest_code, qb_guest_code_size, GUEST_DEADLINE_MS, guest);
+	return true;
+}
+
+void qb_kvm_inquiry_begin(const struct qb_root *root, struct qb_kvm_inquiry *inquiry,
+			  struct qb_kvm_facts *ret)
+{
+	_cleanup_strs_ struct qb_strs names = {0};
+
+	*ret = (struct qb_kvm_facts){0};
+	device(root, ret);
+	inquiry->running = guest_begin(root, &inquiry->guest, ret);
+	if (qb_root_list(root, "/sys/module", &names) == 0)
+		ret->module = module(root, &names);
+	nested(root, ret->module, &ret->nested);
+}
+
+void qb_kvm_inquiry_end(struct qb_kvm_inquiry *inquiry, struct qb_kvm_facts *ret)
+{
+	struct qb_guest_result g;
+
+	if (!inquiry->running)
+		return;
+	qb_guest_end(&inquiry->guest, &g);
 	ret->api_version = g.api_version;
 	ret->max_vcpus = g.max_vcpus;
 	ret->guest_duration_us = g.duration_us;
@@ -133,12 +156,8 @@ static void guest(const struct qb_root *root, struct qb_kvm_facts *ret)
 
 void qb_kvm_probe(const struct qb_root *root, struct qb_kvm_facts *ret)
 {
-	_cleanup_strs_ struct qb_strs names = {0};
+	struct qb_kvm_inquiry inquiry;
 
-	*ret = (struct qb_kvm_facts){0};
-	if (qb_root_list(root, "/sys/module", &names) == 0)
-		ret->module = module(root, &names);
-	nested(root, ret->module, &ret->nested);
-	device(root, ret);
-	guest(root, ret);
+	qb_kvm_inquiry_begin(root, &inquiry, ret);
+	qb_kvm_inquiry_end(&inquiry, ret);
 }

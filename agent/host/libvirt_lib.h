@@ -10,10 +10,11 @@
 #define QB_VIR_CALLS(X)                                                                                    \
 	X(virConnectClose)                                                                                 \
 	X(virConnectGetCapabilities)                                                                       \
-	X(virConnectGetLibVersion) X(virConnectGetVersion) X(virConnectListAllDomains) X(                  \
-		virConnectListAllNetworks) X(virConnectListAllStoragePools) X(virConnectOpen)              \
-		X(virConnectOpenReadOnly) X(virDomainFree) X(virDomainGetName) X(virDomainGetXMLDesc) X(   \
-			virGetLastError) X(virGetLastErrorCode) X(virNetworkCreate) X(virNetworkDefineXML) \
+	X(virConnectGetLibVersion)                                                                         \
+	X(virConnectGetVersion) X(virConnectListAllDomains) X(virConnectListAllNetworks) X(                \
+		virConnectListAllStoragePools) X(virConnectOpen) X(virConnectOpenReadOnly)                 \
+		X(virDomainFree) X(virDomainGetName) X(virDomainGetXMLDesc) X(virGetLastError) X(          \
+			virGetLastErrorCode) X(virNetworkCreate) X(virNetworkDefineXML)                    \
 			X(virNetworkDestroy) X(virNetworkFree) X(virNetworkGetAutostart) X(                \
 				virNetworkGetXMLDesc) X(virNetworkIsActive) X(virNetworkIsPersistent)      \
 				X(virNetworkListAllPorts) X(virNetworkLookupByName) X(                     \

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <selinux/restorecon.h>
-#include <selinux/selinux.h>
 
 #include "agent/host/libvirt_object.h"
 #include "agent/host/plan.h"
+#include "agent/host/selinux_lib.h"
 
 static void *lookup(virConnectPtr conn, const char *name)
 {
@@ -103,12 +102,16 @@ static int dress(const struct qb_step_ctx *ctx, const char *target, struct qb_er
 {
 	_cleanup_close_ int fd =
 		qb_root_openat(ctx->root, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int r;
 
 	if (fd < 0)
 		return qb_error_errno(err, fd, "%s: cannot open it", target);
 	if (fchmod(fd, 0711) < 0)
 		return qb_error_errno(err, errno, "%s: cannot set its mode", target);
-	if (is_selinux_enabled() > 0 && selinux_restorecon(target, 0) < 0)
+	r = qb_selinux_load(err);
+	if (r < 0)
+		return r;
+	if (sym_is_selinux_enabled() > 0 && sym_selinux_restorecon(target, 0) < 0)
 		return qb_error_errno(err, errno, "%s: cannot label it", target);
 	return 0;
 }

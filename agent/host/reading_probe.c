@@ -14,20 +14,26 @@ struct readings {
 	const struct qb_root *root;
 	struct qb_reading *v;
 	size_t n;
+	struct qb_strs filled, empty; /* "/sys", "/proc"..., as far as they were looked at */
 };
 
 /* A tree that was captured without /sys says nothing about what /sys would hold. */
-static bool surroundings_are_there(const struct qb_root *root, const char *path)
+static bool surroundings_are_there(struct readings *to, const char *path)
 {
 	_cleanup_free_ char *top = qb_strndup(path, 1 + strcspn(path + 1, "/"));
 	_cleanup_strs_ struct qb_strs names = {0};
+	bool filled = qb_strs_has(&to->filled, top);
 
-	return qb_root_list(root, top, &names) == 0 && names.n;
+	if (!filled && !qb_strs_has(&to->empty, top)) {
+		filled = qb_root_list(to->root, top, &names) == 0 && names.n;
+		qb_strs_add(filled ? &to->filled : &to->empty, top);
+	}
+	return filled;
 }
 
 static void failed(struct readings *to, struct qb_reading *it, int r)
 {
-	it->absent = r == -ENOENT && surroundings_are_there(to->root, it->path);
+	it->absent = r == -ENOENT && surroundings_are_there(to, it->path);
 	if (!it->absent)
 		it->why = qb_strdup(strerror(-r));
 }
@@ -150,6 +156,8 @@ void qb_readings_probe(const struct qb_root *root, const struct qb_strs *paths,
 
 	for (size_t i = 0; i < paths->n; i++)
 		expand(&to, paths->v[i]);
+	qb_strs_done(&to.filled);
+	qb_strs_done(&to.empty);
 	*ret = to.v;
 	*ret_n = to.n;
 }

@@ -27,9 +27,18 @@ static void test_causes(void **state)
 	}
 }
 
+static void run_for(int fd, const unsigned char *code, size_t size, unsigned ms,
+		    struct qb_guest_result *ret)
+{
+	struct qb_guest guest;
+
+	qb_guest_begin(fd, code, size, ms, &guest);
+	qb_guest_end(&guest, ret);
+}
+
 static void run(int fd, const char *code, size_t size, struct qb_guest_result *ret)
 {
-	qb_guest_run(fd, (const unsigned char *)code, size, 300, ret);
+	run_for(fd, (const unsigned char *)code, size, 300, ret);
 }
 
 /* A device that is not KVM: the first call says so, by name. */
@@ -68,7 +77,7 @@ static void test_bad_guests(void **state)
 	struct qb_guest_result proof, g;
 
 	(void)state;
-	qb_guest_run(fd, qb_guest_code, qb_guest_code_size, 2000, &proof);
+	run_for(fd, qb_guest_code, qb_guest_code_size, 2000, &proof);
 	for (size_t i = 0; i < QB_ARRAY_SIZE(rows); i++) {
 		run(fd, rows[i].code, rows[i].size, &g);
 		assert_int_not_equal(g.cause, QB_GUEST_RAN);
