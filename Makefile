@@ -109,6 +109,7 @@ install: all ## into DESTDIR
 	install -D -m 0644 packaging/qubi-agent.8 $(DESTDIR)$(mandir)/man8/qubi-agent.8
 	install -D -m 0644 packaging/qubi-agent-host.yaml.5 \
 		$(DESTDIR)$(mandir)/man5/qubi-agent-host.yaml.5
+	install -D -m 0644 packaging/qubi-agent-checks.7 $(DESTDIR)$(mandir)/man7/qubi-agent-checks.7
 	install -d -m 0755 $(DESTDIR)$(datadir)/qubi-agent $(DESTDIR)/etc/qubi-agent
 	install -m 0644 packaging/schema/*.json $(DESTDIR)$(datadir)/qubi-agent
 	install -d -m 0700 $(DESTDIR)/var/lib/qubi-agent
