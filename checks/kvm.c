@@ -45,6 +45,10 @@ static void openable(const struct qb_check_input *in, struct qb_result *r)
 		qb_unknown(r, "whether there is a /dev/kvm is unknown: %s", qb_why(&kvm->device));
 		return;
 	}
+	if (kvm->guest_cause == QB_GUEST_NO_DRIVER) {
+		qb_skip(r, "no driver stands behind /dev/kvm");
+		return;
+	}
 	qb_evidence(r, "mode", "/dev/kvm", "%04o", mode);
 	qb_evidence(r, "uid", "/dev/kvm", "%lld", (long long)kvm->uid);
 	qb_evidence(r, "gid", "/dev/kvm", "%lld", (long long)kvm->gid);

@@ -250,9 +250,25 @@ static void other_hypervisor(const struct qb_check_input *in, struct qb_result *
 	qb_tally_end(&t, r, "no other hypervisor is in the kernel", "");
 }
 
-static void device(const struct qb_check_input *in, struct qb_result *r, const char *path,
-		   const char *pass, const char *without)
+/*
+ * udev makes such nodes at boot for whoever opens them, which then loads the module by its alias.
+ * Why it would not; NULL where it would, or nobody knows.
+ */
+static const char *why_not_loaded(const struct qb_module *m)
 {
+	if (!m || m->state == QB_MODULE_LOADED || m->state == QB_MODULE_BUILTIN)
+		return NULL;
+	if (m->state == QB_MODULE_MISSING)
+		return "this kernel has no such module";
+	if (m->install_blocked)
+		return "modprobe.d blocks it (install)";
+	return m->blacklisted ? "modprobe.d blacklists it" : NULL;
+}
+
+static void device(const struct qb_check_input *in, struct qb_result *r, const char *path,
+		   const char *module, const char *pass, const char *without)
+{
+	const char *dead = why_not_loaded(qb_facts_module(in->facts, module));
 	const struct qb_reading *x = qb_facts_reading(in->facts, path);
 	unsigned mode = x ? (unsigned)x->mode : 0;
 
@@ -261,6 +277,14 @@ static void device(const struct qb_check_input *in, struct qb_result *r, const c
 		qb_fail(r, "there is no %s: %s", path, without);
 	} else if (!mode) {
 		qb_unknown(r, "whether there is a %s is unknown: %s", path, qb_read_why(x));
+	} else if (S_ISCHR(mode) && dead) {
+		qb_evidence(r, "module", "modprobe.d", "%s: %s", module, dead);
+		qb_remedy(r,
+			  "grep -rw %s /etc/modprobe.d /run/modprobe.d /usr/lib/modprobe.d\n"
+			  "# Remove what keeps the module from being loaded.\nmodprobe %s",
+			  module, module);
+		qb_fail(r, "%s has no driver, and %s is not loaded when it is opened, as %s: %s",
+			path, module, dead, without);
 	} else if (S_ISCHR(mode)) {
 		qb_evidence(r, "mode", path, "%04o", mode & 07777);
 		qb_pass(r, "%s", pass);
@@ -274,7 +298,7 @@ static void device(const struct qb_check_input *in, struct qb_result *r, const c
 
 static void tun(const struct qb_check_input *in, struct qb_result *r)
 {
-	device(in, r, TUN, "guests get network interfaces",
+	device(in, r, TUN, "tun", "guests get network interfaces",
 	       "a guest with a network interface does not start");
 }
 
@@ -282,7 +306,7 @@ static void tun(const struct qb_check_input *in, struct qb_result *r)
 
 static void vhost_net(const struct qb_check_input *in, struct qb_result *r)
 {
-	device(in, r, VHOST_NET, "the kernel carries guests' frames",
+	device(in, r, VHOST_NET, "vhost_net", "the kernel carries guests' frames",
 	       "each frame of a guest passes through QEMU");
 }
 
@@ -290,7 +314,7 @@ static void vhost_net(const struct qb_check_input *in, struct qb_result *r)
 
 static void vhost_vsock(const struct qb_check_input *in, struct qb_result *r)
 {
-	device(in, r, VHOST_VSOCK, "guests and host can talk by vsock",
+	device(in, r, VHOST_VSOCK, "vhost_vsock", "guests and host can talk by vsock",
 	       "a guest that is given a vsock does not start");
 }
 

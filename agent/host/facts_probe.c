@@ -20,7 +20,8 @@ enum {
 /* Beside those that are configured: what checks and the plan ask about. */
 static void modules(const struct qb_probe_options *options, struct qb_facts *ret)
 {
-	static const char *const always[] = {"kvm", "kvm_amd", "kvm_intel", "tun", "vhost_net"};
+	static const char *const always[] = {"kvm", "kvm_amd",   "kvm_intel",
+					     "tun", "vhost_net", "vhost_vsock"};
 	_cleanup_strs_ struct qb_strs names = {0};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(always); i++)

@@ -12,9 +12,9 @@
 	X(xmlBufferCreate)                                                                         \
 	X(xmlBufferFree)                                                                           \
 	X(xmlDocGetRootElement)                                                                    \
-	X(xmlDocSetRootElement) X(xmlFree) X(xmlFreeDoc) X(xmlGetNoNsProp) X(xmlNewDoc)            \
-		X(xmlNewNode) X(xmlNewProp) X(xmlNewTextChild) X(xmlNodeDump) X(xmlNodeGetContent) \
-			X(xmlReadMemory)
+	X(xmlDocSetRootElement)                                                                    \
+	X(xmlFree) X(xmlFreeDoc) X(xmlGetNoNsProp) X(xmlNewDoc) X(xmlNewNode) X(xmlNewProp)        \
+		X(xmlNewTextChild) X(xmlNodeDump) X(xmlNodeGetContent) X(xmlReadMemory)
 
 QB_XML_CALLS(QB_LIB_DECLARE)
 

@@ -1,16 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disk and a libvirtd that do not answer cost their own verdicts, and the command its deadline."""
+"""A disk, a libvirtd and a mount that do not answer cost their own verdicts, not the command."""
+import os
+import signal
+import subprocess
+import time
+
 import host
 import lab
+import vm
 from lab import expect
 
-SECONDS = 4
+SECONDS = 6
 # Emulated: the guest that proves KVM, udev and the rest take their time, too.
-SLACK = 16
+SLACK = 20
+TARGET = "/srv/hung"
+
+# A FUSE file system of which nobody answers the first question.
+MOUNT = f"""
+import ctypes, os, time
+fuse = os.open("/dev/fuse", os.O_RDWR)
+options = f"fd={{fuse}},rootmode=40000,user_id=0,group_id=0".encode()
+assert ctypes.CDLL(None).mount(b"hung", b"{TARGET}", b"fuse", 0, options) == 0
+print("mounted", flush=True)
+time.sleep(3600)
+"""
+
+# Each with what it is the verdict on.
+HUNG = {"storage.disks-readable": "a disk", "libvirt.connection": "libvirtd",
+        "storage.pool-space": "a mount"}
 
 
-def hang_a_disk(machine):
-    """A device-mapper disk that is suspended: reads of it wait, and nothing ends them."""
+class Server:
+    """A disk over NBD, whose server can be stopped: reads then wait, and nothing ends them."""
+
+    def __init__(self, folder):
+        image = vm.blank(folder / "hung.img", 64 << 20)
+        self.socket = folder / "hung.sock"
+        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "qemu-nbd", "-t", "-f",
+                                         "raw", "-k", self.socket, image])
+        while not self.socket.exists():
+            expect(self.process.poll() is None, "qemu-nbd runs")
+            time.sleep(0.05)
+
+    def disk(self):
+        return vm.Disk("virtio", f"nbd+unix:///?socket={self.socket}", "QBHUNG")
+
+    def hang(self):
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def answer(self):
+        os.kill(self.process.pid, signal.SIGCONT)
+
+
+def suspend_a_mapping(machine):
+    """A device-mapper disk that is suspended: what is read of it waits."""
     device = machine.run("readlink", "-f", f"/dev/disk/by-id/virtio-{host.BLANK}").out.strip()
     sectors = machine.run("blockdev", "--getsz", device).out.strip()
     machine.run("modprobe", "dm-mod")
@@ -27,30 +70,61 @@ def hang_libvirt(machine):
     return pid
 
 
+def hang_a_mount(machine):
+    machine.run("mkdir", "-p", TARGET)
+    machine.put("/root/mount.py", MOUNT.encode())
+    machine.run("modprobe", "fuse")
+    machine.run("systemd-run", "--unit=hung-mount", "/usr/bin/python3", "/root/mount.py")
+    deadline = time.monotonic() + 60
+    while TARGET not in machine.get("/proc/self/mountinfo").decode():
+        expect(time.monotonic() < deadline, "the mount is there")
+        time.sleep(0.2)
+
+
+def statuses(report):
+    return {c["id"]: (c["status"], c["message"]) for c in report["checks"]}
+
+
 def test_hung(test):
+    server = Server(test.work)
     machine = host.bare(test)
+    machine.disks.append(server.disk())
     machine.boot()
     lab.install(machine)
+    host.configure(machine, f"""\
+version: 1
+pools:
+  - name: hung
+    type: dir
+    target: {TARGET}
+""")
     machine.run("modprobe", "kvm_amd")
-    _, before = lab.agent_json(machine, "check")
-    hang_a_disk(machine)
-    pid = hang_libvirt(machine)
+    _, report = lab.agent_json(machine, "check")
+    before = statuses(report)
+    suspend_a_mapping(machine)
+    _, report = lab.agent_json(machine, "check", "--timeout", str(SECONDS))
+    expect(statuses(report)["storage.disks-readable"][0] == "pass",
+           "a mapping that hangs hides no disk", statuses(report))
 
+    pid = hang_libvirt(machine)
+    hang_a_mount(machine)
+    server.hang()
     result = lab.agent(machine, "check", "--timeout", str(SECONDS))
     expect(result.seconds < SECONDS + SLACK, "check keeps its deadline", result.seconds)
     _, report = lab.agent_json(machine, "check", "--timeout", str(SECONDS))
-    checks = {c["id"]: c for c in report["checks"]}
-    for name in ("storage.disks-readable", "libvirt.connection"):
-        check = checks[name]
-        lab.say(f"{name}: {check['status']}: {check['message']}")
-        expect(check["status"] == "unknown", f"{name} is unknown", check)
-        expect("no answer" in check["message"], f"{name} says why", check["message"])
-    others = [(c["id"], c["status"], checks[c["id"]]["status"]) for c in before["checks"]
-              if c["id"].split(".")[0] not in ("storage", "libvirt", "config")]
-    changed = [o for o in others if o[1] != o[2]]
-    expect(others and not changed, "everything else is judged as before", changed)
+    after = statuses(report)
+    for name, what in HUNG.items():
+        status, message = after[name]
+        lab.say(f"{name}: {status}: {message}")
+        expect(status == "unknown" and "no answer" in message, f"{what} is said to hang", message)
+    changed = {name: (before[name], after[name]) for name in before
+               if name.split(".")[0] not in ("storage", "libvirt", "config")
+               and before[name][0] != after[name][0]}
+    expect(not changed, "everything else is judged as before", changed)
 
+    server.answer()
     machine.run("kill", "-CONT", pid)
+    machine.run("systemctl", "stop", "hung-mount")
     machine.run("dmsetup", "resume", "hung")
     machine.shutdown()
 
