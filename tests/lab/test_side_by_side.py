@@ -22,7 +22,6 @@ PAIRS = [
     ("'memory' controller", "cgroup.controllers"),
     ("IOMMU support", "iommu.enabled"),
 ]
-NO_PEER = "(no such)"
 
 # What is so on a host where nothing was done: fit for guests, and without an IOMMU, which the
 # emulated board does not have.
@@ -51,7 +50,7 @@ def validated(machine):
         match = re.match(r"\s*QEMU: Checking (?:for|if) (.*?)\s*: (\w+)", line)
         if match:
             found[match[1]] = match[2]
-    expect(len(found) >= 10, "virt-host-validate prints its rows", text)
+    expect("hardware virtualization" in found, "virt-host-validate prints its rows", text)
     return {row: next((word for text, word in found.items() if row in text), None)
             for row, _ in PAIRS}
 
@@ -63,8 +62,8 @@ def compare(machine, name, truth):
     checks = {c["id"]: c for c in report["checks"]}
     amiss = []
     for row, ident in PAIRS:
-        expect(theirs[row], f"virt-host-validate has a row for {row}")
-        ours, other = checks[ident]["status"], theirs[row].lower()
+        # Where the CPU offers nothing it looks no further.
+        ours, other = checks[ident]["status"], (theirs[row] or "none").lower()
         right, agrees = (ours == "pass") == truth[row], (other == "pass") == truth[row]
         why = WHY.get((name, row), "")
         lab.say(f"{name:22} {row:24} truth {'good' if truth[row] else 'bad':4}  "
