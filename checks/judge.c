@@ -128,7 +128,7 @@ static unsigned parts_of(const char *group)
 		{"iommu", QB_FACTS_MODULES},
 		{"memory", 0},
 		{"cgroup", 0},
-		{"system", 0},
+		{"system", QB_FACTS_SPACE},
 	};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(needs); i++)

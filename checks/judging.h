@@ -7,7 +7,9 @@
 extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_checks, qb_iommu_checks,
 	qb_memory_checks, qb_cgroup_checks, qb_security_checks, qb_net_checks, qb_storage_checks,
 	qb_libvirt_checks, qb_system_checks, qb_config_checks, qb_cpu_state_checks,
-	qb_kvm_host_checks, qb_net_path_checks, qb_net_host_checks, qb_security_libvirt_checks;
+	qb_kvm_host_checks, qb_net_path_checks, qb_net_host_checks, qb_security_libvirt_checks,
+	qb_system_state_checks, qb_storage_host_checks, qb_libvirt_host_checks,
+	qb_config_drift_checks;
 
 /* The name of the group that a check is in. */
 const char *qb_check_group_of(const struct qb_check *check);
@@ -35,6 +37,8 @@ void qb_evidence_tri(struct qb_result *r, const char *key, const char *source,
  * skip, or unknown when there is one that could not be read.
  */
 bool qb_no_config(const struct qb_check_input *in, struct qb_result *r);
+/* As configured, or by default. */
+const struct qb_thresholds_config *qb_thresholds(const struct qb_check_input *in);
 /* Why libvirt does not answer; never NULL. */
 const char *qb_libvirt_why(const struct qb_facts *facts);
 /* True where libvirt did not answer; the verdict, unknown, is given then. */

@@ -106,6 +106,11 @@ bool qb_no_config(const struct qb_check_input *in, struct qb_result *r)
 	return true;
 }
 
+const struct qb_thresholds_config *qb_thresholds(const struct qb_check_input *in)
+{
+	return in->config ? &in->config->checks.thresholds : &qb_thresholds_default;
+}
+
 const char *qb_libvirt_why(const struct qb_facts *facts)
 {
 	const struct qb_libvirt_facts *v = &facts->libvirt;

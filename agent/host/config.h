@@ -24,8 +24,15 @@ struct qb_network_config {
 	char *subnet; /* "192.168.122.0/24": the host takes the first address */
 };
 
+/* The least that checks are content with. */
+struct qb_thresholds_config {
+	int64_t cpus;
+	uint64_t memory, space, pool_space; /* bytes */
+};
+
 struct qb_checks_config {
 	struct qb_strs ignore; /* check ids */
+	struct qb_thresholds_config thresholds;
 };
 
 struct qb_config {
@@ -42,6 +49,8 @@ struct qb_config {
 };
 
 extern const struct qb_type qb_config_type;
+/* Where no configuration says otherwise. */
+extern const struct qb_thresholds_config qb_thresholds_default;
 
 /*
  * Parses and validates: besides what qb_schema_load() refuses, references that lead nowhere, two

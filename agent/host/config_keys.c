@@ -179,10 +179,48 @@ static const struct qb_type pool_type = {
 	.doc = "A storage pool of libvirt.",
 };
 
+/*
+ * A 4-GiB machine shows 3.6 GiB and more as MemTotal; two CPUs are one for the host beside one for
+ * a guest.
+ */
+const struct qb_thresholds_config qb_thresholds_default = {
+	.cpus = 2,
+	.memory = 3584ull << 20,
+	.space = 2ull << 30,
+	.pool_space = 20ull << 30,
+};
+
+static const struct qb_field thresholds_fields[] = {
+	QB_F(qb_thresholds_config, cpus, "cpus", I64, .min = 1, .max = 1 << 20,
+	     .doc = "CPUs that are online (system.cpus). Default: 2."),
+	QB_F(qb_thresholds_config, memory, "memory", SIZE,
+	     .doc = "Memory that the kernel counts (system.memory). Default: 3584MiB."),
+	QB_F(qb_thresholds_config, space, "space", SIZE,
+	     .doc = "Free room where the host itself writes (system.space). Default: 2GiB."),
+	QB_F(qb_thresholds_config, pool_space, "pool-space", SIZE,
+	     .doc = "Free room in a pool, or a tenth of it (storage.pool-space). Default: 20GiB."),
+};
+
+static void thresholds_init(void *obj)
+{
+	*(struct qb_thresholds_config *)obj = qb_thresholds_default;
+}
+
+static const struct qb_type thresholds_type = {
+	.name = "thresholds",
+	.size = sizeof(struct qb_thresholds_config),
+	.fields = thresholds_fields,
+	.n_fields = QB_ARRAY_SIZE(thresholds_fields),
+	.init = thresholds_init,
+	.doc = "The least that checks are content with.",
+};
+
 static const struct qb_field checks_fields[] = {
 	QB_F(qb_checks_config, ignore, "ignore", STRS, .valid = qb_valid_check,
 	     .flags = QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
 	     .doc = "Ids of checks that do not count for the verdict."),
+	QB_F(qb_checks_config, thresholds, "thresholds", OBJECT, .of = &thresholds_type,
+	     .doc = "The least that checks are content with."),
 };
 
 static const struct qb_type checks_type = {

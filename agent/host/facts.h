@@ -151,6 +151,16 @@ struct qb_target {
 	char *holds;           /* one of the names in it; NULL for none */
 };
 
+/* Room for files where path is: a directory of the host's, or a pool's target. */
+struct qb_space {
+	char *path;
+	struct qb_tri read_only; /* unknown: with why nothing of this is known */
+	bool absent;             /* path is known not to be there */
+	char *device; /* "8:1", as stat(2) has it: the same for all paths of a file system */
+	uint64_t size_bytes, available_bytes;
+	uint64_t inodes, inodes_available; /* 0 of 0: made as they are needed */
+};
+
 /*
  * A small file that a check asked for by its path: of /proc, /sys, /etc or /run. What is no file
  * but a directory has its names as value, one a line.
@@ -175,6 +185,8 @@ struct qb_facts {
 	struct qb_libvirt_facts libvirt;
 	struct qb_target *targets;
 	size_t n_targets;
+	struct qb_space *spaces;
+	size_t n_spaces;
 	struct qb_reading *readings;
 	size_t n_readings;
 };
@@ -190,7 +202,8 @@ enum qb_facts_part {
 	QB_FACTS_NET = 1 << 2,
 	QB_FACTS_DISKS = 1 << 3,
 	QB_FACTS_LIBVIRT = 1 << 4, /* and the targets of pools */
-	QB_FACTS_ALL = (1 << 5) - 1,
+	QB_FACTS_SPACE = 1 << 5,   /* of the host's directories; of targets with libvirt */
+	QB_FACTS_ALL = (1 << 6) - 1,
 };
 
 struct qb_probe_options {
@@ -222,6 +235,7 @@ const struct qb_vir_network *qb_facts_network(const struct qb_facts *facts, cons
 const struct qb_vir_pool *qb_facts_pool(const struct qb_facts *facts, const char *name);
 const struct qb_reading *qb_facts_reading(const struct qb_facts *facts, const char *path);
 const struct qb_target *qb_facts_target(const struct qb_facts *facts, const char *path);
+const struct qb_space *qb_facts_space(const struct qb_facts *facts, const char *path);
 
 /* The parts of qb_facts_probe(). */
 void qb_system_probe(const struct qb_root *root, struct qb_system_facts *ret);
@@ -234,5 +248,8 @@ void qb_readings_probe(const struct qb_root *root, const struct qb_strs *paths,
 /* Adds to the facts' targets those that are not there yet. */
 void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths,
 		      struct qb_facts *facts);
+/* The same with their spaces. */
+void qb_spaces_probe(const struct qb_root *root, const struct qb_strs *paths,
+		     struct qb_facts *facts);
 void qb_libvirt_probe(const struct qb_root *root, const char *uri, unsigned timeout_ms,
 		      struct qb_libvirt_facts *ret);

@@ -264,6 +264,27 @@ static const struct qb_type target_type = {
 	.doc = "The directory of a pool.",
 };
 
+static const struct qb_field space_fields[] = {
+	QB_F(qb_space, path, "path", STR, .flags = QB_FIELD_REQUIRED, .doc = "The directory."),
+	QB_F(qb_space, read_only, "read_only", TRI, .doc = "Nothing can be written there."),
+	QB_F(qb_space, absent, "absent", BOOL, .doc = "It is known not to be there."),
+	QB_F(qb_space, device, "device", STR,
+	     .doc = "The number of what it is on, the same for all of one file system."),
+	QB_F(qb_space, size_bytes, "size_bytes", U64, .doc = "Size of the file system."),
+	QB_F(qb_space, available_bytes, "available_bytes", U64, .doc = "Free room in it."),
+	QB_F(qb_space, inodes, "inodes", U64, .doc = "Files it can hold; 0: any number."),
+	QB_F(qb_space, inodes_available, "inodes_available", U64,
+	     .doc = "Files that can be added."),
+};
+
+static const struct qb_type space_type = {
+	.name = "space",
+	.size = sizeof(struct qb_space),
+	.fields = space_fields,
+	.n_fields = QB_ARRAY_SIZE(space_fields),
+	.doc = "Room for files.",
+};
+
 static const struct qb_field reading_fields[] = {
 	QB_F(qb_reading, path, "path", STR, .flags = QB_FIELD_REQUIRED, .doc = "The file."),
 	QB_F(qb_reading, value, "value", STR, .doc = "What it says; of a directory, its names."),
@@ -297,6 +318,8 @@ static const struct qb_field facts_fields[] = {
 	     .doc = "libvirt and what it has."),
 	QB_F_LIST(qb_facts, targets, "targets", &target_type,
 		  .doc = "Directories of pools, of the configuration's and of libvirt's."),
+	QB_F_LIST(qb_facts, spaces, "spaces", &space_type,
+		  .doc = "Room in directories of the host and of pools."),
 	QB_F_LIST(qb_facts, readings, "readings", &reading_type,
 		  .doc = "Small files that checks look at."),
 };

@@ -134,3 +134,11 @@ const struct qb_target *qb_facts_target(const struct qb_facts *facts, const char
 			return &facts->targets[i];
 	return NULL;
 }
+
+const struct qb_space *qb_facts_space(const struct qb_facts *facts, const char *path)
+{
+	for (size_t i = 0; i < facts->n_spaces; i++)
+		if (qb_streq(facts->spaces[i].path, path))
+			return &facts->spaces[i];
+	return NULL;
+}

@@ -44,6 +44,20 @@ static void targets(const struct qb_probe_options *options, struct qb_facts *ret
 	qb_targets_probe(options->root, &paths, ret);
 }
 
+/* Where a host for guests grows, and where it stops when nothing is left; and pools' targets. */
+static void spaces(const struct qb_probe_options *options, struct qb_facts *ret)
+{
+	static const char *const always[] = {"/", "/var", "/var/log", "/var/lib/libvirt"};
+	_cleanup_strs_ struct qb_strs paths = {0};
+
+	if (!(options->without & QB_FACTS_SPACE))
+		for (size_t i = 0; i < QB_ARRAY_SIZE(always); i++)
+			qb_strs_add(&paths, always[i]);
+	for (size_t i = 0; i < ret->n_targets; i++)
+		qb_strs_add(&paths, ret->targets[i].path);
+	qb_spaces_probe(options->root, &paths, ret);
+}
+
 /* The name of the disk that a device number belongs to: of a partition, the disk it is on. */
 static char *disk_of(const struct qb_root *root, dev_t dev)
 {
@@ -125,6 +139,7 @@ static void live(const struct qb_probe_options *options, struct qb_facts *ret)
 		qb_vir_units_probe(root, &ret->libvirt);
 		targets(options, ret);
 	}
+	spaces(options, ret);
 }
 
 /* What only the live host could tell, from the document that was captured with its files. */
@@ -156,6 +171,8 @@ static int take_captured(const struct qb_root *root, struct qb_facts *ret)
 	QB_SWAP(ret->libvirt, captured.libvirt);
 	QB_SWAP(ret->targets, captured.targets);
 	QB_SWAP(ret->n_targets, captured.n_targets);
+	QB_SWAP(ret->spaces, captured.spaces);
+	QB_SWAP(ret->n_spaces, captured.n_spaces);
 	QB_SWAP(ret->readings, captured.readings);
 	QB_SWAP(ret->n_readings, captured.n_readings);
 	return 0;
@@ -176,6 +193,7 @@ static void captured(const struct qb_probe_options *options, struct qb_facts *re
 	/* What was captured with the files may have been read with other rights. */
 	if (!ret->n_readings)
 		readings(options, ret);
+	spaces(options, ret);
 }
 
 void qb_facts_probe(const struct qb_probe_options *options, struct qb_facts *ret)

@@ -244,6 +244,10 @@ static void forget(struct qb_facts *facts, unsigned parts)
 		QB_SWAP(forgotten.net, facts->net);
 	if (parts & QB_FACTS_DISKS)
 		QB_SWAP(forgotten.disks, facts->disks);
+	if (parts & QB_FACTS_SPACE) {
+		QB_SWAP(forgotten.spaces, facts->spaces);
+		QB_SWAP(forgotten.n_spaces, facts->n_spaces);
+	}
 	if (parts & QB_FACTS_LIBVIRT) {
 		QB_SWAP(forgotten.libvirt, facts->libvirt);
 		QB_SWAP(forgotten.targets, facts->targets);

@@ -312,6 +312,34 @@ static void targets_of_pools(void **state)
 	assert_int_equal(f.targets[2].empty.state, QB_YES);
 }
 
+static void room_for_files(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts captured = {0}, f = {0};
+	_cleanup_strs_ struct qb_strs paths = {0};
+	const struct qb_space *s;
+
+	qb_strs_add(&paths, "/");
+	qb_strs_add(&paths, "/proc/none");
+	qb_strs_add(&paths, "/"); /* of two pools */
+	qb_strs_add(&paths, "/dev");
+	qb_spaces_probe(&t->root, &paths, &captured);
+	assert_int_equal(captured.n_spaces, 3);
+	assert_string_equal(captured.spaces[0].read_only.why, "not a live host");
+	t->root.live = true;
+	qb_spaces_probe(&t->root, &paths, &f);
+	assert_int_equal(f.n_spaces, 3);
+	s = qb_facts_space(&f, "/");
+	assert_int_not_equal(s->read_only.state, QB_UNKNOWN);
+	assert_true(s->size_bytes && s->available_bytes <= s->size_bytes);
+	assert_true(strchr(s->device, ':') && !s->absent);
+	s = qb_facts_space(&f, "/proc/none");
+	assert_true(s->absent && s->read_only.state == QB_UNKNOWN);
+	assert_string_equal(s->read_only.why, "/proc/none: No such file or directory");
+	/* What comes after one that is not there is asked, too. */
+	assert_non_null(qb_facts_space(&f, "/dev")->device);
+}
+
 static void a_captured_host_is_not_asked(void **state)
 {
 	struct tree *t = *state;
@@ -337,6 +365,7 @@ int main(void)
 		tree_test(flavours),
 		tree_test(masked_units),
 		tree_test(targets_of_pools),
+		tree_test(room_for_files),
 		tree_test(a_captured_host_is_not_asked),
 	};
 
