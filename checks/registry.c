@@ -7,7 +7,9 @@
 /* clang-format off */
 const struct qb_check_group *const qb_check_groups[] = {
 	&qb_config_checks,
+	&qb_config_drift_checks,
 	&qb_system_checks,
+	&qb_system_state_checks,
 	&qb_cpu_checks,
 	&qb_cpu_state_checks,
 	&qb_modules_checks,
@@ -22,7 +24,9 @@ const struct qb_check_group *const qb_check_groups[] = {
 	&qb_net_path_checks,
 	&qb_net_host_checks,
 	&qb_storage_checks,
+	&qb_storage_host_checks,
 	&qb_libvirt_checks,
+	&qb_libvirt_host_checks,
 	NULL,
 };
 /* clang-format on */

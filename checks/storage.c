@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checks/judging.h"
 
+#include <inttypes.h>
+
 /* Both have to be undercut: a tenth of a big pool is plenty, and a small one is small. */
 enum {
 	SPACE_PERCENT = 10
 };
-static const uint64_t space_bytes = 20ull << 30;
 
 static void disks_readable(const struct qb_check_input *in, struct qb_result *r)
 {
@@ -134,6 +135,7 @@ static void pool_mounted(const struct qb_check_input *in, struct qb_result *r)
 static void pool_space(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_libvirt_facts *v = &in->facts->libvirt;
+	uint64_t space_bytes = qb_thresholds(in)->pool_space;
 	struct qb_tally t = {0};
 
 	if (qb_no_libvirt(in->facts, r))
@@ -223,6 +225,101 @@ static void pool_disk(const struct qb_check_input *in, struct qb_result *r)
 		     "the configuration names no pool with a disk of its own");
 }
 
+static void pool_targets(const struct qb_check_input *in, struct qb_strs *ret)
+{
+	const struct qb_libvirt_facts *v = &in->facts->libvirt;
+	const struct qb_config *c = in->config;
+
+	for (size_t i = 0; c && i < c->n_pools; i++)
+		if (c->pools[i].target)
+			qb_strs_add(ret, c->pools[i].target);
+	/* What comes from a server may be for reading only, and is not asked here. */
+	for (size_t i = 0; i < v->n_pools; i++) {
+		const struct qb_vir_pool *p = &v->pools[i];
+
+		if (p->active && p->target && !qb_strs_has(ret, p->target) &&
+		    (qb_streq(p->type, "dir") || qb_streq(p->type, "fs")))
+			qb_strs_add(ret, p->target);
+	}
+}
+
+static bool known_space(const struct qb_check_input *in, const char *target, struct qb_tally *t,
+			const struct qb_space **ret)
+{
+	const struct qb_space *s = qb_facts_space(in->facts, target);
+
+	*ret = s;
+	/* That it is not there is storage.pool-mounted's to tell. */
+	if (s && s->absent)
+		return false;
+	if (s && s->read_only.state != QB_UNKNOWN)
+		return true;
+	qb_tally_unsure(t, "the room in %s is unknown: %s", target,
+			s ? qb_why(&s->read_only) : "nobody looked");
+	return false;
+}
+
+static void no_pools_known(const struct qb_check_input *in, struct qb_tally *t)
+{
+	if (!qb_is(&in->facts->libvirt.connected))
+		qb_tally_unsure(t, "libvirt could not be asked for pools: %s",
+				qb_is_not(&in->facts->libvirt.connected)
+					? "libvirt.connection tells why"
+					: qb_libvirt_why(in->facts));
+}
+
+static void pool_writable(const struct qb_check_input *in, struct qb_result *r)
+{
+	_cleanup_strs_ struct qb_strs targets = {0};
+	struct qb_tally t = {0};
+	const struct qb_space *s;
+
+	pool_targets(in, &targets);
+	for (size_t i = 0; i < targets.n; i++) {
+		if (!known_space(in, targets.v[i], &t, &s))
+			continue;
+		qb_evidence(r, s->path, "statvfs", "%s",
+			    qb_is(&s->read_only) ? "read-only" : "can be written");
+		if (qb_is(&s->read_only))
+			qb_tally_bad(&t, "%s can only be read", s->path);
+		else
+			t.good++;
+	}
+	no_pools_known(in, &t);
+	qb_tally_end(&t, r, "every pool's directory can be written to",
+		     "there is no pool with a directory of this host");
+}
+
+enum {
+	FREE_INODES = 1000
+};
+
+static void pool_inodes(const struct qb_check_input *in, struct qb_result *r)
+{
+	_cleanup_strs_ struct qb_strs targets = {0};
+	struct qb_tally t = {0};
+	const struct qb_space *s;
+
+	pool_targets(in, &targets);
+	for (size_t i = 0; i < targets.n; i++) {
+		if (!known_space(in, targets.v[i], &t, &s))
+			continue;
+		if (s->inodes)
+			qb_evidence(r, s->path, "statvfs", "%" PRIu64 " of %" PRIu64 " inodes free",
+				    s->inodes_available, s->inodes);
+		else
+			qb_evidence(r, s->path, "statvfs", "inodes are made as needed");
+		if (s->inodes && s->inodes_available < FREE_INODES)
+			qb_tally_bad(&t, "%s takes only %" PRIu64 " more files", s->path,
+				     s->inodes_available);
+		else
+			t.good++;
+	}
+	no_pools_known(in, &t);
+	qb_tally_end(&t, r, "every pool's directory takes more files",
+		     "there is no pool with a directory of this host");
+}
+
 static const struct qb_check table[] = {
 	{
 		.id = "storage.disks-readable",
@@ -273,12 +370,35 @@ static const struct qb_check table[] = {
 		.id = "storage.pool-space",
 		.title = "The pools have space left",
 		.severity = QB_RECOMMENDED,
-		.looks = "Every active pool in libvirt: less than 10 % and less than 20 GiB free "
-			 "is too little.",
+		.looks = "Every active pool in libvirt: less than 10 % and less than 20 GiB "
+			 "(checks.thresholds.pool-space) free is too little.",
 		.why = "When a pool is full every guest that writes to it is paused at once.",
 		.remedy = "virsh pool-list --details\n"
 			  "# Delete volumes that nothing uses (virsh vol-delete), or add a disk.",
 		.judge = pool_space,
+	},
+	{
+		.id = "storage.pool-writable",
+		.title = "The pools can be written to",
+		.severity = QB_RECOMMENDED,
+		.looks = "The file system below each directory of a pool: not read-only. Pools "
+			 "from a server are left out.",
+		.why = "ext4 and XFS go read-only, or down, when the disk gives errors; running "
+		       "guests are paused, and others do not start.",
+		.remedy = "journalctl -k -p err | tail -n 40\n"
+			  "findmnt -o TARGET,SOURCE,FSTYPE,OPTIONS -O ro\n"
+			  "# When the disk is well: check the file system, and mount it again.",
+		.judge = pool_writable,
+	},
+	{
+		.id = "storage.pool-inodes",
+		.title = "The pools take more files",
+		.severity = QB_RECOMMENDED,
+		.looks = "The free inodes of each directory of a pool: at least 1000.",
+		.why = "Without one no volume can be made, though there is room left; the message "
+		       "then says \"no space\", and df denies it.",
+		.remedy = "df -i\n# Delete what is many and small.",
+		.judge = pool_inodes,
 	},
 };
 

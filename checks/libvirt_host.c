@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What libvirt needs of the host, installed and enabled; what it meets on it. */
+#include "checks/judging.h"
+
+#include <arpa/inet.h>
+
+static bool not_installed(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_libvirt_facts *v = &in->facts->libvirt;
+
+	if (v->flavour != QB_VIR_NONE)
+		return false;
+	if (qb_is_not(&v->enabled))
+		qb_skip(r, "libvirt is not installed");
+	else
+		qb_unknown(r, "whether libvirt is installed is unknown: %s", qb_why(&v->enabled));
+	return true;
+}
+
+static void enabled(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_libvirt_facts *v = &in->facts->libvirt;
+
+	if (not_installed(in, r))
+		return;
+	qb_evidence_tri(r, "enabled", "/etc/systemd/system", &v->enabled);
+	if (qb_is(&v->enabled)) {
+		qb_pass(r, "systemd starts libvirt at boot");
+	} else if (qb_is_not(&v->enabled)) {
+		if (v->flavour == QB_VIR_MONOLITHIC)
+			qb_remedy(r, "systemctl enable libvirtd.service");
+		qb_fail(r, "nothing starts libvirt at boot");
+	} else {
+		qb_unknown(r, "whether systemd starts libvirt at boot is unknown: %s",
+			   qb_why(&v->enabled));
+	}
+}
+
+#define SOCKET_WANTS "/etc/systemd/system/sockets.target.wants"
+#define SERVICE_WANTS "/etc/systemd/system/multi-user.target.wants"
+#define MASKS(daemon)                                                                              \
+	"/etc/systemd/system/" daemon ".socket", "/etc/systemd/system/" daemon ".service"
+
+/* A whole line of a directory's reading. */
+static bool has_line(const char *text, const char *line)
+{
+	size_t n = strlen(line);
+
+	for (const char *at = text; at; at = strchr(at, '\n')) {
+		at += *at == '\n';
+		if (strncmp(at, line, n) == 0 && (at[n] == '\n' || !at[n]))
+			return true;
+	}
+	return false;
+}
+
+/* Enabling makes a link in wants; masking, which outweighs it, one to /dev/null beside. */
+static bool unit_starts(const struct qb_check_input *in, const char *wants, const char *unit)
+{
+	_cleanup_free_ char *path = qb_asprintf("/etc/systemd/system/%s", unit);
+	const struct qb_reading *mask = qb_facts_reading(in->facts, path);
+
+	return has_line(wants, unit) && !(mask && S_ISCHR(mask->mode));
+}
+
+static bool daemon_starts(const struct qb_check_input *in, const char *sockets,
+			  const char *services, const char *daemon)
+{
+	_cleanup_free_ char *socket = qb_asprintf("%s.socket", daemon);
+	_cleanup_free_ char *service = qb_asprintf("%s.service", daemon);
+
+	return unit_starts(in, sockets, socket) || unit_starts(in, services, service);
+}
+
+/* https://libvirt.org/daemons.html: the two kinds cannot run beside each other. */
+static void one_flavour(const struct qb_check_input *in, struct qb_result *r)
+{
+	static const char *const dirs[] = {SOCKET_WANTS, SERVICE_WANTS};
+	const char *text[QB_ARRAY_SIZE(dirs)];
+	bool monolithic, modular;
+
+	if (not_installed(in, r))
+		return;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(dirs); i++) {
+		const struct qb_reading *x = qb_facts_reading(in->facts, dirs[i]);
+
+		if (!x || !(x->value || x->absent)) {
+			qb_unknown(r, "%s could not be read: %s", dirs[i], qb_read_why(x));
+			return;
+		}
+		text[i] = x->value ? x->value : "";
+	}
+	monolithic = daemon_starts(in, text[0], text[1], "libvirtd");
+	modular = daemon_starts(in, text[0], text[1], "virtqemud");
+	qb_evidence(r, "libvirtd", SOCKET_WANTS, "%s", monolithic ? "enabled" : "not enabled");
+	qb_evidence(r, "virtqemud", SOCKET_WANTS, "%s", modular ? "enabled" : "not enabled");
+	if (monolithic && modular)
+		qb_fail(r, "both libvirtd and virtqemud are enabled; only one of them can run");
+	else
+		qb_pass(r, "one kind of libvirt's daemons is enabled at most");
+}
+
+#define EL_QEMU "/usr/libexec/qemu-kvm"
+#define OLD_QEMU "/usr/bin/qemu-kvm"
+#define X86_QEMU "/usr/bin/qemu-system-x86_64"
+#define ARM_QEMU "/usr/bin/qemu-system-aarch64"
+
+static void qemu(const struct qb_check_input *in, struct qb_result *r)
+{
+	const bool arm = qb_streq(in->facts->system.arch, "aarch64");
+	const char *const paths[] = {EL_QEMU, OLD_QEMU, arm ? ARM_QEMU : X86_QEMU};
+	const struct qb_reading *unread = NULL, *there = NULL;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(paths); i++) {
+		const struct qb_reading *x = qb_facts_reading(in->facts, paths[i]);
+
+		if (x && S_ISREG(x->mode)) {
+			qb_evidence(r, "mode", x->path, "%04o", (unsigned)x->mode & 07777);
+			if (x->mode & 0111) {
+				qb_pass(r, "QEMU is there: %s", x->path);
+				return;
+			}
+			there = x;
+		} else if (!x || !x->absent) {
+			unread = x;
+			if (!x) {
+				qb_unknown(r, "%s could not be read: nobody looked", paths[i]);
+				return;
+			}
+		} else {
+			qb_evidence(r, "QEMU", x->path, "not there");
+		}
+	}
+	if (there)
+		qb_fail(r, "%s cannot be run: its mode lacks that", there->path);
+	else if (unread)
+		qb_unknown(r, "%s could not be read: %s", unread->path, qb_read_why(unread));
+	else
+		qb_fail(r, "QEMU is not where distributions put it");
+}
+
+#define BACKENDS_EL "/usr/lib64/libvirt/storage-backend"
+#define BACKENDS_DEBIAN "/usr/lib/*/libvirt/storage-backend"
+#define DRIVERS_EL "/usr/lib64/libvirt/connection-driver"
+#define DRIVERS_DEBIAN "/usr/lib/*/libvirt/connection-driver"
+
+/* The names in the directory, by either path; NULL: the verdict is given. */
+static const struct qb_reading *plugins(const struct qb_check_input *in, struct qb_result *r,
+					const char *el, const char *debian)
+{
+	const struct qb_reading *x = qb_facts_reading(in->facts, el), *y = NULL;
+
+	if (x && x->value)
+		return x;
+	while ((y = qb_read_next(in, debian, y)))
+		if (y->value)
+			return y;
+	if (x && x->absent)
+		qb_unknown(r, "libvirt's plugins are neither in %s nor in %s", el, debian);
+	else
+		qb_unknown(r, "%s could not be read: %s", el, qb_read_why(x));
+	return NULL;
+}
+
+static void weigh_plugin(struct qb_result *r, const struct qb_reading *dir, const char *kind,
+			 const char *name, struct qb_tally *t)
+{
+	_cleanup_free_ char *file = qb_asprintf("libvirt_%s_%s.so", kind, name);
+	bool there = has_line(dir->value, file);
+
+	qb_evidence(r, file, dir->path, "%s", there ? "there" : "not there");
+	if (there)
+		t->good++;
+	else
+		qb_tally_bad(t, "libvirt lacks its %s", file);
+}
+
+static void storage_backends(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_reading *dir;
+	struct qb_tally t = {0};
+	bool logical = false;
+
+	if (not_installed(in, r))
+		return;
+	dir = plugins(in, r, BACKENDS_EL, BACKENDS_DEBIAN);
+	if (!dir)
+		return;
+	for (size_t i = 0; in->config && i < in->config->n_pools; i++)
+		logical |= in->config->pools[i].type == QB_POOL_LOGICAL;
+	/* fs serves directories and NFS, too. */
+	weigh_plugin(r, dir, "storage_backend", "fs", &t);
+	if (logical)
+		weigh_plugin(r, dir, "storage_backend", "logical", &t);
+	qb_tally_end(&t, r, "libvirt has the backends for pools", "");
+}
+
+static void drivers(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_reading *dir;
+	struct qb_tally t = {0};
+
+	if (not_installed(in, r))
+		return;
+	dir = plugins(in, r, DRIVERS_EL, DRIVERS_DEBIAN);
+	if (!dir)
+		return;
+	weigh_plugin(r, dir, "driver", "qemu", &t);
+	weigh_plugin(r, dir, "driver", "network", &t);
+	weigh_plugin(r, dir, "driver", "storage", &t);
+	qb_tally_end(&t, r, "libvirt has the drivers for guests, networks and pools", "");
+}
+
+#define VIRTLOGD "/run/libvirt/virtlogd-sock"
+#define QEMU_CONF "/etc/libvirt/qemu.conf"
+
+static void log_daemon(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_reading *x = qb_facts_reading(in->facts, VIRTLOGD);
+	const struct qb_reading *conf = qb_facts_reading(in->facts, QEMU_CONF);
+	_cleanup_free_ char *handler =
+		conf && conf->value ? qb_conf_value(conf->value, "stdio_handler") : NULL;
+
+	if (not_installed(in, r))
+		return;
+	if (x && S_ISSOCK(x->mode)) {
+		qb_evidence(r, "socket", VIRTLOGD, "there");
+		qb_pass(r, "virtlogd takes what guests write");
+	} else if (!x || !x->absent) {
+		qb_unknown(r, "%s could not be read: %s", VIRTLOGD, qb_read_why(x));
+	} else if (qb_streq(handler, "file")) {
+		/* Guests then log without a daemon. */
+		qb_skip(r, "QEMU writes its logs without a daemon (stdio_handler in %s)",
+			QEMU_CONF);
+	} else if (!conf || !(conf->value || conf->absent)) {
+		qb_unknown(r, "virtlogd does not listen, and %s could not be read: %s", QEMU_CONF,
+			   qb_read_why(conf));
+	} else if (!qb_no_libvirt(in->facts, r)) {
+		qb_evidence(r, "socket", VIRTLOGD, "not there");
+		qb_fail(r, "virtlogd does not listen");
+	}
+}
+
+/* "192.0.2.1/24"; an address without a length is one host. */
+static bool parse_subnet(const char *text, uint32_t *ret_address, unsigned *ret_prefix)
+{
+	_cleanup_free_ char *copy = qb_strdup(text);
+	char *slash = copy ? strchr(copy, '/') : NULL;
+	uint64_t prefix = 32;
+	struct in_addr a;
+
+	if (!copy)
+		return false;
+	if (slash)
+		*slash = '\0';
+	if (inet_pton(AF_INET, copy, &a) != 1 || (slash && qb_parse_u64(slash + 1, &prefix) < 0) ||
+	    prefix > 32)
+		return false;
+	*ret_address = ntohl(a.s_addr);
+	*ret_prefix = (unsigned)prefix;
+	return true;
+}
+
+struct subnet {
+	uint32_t address;
+	unsigned prefix;
+	const struct qb_vir_network *network;
+};
+
+/* A wider route goes on beside it; one as narrow or narrower takes guests' packets elsewhere. */
+static bool is_within(const char *text, const struct subnet *s)
+{
+	uint32_t address, mask = s->prefix ? UINT32_MAX << (32 - s->prefix) : 0;
+	unsigned prefix;
+
+	return parse_subnet(text, &address, &prefix) && prefix >= s->prefix &&
+	       (address & mask) == (s->address & mask);
+}
+
+/* True where it collides, which is told then. */
+static bool collides(const struct qb_net *net, const struct subnet *s, struct qb_tally *t)
+{
+	const char *own = s->network->bridge;
+
+	for (size_t i = 0; i < net->n_links; i++) {
+		const struct qb_link *l = &net->links[i];
+		uint32_t address, mask;
+		unsigned prefix;
+
+		for (size_t k = 0; k < l->n_addresses && !qb_streq(l->name, own); k++) {
+			if (!parse_subnet(l->addresses[k].address, &address, &prefix))
+				continue;
+			prefix = prefix < s->prefix ? prefix : s->prefix;
+			mask = prefix ? UINT32_MAX << (32 - prefix) : 0;
+			if (l->loopback || (address & mask) != (s->address & mask))
+				continue;
+			qb_tally_bad(t, "the network %s (%s) overlaps with %s on %s",
+				     s->network->name, s->network->address, l->addresses[k].address,
+				     l->name);
+			return true;
+		}
+	}
+	for (size_t i = 0; i < net->n_routes; i++) {
+		const struct qb_route *route = &net->routes[i];
+
+		if (!qb_streq(route->family, "inet") || route->table != 254 || !route->dev ||
+		    qb_streq(route->dev, own) || !is_within(route->dst, s))
+			continue;
+		qb_tally_bad(t, "the network %s (%s) overlaps with the route to %s by %s",
+			     s->network->name, s->network->address, route->dst, route->dev);
+		return true;
+	}
+	return false;
+}
+
+static void subnet_free(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_facts *f = in->facts;
+	struct qb_tally t = {0};
+
+	if (qb_no_libvirt(f, r))
+		return;
+	if (!qb_is(&f->net.known)) {
+		qb_unknown(r, "the links could not be read: %s", qb_why(&f->net.known));
+		return;
+	}
+	for (size_t i = 0; i < f->libvirt.n_networks; i++) {
+		struct subnet s = {.network = &f->libvirt.networks[i]};
+
+		if ((!s.network->active && !s.network->autostart) ||
+		    !parse_subnet(s.network->address, &s.address, &s.prefix))
+			continue;
+		qb_evidence(r, s.network->name, "libvirt", "%s", s.network->address);
+		if (!collides(&f->net, &s, &t))
+			t.good++;
+	}
+	qb_tally_end(&t, r, "no network of libvirt overlaps with another one of the host",
+		     "no network of libvirt has an address");
+}
+
+static void guests_shutdown(const struct qb_check_input *in, struct qb_result *r)
+{
+	const char *text;
+
+	if (not_installed(in, r) || !qb_read(in, r, SERVICE_WANTS, &text))
+		return;
+	if (unit_starts(in, text, "libvirt-guests.service"))
+		qb_pass(r, "guests are shut down before the host");
+	else
+		qb_fail(r, "when the host goes down running guests are cut off");
+}
+
+static const struct qb_check table[] = {
+	{
+		.id = "libvirt.enabled",
+		.title = "libvirt starts with the host",
+		.severity = QB_RECOMMENDED,
+		.looks = "Whether the services of libvirt's daemons are enabled. Their sockets "
+			 "alone start them when somebody connects.",
+		.why = "Guests, networks and pools that have autostart are started by the "
+		       "services, at boot.",
+		.remedy = "systemctl enable virtqemud.service virtnetworkd.service "
+			  "virtstoraged.service",
+		.fix = "libvirt.daemon",
+		.judge = enabled,
+	},
+	{
+		.id = "libvirt.one-flavour",
+		.title = "Only one kind of libvirt is enabled",
+		.severity = QB_RECOMMENDED,
+		.looks = "Which of libvirtd (monolithic) and virtqemud (modular) is enabled, by "
+			 "its socket or service.",
+		.why = "Both want the same sockets and guests; which of them gets them differs "
+		       "from boot to boot.",
+		.remedy = "# To keep the modular daemons:\n"
+			  "systemctl disable --now libvirtd.service libvirtd.socket "
+			  "libvirtd-ro.socket libvirtd-admin.socket\n"
+			  "systemctl restart virtqemud.socket virtnetworkd.socket "
+			  "virtstoraged.socket",
+		.reads = (const char *const[]){SOCKET_WANTS, SERVICE_WANTS, MASKS("libvirtd"),
+					       MASKS("virtqemud"), NULL},
+		.judge = one_flavour,
+	},
+	{
+		.id = "libvirt.qemu",
+		.title = "QEMU is installed and can be run",
+		.severity = QB_RECOMMENDED,
+		.looks = "/usr/libexec/qemu-kvm, /usr/bin/qemu-kvm or the qemu-system of this "
+			 "architecture: there, with a mode that lets it run.",
+		.why = "libvirt starts it for each guest; without it there are none.",
+		.remedy = "dnf install qemu-kvm",
+		.reads = (const char *const[]){EL_QEMU, OLD_QEMU, X86_QEMU, ARM_QEMU, NULL},
+		.judge = qemu,
+	},
+	{
+		.id = "libvirt.storage-backends",
+		.title = "libvirt has the backends for pools",
+		.severity = QB_RECOMMENDED,
+		.looks = "libvirt's plugins for the types of pools: fs, and logical where the "
+			 "configuration has such a pool.",
+		.why = "They are packages of their own; without one its pools cannot be defined: "
+		       "\"missing backend for pool type\".",
+		.remedy = "dnf install libvirt-daemon-driver-storage-core "
+			  "libvirt-daemon-driver-storage-logical\n"
+			  "systemctl try-restart libvirtd virtstoraged",
+		.reads = (const char *const[]){BACKENDS_EL, BACKENDS_DEBIAN, NULL},
+		.judge = storage_backends,
+	},
+	{
+		.id = "libvirt.drivers",
+		.title = "libvirt has the drivers for guests",
+		.severity = QB_RECOMMENDED,
+		.looks = "libvirt's drivers for QEMU, networks and storage.",
+		.why = "They are packages of their own; without one a daemon answers, and knows no "
+		       "guests, networks or pools.",
+		.remedy = "dnf install libvirt-daemon-driver-qemu libvirt-daemon-driver-network "
+			  "libvirt-daemon-driver-storage\n"
+			  "systemctl try-restart libvirtd virtqemud virtnetworkd virtstoraged",
+		.reads = (const char *const[]){DRIVERS_EL, DRIVERS_DEBIAN, NULL},
+		.judge = drivers,
+	},
+	{
+		.id = "libvirt.log-daemon",
+		.title = "virtlogd listens",
+		.severity = QB_RECOMMENDED,
+		.looks = "virtlogd's socket, unless stdio_handler of qemu.conf does without it.",
+		.why = "QEMU's messages and consoles go through it: without it no guest starts.",
+		.remedy = "systemctl enable --now virtlogd.socket",
+		.reads = (const char *const[]){VIRTLOGD, QEMU_CONF, NULL},
+		.judge = log_daemon,
+	},
+	{
+		.id = "libvirt.subnet-free",
+		.title = "Networks do not collide with the host's",
+		.severity = QB_RECOMMENDED,
+		.looks = "The addresses of libvirt's networks that are active or start by "
+			 "themselves, against the host's other addresses and routes.",
+		.why = "libvirt does not start such a network; when it was first, the host no "
+		       "longer reaches what it should. It is common where the host is a guest "
+		       "with the same default network above it.",
+		.remedy = "ip -4 address\n"
+			  "ip -4 route\n"
+			  "# Give the network another subnet: virsh net-edit, net-destroy and "
+			  "net-start.",
+		.judge = subnet_free,
+	},
+	{
+		.id = "libvirt.guests-shutdown",
+		.title = "Guests are shut down before the host",
+		.severity = QB_INFORMATIONAL,
+		.looks = "Whether libvirt-guests.service is enabled.",
+		.why = "At shutdown it lets guests end, or saves them; without it systemd ends "
+		       "QEMU, which to a guest is a power failure.",
+		.remedy = "systemctl enable --now libvirt-guests.service",
+		.reads = (const char *const[]){SERVICE_WANTS, MASKS("libvirt-guests"), NULL},
+		.judge = guests_shutdown,
+	},
+};
+
+QB_CHECK_GROUP_PART(qb_libvirt_host_checks, libvirt, table);
