@@ -6,19 +6,30 @@
 
 #include "agent/base/lib.h"
 
-#define QB_BUS_CALLS(X)                                                                            \
-	X(sd_bus_call)                                                                             \
-	X(sd_bus_call_method)                                                                      \
-	X(sd_bus_error_free)                                                                       \
-	X(sd_bus_error_has_name)                                                                   \
-	X(sd_bus_flush_close_unref)                                                                \
-	X(sd_bus_get_property_string) X(sd_bus_get_property_trivial) X(sd_bus_match_signal)        \
-		X(sd_bus_message_append) X(sd_bus_message_append_strv)                             \
-			X(sd_bus_message_close_container) X(sd_bus_message_new_method_call) X(     \
-				sd_bus_message_open_container) X(sd_bus_message_read)              \
-				X(sd_bus_message_unref) X(sd_bus_open_system) X(sd_bus_process)    \
-					X(sd_bus_set_method_call_timeout) X(sd_bus_set_property)   \
-						X(sd_bus_slot_unref) X(sd_bus_wait)
+/* clang-format off */
+#define QB_BUS_CALLS(X) \
+	X(sd_bus_call) \
+	X(sd_bus_call_method) \
+	X(sd_bus_error_free) \
+	X(sd_bus_error_has_name) \
+	X(sd_bus_flush_close_unref) \
+	X(sd_bus_get_property_string) \
+	X(sd_bus_get_property_trivial) \
+	X(sd_bus_match_signal) \
+	X(sd_bus_message_append) \
+	X(sd_bus_message_append_strv) \
+	X(sd_bus_message_close_container) \
+	X(sd_bus_message_new_method_call) \
+	X(sd_bus_message_open_container) \
+	X(sd_bus_message_read) \
+	X(sd_bus_message_unref) \
+	X(sd_bus_open_system) \
+	X(sd_bus_process) \
+	X(sd_bus_set_method_call_timeout) \
+	X(sd_bus_set_property) \
+	X(sd_bus_slot_unref) \
+	X(sd_bus_wait)
+/* clang-format on */
 
 QB_BUS_CALLS(QB_LIB_DECLARE)
 

@@ -6,16 +6,24 @@
 
 #include "agent/base/lib.h"
 
-#define QB_KMOD_CALLS(X)                                                                           \
-	X(kmod_get_dirname)                                                                        \
-	X(kmod_list_next)                                                                          \
-	X(kmod_module_get_dependencies)                                                            \
-	X(kmod_module_get_initstate)                                                               \
-	X(kmod_module_get_module)                                                                  \
-	X(kmod_module_get_name) X(kmod_module_get_path) X(kmod_module_new_from_name)               \
-		X(kmod_module_probe_insert_module) X(kmod_module_remove_module)                    \
-			X(kmod_module_unref) X(kmod_module_unref_list) X(kmod_new)                 \
-				X(kmod_set_log_priority) X(kmod_unref)
+/* clang-format off */
+#define QB_KMOD_CALLS(X) \
+	X(kmod_get_dirname) \
+	X(kmod_list_next) \
+	X(kmod_module_get_dependencies) \
+	X(kmod_module_get_initstate) \
+	X(kmod_module_get_module) \
+	X(kmod_module_get_name) \
+	X(kmod_module_get_path) \
+	X(kmod_module_new_from_name) \
+	X(kmod_module_probe_insert_module) \
+	X(kmod_module_remove_module) \
+	X(kmod_module_unref) \
+	X(kmod_module_unref_list) \
+	X(kmod_new) \
+	X(kmod_set_log_priority) \
+	X(kmod_unref)
+/* clang-format on */
 
 QB_KMOD_CALLS(QB_LIB_DECLARE)
 

@@ -7,29 +7,49 @@
 
 #include "agent/base/lib.h"
 
-#define QB_VIR_CALLS(X)                                                                                 \
-	X(virConnectClose)                                                                              \
-	X(virConnectGetCapabilities)                                                                    \
-	X(virConnectGetLibVersion)                                                                      \
-	X(virConnectGetVersion)                                                                         \
-	X(virConnectListAllDomains)                                                                     \
-	X(virConnectListAllNetworks) X(virConnectListAllStoragePools) X(virConnectOpen) X(              \
-		virConnectOpenReadOnly) X(virDomainFree) X(virDomainGetName) X(virDomainGetXMLDesc)     \
-		X(virGetLastError) X(virGetLastErrorCode) X(virNetworkCreate) X(virNetworkDefineXML) X( \
-			virNetworkDestroy) X(virNetworkFree) X(virNetworkGetAutostart)                  \
-			X(virNetworkGetXMLDesc) X(virNetworkIsActive) X(virNetworkIsPersistent) X(      \
-				virNetworkListAllPorts) X(virNetworkLookupByName)                       \
-				X(virNetworkSetAutostart) X(virNetworkUndefine) X(virSetErrorFunc) X(   \
-					virStoragePoolCreate) X(virStoragePoolDefineXML)                \
-					X(virStoragePoolDelete) X(virStoragePoolDestroy) X(             \
-						virStoragePoolFree) X(virStoragePoolGetAutostart)       \
-						X(virStoragePoolGetInfo) X(                             \
-							virStoragePoolGetXMLDesc)                       \
-							X(virStoragePoolIsActive) X(                    \
-								virStoragePoolIsPersistent)             \
-								X(virStoragePoolLookupByName) X(        \
-									virStoragePoolSetAutostart)     \
-									X(virStoragePoolUndefine)
+/* clang-format off */
+#define QB_VIR_CALLS(X) \
+	X(virConnectClose) \
+	X(virConnectGetCapabilities) \
+	X(virConnectGetLibVersion) \
+	X(virConnectGetVersion) \
+	X(virConnectListAllDomains) \
+	X(virConnectListAllNetworks) \
+	X(virConnectListAllStoragePools) \
+	X(virConnectOpen) \
+	X(virConnectOpenReadOnly) \
+	X(virDomainFree) \
+	X(virDomainGetName) \
+	X(virDomainGetXMLDesc) \
+	X(virGetLastError) \
+	X(virGetLastErrorCode) \
+	X(virNetworkCreate) \
+	X(virNetworkDefineXML) \
+	X(virNetworkDestroy) \
+	X(virNetworkFree) \
+	X(virNetworkGetAutostart) \
+	X(virNetworkGetXMLDesc) \
+	X(virNetworkIsActive) \
+	X(virNetworkIsPersistent) \
+	X(virNetworkListAllPorts) \
+	X(virNetworkLookupByName) \
+	X(virNetworkSetAutostart) \
+	X(virNetworkUndefine) \
+	X(virSetErrorFunc) \
+	X(virStoragePoolCreate) \
+	X(virStoragePoolDefineXML) \
+	X(virStoragePoolDelete) \
+	X(virStoragePoolDestroy) \
+	X(virStoragePoolFree) \
+	X(virStoragePoolGetAutostart) \
+	X(virStoragePoolGetInfo) \
+	X(virStoragePoolGetXMLDesc) \
+	X(virStoragePoolIsActive) \
+	X(virStoragePoolIsPersistent) \
+	X(virStoragePoolLookupByName) \
+	X(virStoragePoolSetAutostart) \
+	X(virStoragePoolUndefine)
+/* clang-format on */
 
 QB_VIR_CALLS(QB_LIB_DECLARE)
 

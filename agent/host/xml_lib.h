@@ -7,14 +7,24 @@
 
 #include "agent/base/lib.h"
 
-#define QB_XML_CALLS(X)                                                                            \
-	X(xmlBufferContent)                                                                        \
-	X(xmlBufferCreate)                                                                         \
-	X(xmlBufferFree)                                                                           \
-	X(xmlDocGetRootElement)                                                                    \
-	X(xmlDocSetRootElement)                                                                    \
-	X(xmlFree) X(xmlFreeDoc) X(xmlGetNoNsProp) X(xmlNewDoc) X(xmlNewNode) X(xmlNewProp)        \
-		X(xmlNewTextChild) X(xmlNodeDump) X(xmlNodeGetContent) X(xmlReadMemory)
+/* clang-format off */
+#define QB_XML_CALLS(X) \
+	X(xmlBufferContent) \
+	X(xmlBufferCreate) \
+	X(xmlBufferFree) \
+	X(xmlDocGetRootElement) \
+	X(xmlDocSetRootElement) \
+	X(xmlFree) \
+	X(xmlFreeDoc) \
+	X(xmlGetNoNsProp) \
+	X(xmlNewDoc) \
+	X(xmlNewNode) \
+	X(xmlNewProp) \
+	X(xmlNewTextChild) \
+	X(xmlNodeDump) \
+	X(xmlNodeGetContent) \
+	X(xmlReadMemory)
+/* clang-format on */
 
 QB_XML_CALLS(QB_LIB_DECLARE)
 
