@@ -21,11 +21,14 @@ comma := ,
 ifneq ($(SANITIZE),)
 HARDEN := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 BUILD  := build/$(firstword $(subst $(comma), ,$(SANITIZE)))
+# A sanitizer looks up at the start what it stands in for, and some of that is in libraries that
+# libvirt brings along: it must not be loaded later.
+EARLY  := -Wl,--no-as-needed -lvirt -Wl,--as-needed
 endif
 
 # Asked for at the first compile: on a fresh machine deps come first.
 PKG_CFLAGS  = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
-PKG_LIBS    = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)) -lm)$(PKG_LIBS)
+PKG_LIBS    = $(eval PKG_LIBS := $(EARLY) $(shell pkg-config --libs $(PKGS)) -lm)$(PKG_LIBS)
 ALL_CFLAGS  = -std=gnu17 -D_GNU_SOURCE -DQB_VERSION='"$(VERSION)"' -I. $(WARN) $(WERROR) $(HARDEN) \
 	$(PKG_CFLAGS) $(CFLAGS) $(CPPFLAGS)
 ALL_LDFLAGS = $(HARDEN) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
