@@ -42,7 +42,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2);)
 
 .DELETE_ON_ERROR:
-.PHONY: all help unit sandbox lab test demo check lint format asan coverage rpm install deps clean
+.PHONY: all help unit sandbox bench lab test demo check lint format asan coverage rpm install deps clean
 
 all: $(BUILD)/qubi-agent ## build build/qubi-agent (the default)
 
@@ -71,6 +71,9 @@ unit: $(TEST) ## unit tests: no root, seconds
 
 sandbox: $(BUILD)/qubi-agent ## tests in private namespaces with a libvirtd of their own: root
 	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/run
+
+bench: $(BUILD)/qubi-agent ## how long a report takes, beside virt-host-validate's: root
+	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/enter tests/sandbox/bench
 
 lab: rpm ## tests on a whole virtual machine, from the RPM: root
 	$(Q)tests/lab/run

@@ -23,6 +23,8 @@ void qb_blocks_read(const struct qb_root *root, struct qb_blocks *ret);
 void qb_blocks_done(struct qb_blocks *blocks);
 #define _cleanup_blocks_ QB_CLEANUP(qb_blocks_done)
 
+/* The names of a disk's partitions, as the kernel has them. */
+void qb_blocks_partitions(const struct qb_root *root, const char *disk, struct qb_strs *ret);
 const struct qb_block *qb_blocks_by_name(const struct qb_blocks *blocks, const char *name);
 const struct qb_block *qb_blocks_by_devno(const struct qb_blocks *blocks, const char *devno);
 /*

@@ -39,6 +39,22 @@ static void block_read(const struct qb_root *root, const char *name, const char 
 	}
 }
 
+void qb_blocks_partitions(const struct qb_root *root, const char *disk, struct qb_strs *ret)
+{
+	_cleanup_free_ char *dir = qb_asprintf("/sys/block/%s", disk);
+	_cleanup_strs_ struct qb_strs subs = {0};
+
+	if (qb_root_list(root, dir, &subs) < 0)
+		return;
+	for (size_t i = 0; i < subs.n; i++) {
+		_cleanup_free_ char *mark = qb_asprintf("%s/%s/partition", dir, subs.v[i]);
+
+		/* The kernel names them after their disk. */
+		if (qb_startswith(subs.v[i], disk) && qb_root_exists(root, mark))
+			qb_strs_add(ret, subs.v[i]);
+	}
+}
+
 void qb_blocks_read(const struct qb_root *root, struct qb_blocks *ret)
 {
 	_cleanup_strs_ struct qb_strs names = {0};
@@ -47,19 +63,12 @@ void qb_blocks_read(const struct qb_root *root, struct qb_blocks *ret)
 	if (qb_root_list(root, "/sys/block", &names) < 0)
 		return;
 	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_free_ char *dir = qb_asprintf("/sys/block/%s", names.v[i]);
-		_cleanup_strs_ struct qb_strs subs = {0};
+		_cleanup_strs_ struct qb_strs parts = {0};
 
 		block_read(root, names.v[i], NULL, ret);
-		if (qb_root_list(root, dir, &subs) < 0)
-			continue;
-		for (size_t j = 0; j < subs.n; j++) {
-			_cleanup_free_ char *mark = qb_asprintf("%s/%s/partition", dir, subs.v[j]);
-
-			/* The kernel names partitions after their disk. */
-			if (qb_startswith(subs.v[j], names.v[i]) && qb_root_exists(root, mark))
-				block_read(root, subs.v[j], names.v[i], ret);
-		}
+		qb_blocks_partitions(root, names.v[i], &parts);
+		for (size_t j = 0; j < parts.n; j++)
+			block_read(root, parts.v[j], names.v[i], ret);
 	}
 }
 

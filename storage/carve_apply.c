@@ -24,7 +24,7 @@ static int look_again(const struct qb_step_ctx *ctx, int fd, const struct qb_car
 	enum qb_disk_claim claim;
 	int r = 0;
 
-	qb_contents_probe(fd, ctx->machine_id, &disk, &contents);
+	qb_contents_probe(fd, ctx->machine_id, false, &disk, &contents);
 	/* Only the contents are asked here: everything else holds still while we hold the disk. */
 	disk.available = qb_is(&disk.readable) && !disk.n_signatures && !disk.n_partitions &&
 			 !contents.table_fault && !contents.nonzero && !contents.ambiguous;

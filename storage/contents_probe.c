@@ -242,9 +242,9 @@ static void read_ends(int fd, const char *machine_id, size_t len, struct qb_ends
  * Whether all of both ends must be seen: to call a disk blank, or to go on with a carving. A disk
  * that plainly is somebody's, and a whole one of ours, are told by less.
  */
-static bool wants_all(const struct qb_disk *disk, const struct qb_contents *c)
+static bool wants_all(const struct qb_disk *disk, bool glance, const struct qb_contents *c)
 {
-	return (!disk->n_signatures && !disk->n_partitions) || c->table_fault ||
+	return (!glance && !disk->n_signatures && !disk->n_partitions) || c->table_fault ||
 	       disk->mark.state == QB_MARK_PENDING || disk->mark.state == QB_MARK_COMMITTING;
 }
 
@@ -263,7 +263,7 @@ static bool nothing_else(const struct qb_disk *disk)
 	return true;
 }
 
-void qb_contents_probe(int fd, const char *machine_id, struct qb_disk *disk,
+void qb_contents_probe(int fd, const char *machine_id, bool glance, struct qb_disk *disk,
 		       struct qb_contents *ret)
 {
 	QB_CLEANUP(probe_freep) blkid_probe pr = blkid_new_probe();
@@ -282,7 +282,7 @@ void qb_contents_probe(int fd, const char *machine_id, struct qb_disk *disk,
 		probe_signatures(pr, disk, ret);
 		probe_ambiguity(pr, disk, ret);
 		probe_partitions(fd, pr, disk, ret);
-		if (wants_all(disk, ret))
+		if (wants_all(disk, glance, ret))
 			read_ends(fd, machine_id, QB_END_BYTES, &ends, disk, ret);
 		disk->mark.only &= !ret->error && nothing_else(disk);
 	}
@@ -302,7 +302,7 @@ void qb_device_probe(const char *machine_id, struct qb_disk *disk, struct qb_dis
 	int fd;
 
 	/* O_EXCL for a moment could make somebody's mount fail: not where the answer is known. */
-	if (!in_use(disk, raw)) {
+	if (!raw->glance && !in_use(disk, raw)) {
 		fd = open(disk->path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
 		if (fd >= 0 || errno == EBUSY)
 			qb_tri_set(&raw->exclusive, fd >= 0);
@@ -316,6 +316,6 @@ void qb_device_probe(const char *machine_id, struct qb_disk *disk, struct qb_dis
 		qb_tri_unknown(&disk->readable, "%s: %s", disk->path, strerror(errno));
 		return;
 	}
-	qb_contents_probe(fd, machine_id, disk, &raw->contents);
+	qb_contents_probe(fd, machine_id, raw->glance, disk, &raw->contents);
 	close(fd);
 }

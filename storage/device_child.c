@@ -65,10 +65,14 @@ static void tell(int fd, void *data)
 {
 	const struct reading *reading = data;
 	struct answer a = {0};
+	json_t *document;
 
 	qb_device_probe(reading->machine_id, reading->disk, reading->raw);
 	exchange(&a, reading->disk, reading->raw);
-	(void)json_dumpfd(qb_schema_to_json(&answer_type, &a), fd, JSON_COMPACT);
+	document = qb_schema_to_json(&answer_type, &a);
+	qb_child_say(fd, document);
+	json_decref(document);
+	qb_schema_done(&answer_type, &a);
 }
 
 void qb_device_child_begin(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw,

@@ -51,6 +51,7 @@ struct qb_disks_inquiry {
 	bool live;
 	struct qb_disks disks;
 	struct qb_disk_raw *raw;
+	bool reasons;
 	struct qb_child *children; /* one a disk */
 	unsigned timeout_ms;
 	uint64_t deadline_ms;
@@ -80,6 +81,7 @@ static void begin_reading(const char *machine_id, const char *identity, struct q
 		struct qb_disk *disk = &q->disks.disks[i];
 
 		q->children[i] = (struct qb_child)QB_CHILD_INIT;
+		q->raw[i].glance = !q->reasons;
 		if (!q->live)
 			qb_tri_unknown(&disk->readable, "the contents of a captured host's disks "
 							"are not there to read");
@@ -91,7 +93,7 @@ static void begin_reading(const char *machine_id, const char *identity, struct q
 }
 
 static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *machine_id,
-				      const char *identity, unsigned timeout_ms)
+				      const char *identity, bool reasons, unsigned timeout_ms)
 {
 	struct qb_disks_inquiry *q = qb_alloc(1, sizeof(*q));
 	_cleanup_blocks_ struct qb_blocks blocks = {0};
@@ -99,6 +101,7 @@ static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *ma
 	int r = qb_root_list(root, "/sys/block", &names);
 
 	q->live = root->live;
+	q->reasons = reasons;
 	if (r < 0) {
 		qb_tri_unknown(&q->disks.known, "/sys/block: %s", strerror(-r));
 		return q;
@@ -110,18 +113,19 @@ static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *ma
 	q->raw = qb_alloc(names.n, sizeof(*q->raw));
 	q->children = qb_alloc(names.n, sizeof(*q->children));
 	list_disks(root, &names, q);
-	qb_usage_probe(root, &blocks, &q->disks, q->raw);
-	read_wwids(root, &q->disks, q->raw);
 	q->timeout_ms = timeout_ms ? timeout_ms : TIMEOUT_MS;
 	q->deadline_ms = qb_now_ms() + q->timeout_ms;
+	/* First who uses them: what is in use is not opened with O_EXCL. */
+	qb_usage_probe(root, &blocks, reasons, &q->disks, q->raw);
+	read_wwids(root, &q->disks, q->raw);
 	begin_reading(machine_id, identity, q);
 	return q;
 }
 
 struct qb_disks_inquiry *qb_disks_inquiry_begin(const struct qb_root *root, const char *machine_id,
-						unsigned timeout_ms)
+						bool reasons, unsigned timeout_ms)
 {
-	return begin(root, machine_id, NULL, timeout_ms);
+	return begin(root, machine_id, NULL, reasons, timeout_ms);
 }
 
 void qb_disks_inquiry_end(struct qb_disks_inquiry *q, struct qb_disks *ret)
@@ -132,9 +136,11 @@ void qb_disks_inquiry_end(struct qb_disks_inquiry *q, struct qb_disks *ret)
 			if (q->children[i].pid > 0)
 				qb_device_child_end(&q->children[i], q->timeout_ms,
 						    &q->disks.disks[i], &q->raw[i]);
-		qb_lvm_probe(&q->disks, q->raw);
+		if (q->reasons)
+			qb_lvm_probe(&q->disks, q->raw);
 	}
-	qb_disks_judge(&q->disks, q->raw);
+	if (q->reasons)
+		qb_disks_judge(&q->disks, q->raw);
 	for (size_t i = 0; i < q->disks.n_disks; i++)
 		qb_disk_raw_done(&q->raw[i]);
 	*ret = q->disks;
@@ -146,11 +152,11 @@ void qb_disks_inquiry_end(struct qb_disks_inquiry *q, struct qb_disks *ret)
 void qb_disks_probe(const struct qb_root *root, const char *machine_id, unsigned timeout_ms,
 		    struct qb_disks *ret)
 {
-	qb_disks_inquiry_end(begin(root, machine_id, NULL, timeout_ms), ret);
+	qb_disks_inquiry_end(begin(root, machine_id, NULL, true, timeout_ms), ret);
 }
 
 void qb_disks_probe_one(const struct qb_root *root, const char *machine_id, const char *identity,
 			unsigned timeout_ms, struct qb_disks *ret)
 {
-	qb_disks_inquiry_end(begin(root, machine_id, identity, timeout_ms), ret);
+	qb_disks_inquiry_end(begin(root, machine_id, identity, true, timeout_ms), ret);
 }

@@ -22,6 +22,7 @@ struct qb_disk_raw {
 	struct qb_strs mounts;      /* "/dev/sda1 on /boot" */
 	struct qb_strs swaps;       /* "/dev/sda2" */
 	struct qb_strs system_uses; /* "/boot", "swap" */
+	bool glance; /* nobody asks why it is not available: what only tells that is left out */
 	struct qb_strs mpath_holders;
 	/* no: O_EXCL gave EBUSY. Not tried where it is known to be in use. */
 	struct qb_tri exclusive;

@@ -12,8 +12,9 @@
 bool qb_sysfs_probe(const struct qb_root *root, const char *name, struct qb_disk *disk,
 		    struct qb_disk_raw *raw);
 
-/* Who uses the disks: mounts, swap, holders, processes; what the system itself stands on. */
-void qb_usage_probe(const struct qb_root *root, const struct qb_blocks *blocks,
+/* Who uses the disks: mounts, swap, holders; what the system itself stands on. And processes, all
+ * of which have to be looked at for it. */
+void qb_usage_probe(const struct qb_root *root, const struct qb_blocks *blocks, bool processes,
 		    struct qb_disks *disks, struct qb_disk_raw *raw);
 
 /* What udev knows. Live hosts only. Fills WWID, serial and path where sysfs had none. */
@@ -25,9 +26,10 @@ bool qb_udev_runs(void);
 
 /*
  * What is on the disk: signatures, partition tables with their file systems, both ends, our mark.
- * fd is open for reading; an image file will do. Partitions are named after disk->name.
+ * fd is open for reading; an image file will do. Partitions are named after disk->name. A glance
+ * leaves out what only tells whether a disk is blank.
  */
-void qb_contents_probe(int fd, const char *machine_id, struct qb_disk *disk,
+void qb_contents_probe(int fd, const char *machine_id, bool glance, struct qb_disk *disk,
 		       struct qb_contents *ret);
 /* The same for a device node, with the O_EXCL test. It may hang with the device. */
 void qb_device_probe(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw);

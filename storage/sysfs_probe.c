@@ -110,11 +110,9 @@ static char *transport_of(const char *name, const struct qb_disk_raw *raw)
 static void read_partitions(const struct qb_root *root, const char *name, struct qb_disk *disk,
 			    struct qb_disk_raw *raw)
 {
-	_cleanup_free_ char *dir = qb_asprintf("/sys/block/%s", name);
 	_cleanup_strs_ struct qb_strs subs = {0};
 
-	if (qb_root_list(root, dir, &subs) < 0)
-		return;
+	qb_blocks_partitions(root, name, &subs);
 	for (size_t i = 0; i < subs.n; i++) {
 		_cleanup_free_ char *no = value(root, name, "%s/partition", subs.v[i]);
 		_cleanup_free_ char *start = value(root, name, "%s/start", subs.v[i]);

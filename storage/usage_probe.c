@@ -269,7 +269,7 @@ static void read_openers(const struct usage *u)
 	}
 }
 
-void qb_usage_probe(const struct qb_root *root, const struct qb_blocks *blocks,
+void qb_usage_probe(const struct qb_root *root, const struct qb_blocks *blocks, bool processes,
 		    struct qb_disks *disks, struct qb_disk_raw *raw)
 {
 	const struct usage u = {root, blocks, disks, raw};
@@ -277,6 +277,6 @@ void qb_usage_probe(const struct qb_root *root, const struct qb_blocks *blocks,
 	read_mounts(&u);
 	read_swaps(&u);
 	read_holders(&u);
-	if (root->live)
+	if (root->live && processes)
 		read_openers(&u);
 }

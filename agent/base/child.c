@@ -44,6 +44,15 @@ int qb_child_begin(void (*tell)(int fd, void *data), void *data, struct qb_child
 	return r;
 }
 
+void qb_child_say(int fd, const json_t *document)
+{
+	char *text = json_dumps(document, JSON_COMPACT);
+
+	if (text)
+		dprintf(fd, "%s\n", text);
+	free(text);
+}
+
 /* False at the end of what it says. */
 static bool listen_to(struct qb_child *c)
 {

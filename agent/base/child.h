@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <sys/types.h>
 
 #include "agent/base/str.h"
@@ -28,6 +29,8 @@ struct qb_child {
  */
 QB_MUST_CHECK int qb_child_begin(void (*tell)(int fd, void *data), void *data,
 				 struct qb_child *ret);
+/* Writes it as one line, at once: tokens one by one would wake the reader for each. */
+void qb_child_say(int fd, const json_t *document);
 /* Reads what they say until all have ended or it is deadline_ms of qb_now_ms(). */
 void qb_children_wait(struct qb_child *children, size_t n, uint64_t deadline_ms);
 void qb_child_done(struct qb_child *child);

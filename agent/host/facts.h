@@ -203,7 +203,8 @@ enum qb_facts_part {
 	QB_FACTS_DISKS = 1 << 3,
 	QB_FACTS_LIBVIRT = 1 << 4, /* and the targets of pools */
 	QB_FACTS_SPACE = 1 << 5,   /* of the host's directories; of targets with libvirt */
-	QB_FACTS_ALL = (1 << 6) - 1,
+	QB_FACTS_REASONS = 1 << 6, /* why disks are not available */
+	QB_FACTS_ALL = (1 << 7) - 1,
 };
 
 struct qb_probe_options {

@@ -123,7 +123,8 @@ static void live(const struct qb_probe_options *options, struct qb_facts *ret)
 		qb_kvm_inquiry_begin(root, &kvm, &ret->kvm);
 	qb_system_probe(root, &ret->system);
 	if (parts & QB_FACTS_DISKS)
-		disks = qb_disks_inquiry_begin(root, ret->system.machine_id, options->timeout_ms);
+		disks = qb_disks_inquiry_begin(root, ret->system.machine_id,
+					       parts & QB_FACTS_REASONS, options->timeout_ms);
 	qb_cpu_probe(root, &ret->cpu);
 	if (parts & QB_FACTS_MODULES)
 		modules(options, ret);

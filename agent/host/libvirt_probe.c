@@ -191,11 +191,8 @@ static void ask_objects(virConnectPtr conn, struct qb_libvirt_facts *f)
 static void say(int fd, struct qb_libvirt_facts *f)
 {
 	json_t *document = qb_schema_to_json(&qb_libvirt_type, f);
-	char *text = json_dumps(document, JSON_COMPACT);
 
-	if (text)
-		dprintf(fd, "%s\n", text);
-	free(text);
+	qb_child_say(fd, document);
 	json_decref(document);
 	qb_schema_done(&qb_libvirt_type, f);
 }
@@ -227,6 +224,10 @@ static void inquire(int fd, void *data)
 	if (conn)
 		ask_hypervisor(conn, &late);
 	say(fd, &late);
+	/* Nobody waits for the rest. */
+	close(fd);
+	if (conn)
+		sym_virConnectClose(conn);
 }
 
 struct qb_vir_inquiry *qb_vir_inquiry_begin(const char *uri, unsigned timeout_ms)

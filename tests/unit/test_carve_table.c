@@ -85,7 +85,7 @@ static const struct qb_mark *probe(struct image *im, const char *machine_id, con
 	im->disk.name = qb_strdup("sda");
 	im->disk.serial = qb_strdup(identity);
 	im->disk.logical_sector_bytes = SECTOR;
-	qb_contents_probe(im->fd, machine_id, &im->disk, &contents);
+	qb_contents_probe(im->fd, machine_id, false, &im->disk, &contents);
 	free(contents.error);
 	free(contents.table_fault);
 	return &im->disk.mark;

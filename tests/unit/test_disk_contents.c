@@ -72,7 +72,7 @@ static void image_probe(struct image *im)
 	im->disk.name = qb_strdup("sda");
 	im->disk.serial = qb_strdup("QB0001");
 	im->disk.logical_sector_bytes = SECTOR;
-	qb_contents_probe(im->fd, MACHINE_ID, &im->disk, &im->contents);
+	qb_contents_probe(im->fd, MACHINE_ID, false, &im->disk, &im->contents);
 }
 
 static void image_tool(struct image *im, const char *tool, const char *option)
@@ -348,7 +348,7 @@ static void what_cannot_be_read_is_unknown(void **state)
 	fd = open(im.path, O_WRONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	im.disk.name = qb_strdup("sda");
-	qb_contents_probe(fd, MACHINE_ID, &im.disk, &im.contents);
+	qb_contents_probe(fd, MACHINE_ID, false, &im.disk, &im.contents);
 	close(fd);
 	assert_int_equal(im.disk.readable.state, QB_UNKNOWN);
 	assert_non_null(strstr(im.disk.readable.why, "Bad file descriptor"));
