@@ -4,6 +4,12 @@
 
 #include "checks/check.h"
 
+/*
+ * The results as people read them: groups with one that keeps the host from being ready first, else
+ * in the order of the registry. As many pointers as there are results; the caller frees the array.
+ */
+const struct qb_result **qb_report_order(const struct qb_report *report);
+
 /* Lines of ours around text that was read on the host: each made printable. Caller frees. */
 char *qb_report_lines(const char *s);
 /* "2026-01-02T03:04:05", UTC. Caller frees. */

@@ -164,10 +164,11 @@ static void finding(const struct qb_result *r, struct qb_buf *out)
 
 static void findings(const struct qb_report *report, struct qb_buf *out)
 {
+	_cleanup_free_ const struct qb_result **order = qb_report_order(report);
 	const char *group = NULL;
 
 	for (size_t i = 0; i < report->n_results; i++) {
-		const struct qb_result *r = &report->results[i];
+		const struct qb_result *r = order[i];
 		const char *its = qb_check_group_of(r->check);
 
 		if (!needs_attention(r))

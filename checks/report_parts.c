@@ -3,6 +3,39 @@
 
 #include <time.h>
 
+#include "checks/judging.h"
+
+/* The results of one group from *at on, which moves behind them; whether one decides the verdict.
+ */
+static bool group_decides(const struct qb_report *report, size_t *at)
+{
+	const char *group = qb_check_group_of(report->results[*at].check);
+	bool decides = false;
+
+	for (; *at < report->n_results; (*at)++) {
+		const struct qb_result *r = &report->results[*at];
+
+		if (!qb_streq(qb_check_group_of(r->check), group))
+			break;
+		decides |= r->severity == QB_REQUIRED &&
+			   (r->status == QB_FAIL || r->status == QB_STATUS_UNKNOWN);
+	}
+	return decides;
+}
+
+const struct qb_result **qb_report_order(const struct qb_report *report)
+{
+	const struct qb_result **order = qb_alloc(report->n_results, sizeof(*order));
+	size_t n = 0;
+
+	for (int deciding = 1; deciding >= 0; deciding--)
+		for (size_t begin = 0, end = 0; begin < report->n_results; begin = end)
+			if (group_decides(report, &end) == deciding)
+				for (size_t i = begin; i < end; i++)
+					order[n++] = &report->results[i];
+	return order;
+}
+
 char *qb_report_lines(const char *s)
 {
 	struct qb_buf b = {0};

@@ -3,6 +3,7 @@
 
 #include "agent/base/text.h"
 #include "checks/judging.h"
+#include "checks/report.h"
 
 enum {
 	WIDTH_DEFAULT = 80,
@@ -216,6 +217,7 @@ static void print_result(const struct qb_result *r, const struct qb_text_style *
 void qb_report_text(const struct qb_report *report, const struct qb_text_style *style,
 		    struct qb_buf *out)
 {
+	_cleanup_free_ const struct qb_result **order = qb_report_order(report);
 	_cleanup_free_ char *counts = qb_report_counts(report);
 	const char *group = NULL;
 
@@ -223,7 +225,7 @@ void qb_report_text(const struct qb_report *report, const struct qb_text_style *
 		       qb_verdict_name(report->verdict));
 	qb_buf_printf(out, ": %s\n", counts);
 	for (size_t i = 0; !style->quiet && i < report->n_results; i++) {
-		const struct qb_result *r = &report->results[i];
+		const struct qb_result *r = order[i];
 
 		if (!shown(r, style))
 			continue;

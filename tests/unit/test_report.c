@@ -69,6 +69,7 @@ static unsigned longest_line(const char *text)
 	return longest;
 }
 
+/* What keeps the host from being ready comes first. */
 static void text_shows_what_needs_attention(void **state)
 {
 	_cleanup_report_ struct qb_report report = {0};
@@ -93,11 +94,11 @@ static void text_shows_what_needs_attention(void **state)
 		"           ls -l /dev/kvm; dmesg | grep -i kvm\n"
 		"           # qubi-agent apply mends this (kvm.module).\n"
 		"\n"
-		"iommu\n"
-		"  warn     iommu.enabled (ignored): no IOMMU is in use\n"
-		"\n"
 		"libvirt\n"
-		"  unknown  libvirt.connection: libvirt could not be asked: timeout\n");
+		"  unknown  libvirt.connection: libvirt could not be asked: timeout\n"
+		"\n"
+		"iommu\n"
+		"  warn     iommu.enabled (ignored): no IOMMU is in use\n");
 }
 
 static void verbose_text_has_everything_with_evidence(void **state)
