@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <time.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
+#include "agent/base/root.h"
 #include "agent/command.h"
 #include "checks/check.h"
+
+#define REPORT_MODE 0644 /* what it tells, others read, such as node_exporter */
 
 static int list(const struct qb_invocation *inv)
 {
@@ -39,10 +43,41 @@ static void take_words(const struct qb_invocation *inv, const struct qb_config *
 		qb_strs_add(ret_ignore, config->checks.ignore.v[i]);
 }
 
+/*
+ * Whoever reads the file finds the old report or the new one. What is no file, such as /dev/null,
+ * would be replaced by one.
+ */
+static int replace(const char *path, const struct qb_buf *text, struct qb_error *err)
+{
+	_cleanup_root_ struct qb_root root = QB_ROOT_INIT;
+	_cleanup_free_ char *cwd = *path == '/' ? NULL : getcwd(NULL, 0);
+	_cleanup_free_ char *whole = qb_asprintf("%s%s%s", cwd ? cwd : "", cwd ? "/" : "", path);
+	struct stat st;
+
+	if (lstat(whole, &st) == 0 && !S_ISREG(st.st_mode))
+		return qb_error_set(err, EINVAL, "%s is no regular file", path);
+	if (qb_root_open("/", &root, err) < 0)
+		return err->code;
+	return qb_root_write(&root, whole, REPORT_MODE, text->s ? text->s : "", text->len, err);
+}
+
+static int deliver(const struct qb_invocation *inv, const struct qb_buf *text)
+{
+	struct qb_error err = QB_ERROR_INIT;
+	int r;
+
+	if (!inv->opt.output)
+		return qb_print_text(text);
+	r = replace(inv->opt.output, text, &err);
+	if (r < 0)
+		qb_log(QB_LOG_ERROR, "cannot write the report: %s", err.msg);
+	return r;
+}
+
 static int print_plain(const struct qb_invocation *inv, const struct qb_report *report)
 {
 	const struct qb_text_style style = {
-		.colour = qb_invocation_colour(inv),
+		.colour = !inv->opt.output && qb_invocation_colour(inv),
 		.all = inv->n_args > 0,
 		.verbose = inv->opt.verbose,
 		.quiet = inv->opt.quiet,
@@ -51,7 +86,18 @@ static int print_plain(const struct qb_invocation *inv, const struct qb_report *
 	_cleanup_buf_ struct qb_buf text = {0};
 
 	qb_report_text(report, &style, &text);
-	return qb_print_text(&text);
+	return deliver(inv, &text);
+}
+
+static int print_json(const struct qb_invocation *inv, json_t *document)
+{
+	_cleanup_buf_ struct qb_buf text = {0};
+	char *dump = json_dumps(document, JSON_INDENT(2));
+
+	qb_buf_printf(&text, "%s\n", dump);
+	free(dump);
+	json_decref(document);
+	return deliver(inv, &text);
 }
 
 static int print(const struct qb_invocation *inv, const struct qb_report *report,
@@ -69,9 +115,9 @@ static int print(const struct qb_invocation *inv, const struct qb_report *report
 	if (inv->opt.format == QB_FORMAT_TEXT)
 		return print_plain(inv, report);
 	if (inv->opt.format == QB_FORMAT_JSON)
-		return qb_print_json(qb_report_to_json(report));
+		return print_json(inv, qb_report_to_json(report));
 	formats[inv->opt.format](report, about, &text);
-	return qb_print_text(&text);
+	return deliver(inv, &text);
 }
 
 static int exit_status(const struct qb_invocation *inv, enum qb_verdict verdict)

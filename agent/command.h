@@ -44,14 +44,15 @@ enum qb_takes {
 	QB_TAKES_LIST = 1 << 4,    /* --list */
 	QB_TAKES_IGNORE = 1 << 5,  /* --ignore ID */
 	QB_TAKES_ARGS = 1 << 6,    /* words beside options */
-	QB_TAKES_FORMATS = 1 << 7, /* --format junit and the like */
+	QB_TAKES_FORMATS = 1 << 7, /* --format junit and the like, --output FILE */
 };
 
 struct qb_options {
 	char *config; /* --config, or the default path */
 	bool config_given;
-	char *root;  /* --root, or "/" */
-	char *facts; /* --facts, or NULL */
+	char *root;   /* --root, or "/" */
+	char *facts;  /* --facts, or NULL */
+	char *output; /* --output, or NULL */
 	char *connect;
 	enum qb_format format;
 	unsigned timeout_ms;

@@ -27,6 +27,7 @@ static const struct {
 	{"format", "FORMAT", 'f', COMMON, "text (the default) or json"},
 	{"connect", "URI", 0, COMMON, "libvirt to talk to (default qemu:///system)"},
 	{"timeout", "SECONDS", 0, COMMON, "longest wait for another program (default 30)"},
+	{"output", "FILE", 'o', QB_TAKES_FORMATS, "replace FILE by the report, as a whole"},
 	{"list", NULL, 0, QB_TAKES_LIST, "list every check: id, severity, title"},
 	{"ignore", "ID", 0, QB_TAKES_IGNORE, "demote a check to informational; repeatable"},
 	{"yes", NULL, 'y', QB_TAKES_CONSENT, "go ahead without asking"},
@@ -128,6 +129,7 @@ static int take(const struct qb_command *command, struct qb_options *opt, const 
 		{"config", &opt->config_given, &opt->config},
 		{"root", NULL, &opt->root},
 		{"facts", NULL, &opt->facts},
+		{"output", NULL, &opt->output},
 		{"connect", NULL, &opt->connect},
 		{"list", &opt->list, NULL},
 		{"yes", &opt->yes, NULL},
@@ -255,6 +257,7 @@ void qb_invocation_done(struct qb_invocation *inv)
 	free(inv->opt.config);
 	free(inv->opt.root);
 	free(inv->opt.facts);
+	free(inv->opt.output);
 	free(inv->opt.connect);
 	qb_strs_done(&inv->opt.ignore);
 }

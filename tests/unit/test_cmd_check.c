@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -118,12 +119,48 @@ static void a_list_is_text_or_json(void **state)
 	assert_string_equal(none.s, "");
 }
 
+/* Who had the old file open still reads it; what is no file is not made one. */
+static void a_file_is_replaced_as_a_whole(void **state)
+{
+	char path[SCRATCH_MAX], link_path[SCRATCH_MAX + 4], old[4] = "";
+	_cleanup_close_ int fd = mkstemp(scratch(path));
+	const char *words[] = {"-f", "tap", "--facts", HOST, "--output", path, "cpu", NULL};
+	_cleanup_buf_ struct qb_buf out = {0}, none = {0};
+	struct stat before, after;
+	char begin[16] = "";
+
+	(void)state;
+	assert_int_equal(write(fd, "old", 3), 3);
+	assert_int_equal(fstat(fd, &before), 0);
+	assert_int_equal(check(words, &out), QB_EXIT_OK);
+	assert_string_equal(out.s, "");
+	assert_int_equal(stat(path, &after), 0);
+	assert_true(before.st_ino != after.st_ino);
+	assert_int_equal(after.st_mode & 07777, 0644);
+	assert_int_equal(pread(fd, old, 3, 0), 3);
+	assert_string_equal(old, "old");
+	close(fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, begin, 14), 14);
+	assert_string_equal(begin, "TAP version 13");
+
+	snprintf(link_path, sizeof(link_path), "%s-l", path);
+	assert_int_equal(symlink(path, link_path), 0);
+	words[5] = link_path;
+	assert_int_equal(check(words, &none), QB_EXIT_FAILED);
+	assert_int_equal(lstat(link_path, &after), 0);
+	assert_true(S_ISLNK(after.st_mode));
+	unlink(link_path);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_format_is_printed),
 		cmocka_unit_test(each_verdict_ends_as_its_format_does),
 		cmocka_unit_test(a_list_is_text_or_json),
+		cmocka_unit_test(a_file_is_replaced_as_a_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
