@@ -146,6 +146,49 @@ static void guest_run(const struct qb_check_input *in, struct qb_result *r)
 		qb_fail(r, "%s%s%s", what, detail ? ": " : "", detail ? detail : "");
 }
 
+static void long_mode(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_kvm_facts *kvm = &in->facts->kvm;
+
+	if (qb_is_not(&kvm->guest_ran) || qb_is_not(&kvm->device)) {
+		qb_skip(r, "no guest ran at all; kvm.guest-run says why");
+		return;
+	}
+	qb_evidence_tri(r, "64-bit guest ran", "KVM_RUN", &kvm->long_mode);
+	if (kvm->long_mode_detail)
+		qb_evidence(r, "detail", "/dev/kvm", "%s", kvm->long_mode_detail);
+	if (qb_is(&kvm->long_mode))
+		qb_pass(r, "a guest ran in 64-bit mode, with page tables of its own");
+	else if (qb_is_not(&kvm->long_mode))
+		qb_fail(r, "a guest runs in real mode, and in 64-bit mode it does not: %s",
+			kvm->long_mode_detail ? kvm->long_mode_detail : "no detail");
+	else
+		qb_unknown(r, "whether a guest runs in 64-bit mode is unknown: %s",
+			   qb_why(&kvm->long_mode));
+}
+
+static void capabilities(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_kvm_facts *kvm = &in->facts->kvm;
+	_cleanup_free_ char *missing = qb_strs_sentence(&kvm->missing_capabilities);
+
+	if (kvm->capabilities.state == QB_UNKNOWN &&
+	    (qb_is_not(&kvm->guest_ran) || qb_is_not(&kvm->device))) {
+		qb_skip(r, "KVM could not be asked; kvm.guest-run says why");
+		return;
+	}
+	qb_evidence_tri(r, "all there", "KVM_CHECK_EXTENSION", &kvm->capabilities);
+	if (qb_is(&kvm->capabilities)) {
+		qb_pass(r, "KVM has what QEMU needs");
+	} else if (qb_is_not(&kvm->capabilities)) {
+		qb_evidence(r, "missing", "KVM_CHECK_EXTENSION", "%s", missing);
+		qb_fail(r, "KVM lacks what QEMU needs: %s", missing);
+	} else {
+		qb_unknown(r, "whether KVM has what QEMU needs is unknown: %s",
+			   qb_why(&kvm->capabilities));
+	}
+}
+
 static void nested(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_kvm_facts *kvm = &in->facts->kvm;
@@ -220,6 +263,31 @@ static const struct qb_check table[] = {
 		.remedy = "modprobe kvm_intel || modprobe kvm_amd\n"
 			  "dmesg | grep -i kvm",
 		.judge = guest_run,
+	},
+	{
+		.id = "kvm.long-mode",
+		.title = "A guest runs in 64-bit mode",
+		.severity = QB_REQUIRED,
+		.looks = "A second guest of the same proof: 64-bit code behind page tables of its "
+			 "own, which adds what 16-bit code cannot.",
+		.why = "That a boot sector runs proves no operating system: that needs the CPU's "
+		       "64-bit mode and paging inside the guest.",
+		.remedy = "dmesg | tail -n 40\n"
+			  "dnf upgrade microcode_ctl kernel\n"
+			  "# When this machine is a guest, its outer hypervisor is at fault.",
+		.judge = long_mode,
+	},
+	{
+		.id = "kvm.capabilities",
+		.title = "KVM has what QEMU needs",
+		.severity = QB_REQUIRED,
+		.looks = "KVM_CHECK_EXTENSION of the capabilities without which QEMU gives up, "
+			 "and of the interrupt controllers in the kernel.",
+		.why = "A KVM of another make may run a guest and still lack what QEMU asks for; "
+		       "then no guest of libvirt starts.",
+		.remedy = "dnf upgrade kernel\n"
+			  "# A driver of another make: ask who made it for these capabilities.",
+		.judge = capabilities,
 	},
 	{
 		.id = "kvm.nested",

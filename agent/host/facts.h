@@ -75,6 +75,10 @@ struct qb_kvm_facts {
 	int64_t guest_errno;
 	char *guest_detail; /* which ioctl failed and how; what the guest answered */
 	uint64_t guest_duration_us;
+	struct qb_tri long_mode;    /* a guest ran in 64-bit mode, too */
+	char *long_mode_detail;     /* as guest_detail */
+	struct qb_tri capabilities; /* all that QEMU needs is there */
+	struct qb_strs missing_capabilities;
 	int64_t max_vcpus;
 	struct qb_tri nested; /* parameter nested of kvm_intel or kvm_amd */
 	char *module;         /* the vendor module in use: kvm_amd, kvm_intel; NULL unknown */

@@ -21,6 +21,11 @@ struct qb_guest_result {
 	char *detail; /* what failed, or what the guest answered */
 	int64_t api_version, max_vcpus; /* 0 while unknown */
 	uint64_t duration_us;
+	/* The same of a guest in 64-bit mode; QB_GUEST_NOT_RUN where the first did not run. */
+	enum qb_guest_cause long_cause;
+	char *long_detail;
+	bool capabilities_known;
+	struct qb_strs missing; /* what QEMU needs and this KVM has not */
 };
 
 /* A guest that runs, in a process of its own: a kernel that hangs must not hang its caller. */
@@ -32,8 +37,8 @@ struct qb_guest {
 };
 
 /*
- * Makes a machine of one page and one CPU on the open /dev/kvm, runs code with two numbers and
- * compares its answer. x86 only. kvm_fd may be closed after.
+ * Makes a machine of one CPU on the open /dev/kvm, runs code in real mode with two numbers and
+ * compares its answer; then code of its own in 64-bit mode. x86 only. kvm_fd may be closed after.
  */
 void qb_guest_begin(int kvm_fd, const unsigned char *code, size_t size, unsigned deadline_ms,
 		    struct qb_guest *ret);

@@ -152,6 +152,16 @@ void qb_kvm_inquiry_end(struct qb_kvm_inquiry *inquiry, struct qb_kvm_facts *ret
 	ret->max_vcpus = g.max_vcpus;
 	ret->guest_duration_us = g.duration_us;
 	conclude(ret, g.cause, g.error, g.detail);
+	ret->long_mode_detail = g.long_detail;
+	if (g.long_cause == QB_GUEST_NOT_RUN)
+		qb_tri_unknown(&ret->long_mode, "no guest ran");
+	else if (g.long_cause == QB_GUEST_TIMEOUT)
+		qb_tri_unknown(&ret->long_mode, "%s", g.long_detail);
+	else
+		qb_tri_set(&ret->long_mode, g.long_cause == QB_GUEST_RAN);
+	if (g.capabilities_known)
+		qb_tri_set(&ret->capabilities, !g.missing.n);
+	ret->missing_capabilities = g.missing;
 }
 
 void qb_kvm_probe(const struct qb_root *root, struct qb_kvm_facts *ret)

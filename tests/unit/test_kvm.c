@@ -27,6 +27,13 @@ static void test_causes(void **state)
 	}
 }
 
+static void result_done(struct qb_guest_result *g)
+{
+	free(g->detail);
+	free(g->long_detail);
+	qb_strs_done(&g->missing);
+}
+
 static void run_for(int fd, const unsigned char *code, size_t size, unsigned ms,
 		    struct qb_guest_result *ret)
 {
@@ -56,7 +63,7 @@ static void test_not_kvm(void **state)
 #else
 	assert_int_equal(g.cause, QB_GUEST_NOT_RUN);
 #endif
-	free(g.detail);
+	result_done(&g);
 }
 
 /* Guests that do not prove anything. Where KVM cannot be used they fail for that reason. */
@@ -72,6 +79,9 @@ static void test_bad_guests(void **state)
 		{"\xf4", 1, QB_GUEST_WRONG, "0 answers"},
 		{"\xba\x17\x02\xef\xf4", 5, QB_GUEST_WRONG, "in place of"}, /* does not add */
 		{"\x01\xd8\xba\x17\x02\xef\xef\xf4", 8, QB_GUEST_WRONG, "2 answers"},
+		/* What proves 64-bit mode proves it: elsewhere it gives no answer. */
+		{"\x48\x01\xd8\x48\xc1\xe8\x20\x66\xba\x17\x02\x66\xef\xf4", 14, QB_GUEST_WRONG,
+		 "0 answers"},
 	};
 	_cleanup_close_ int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	struct qb_guest_result proof, g;
@@ -81,15 +91,16 @@ static void test_bad_guests(void **state)
 	for (size_t i = 0; i < QB_ARRAY_SIZE(rows); i++) {
 		run(fd, rows[i].code, rows[i].size, &g);
 		assert_int_not_equal(g.cause, QB_GUEST_RAN);
+		assert_int_equal(g.long_cause, QB_GUEST_NOT_RUN);
 		if (proof.cause == QB_GUEST_RAN) {
 			assert_int_equal(g.cause, rows[i].cause);
 			assert_non_null(strstr(g.detail, rows[i].detail));
 		} else {
 			assert_int_equal(g.cause, proof.cause);
 		}
-		free(g.detail);
+		result_done(&g);
 	}
-	free(proof.detail);
+	result_done(&proof);
 }
 
 static void test_live(void **state)
@@ -110,6 +121,10 @@ static void test_live(void **state)
 		assert_int_equal(f.kvm.guest_cause, QB_GUEST_RAN);
 		assert_int_equal(f.kvm.api_version, 12);
 		assert_true(f.kvm.max_vcpus > 0);
+		assert_int_not_equal(f.kvm.long_mode.state, QB_UNKNOWN);
+		assert_non_null(f.kvm.long_mode_detail);
+		assert_int_not_equal(f.kvm.capabilities.state, QB_UNKNOWN);
+		assert_true(qb_is(&f.kvm.capabilities) == !f.kvm.missing_capabilities.n);
 		assert_true(f.kvm.guest_duration_us > 0);
 	} else {
 		assert_int_not_equal(f.kvm.guest_cause, QB_GUEST_RAN);
