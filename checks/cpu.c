@@ -56,7 +56,10 @@ static void virtualization(const struct qb_check_input *in, struct qb_result *r)
 	qb_evidence_tri(r, "cpuid vmx", "CPUID 1", &cpu->cpuid_vmx);
 	qb_evidence_tri(r, "cpuid svm", "CPUID 0x80000001", &cpu->cpuid_svm);
 	qb_evidence_tri(r, "hypervisor", "CPUID 1", &cpu->hypervisor);
+	if (cpu->firmware_lock.state != QB_UNKNOWN)
+		qb_evidence_tri(r, "locked by firmware", "/dev/cpu/0/msr", &cpu->firmware_lock);
 	qb_evidence_tri(r, "guest ran", "/dev/kvm", &kvm->guest_ran);
+	qb_evidence_kernel(r, in->facts);
 
 	switch (qb_virt_triage(in->facts)) {
 	case QB_VIRT_PROVEN:

@@ -39,6 +39,8 @@ void qb_evidence_tri(struct qb_result *r, const char *key, const char *source,
 bool qb_no_config(const struct qb_check_input *in, struct qb_result *r);
 /* As configured, or by default. */
 const struct qb_thresholds_config *qb_thresholds(const struct qb_check_input *in);
+/* What the kernel's log says of KVM, as evidence. */
+void qb_evidence_kernel(struct qb_result *r, const struct qb_facts *facts);
 /* Why libvirt does not answer; never NULL. */
 const char *qb_libvirt_why(const struct qb_facts *facts);
 /* True where libvirt did not answer; the verdict, unknown, is given then. */

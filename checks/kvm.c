@@ -120,6 +120,7 @@ static void guest_run(const struct qb_check_input *in, struct qb_result *r)
 	if (kvm->guest_errno)
 		qb_evidence(r, "errno", "/dev/kvm", "%lld (%s)", (long long)kvm->guest_errno,
 			    strerror((int)kvm->guest_errno));
+	qb_evidence_kernel(r, in->facts);
 	if (qb_is(&kvm->guest_ran)) {
 		qb_evidence(r, "duration", "CLOCK_MONOTONIC", "%llu us",
 			    (unsigned long long)kvm->guest_duration_us);

@@ -25,6 +25,17 @@ static void evidence(struct qb_result *r, const char *name, const struct qb_modu
 		    m && m->install_blocked ? ", its loading is blocked" : "");
 }
 
+/* The line by which the kernel turned a module away: an unknown key, no signature, lockdown. */
+static const char *refusal(const struct qb_facts *f)
+{
+	const struct qb_strs *lines = &f->kvm.kernel_says;
+
+	for (size_t i = 0; i < lines->n; i++)
+		if (strstr(lines->v[i], "Loading of") || strstr(lines->v[i], "Lockdown:"))
+			return lines->v[i];
+	return NULL;
+}
+
 /* One module that has to be there, into the tally; true when apply could load it. */
 static bool weigh(const struct qb_facts *f, const char *name, struct qb_tally *t)
 {
@@ -36,11 +47,15 @@ static bool weigh(const struct qb_facts *f, const char *name, struct qb_tally *t
 		t->good++;
 		return false;
 	case QB_MODULE_AVAILABLE:
-		qb_tally_bad(t, "%s is not loaded%s", name,
-			     m->install_blocked ? ", and modprobe.d blocks its loading"
-			     : m->blacklisted   ? ", and modprobe.d blacklists it"
-						: "");
-		return !m->install_blocked;
+		if (refusal(f))
+			qb_tally_bad(t, "%s is not loaded; the kernel turned a module away: %s",
+				     name, refusal(f));
+		else
+			qb_tally_bad(t, "%s is not loaded%s", name,
+				     m->install_blocked ? ", and modprobe.d blocks its loading"
+				     : m->blacklisted   ? ", and modprobe.d blacklists it"
+							: "");
+		return !m->install_blocked && !refusal(f);
 	case QB_MODULE_MISSING:
 		qb_tally_bad(t, "the running kernel has no module %s", name);
 		return false;
@@ -67,6 +82,11 @@ static void remedy(const struct qb_facts *f, const char *name, struct qb_result 
 			  "newest.\n"
 			  "modprobe %s",
 			  word);
+	else if (refusal(f))
+		qb_remedy(r,
+			  "mokutil --sb-state; cat /sys/kernel/security/lockdown\n"
+			  "# Use the distribution's own kernel and modules, or enrol the key that "
+			  "signed them.");
 	else if (m->install_blocked || m->blacklisted)
 		qb_remedy(r,
 			  "grep -rwE 'blacklist|install' /etc/modprobe.d | grep -w %s\n"
@@ -83,6 +103,7 @@ static void core(const struct qb_facts *f, const char *name, struct qb_result *r
 	bool loadable;
 
 	evidence(r, name, qb_facts_module(f, name));
+	qb_evidence_kernel(r, f);
 	if (qb_is(&f->kvm.guest_ran)) {
 		qb_evidence_tri(r, "guest ran", "KVM_RUN", &f->kvm.guest_ran);
 		qb_pass(r, "what KVM needs is in the kernel: a guest ran");

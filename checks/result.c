@@ -95,6 +95,12 @@ void qb_evidence_tri(struct qb_result *r, const char *key, const char *source,
 		qb_evidence(r, key, source, "%s", qb_is(t) ? "yes" : "no");
 }
 
+void qb_evidence_kernel(struct qb_result *r, const struct qb_facts *facts)
+{
+	for (size_t i = 0; i < facts->kvm.kernel_says.n; i++)
+		qb_evidence(r, "kernel", "/dev/kmsg", "%s", facts->kvm.kernel_says.v[i]);
+}
+
 bool qb_no_config(const struct qb_check_input *in, struct qb_result *r)
 {
 	if (in->config)

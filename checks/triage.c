@@ -40,6 +40,19 @@ static bool driver_may_be_there(const struct qb_kvm_facts *kvm)
 	return false;
 }
 
+/* Its words since 2.6: of kvm_intel, of kvm_amd, and of the CPU's own start. */
+static bool kernel_blames_firmware(const struct qb_strs *lines)
+{
+	static const char *const words[] = {"disabled by bios", "disabled (by bios)",
+					    "not enabled by bios"};
+
+	for (size_t i = 0; i < lines->n; i++)
+		for (size_t k = 0; k < QB_ARRAY_SIZE(words); k++)
+			if (strcasestr(lines->v[i], words[k]))
+				return true;
+	return false;
+}
+
 enum qb_virt qb_virt_triage(const struct qb_facts *facts)
 {
 	const struct qb_cpu_facts *cpu = &facts->cpu;
@@ -50,7 +63,9 @@ enum qb_virt qb_virt_triage(const struct qb_facts *facts)
 		return QB_VIRT_PROVEN;
 	if (facts->system.arch && !qb_streq(facts->system.arch, "x86_64"))
 		return QB_VIRT_FOREIGN;
-	if (facts->kvm.guest_cause == QB_GUEST_FIRMWARE)
+	/* Before Linux 6.7 the flag svm was shown although the firmware had locked it. */
+	if (facts->kvm.guest_cause == QB_GUEST_FIRMWARE || qb_is(&cpu->firmware_lock) ||
+	    kernel_blames_firmware(&facts->kvm.kernel_says))
 		return QB_VIRT_FIRMWARE;
 	/* The kernel clears its flag when it finds the feature locked; the instruction does not. */
 	if (cpuid == QB_YES)

@@ -2,9 +2,12 @@
 #include "agent/host/cpu.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "agent/host/probing.h"
+
+#define MSR "/dev/cpu/0/msr"
 
 enum {
 	CPUINFO_MAX = 64 << 20 /* 8,192 CPUs come to some 20 MiB */
@@ -246,6 +249,32 @@ static void vulnerabilities(const struct qb_root *root, struct qb_cpu_facts *ret
 	}
 }
 
+/*
+ * Intel SDM volume 3D, 23.7: bit 0 locks the register, bit 2 allows VMX outside SMX. AMD APM volume
+ * 2, 15.30.1: bit 4 is SVMDIS. The file is there where the driver msr is; none is loaded for it.
+ */
+static void firmware_lock(const struct qb_root *root, struct qb_cpu_facts *ret)
+{
+	bool intel = qb_streq(ret->vendor, "GenuineIntel");
+	bool amd = qb_streq(ret->vendor, "AuthenticAMD") || qb_streq(ret->vendor, "HygonGenuine");
+	_cleanup_close_ int fd = -1;
+	uint64_t value;
+
+	if (!root->live || (!intel && !amd)) {
+		qb_tri_unknown(&ret->firmware_lock, "%s",
+			       root->live ? "not of Intel or AMD" : "not a live host");
+		return;
+	}
+	fd = qb_root_openat(root, MSR, O_RDONLY, 0);
+	if (fd < 0)
+		qb_tri_unknown(&ret->firmware_lock, "%s: %s", MSR, strerror(-fd));
+	else if (pread(fd, &value, sizeof(value), intel ? 0x3a : 0xc0010114) !=
+		 (ssize_t)sizeof(value))
+		qb_tri_unknown(&ret->firmware_lock, "%s: %s", MSR, strerror(errno));
+	else
+		qb_tri_set(&ret->firmware_lock, intel ? (value & 5) == 1 : (value & 1 << 4) != 0);
+}
+
 void qb_cpu_probe(const struct qb_root *root, struct qb_cpu_facts *ret)
 {
 	_cleanup_free_ char *text = NULL, *why = NULL;
@@ -261,5 +290,6 @@ void qb_cpu_probe(const struct qb_root *root, struct qb_cpu_facts *ret)
 	}
 	online(root, ret);
 	cpuid(root, ret);
+	firmware_lock(root, ret);
 	vulnerabilities(root, ret);
 }

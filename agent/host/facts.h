@@ -38,6 +38,7 @@ struct qb_cpu_facts {
 	uint64_t online;
 	struct qb_tri flag_vmx, flag_svm;   /* /proc/cpuinfo, whole words */
 	struct qb_tri cpuid_vmx, cpuid_svm; /* the instruction itself; unknown on captured hosts */
+	struct qb_tri firmware_lock;        /* IA32_FEATURE_CONTROL or VM_CR: switched off */
 	struct qb_tri hypervisor;           /* the hypervisor bit */
 	char *hypervisor_vendor;            /* CPUID 0x40000000, printable */
 	struct qb_tri ept, npt;
@@ -80,8 +81,9 @@ struct qb_kvm_facts {
 	struct qb_tri capabilities; /* all that QEMU needs is there */
 	struct qb_strs missing_capabilities;
 	int64_t max_vcpus;
-	struct qb_tri nested; /* parameter nested of kvm_intel or kvm_amd */
-	char *module;         /* the vendor module in use: kvm_amd, kvm_intel; NULL unknown */
+	struct qb_strs kernel_says; /* lines of its log about KVM; only where no guest ran */
+	struct qb_tri nested;       /* parameter nested of kvm_intel or kvm_amd */
+	char *module;               /* the vendor module in use: kvm_amd, kvm_intel; NULL unknown */
 };
 
 enum qb_module_state {

@@ -48,6 +48,8 @@ static const struct qb_field cpu_fields[] = {
 	QB_F(qb_cpu_facts, flag_svm, "flag_svm", TRI, .doc = "/proc/cpuinfo shows svm."),
 	QB_F(qb_cpu_facts, cpuid_vmx, "cpuid_vmx", TRI, .doc = "The CPUID instruction shows VMX."),
 	QB_F(qb_cpu_facts, cpuid_svm, "cpuid_svm", TRI, .doc = "The CPUID instruction shows SVM."),
+	QB_F(qb_cpu_facts, firmware_lock, "firmware_lock", TRI,
+	     .doc = "The firmware has switched virtualization off and locked that (MSR)."),
 	QB_F(qb_cpu_facts, hypervisor, "hypervisor", TRI, .doc = "The CPU is a virtual one."),
 	QB_F(qb_cpu_facts, hypervisor_vendor, "hypervisor_vendor", STR,
 	     .doc = "Whose hypervisor it is."),
@@ -108,6 +110,8 @@ static const struct qb_field kvm_fields[] = {
 	QB_F(qb_kvm_facts, missing_capabilities, "missing_capabilities", STRS,
 	     .doc = "What QEMU needs and this KVM has not."),
 	QB_F(qb_kvm_facts, max_vcpus, "max_vcpus", I64, .doc = "Most CPUs of one guest."),
+	QB_F(qb_kvm_facts, kernel_says, "kernel_says", STRS,
+	     .doc = "Lines of the kernel's log about KVM, where no guest ran."),
 	QB_F(qb_kvm_facts, nested, "nested", TRI, .doc = "Guests can run guests."),
 	QB_F(qb_kvm_facts, module, "module", STR, .doc = "kvm_intel or kvm_amd, as loaded."),
 };

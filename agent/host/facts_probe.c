@@ -132,7 +132,7 @@ static void live(const struct qb_probe_options *options, struct qb_facts *ret)
 		qb_net_probe(root, &ret->net);
 	readings(options, ret);
 	if (parts & QB_FACTS_KVM)
-		qb_kvm_inquiry_end(&kvm, &ret->kvm);
+		qb_kvm_inquiry_end(root, &kvm, &ret->kvm);
 	if (disks)
 		qb_disks_inquiry_end(disks, &ret->disks);
 	if (vir) {

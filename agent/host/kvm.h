@@ -57,4 +57,12 @@ struct qb_kvm_inquiry {
 
 void qb_kvm_inquiry_begin(const struct qb_root *root, struct qb_kvm_inquiry *inquiry,
 			  struct qb_kvm_facts *ret);
-void qb_kvm_inquiry_end(struct qb_kvm_inquiry *inquiry, struct qb_kvm_facts *ret);
+void qb_kvm_inquiry_end(const struct qb_root *root, struct qb_kvm_inquiry *inquiry,
+			struct qb_kvm_facts *ret);
+
+/*
+ * The first lines of the kernel's log that tell of KVM, of the CPU's virtualization, or of a module
+ * that was refused; made printable. Nothing where this user may not read it.
+ */
+void qb_kernel_says(const struct qb_root *root, struct qb_strs *ret);
+bool qb_kernel_line_is_of_kvm(const char *line);

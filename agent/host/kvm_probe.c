@@ -141,7 +141,7 @@ void qb_kvm_inquiry_begin(const struct qb_root *root, struct qb_kvm_inquiry *inq
 	nested(root, ret->module, &ret->nested);
 }
 
-void qb_kvm_inquiry_end(struct qb_kvm_inquiry *inquiry, struct qb_kvm_facts *ret)
+static void guest_end(struct qb_kvm_inquiry *inquiry, struct qb_kvm_facts *ret)
 {
 	struct qb_guest_result g;
 
@@ -164,10 +164,19 @@ void qb_kvm_inquiry_end(struct qb_kvm_inquiry *inquiry, struct qb_kvm_facts *ret
 	ret->missing_capabilities = g.missing;
 }
 
+void qb_kvm_inquiry_end(const struct qb_root *root, struct qb_kvm_inquiry *inquiry,
+			struct qb_kvm_facts *ret)
+{
+	guest_end(inquiry, ret);
+	/* Where all is well, its thousands of lines are of no interest. */
+	if (root->live && !(qb_is(&ret->guest_ran) && qb_is(&ret->long_mode)))
+		qb_kernel_says(root, &ret->kernel_says);
+}
+
 void qb_kvm_probe(const struct qb_root *root, struct qb_kvm_facts *ret)
 {
 	struct qb_kvm_inquiry inquiry;
 
 	qb_kvm_inquiry_begin(root, &inquiry, ret);
-	qb_kvm_inquiry_end(&inquiry, ret);
+	qb_kvm_inquiry_end(root, &inquiry, ret);
 }

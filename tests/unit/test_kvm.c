@@ -103,6 +103,40 @@ static void test_bad_guests(void **state)
 	result_done(&proof);
 }
 
+static void test_kernel_lines(void **state)
+{
+	static const struct {
+		const char *line;
+		bool wanted;
+	} rows[] = {
+		{"kvm: disabled by bios", true},
+		{"kvm_intel: VMX not enabled by BIOS in MSR_IA32_FEAT_CTL on CPU 0", true},
+		{"x86/cpu: VMX (outside TXT) disabled by BIOS", true},
+		{"kvm_amd: SVM disabled (by BIOS) in MSR_VM_CR on CPU 0", true},
+		{"Loading of module with unavailable key is rejected", true},
+		{"Lockdown: modprobe: unsigned module loading is restricted", true},
+		{"EXT4-fs (vda1): mounted filesystem", false},
+		{"", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(rows); i++)
+		assert_true(qb_kernel_line_is_of_kvm(rows[i].line) == rows[i].wanted);
+}
+
+/* Whoever may not read it, or has none, has no lines; nothing waits for more to come. */
+static void test_kernel_says(void **state)
+{
+	_cleanup_root_ struct qb_root root = QB_ROOT_INIT;
+	_cleanup_strs_ struct qb_strs lines = {0};
+
+	(void)state;
+	assert_int_equal(qb_root_open("/", &root, NULL), 0);
+	qb_kernel_says(&root, &lines);
+	for (size_t i = 0; i < lines.n; i++)
+		assert_true(qb_kernel_line_is_of_kvm(lines.v[i]));
+}
+
 static void test_live(void **state)
 {
 	_cleanup_root_ struct qb_root root = QB_ROOT_INIT;
@@ -174,9 +208,10 @@ static void test_not_loaded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_causes),     cmocka_unit_test(test_not_kvm),
-		cmocka_unit_test(test_bad_guests), cmocka_unit_test(test_live),
-		tree_test(test_captured),          tree_test(test_both_builtin),
+		cmocka_unit_test(test_causes),      cmocka_unit_test(test_not_kvm),
+		cmocka_unit_test(test_bad_guests),  cmocka_unit_test(test_kernel_lines),
+		cmocka_unit_test(test_kernel_says), cmocka_unit_test(test_live),
+		tree_test(test_captured),           tree_test(test_both_builtin),
 		tree_test(test_not_loaded),
 	};
 
