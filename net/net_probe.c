@@ -12,8 +12,7 @@ void qb_net_probe(const struct qb_root *root, struct qb_net *ret)
 	int r;
 
 	if (!root->live) {
-		qb_tri_unknown(&net.known, "%s is a captured host without a network snapshot",
-			       root->path);
+		qb_tri_unknown(&net.known, "not a live host");
 		qb_net_sys_probe(root, &net);
 		*ret = net;
 		return;

@@ -163,12 +163,18 @@ static int take_captured(const struct qb_root *root, struct qb_facts *ret)
 		}
 		return r;
 	}
+	if (!ret->system.arch)
+		QB_SWAP(ret->system.arch, captured.system.arch);
+	QB_SWAP(ret->system.time_synchronised, captured.system.time_synchronised);
 	QB_SWAP(ret->kvm, captured.kvm);
 	QB_SWAP(ret->cpu.cpuid_vmx, captured.cpu.cpuid_vmx);
 	QB_SWAP(ret->cpu.cpuid_svm, captured.cpu.cpuid_svm);
+	QB_SWAP(ret->cpu.firmware_lock, captured.cpu.firmware_lock);
 	QB_SWAP(ret->cpu.hypervisor, captured.cpu.hypervisor);
 	QB_SWAP(ret->cpu.hypervisor_vendor, captured.cpu.hypervisor_vendor);
 	QB_SWAP(ret->net, captured.net);
+	if (captured.disks.n_disks)
+		QB_SWAP(ret->disks, captured.disks);
 	QB_SWAP(ret->libvirt, captured.libvirt);
 	QB_SWAP(ret->targets, captured.targets);
 	QB_SWAP(ret->n_targets, captured.n_targets);

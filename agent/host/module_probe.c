@@ -19,7 +19,7 @@ struct sources {
 	int dir_fd;    /* keeps the path that kmod was given */
 	struct kmod_ctx *kmod;
 	char *no_index; /* why kmod is NULL */
-	bool no_dir;    /* because the running kernel has no such directory */
+	bool no_dir;    /* because the running kernel has no such directory, others may */
 };
 
 static void sources_done(struct sources *s)
@@ -63,6 +63,14 @@ static int index_open(struct sources *s)
 	return 0;
 }
 
+/* Of some kernel: a root that was captured without any says nothing of what was not there. */
+static bool has_modules(const struct qb_root *root)
+{
+	_cleanup_strs_ struct qb_strs names = {0};
+
+	return qb_root_list(root, "/lib/modules", &names) == 0 && names.n;
+}
+
 static void sources_read(const struct qb_root *root, struct sources *s)
 {
 	_cleanup_free_ char *release = NULL, *builtin = NULL;
@@ -80,7 +88,7 @@ static void sources_read(const struct qb_root *root, struct sources *s)
 	/* Without it a module that is built in is still seen in /sys/module, where it shows. */
 	(void)!qb_root_read(root, builtin, TEXT_MAX, &s->builtin, NULL);
 	r = index_open(s);
-	s->no_dir = r == -ENOENT && root->live;
+	s->no_dir = r == -ENOENT && (root->live || has_modules(root));
 	if (r < 0)
 		s->no_index = qb_asprintf("%s/modules.dep.bin: %s", s->dir, strerror(-r));
 }

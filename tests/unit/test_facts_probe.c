@@ -15,7 +15,8 @@ void qb_net_probe(const struct qb_root *root, struct qb_net *ret)
 #define DOCUMENT                                                                                   \
 	"{\"schema\": \"qubi-agent/facts/1\", \"live\": true,"                                     \
 	" \"kvm\": {\"guest_ran\": true, \"guest_cause\": \"ran\", \"device\": true},"             \
-	" \"cpu\": {\"cpuid_svm\": true, \"vendor\": \"GenuineIntel\"},"                           \
+	" \"cpu\": {\"cpuid_svm\": true, \"firmware_lock\": false, \"vendor\": \"GenuineIntel\"}," \
+	" \"system\": {\"arch\": \"x86_64\", \"time_synchronised\": true},"                        \
 	" \"links\": [{\"name\": \"eno1\", \"ifindex\": 2}], \"net\": {\"known\": true},"          \
 	" \"libvirt\": {\"connected\": true, \"pools\": [{\"name\": \"images\", \"type\":"         \
 	" \"dir\"}], \"guest_disks\": [{\"domain\": \"g1\", \"device\": \"/dev/sdb\"}]}}"
@@ -64,16 +65,20 @@ static void a_captured_host(void **state)
 	const struct qb_disk *sdb = NULL;
 
 	tree_put(t, "/qubi-agent/facts.json", DOCUMENT);
-	tree_put(t, "/proc/sys/kernel/osrelease", "5.14.0-1.el9.x86_64\n");
+	tree_put(t, "/proc/sys/kernel/osrelease", "5.14.0-1.el9\n");
 	tree_put(t, "/proc/cpuinfo", "vendor_id : AuthenticAMD\nflags : fpu svm\n\n");
 	put_disk(t, "sda", "8:0\n");
 	put_disk(t, "sdb", "8:16\n");
 	probe(t, &f);
 	assert_true(qb_is_not(&f.live));
-	assert_string_equal(f.system.kernel, "5.14.0-1.el9.x86_64");
+	assert_string_equal(f.system.kernel, "5.14.0-1.el9");
+	/* This kernel's release does not end in it. */
+	assert_string_equal(f.system.arch, "x86_64");
+	assert_true(qb_is(&f.system.time_synchronised));
 	assert_true(qb_is(&f.cpu.flag_svm));
 	assert_string_equal(f.cpu.vendor, "AuthenticAMD");
 	assert_true(qb_is(&f.cpu.cpuid_svm));
+	assert_true(qb_is_not(&f.cpu.firmware_lock));
 	assert_true(qb_is(&f.kvm.guest_ran));
 	assert_int_equal(f.net.n_links, 1);
 	assert_true(qb_is(&f.libvirt.connected));
@@ -89,6 +94,22 @@ static void a_captured_host(void **state)
 	assert_non_null(sdb);
 	assert_true(qb_disk_has_reason(sdb, "open"));
 	assert_false(sdb->available);
+}
+
+/* They are told with what was on them, which no tree holds. */
+static void disks_of_a_document(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f;
+
+	tree_put(t, "/qubi-agent/facts.json",
+		 "{\"schema\": \"qubi-agent/facts/1\", \"disks_known\": true,"
+		 " \"disks\": [{\"name\": \"sdz\", \"path\": \"/dev/sdz\", \"readable\": true}]}");
+	put_disk(t, "sda", "8:0\n");
+	probe(t, &f);
+	assert_int_equal(f.disks.n_disks, 1);
+	assert_string_equal(f.disks.disks[0].name, "sdz");
+	assert_true(qb_is(&f.disks.disks[0].readable));
 }
 
 static void without_a_document(void **state)
@@ -158,6 +179,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tree_test(a_captured_host),
+		tree_test(disks_of_a_document),
 		tree_test(without_a_document),
 		tree_test(a_document_that_cannot_be_read),
 		tree_test(a_document_that_is_a_link_out),
