@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checks/judging.h"
 
+#include <ctype.h>
+
 #include <errno.h>
 #include <inttypes.h>
 
@@ -180,6 +182,9 @@ static void slice_limits(const struct qb_check_input *in, struct qb_result *r)
 		    (qb_streq(name, "memory.max") && memory &&
 		     qb_parse_u64(x->value, &limit) == 0 && limit >= memory))
 			t.good++;
+		else if (!isdigit((unsigned char)*x->value))
+			qb_tally_unsure(&t, "%s holds \"%.40s\", which is no limit", limits[i],
+					x->value);
 		else
 			qb_tally_bad(&t, "%s limits all guests together to %.40s", name, x->value);
 	}

@@ -149,10 +149,15 @@ static void confidential(const struct qb_check_input *in, struct qb_result *r)
 		return;
 	}
 	for (size_t i = 0; i < QB_ARRAY_SIZE(encryptions); i++) {
-		enum qb_tri_state state = parameter(in, encryptions[i].path);
+		const struct qb_reading *x = qb_facts_reading(in->facts, encryptions[i].path);
+		enum qb_tri_state state = switch_of(x);
 
 		if (!qb_strs_has(&cpu->flags, encryptions[i].flag))
 			continue;
+		if (state == QB_UNKNOWN && x && !x->absent) {
+			qb_unknown(r, "%s is neither yes nor no", encryptions[i].path);
+			return;
+		}
 		qb_evidence(r, encryptions[i].name, encryptions[i].path, "%s",
 			    state == QB_YES  ? "yes"
 			    : state == QB_NO ? "no"

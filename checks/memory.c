@@ -36,7 +36,9 @@ static void swap(const struct qb_check_input *in, struct qb_result *r)
 		return;
 	/* The first line is the heading. */
 	second = strchr(text, '\n');
-	if (second)
+	if (!qb_startswith(text, "Filename"))
+		qb_unknown(r, "%s is not the kernel's table of swap", SWAPS);
+	else if (second)
 		qb_pass(r, "there is swap");
 	else
 		qb_fail(r, "there is no swap");

@@ -36,6 +36,22 @@ static void unless_absent(const struct qb_check_input *in, const char *pattern, 
 #define SCSI_STATE "/sys/block/*/device/state"
 #define NVME_STATE "/sys/class/nvme/*/state"
 
+/* drivers/scsi/scsi_sysfs.c: sdev_states; drivers/nvme/host/sysfs.c: nvme_sysfs_show_state(). */
+static bool is_state(const char *word)
+{
+	static const char *const states[] = {
+		"created", "running",           "cancel",     "deleted",         "quiesce",
+		"offline", "transport-offline", "blocked",    "created-blocked", "new",
+		"live",    "resetting",         "connecting", "deleting",        "deleting (no IO)",
+		"dead",    "reconnecting",
+	};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(states); i++)
+		if (qb_streq(word, states[i]))
+			return true;
+	return false;
+}
+
 static void weigh_state(struct qb_result *r, const struct qb_reading *x, const char *name,
 			const char *good, struct qb_tally *t)
 {
@@ -49,11 +65,12 @@ static void weigh_state(struct qb_result *r, const struct qb_reading *x, const c
 		qb_tally_unsure(t, "%s is empty", x->path);
 	else if (qb_streq(x->value, good))
 		t->good++;
+	else if (is_state(x->value))
+		qb_tally_bad(t, "%s is %s", name, x->value);
 	else
-		qb_tally_bad(t, "%s is %.40s", name, x->value);
+		qb_tally_unsure(t, "%s holds \"%.40s\", which is no state", x->path, x->value);
 }
 
-/* drivers/scsi/scsi_sysfs.c: sdev_states; drivers/nvme/host/sysfs.c: nvme_sysfs_show_state(). */
 static void disk_state(const struct qb_check_input *in, struct qb_result *r)
 {
 	struct qb_tally t = {0};

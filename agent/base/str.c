@@ -378,3 +378,11 @@ const char *qb_str_nearest(const char *word, const char *const *candidates, size
 	}
 	return ret;
 }
+
+bool qb_is_text(const char *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)data[i] < ' ' && !(data[i] && strchr("\t\n\r", data[i])))
+			return false;
+	return true;
+}

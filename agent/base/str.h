@@ -73,6 +73,8 @@ char *qb_strip(char *s);
  * not UTF-8 become \xNN. The caller frees it. NULL gives "".
  */
 char *qb_str_printable(const char *s);
+/* No control character but white space in len bytes: what the kernel writes as text. */
+bool qb_is_text(const char *data, size_t len);
 
 /* Whole-string decimal, or hexadecimal after 0x. -EINVAL, -ERANGE. */
 QB_MUST_CHECK int qb_parse_u64(const char *s, uint64_t *ret);

@@ -134,7 +134,12 @@ void qb_cpuinfo_parse(const char *text, struct qb_cpu_facts *ret)
 		size_t len = strcspn(line, "\n"), n;
 		const char *v;
 
-		next = line + len + (line[len] == '\n');
+		/* The kernel ends every line: what follows this half of one is not known. */
+		if (!line[len]) {
+			ret->online = 0;
+			break;
+		}
+		next = line + len + 1;
 		if (line_value(line, len, "processor", &n))
 			ret->online++;
 		take(line, len, "vendor_id", &ret->vendor);

@@ -30,8 +30,10 @@ void qb_tri_flag(const struct qb_root *root, const char *path, const char *paren
 	_cleanup_free_ char *text = NULL;
 	int r = qb_root_read_value(root, path, &text);
 
-	if (r == 0)
-		qb_tri_set(ret, strchr("1Yy", text[0]) && text[0]);
+	if (r == 0 && text[0] && !text[1] && strchr("01YyNn", text[0]))
+		qb_tri_set(ret, strchr("1Yy", text[0]));
+	else if (r == 0)
+		qb_tri_unknown(ret, "%s is neither 0 nor 1, Y nor N", path);
 	else
 		qb_tri_absent(root, path, parent, r, ret);
 }

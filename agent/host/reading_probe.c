@@ -91,8 +91,11 @@ static char *settings_of(const char *text)
 static int read_text(const struct qb_root *root, struct qb_reading *it)
 {
 	_cleanup_free_ char *text = NULL;
-	int r = qb_root_read(root, it->path, VALUE_MAX, &text, NULL);
+	size_t len;
+	int r = qb_root_read(root, it->path, VALUE_MAX, &text, &len);
 
+	if (r == 0 && !qb_is_text(text, len))
+		r = -EILSEQ;
 	if (r == 0)
 		it->value = qb_startswith(it->path, "/etc/") ? settings_of(text)
 							     : qb_strdup(qb_strip(text));

@@ -17,7 +17,8 @@ static char *value(const struct qb_root *root, const char *path)
 {
 	char *text = NULL;
 
-	if (qb_root_read_value(root, path, &text) < 0 || !*text) {
+	if (qb_root_read_value(root, path, &text) < 0 || !*text ||
+	    !qb_is_text(text, strlen(text))) {
 		free(text);
 		return NULL;
 	}
@@ -87,21 +88,29 @@ static char *arch(const struct qb_root *root, const char *kernel)
 	return NULL;
 }
 
-static uint64_t meminfo_bytes(const char *text, const char *key)
+/* False when there is no whole line "KEY: N kB". */
+static bool meminfo_bytes(const char *text, const char *key, uint64_t *ret)
 {
 	const char *at = strstr(text, key);
+	char *end = NULL;
 
-	return at ? strtoull(at + strlen(key), NULL, 10) * 1024 : 0;
+	if (at)
+		*ret = strtoull(at + strlen(key), &end, 10) * 1024;
+	return end && qb_startswith(end, " kB\n");
 }
 
 static void memory(const struct qb_root *root, struct qb_system_facts *ret)
 {
 	_cleanup_free_ char *text = NULL;
+	uint64_t total = 0, available = 0;
 
 	if (qb_root_read(root, "/proc/meminfo", TEXT_MAX, &text, NULL) < 0)
 		return;
-	ret->memory_bytes = meminfo_bytes(text, "MemTotal:");
-	ret->memory_available_bytes = meminfo_bytes(text, "MemAvailable:");
+	if (!meminfo_bytes(text, "MemTotal:", &total) ||
+	    !meminfo_bytes(text, "MemAvailable:", &available))
+		return;
+	ret->memory_bytes = total;
+	ret->memory_available_bytes = available;
 }
 
 static void time_synchronised(const struct qb_root *root, struct qb_tri *ret)
@@ -158,15 +167,32 @@ static void cgroup_v1(const struct qb_root *root, struct qb_strs *ret)
 	}
 }
 
+/* Names of letters and "_". */
+static bool is_controllers(const char *text)
+{
+	return !text[strspn(text, "abcdefghijklmnopqrstuvwxyz_ ")];
+}
+
 static void cgroup(const struct qb_root *root, struct qb_system_facts *ret)
 {
+	static const char path[] = "/sys/fs/cgroup/cgroup.controllers";
 	_cleanup_free_ char *text = NULL;
 	char *rest = NULL;
+	int r;
 
-	qb_tri_exists(root, "/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup", &ret->cgroup_v2);
+	qb_tri_exists(root, path, "/sys/fs/cgroup", &ret->cgroup_v2);
 	if (qb_is_not(&ret->cgroup_v2))
 		cgroup_v1(root, &ret->cgroup_controllers);
-	text = value(root, "/sys/fs/cgroup/cgroup.controllers");
+	if (!qb_is(&ret->cgroup_v2))
+		return;
+	/* An empty one is an answer: the kernel offers none. */
+	r = qb_root_read_value(root, path, &text);
+	if (r == 0 && !is_controllers(text))
+		r = -EILSEQ;
+	if (r < 0) {
+		qb_tri_unknown(&ret->cgroup_v2, "%s: %s", path, strerror(-r));
+		return;
+	}
 	for (char *word = text ? strtok_r(text, " ", &rest) : NULL; word;
 	     word = strtok_r(NULL, " ", &rest))
 		qb_strs_add(&ret->cgroup_controllers, word);
