@@ -30,10 +30,20 @@ static const struct {
 	{"XenVMMXenVMM", "Xen", "# Xen rarely offers nested virtualization: use another host."},
 };
 
-static void hidden(const struct qb_cpu_facts *cpu, struct qb_result *r)
+#define XEN "/proc/xen/capabilities"
+
+static void hidden(const struct qb_check_input *in, struct qb_result *r)
 {
+	const struct qb_cpu_facts *cpu = &in->facts->cpu;
+	const struct qb_reading *xen = qb_facts_reading(in->facts, XEN);
 	const char *name = cpu->hypervisor_vendor;
 
+	/* The first guest is a host: of Xen's. */
+	if (xen && xen->value && strstr(xen->value, "control_d")) {
+		qb_remedy(r, "# Boot the kernel itself, not Xen:\ngrubby --info=ALL | grep title");
+		qb_fail(r, "Xen runs this host, and holds the CPU's virtualization");
+		return;
+	}
 	qb_remedy(r, "# Switch nested virtualization on for this machine in the outer hypervisor,\n"
 		     "# or use an instance type that has it, or bare metal.");
 	for (size_t i = 0; i < QB_ARRAY_SIZE(hypervisors); i++) {
@@ -72,7 +82,7 @@ static void virtualization(const struct qb_check_input *in, struct qb_result *r)
 		qb_fail(r, "the CPU has %s, but the firmware has switched it off", feature(cpu));
 		return;
 	case QB_VIRT_HIDDEN:
-		hidden(cpu, r);
+		hidden(in, r);
 		return;
 	case QB_VIRT_ABSENT:
 		qb_remedy(r, "# Use a machine whose CPU has VT-x or SVM; no setting adds it.");
@@ -108,6 +118,10 @@ static void nested_paging(const struct qb_check_input *in, struct qb_result *r)
 	const struct qb_tri *paging = intel ? &cpu->ept : &cpu->npt;
 	const char *name = intel ? "EPT" : "NPT";
 
+	if (qb_virt_triage(in->facts) == QB_VIRT_FOREIGN) {
+		qb_skip(r, "a CPU of type %s has no such flag", in->facts->system.arch);
+		return;
+	}
 	if (!intel && !amd) {
 		/* Without VT-x or SVM in sight there is nothing whose paging could be judged. */
 		if (cpu->cpuid_vmx.state == QB_UNKNOWN && cpu->flag_vmx.state == QB_UNKNOWN)
@@ -115,6 +129,11 @@ static void nested_paging(const struct qb_check_input *in, struct qb_result *r)
 				   qb_why(&cpu->flag_vmx));
 		else
 			qb_skip(r, "the CPU shows neither VT-x nor SVM");
+		return;
+	}
+	/* The kernel then clears the flags of what they bring along, too. */
+	if (qb_virt_triage(in->facts) == QB_VIRT_FIRMWARE) {
+		qb_skip(r, "the firmware has switched %s off", feature(cpu));
 		return;
 	}
 	qb_evidence_tri(r, name, "/proc/cpuinfo", paging);
@@ -222,6 +241,7 @@ static const struct qb_check table[] = {
 		       "hundred times slower, and libvirt offers no domain of type kvm.",
 		.remedy = "# Switch VT-x (Intel) or SVM (AMD) on in the firmware setup, save, and\n"
 			  "# cut the power once: some firmware applies it only then.",
+		.reads = (const char *const[]){XEN, NULL},
 		.judge = virtualization,
 	},
 	{

@@ -27,6 +27,14 @@ static void device(const struct qb_check_input *in, struct qb_result *r)
 		r->fix = NULL;
 		qb_remedy(r, "udevadm trigger --action=add /sys/class/misc/kvm\nls -l /dev/kvm");
 		qb_fail(r, "%s is loaded, but udev has made no /dev/kvm", vendor);
+	} else if (module && module->state == QB_MODULE_MISSING) {
+		r->fix = NULL;
+		qb_remedy(r, "qubi-agent explain modules.vendor");
+		qb_fail(r, "there is no /dev/kvm: the running kernel has no module %s", vendor);
+	} else if (!vendor) {
+		r->fix = NULL;
+		qb_remedy(r, "modprobe kvm\nls -l /dev/kvm; dmesg | grep -i kvm");
+		qb_fail(r, "there is no /dev/kvm");
 	} else {
 		qb_fail(r, "there is no /dev/kvm");
 	}

@@ -129,6 +129,12 @@ static void kvm(const struct qb_check_input *in, struct qb_result *r)
 	core(in->facts, "kvm", r);
 }
 
+/* Linux, arch/arm64/kvm and arch/s390/kvm: one module, or none for being built in. */
+static bool needs_no_vendor_module(const struct qb_system_facts *s)
+{
+	return qb_streq(s->arch, "aarch64") || qb_streq(s->arch, "s390x");
+}
+
 static void vendor(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_facts *f = in->facts;
@@ -142,6 +148,8 @@ static void vendor(const struct qb_check_input *in, struct qb_result *r)
 	qb_evidence_tri(r, "guest ran", "KVM_RUN", &f->kvm.guest_ran);
 	if (qb_is(&f->kvm.guest_ran))
 		qb_pass(r, "what KVM needs is in the kernel: a guest ran");
+	else if (needs_no_vendor_module(&f->system))
+		qb_skip(r, "on %s kvm is all there is", f->system.arch);
 	else if (f->cpu.vendor)
 		qb_unknown(r, "which module serves a CPU of %s is not known here", f->cpu.vendor);
 	else
