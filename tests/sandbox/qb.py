@@ -388,8 +388,15 @@ def checksum(data):
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-def reaches(address):
-    return not probe(address, 3, 0.02)[0]
+def assert_reaches(address):
+    """With what a person would look at, were it to fail."""
+    lost, _, _ = probe(address, 3, 0.02)
+    if not lost:
+        return
+    seen = "\n".join(f"$ ip {' '.join(words)}\n{run('/usr/sbin/ip', *words).out}" for words in (
+        ["-d", "address"], ["route", "show", "table", "all"],
+        ["-6", "route", "show", "table", "all"], ["neigh"]))
+    raise AssertionError(f"no answer of {address} to {lost} of 3; then {probe(address, 3)[0]}\n{seen}")
 
 
 def gateway(*command):

@@ -17,7 +17,7 @@ WATCHED = ("/etc", "/var/lib/libvirt", "/var/lib/qubi-agent", "/var/cache/libvir
 @qb.case
 def uplink_reaches_the_gateway():
     for address in ("192.0.2.1", "2001:db8::1"):
-        assert qb.reaches(address), f"no answer of {address}"
+        qb.assert_reaches(address)
     uplink = qb.links()["uplink0"]
     qb.same(uplink["address"], "00:00:5e:00:53:01", "MAC")
     qb.same(uplink["addresses"], ["192.0.2.10/24 global", "2001:db8::10/64 global"], "addresses")
