@@ -92,7 +92,7 @@ lint: ## layers, purity, sizes, format, warnings of gcc and clang
 	$(Q)tests/lint/run
 
 format: ## let clang-format write the form
-	clang-format -i $(SRC) $(wildcard */*.h */*/*.h tests/unit/*.c)
+	$(Q)clang-format -i $(SRC) $(wildcard */*.h */*/*.h tests/unit/*.c)
 
 asan: ## unit and sandbox tiers with address and undefined-behaviour sanitizers
 	$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined unit sandbox

@@ -218,7 +218,8 @@ static const struct qb_type thresholds_type = {
 static const struct qb_field checks_fields[] = {
 	QB_F(qb_checks_config, ignore, "ignore", STRS, .valid = qb_valid_check,
 	     .flags = QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
-	     .doc = "Ids of checks that do not count for the verdict."),
+	     .doc = "Ids of checks that do not count for the verdict. With cpu.virtualization "
+		    "a host whose CPU offers none is set up all the same."),
 	QB_F(qb_checks_config, thresholds, "thresholds", OBJECT, .of = &thresholds_type,
 	     .doc = "The least that checks are content with."),
 };

@@ -76,19 +76,38 @@ static bool refuse_by_cause(const struct qb_facts *f, struct qb_plan *plan)
 	return false;
 }
 
+/* Neither flag is shown, which both are known of. */
+static bool shows_nothing(const struct qb_cpu_facts *c)
+{
+	return qb_is_not(&c->flag_vmx) && qb_is_not(&c->flag_svm);
+}
+
+static bool is_able(const struct qb_cpu_facts *c)
+{
+	return qb_is(&c->cpuid_vmx) || qb_is(&c->cpuid_svm);
+}
+
+/*
+ * Whoever ignores that the CPU cannot run guests wants a host without KVM: one that emulates, or
+ * only stores and forwards. Everything else is set up then.
+ */
+static bool does_without(const struct qb_facts *f, const struct qb_config *config)
+{
+	return qb_strs_has(&config->checks.ignore, "cpu.virtualization") &&
+	       qb_is_not(&f->kvm.guest_ran) && qb_is_not(&f->kvm.device) &&
+	       (!is_x86(f) || (shows_nothing(&f->cpu) && !is_able(&f->cpu)));
+}
+
 /* What the CPU itself rules out. True when refused. */
 static bool refuse_by_cpu(const struct qb_facts *f, struct qb_plan *plan)
 {
 	const struct qb_cpu_facts *c = &f->cpu;
-	bool shown = qb_is(&c->flag_vmx) || qb_is(&c->flag_svm);
-	bool able = qb_is(&c->cpuid_vmx) || qb_is(&c->cpuid_svm);
-	bool known = qb_is_not(&c->flag_vmx) && qb_is_not(&c->flag_svm);
 	_cleanup_free_ char *evidence = NULL;
 
-	if (shown || !known)
+	if (!shows_nothing(c))
 		return false;
 	evidence = cpu_evidence(f);
-	if (able)
+	if (is_able(c))
 		/* The kernel clears the flag of what the firmware has locked: feat_ctl.c. */
 		qb_plan_refuse(plan, "kvm", "virtualization-disabled",
 			       "the CPU has it, and the firmware has switched it off: %s",
@@ -200,7 +219,7 @@ static void wanted_at_boot(const struct qb_facts *f, const struct qb_config *con
 	const char *vendor = vendor_module(f);
 
 	/* A guest that ran by another driver needs none of the two. */
-	if (vendor && !qb_plan_refuses(plan, "kvm") &&
+	if (vendor && !qb_plan_refuses(plan, "kvm") && !does_without(f, config) &&
 	    !(qb_is(&f->kvm.guest_ran) && !qb_streq(f->kvm.module, vendor)))
 		qb_strs_add(&names, vendor);
 	for (size_t i = 0; i < config->kvm.modules.n; i++) {
@@ -309,7 +328,7 @@ static void plan_nested(const struct qb_facts *f, const struct qb_config *config
 	const char *file;
 	bool other;
 
-	if (wanted->state == QB_UNKNOWN || qb_plan_refuses(plan, "kvm"))
+	if (wanted->state == QB_UNKNOWN || qb_plan_refuses(plan, "kvm") || does_without(f, config))
 		return;
 	if (!m || (qb_is(&f->kvm.guest_ran) && !qb_streq(f->kvm.module, vendor))) {
 		qb_plan_refuse(plan, "nested", "unsupported",
@@ -345,7 +364,7 @@ void qb_module_plan(const struct qb_facts *facts, const struct qb_config *config
 {
 	_cleanup_strs_ struct qb_strs boot = {0};
 	const char *vendor = vendor_module(facts);
-	bool needed = vendor_needed(facts, vendor, plan);
+	bool needed = !does_without(facts, config) && vendor_needed(facts, vendor, plan);
 
 	/* Options count when the module is loaded, so they come first. */
 	plan_nested(facts, config, plan);

@@ -351,6 +351,32 @@ static void test_other_architecture(void **state)
 	assert_int_equal(with.n_steps + with.n_refused, 0);
 }
 
+/* Wanted without KVM, a host is set up without; what the firmware or a module keeps is refused. */
+static void test_wanted_without(void **state)
+{
+	static const struct host able = {
+		QB_NO, QB_YES, QB_MODULE_AVAILABLE, QB_MODULE_AVAILABLE, QB_NO, QB_GUEST_NO_DEVICE};
+	static const struct host unable = {
+		QB_NO, QB_NO, QB_MODULE_BUILTIN, QB_MODULE_AVAILABLE, QB_NO, QB_GUEST_NO_DEVICE};
+	_cleanup_plan_ struct qb_plan absent = {0}, off = {0}, there = {0};
+	_cleanup_facts_ struct qb_facts f = {0}, g = {0}, h = {0};
+	_cleanup_config_ struct qb_config config = {0};
+
+	(void)state;
+	qb_strs_add(&config.checks.ignore, "cpu.virtualization");
+	qb_tri_set(&config.kvm.nested, true);
+	make(&unable, &f);
+	qb_module_plan(&f, &config, &absent);
+	assert_int_equal(absent.n_steps + absent.n_refused, 0);
+	make(&able, &g);
+	qb_module_plan(&g, &config, &off);
+	assert_true(refused(&off, "kvm", "virtualization-disabled"));
+	make(&bare, &h);
+	qb_module_plan(&h, &config, &there);
+	assert_int_equal(there.n_refused, 0);
+	assert_true(there.n_steps > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_nested_conflict),
 		cmocka_unit_test(test_other_architecture),
+		cmocka_unit_test(test_wanted_without),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
