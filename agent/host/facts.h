@@ -165,6 +165,10 @@ struct qb_space {
 	char *device; /* "8:1", as stat(2) has it: the same for all paths of a file system */
 	uint64_t size_bytes, available_bytes;
 	uint64_t inodes, inodes_available; /* 0 of 0: made as they are needed */
+	/* Of SELinux: the directory's, and of a pool's target those of the files in it, each once.
+	 * NULL: it has no label. */
+	char *selinux_type;
+	struct qb_strs file_types;
 };
 
 /*

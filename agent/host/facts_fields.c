@@ -285,6 +285,9 @@ static const struct qb_field space_fields[] = {
 	QB_F(qb_space, inodes, "inodes", U64, .doc = "Files it can hold; 0: any number."),
 	QB_F(qb_space, inodes_available, "inodes_available", U64,
 	     .doc = "Files that can be added."),
+	QB_F(qb_space, selinux_type, "selinux_type", STR, .doc = "SELinux's type of it."),
+	QB_F(qb_space, file_types, "file_types", STRS,
+	     .doc = "SELinux's types of the files in a pool's directory, each once."),
 };
 
 static const struct qb_type space_type = {

@@ -1,57 +1,111 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What statvfs(3) says of the host's directories and of pools' targets. It may never answer, when
- * what is mounted there is a server that is gone: so a process of its own asks.
- */
+/* What statvfs(3) and SELinux say of the host's directories and of pools' targets. */
 #include "agent/host/facts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
-#include "agent/base/child.h"
-#include "agent/base/clock.h"
+#include "agent/host/asking.h"
+
+#define LABEL "security.selinux"
 
 enum {
-	ANSWER_MS = 1000, /* a server that is there answers within some */
-	HUNG_MAX = 3,     /* then the others are not asked any more */
+	LABEL_MAX = 255,
+	FILES_MAX = 256, /* looked at in a directory */
+	TYPES_MAX = 16,
 };
 
-struct inquiry {
-	const struct qb_space *spaces;
-	size_t n;
-};
-
-/* One line for each, so that what came before one that hangs is known. */
-static void tell(int fd, void *data)
+/* The type of a label "user:role:type:level"; SELinux: Label syntax, selinux(8). */
+static char *type_of(const char *label)
 {
-	const struct inquiry *q = data;
+	const char *role = strchr(label, ':'), *type = role ? strchr(role + 1, ':') : NULL;
 
-	for (size_t i = 0; i < q->n; i++) {
-		struct statvfs v;
-		struct stat st;
+	return type ? qb_strndup(type + 1, strcspn(type + 1, ":")) : NULL;
+}
 
-		if (stat(q->spaces[i].path, &st) < 0 || statvfs(q->spaces[i].path, &v) < 0)
-			dprintf(fd, "%d 0 0 0 0 0 0 0\n", errno);
-		else
-			dprintf(fd, "0 %u %u %d %ju %ju %ju %ju\n", major(st.st_dev),
-				minor(st.st_dev), (v.f_flag & ST_RDONLY) != 0,
-				(uintmax_t)v.f_blocks * v.f_frsize,
-				(uintmax_t)v.f_bavail * v.f_frsize, (uintmax_t)v.f_files,
-				(uintmax_t)v.f_favail);
+static char *type_at(const char *path)
+{
+	char label[LABEL_MAX + 1];
+	ssize_t n = lgetxattr(path, LABEL, label, LABEL_MAX);
+
+	if (n <= 0)
+		return NULL;
+	label[n] = '\0';
+	return type_of(label);
+}
+
+/* The types of regular files in it, each once. */
+static void files_types(const char *path, struct qb_strs *ret)
+{
+	_cleanup_closedir_ DIR *d = opendir(path);
+	struct dirent *e;
+
+	for (unsigned i = 0; d && i < FILES_MAX && ret->n < TYPES_MAX && (e = readdir(d)); i++) {
+		_cleanup_free_ char *file = qb_asprintf("%s/%s", path, e->d_name);
+		_cleanup_free_ char *type = e->d_type == DT_REG ? type_at(file) : NULL;
+
+		if (type && !qb_strs_has(ret, type))
+			qb_strs_add(ret, type);
 	}
 }
 
-static bool take_line(const char *line, struct qb_space *ret)
+static void tell(int fd, size_t i, void *data)
 {
-	unsigned major_number, minor_number;
-	int error, read_only;
+	const struct qb_facts *facts = data;
+	const char *path = facts->spaces[i].path;
+	_cleanup_strs_ struct qb_strs types = {0};
+	_cleanup_buf_ struct qb_buf words = {0};
+	_cleanup_free_ char *type = NULL;
+	struct statvfs v;
+	struct stat st;
 
-	if (sscanf(line, "%d %u %u %d %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &error,
+	if (stat(path, &st) < 0 || statvfs(path, &v) < 0) {
+		dprintf(fd, "%d 0 0 0 0 0 0 0\n", errno);
+		return;
+	}
+	type = type_at(path);
+	/* Images are in pools; what else the host has is many and none of ours. */
+	if (type && qb_facts_target(facts, path))
+		files_types(path, &types);
+	for (size_t k = 0; k < types.n; k++)
+		qb_buf_printf(&words, " %s", types.v[k]);
+	dprintf(fd, "0 %u %u %d %ju %ju %ju %ju%s%s%s\n", major(st.st_dev), minor(st.st_dev),
+		(v.f_flag & ST_RDONLY) != 0, (uintmax_t)v.f_blocks * v.f_frsize,
+		(uintmax_t)v.f_bavail * v.f_frsize, (uintmax_t)v.f_files, (uintmax_t)v.f_favail,
+		type ? " " : "", type ? type : "", words.s ? words.s : "");
+}
+
+/* "type_t of_files_t other_files_t", all of them optional. */
+static void take_types(const char *words, struct qb_space *ret)
+{
+	while (*words == ' ') {
+		size_t len = strcspn(++words, " \n");
+		char *word = qb_strndup(words, len);
+
+		if (ret->selinux_type)
+			qb_strs_add(&ret->file_types, word);
+		else
+			ret->selinux_type = QB_TAKE_PTR(word);
+		free(word);
+		words += len;
+	}
+}
+
+static bool take(const char *line, size_t i, void *data)
+{
+	struct qb_space *ret = &((struct qb_facts *)data)->spaces[i];
+	unsigned major_number, minor_number;
+	int error, read_only, end = 0;
+
+	if (sscanf(line, "%d %u %u %d %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 "%n", &error,
 		   &major_number, &minor_number, &read_only, &ret->size_bytes,
-		   &ret->available_bytes, &ret->inodes, &ret->inodes_available) != 8)
+		   &ret->available_bytes, &ret->inodes, &ret->inodes_available, &end) != 8 ||
+	    !strchr(line, '\n'))
 		return false;
 	ret->absent = error == ENOENT;
 	if (error) {
@@ -60,63 +114,28 @@ static bool take_line(const char *line, struct qb_space *ret)
 	}
 	ret->device = qb_asprintf("%u:%u", major_number, minor_number);
 	qb_tri_set(&ret->read_only, read_only);
+	take_types(line + end, ret);
 	return true;
 }
 
-/* How many of them were told of. */
-static size_t take(const char *text, struct qb_space *spaces, size_t n)
+static void give_up(size_t i, const char *why, void *data)
 {
-	size_t i = 0;
+	struct qb_space *s = &((struct qb_facts *)data)->spaces[i];
 
-	for (const char *line = text; line && i < n && take_line(line, &spaces[i]); i++) {
-		line = strchr(line, '\n');
-		line += line != NULL;
-	}
-	return i;
-}
-
-/* Asks for those from the first one on; returns how many are settled, one that hangs included. */
-static size_t ask(struct qb_space *spaces, size_t n, bool *ret_hung)
-{
-	struct inquiry q = {spaces, n};
-	_cleanup_child_ struct qb_child child = QB_CHILD_INIT;
-	int r = qb_child_begin(tell, &q, &child);
-	size_t told;
-
-	*ret_hung = false;
-	if (r == 0)
-		qb_children_wait(&child, 1, qb_now_ms() + ANSWER_MS);
-	told = take(child.text.s, spaces, n);
-	if (told == n)
-		return n;
-	*ret_hung = child.late;
-	if (r < 0)
-		qb_tri_unknown(&spaces[told].read_only, "no process to ask: %s", strerror(-r));
-	else if (child.late)
-		qb_tri_unknown(&spaces[told].read_only, "%s: no answer within %d ms",
-			       spaces[told].path, ANSWER_MS);
-	else
-		qb_tri_unknown(&spaces[told].read_only, "%s: the process that asked ended early",
-			       spaces[told].path);
-	return told + 1;
+	qb_tri_unknown(&s->read_only, "%s: %s", s->path, why);
 }
 
 void qb_spaces_probe(const struct qb_root *root, const struct qb_strs *paths,
 		     struct qb_facts *facts)
 {
-	unsigned hung = 0;
-	size_t done = facts->n_spaces;
+	const struct qb_asking asking = {tell, take, give_up, facts};
+	size_t begin = facts->n_spaces;
 
 	for (size_t i = 0; i < paths->n; i++)
 		if (!qb_facts_space(facts, paths->v[i]))
 			QB_APPEND(facts->spaces, facts->n_spaces)->path = qb_strdup(paths->v[i]);
-	while (root->live && done < facts->n_spaces && hung < HUNG_MAX) {
-		bool is_hung;
-
-		done += ask(facts->spaces + done, facts->n_spaces - done, &is_hung);
-		hung += is_hung;
-	}
-	for (; done < facts->n_spaces; done++)
-		qb_tri_unknown(&facts->spaces[done].read_only, "%s",
-			       root->live ? "others hang" : "not a live host");
+	if (root->live)
+		qb_ask_each(&asking, begin, facts->n_spaces);
+	for (size_t i = begin; !root->live && i < facts->n_spaces; i++)
+		qb_tri_unknown(&facts->spaces[i].read_only, "not a live host");
 }

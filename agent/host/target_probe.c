@@ -3,6 +3,9 @@
 #include "agent/host/facts.h"
 
 #include <errno.h>
+#include <stdio.h>
+
+#include "agent/host/asking.h"
 
 enum {
 	MOUNTINFO_MAX = 16 << 20
@@ -40,17 +43,51 @@ static void mount_points(char *mountinfo, struct qb_strs *ret)
 	}
 }
 
-static void look_into(const struct qb_root *root, struct qb_target *t)
-{
-	_cleanup_strs_ struct qb_strs names = {0};
-	int r = qb_root_list(root, t->path, &names);
+struct inquiry {
+	const struct qb_root *root;
+	struct qb_target *targets;
+};
 
-	if (r < 0 && r != -ENOENT) {
-		qb_tri_unknown(&t->empty, "%s: %s", t->path, strerror(-r));
-		return;
-	}
-	qb_tri_set(&t->empty, !names.n);
-	t->holds = names.n ? qb_strdup(names.v[0]) : NULL;
+/* The directory may be below a mount whose server is gone, though none itself. */
+static void tell(int fd, size_t i, void *data)
+{
+	const struct inquiry *q = data;
+	_cleanup_strs_ struct qb_strs names = {0};
+	_cleanup_free_ char *name = NULL;
+	int r = qb_is(&q->targets[i].mounted) ? 0
+					      : qb_root_list(q->root, q->targets[i].path, &names);
+
+	/* A name may hold a line break. */
+	name = names.n ? qb_str_printable(names.v[0]) : NULL;
+	dprintf(fd, "%d %s\n", r == -ENOENT ? 0 : -r, name ? name : "");
+}
+
+static bool take(const char *line, size_t i, void *data)
+{
+	struct qb_target *t = &((struct inquiry *)data)->targets[i];
+	int error, begin = 0;
+	size_t len;
+
+	if (sscanf(line, "%d%n", &error, &begin) != 1 || line[begin] != ' ' || !strchr(line, '\n'))
+		return false;
+	line += begin + 1;
+	len = strcspn(line, "\n");
+	/* What is mounted hides what the directory holds. */
+	if (qb_is(&t->mounted))
+		qb_tri_unknown(&t->empty, "a file system is mounted there");
+	else if (error)
+		qb_tri_unknown(&t->empty, "%s: %s", t->path, strerror(error));
+	else
+		qb_tri_set(&t->empty, !len);
+	t->holds = len ? qb_strndup(line, len) : NULL;
+	return true;
+}
+
+static void give_up(size_t i, const char *why, void *data)
+{
+	struct qb_target *t = &((struct inquiry *)data)->targets[i];
+
+	qb_tri_unknown(&t->empty, "%s: %s", t->path, why);
 }
 
 void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths,
@@ -58,6 +95,9 @@ void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths,
 {
 	_cleanup_strs_ struct qb_strs points = {0};
 	_cleanup_free_ char *text = NULL;
+	struct inquiry q = {.root = root};
+	const struct qb_asking asking = {tell, take, give_up, &q};
+	size_t begin = facts->n_targets;
 	int r = qb_root_read(root, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL);
 
 	if (r == 0)
@@ -73,11 +113,8 @@ void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths,
 			qb_tri_unknown(&t->mounted, "/proc/self/mountinfo: %s", strerror(-r));
 		else
 			qb_tri_set(&t->mounted, qb_strs_has(&points, t->path));
-		/* What is mounted may be a server that hangs; what it holds is for nobody to ask.
-		 */
-		if (qb_is(&t->mounted))
-			qb_tri_unknown(&t->empty, "a file system is mounted there");
-		else
-			look_into(root, t);
 	}
+	q.targets = facts->targets;
+	if (begin < facts->n_targets)
+		qb_ask_each(&asking, begin, facts->n_targets);
 }
