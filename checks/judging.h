@@ -9,7 +9,9 @@ extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_chec
 	qb_libvirt_checks, qb_system_checks, qb_config_checks, qb_cpu_state_checks,
 	qb_kvm_host_checks, qb_net_path_checks, qb_net_host_checks, qb_security_libvirt_checks,
 	qb_system_state_checks, qb_storage_host_checks, qb_libvirt_host_checks,
-	qb_config_drift_checks;
+	qb_config_drift_checks, qb_security_labels_checks, qb_libvirt_units_checks;
+
+struct qb_tally;
 
 /* The name of the group that a check is in. */
 const char *qb_check_group_of(const struct qb_check *check);
@@ -45,6 +47,16 @@ void qb_evidence_kernel(struct qb_result *r, const struct qb_facts *facts);
 const char *qb_libvirt_why(const struct qb_facts *facts);
 /* True where libvirt did not answer; the verdict, unknown, is given then. */
 bool qb_no_libvirt(const struct qb_facts *facts, struct qb_result *r);
+/* True where libvirt is not installed, or nobody knows; the verdict is given then. */
+bool qb_not_installed(const struct qb_check_input *in, struct qb_result *r);
+/* The directories of pools, configured or active; with remote those from a server, too. */
+void qb_pool_targets(const struct qb_check_input *in, bool remote, struct qb_strs *ret);
+/* What is known of it. False: it is not there, which storage.pool-mounted tells, or the tally is
+ * unsure. */
+bool qb_known_space(const struct qb_check_input *in, const char *target, struct qb_tally *t,
+		    const struct qb_space **ret);
+/* Unsure where libvirt did not tell its pools. */
+void qb_no_pools_known(const struct qb_check_input *in, struct qb_tally *t);
 /* A word for a remedy: quoted where a shell would see more than a word in it. Caller frees. */
 char *qb_shell_word(const char *s);
 

@@ -4,7 +4,7 @@
 
 #include <arpa/inet.h>
 
-static bool not_installed(const struct qb_check_input *in, struct qb_result *r)
+bool qb_not_installed(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_libvirt_facts *v = &in->facts->libvirt;
 
@@ -21,7 +21,7 @@ static void enabled(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_libvirt_facts *v = &in->facts->libvirt;
 
-	if (not_installed(in, r))
+	if (qb_not_installed(in, r))
 		return;
 	qb_evidence_tri(r, "enabled", "/etc/systemd/system", &v->enabled);
 	if (qb_is(&v->enabled)) {
@@ -79,7 +79,7 @@ static void one_flavour(const struct qb_check_input *in, struct qb_result *r)
 	const char *text[QB_ARRAY_SIZE(dirs)];
 	bool monolithic, modular;
 
-	if (not_installed(in, r))
+	if (qb_not_installed(in, r))
 		return;
 	for (size_t i = 0; i < QB_ARRAY_SIZE(dirs); i++) {
 		const struct qb_reading *x = qb_facts_reading(in->facts, dirs[i]);
@@ -181,7 +181,7 @@ static void storage_backends(const struct qb_check_input *in, struct qb_result *
 	struct qb_tally t = {0};
 	bool logical = false;
 
-	if (not_installed(in, r))
+	if (qb_not_installed(in, r))
 		return;
 	dir = plugins(in, r, BACKENDS_EL, BACKENDS_DEBIAN);
 	if (!dir)
@@ -200,7 +200,7 @@ static void drivers(const struct qb_check_input *in, struct qb_result *r)
 	const struct qb_reading *dir;
 	struct qb_tally t = {0};
 
-	if (not_installed(in, r))
+	if (qb_not_installed(in, r))
 		return;
 	dir = plugins(in, r, DRIVERS_EL, DRIVERS_DEBIAN);
 	if (!dir)
@@ -221,7 +221,7 @@ static void log_daemon(const struct qb_check_input *in, struct qb_result *r)
 	_cleanup_free_ char *handler =
 		conf && conf->value ? qb_conf_value(conf->value, "stdio_handler") : NULL;
 
-	if (not_installed(in, r))
+	if (qb_not_installed(in, r))
 		return;
 	if (x && S_ISSOCK(x->mode)) {
 		qb_evidence(r, "socket", VIRTLOGD, "there");
@@ -342,7 +342,7 @@ static void guests_shutdown(const struct qb_check_input *in, struct qb_result *r
 {
 	const char *text;
 
-	if (not_installed(in, r) || !qb_read(in, r, SERVICE_WANTS, &text))
+	if (qb_not_installed(in, r) || !qb_read(in, r, SERVICE_WANTS, &text))
 		return;
 	if (unit_starts(in, text, "libvirt-guests.service"))
 		qb_pass(r, "guests are shut down before the host");

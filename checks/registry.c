@@ -20,6 +20,7 @@ const struct qb_check_group *const qb_check_groups[] = {
 	&qb_cgroup_checks,
 	&qb_security_checks,
 	&qb_security_libvirt_checks,
+	&qb_security_labels_checks,
 	&qb_net_checks,
 	&qb_net_path_checks,
 	&qb_net_host_checks,
@@ -27,6 +28,7 @@ const struct qb_check_group *const qb_check_groups[] = {
 	&qb_storage_host_checks,
 	&qb_libvirt_checks,
 	&qb_libvirt_host_checks,
+	&qb_libvirt_units_checks,
 	NULL,
 };
 /* clang-format on */

@@ -225,7 +225,7 @@ static void pool_disk(const struct qb_check_input *in, struct qb_result *r)
 		     "the configuration names no pool with a disk of its own");
 }
 
-static void pool_targets(const struct qb_check_input *in, struct qb_strs *ret)
+void qb_pool_targets(const struct qb_check_input *in, bool remote, struct qb_strs *ret)
 {
 	const struct qb_libvirt_facts *v = &in->facts->libvirt;
 	const struct qb_config *c = in->config;
@@ -233,18 +233,18 @@ static void pool_targets(const struct qb_check_input *in, struct qb_strs *ret)
 	for (size_t i = 0; c && i < c->n_pools; i++)
 		if (c->pools[i].target)
 			qb_strs_add(ret, c->pools[i].target);
-	/* What comes from a server may be for reading only, and is not asked here. */
 	for (size_t i = 0; i < v->n_pools; i++) {
 		const struct qb_vir_pool *p = &v->pools[i];
 
 		if (p->active && p->target && !qb_strs_has(ret, p->target) &&
-		    (qb_streq(p->type, "dir") || qb_streq(p->type, "fs")))
+		    (qb_streq(p->type, "dir") || qb_streq(p->type, "fs") ||
+		     (remote && qb_streq(p->type, "netfs"))))
 			qb_strs_add(ret, p->target);
 	}
 }
 
-static bool known_space(const struct qb_check_input *in, const char *target, struct qb_tally *t,
-			const struct qb_space **ret)
+bool qb_known_space(const struct qb_check_input *in, const char *target, struct qb_tally *t,
+		    const struct qb_space **ret)
 {
 	const struct qb_space *s = qb_facts_space(in->facts, target);
 
@@ -259,7 +259,7 @@ static bool known_space(const struct qb_check_input *in, const char *target, str
 	return false;
 }
 
-static void no_pools_known(const struct qb_check_input *in, struct qb_tally *t)
+void qb_no_pools_known(const struct qb_check_input *in, struct qb_tally *t)
 {
 	if (!qb_is(&in->facts->libvirt.connected))
 		qb_tally_unsure(t, "libvirt could not be asked for pools: %s",
@@ -274,9 +274,10 @@ static void pool_writable(const struct qb_check_input *in, struct qb_result *r)
 	struct qb_tally t = {0};
 	const struct qb_space *s;
 
-	pool_targets(in, &targets);
+	/* What comes from a server may be for reading only. */
+	qb_pool_targets(in, false, &targets);
 	for (size_t i = 0; i < targets.n; i++) {
-		if (!known_space(in, targets.v[i], &t, &s))
+		if (!qb_known_space(in, targets.v[i], &t, &s))
 			continue;
 		qb_evidence(r, s->path, "statvfs", "%s",
 			    qb_is(&s->read_only) ? "read-only" : "can be written");
@@ -285,7 +286,7 @@ static void pool_writable(const struct qb_check_input *in, struct qb_result *r)
 		else
 			t.good++;
 	}
-	no_pools_known(in, &t);
+	qb_no_pools_known(in, &t);
 	qb_tally_end(&t, r, "every pool's directory can be written to",
 		     "there is no pool with a directory of this host");
 }
@@ -300,9 +301,9 @@ static void pool_inodes(const struct qb_check_input *in, struct qb_result *r)
 	struct qb_tally t = {0};
 	const struct qb_space *s;
 
-	pool_targets(in, &targets);
+	qb_pool_targets(in, false, &targets);
 	for (size_t i = 0; i < targets.n; i++) {
-		if (!known_space(in, targets.v[i], &t, &s))
+		if (!qb_known_space(in, targets.v[i], &t, &s))
 			continue;
 		if (s->inodes)
 			qb_evidence(r, s->path, "statvfs", "%" PRIu64 " of %" PRIu64 " inodes free",
@@ -315,7 +316,7 @@ static void pool_inodes(const struct qb_check_input *in, struct qb_result *r)
 		else
 			t.good++;
 	}
-	no_pools_known(in, &t);
+	qb_no_pools_known(in, &t);
 	qb_tally_end(&t, r, "every pool's directory takes more files",
 		     "there is no pool with a directory of this host");
 }

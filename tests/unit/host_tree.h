@@ -236,14 +236,20 @@ static inline void host_facts_line(struct host_reader *r, const char *key, const
 {
 	_cleanup_free_ char *name = qb_strndup(key, strcspn(key, " ")), *block = NULL;
 	const char *inlined = strstr(key, " = ");
+	json_t *value, *into = r->host->facts;
+	char *member = strchr(name, '.');
 	json_error_t error;
-	json_t *value;
 
 	block = inlined ? qb_strdup(inlined + 3) : host_block(r, at);
 	value = json_loads(block, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (!value)
 		host_bad(r, "facts %s: %s", name, error.text);
-	json_object_set_new(r->host->facts, name, value);
+	if (member) {
+		*member = '\0';
+		into = json_object_get(into, name);
+	}
+	if (json_object_set_new(into, member ? member + 1 : name, value) < 0)
+		host_bad(r, "there is no object \"%s\" before it", name);
 }
 
 static inline void host_load_into(struct host *h, const char *file, bool included);
