@@ -14,6 +14,9 @@ static const struct {
 	{"cpuset", "cpuset"},
 	{"memory", "memory"},
 	{"io", "blkio"},
+	/* cgroup v2 has these without a controller. */
+	{NULL, "devices"},
+	{NULL, "cpuacct"},
 };
 
 static void controllers(const struct qb_check_input *in, struct qb_result *r)
@@ -37,7 +40,7 @@ static void controllers(const struct qb_check_input *in, struct qb_result *r)
 	for (size_t i = 0; i < QB_ARRAY_SIZE(needed); i++) {
 		const char *name = qb_is(&s->cgroup_v2) ? needed[i].v2 : needed[i].v1;
 
-		if (!qb_strs_has(&s->cgroup_controllers, name))
+		if (name && !qb_strs_has(&s->cgroup_controllers, name))
 			qb_strs_add(&missing, name);
 	}
 	lack = qb_strs_sentence(&missing);
@@ -124,7 +127,7 @@ static void weigh_scope(const struct qb_system_facts *s, const struct qb_reading
 	}
 	qb_evidence(r, "controllers", x->path, "%.100s", *x->value ? x->value : "none");
 	for (size_t i = 0; i < QB_ARRAY_SIZE(needed); i++)
-		if (qb_strs_has(&s->cgroup_controllers, needed[i].v2) &&
+		if (needed[i].v2 && qb_strs_has(&s->cgroup_controllers, needed[i].v2) &&
 		    !has_word(x->value, needed[i].v2))
 			qb_strs_add(&missing, needed[i].v2);
 	lack = qb_strs_sentence(&missing);
@@ -229,7 +232,8 @@ static const struct qb_check table[] = {
 		.title = "Guests can be limited (cgroup controllers)",
 		.severity = QB_RECOMMENDED,
 		.looks = "The controllers cpu, cpuset, memory and io in "
-			 "/sys/fs/cgroup/cgroup.controllers, or their like of cgroup v1.",
+			 "/sys/fs/cgroup/cgroup.controllers, or of cgroup v1 cpu, cpuset, "
+			 "memory, blkio, devices and cpuacct.",
 		.why = "libvirt limits and accounts guests through them; without them one guest "
 		       "can starve the others, and CPU pinning fails.",
 		.remedy = "grep -o 'cgroup_[^ ]*' /proc/cmdline\n"

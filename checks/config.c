@@ -2,56 +2,35 @@
 /* Whether the configuration suits this host: what no look at the file alone can tell. */
 #include "checks/judging.h"
 
-#include <arpa/inet.h>
+#include "agent/host/config_valid.h"
 
-/* "192.0.2.1/24": address in host order and prefix length. */
-static bool parse_ipv4(const char *text, uint32_t *ret_address, unsigned *ret_prefix)
+/* The first host of the subnet with its length, as libvirt gives it to the network's own bridge. */
+static bool is_own(const struct qb_prefix *subnet, const struct qb_prefix *address)
 {
-	_cleanup_free_ char *copy = qb_strdup(text);
-	char *slash = copy ? strchr(copy, '/') : NULL;
-	struct in_addr a;
-	uint64_t prefix;
+	struct qb_prefix first = *subnet;
 
-	if (!slash)
-		return false;
-	*slash = '\0';
-	if (inet_pton(AF_INET, copy, &a) != 1 || qb_parse_u64(slash + 1, &prefix) < 0 ||
-	    prefix > 32)
-		return false;
-	*ret_address = ntohl(a.s_addr);
-	*ret_prefix = (unsigned)prefix;
-	return true;
+	first.address[3]++;
+	return address->length == subnet->length && !memcmp(&first, address, sizeof(first));
 }
 
-static bool overlaps(uint32_t a, unsigned a_prefix, uint32_t b, unsigned b_prefix)
-{
-	unsigned prefix = a_prefix < b_prefix ? a_prefix : b_prefix;
-	uint32_t mask = prefix ? UINT32_MAX << (32 - prefix) : 0;
-
-	return (a & mask) == (b & mask);
-}
-
-/* libvirt refuses to start a network whose subnet is reached by another link. */
+/* What the plan refuses for a network that is not active yet. */
 static void weigh_subnet(const struct qb_facts *f, const struct qb_network_config *n,
 			 struct qb_tally *t)
 {
 	const struct qb_vir_network *known = qb_facts_network(f, n->name);
-	uint32_t subnet, address;
-	unsigned prefix, length;
+	struct qb_prefix subnet, address;
 
-	if (!n->subnet || !parse_ipv4(n->subnet, &subnet, &prefix))
+	if (!n->subnet || (known && known->active) || !qb_prefix_parse(n->subnet, true, &subnet))
 		return;
 	for (size_t i = 0; i < f->net.n_links; i++) {
 		const struct qb_link *l = &f->net.links[i];
 
 		for (size_t k = 0; k < l->n_addresses; k++) {
-			if (!parse_ipv4(l->addresses[k].address, &address, &length) ||
-			    !overlaps(subnet, prefix, address, length))
+			if (!qb_prefix_parse(l->addresses[k].address, true, &address) ||
+			    !qb_prefix_overlaps(&subnet, &address))
 				continue;
-			/* The network's own bridge, on which the host has the first address. */
-			if (qb_streq(l->kind, "bridge") &&
-			    (known ? qb_streq(known->bridge, l->name)
-				   : length == prefix && address == subnet + 1))
+			if (qb_is_bridge(l) &&
+			    (known ? qb_streq(known->bridge, l->name) : is_own(&subnet, &address)))
 				continue;
 			qb_tally_bad(t, "the subnet %s of network %s overlaps with %s on %s",
 				     n->subnet, n->name, l->addresses[k].address, l->name);
@@ -95,8 +74,9 @@ static const struct qb_check table[] = {
 		.severity = QB_REQUIRED,
 		.looks = "Whether subnets of networks are free on this host, and modules are for "
 			 "its CPU. A file that is wrong in itself is refused before any check.",
-		.why = "libvirt refuses to start a network whose subnet another link has; apply "
-		       "would fail half-way.",
+		.why = "libvirt does not start a network whose subnet another link has, and of "
+		       "one that is part of another the host no longer reaches that part: apply "
+		       "refuses both.",
 		.remedy = "ip -br address\n"
 			  "# Choose another subnet, or drop the module, in the configuration.",
 		.judge = valid,

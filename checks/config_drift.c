@@ -5,36 +5,16 @@
  */
 #include "checks/judging.h"
 
-#include <arpa/inet.h>
+#include <sys/socket.h>
 
-/* "192.0.2.1/24", in either family. */
-struct prefix {
-	int family;
-	unsigned char bytes[sizeof(struct in6_addr)];
-	uint64_t length;
-};
-
-static bool parse(const char *text, struct prefix *ret)
-{
-	_cleanup_free_ char *copy = qb_strdup(text);
-	char *slash = copy ? strchr(copy, '/') : NULL;
-
-	*ret = (struct prefix){0};
-	if (!slash)
-		return false;
-	*slash = '\0';
-	ret->family = strchr(copy, ':') ? AF_INET6 : AF_INET;
-	return inet_pton(ret->family, copy, ret->bytes) == 1 &&
-	       qb_parse_u64(slash + 1, &ret->length) == 0 &&
-	       ret->length <= (ret->family == AF_INET6 ? 128 : 32);
-}
+#include "agent/host/config_valid.h"
 
 static bool same(const char *a, const char *b)
 {
-	struct prefix x, y;
+	struct qb_prefix x, y;
 
-	return parse(a, &x) && parse(b, &y) && x.family == y.family && x.length == y.length &&
-	       !memcmp(x.bytes, y.bytes, sizeof(x.bytes));
+	return qb_prefix_parse(a, true, &x) && qb_prefix_parse(b, true, &y) &&
+	       !memcmp(&x, &y, sizeof(x));
 }
 
 static const struct qb_address *find_address(const struct qb_link *l, const char *wanted)
@@ -48,11 +28,11 @@ static const struct qb_address *find_address(const struct qb_link *l, const char
 /* One that the host is reached by; link-local ones are the kernel's. */
 static const struct qb_address *any_address(const struct qb_link *l, int family)
 {
-	struct prefix p;
+	struct qb_prefix p;
 
 	for (size_t i = 0; i < l->n_addresses; i++)
 		if (qb_streq(l->addresses[i].scope, "global") &&
-		    parse(l->addresses[i].address, &p) && p.family == family)
+		    qb_prefix_parse(l->addresses[i].address, true, &p) && p.family == family)
 			return &l->addresses[i];
 	return NULL;
 }
@@ -132,15 +112,12 @@ static void bridge_addresses(const struct qb_check_input *in, struct qb_result *
 /* The first address of the subnet is the host's: qb_network_config. */
 static bool is_first(const char *address, const char *subnet)
 {
-	struct prefix a, s;
-	uint32_t host, net;
+	struct qb_prefix a, s;
 
-	if (!parse(address, &a) || !parse(subnet, &s) || a.family != s.family ||
-	    a.length != s.length || a.family != AF_INET)
+	if (!address || !qb_prefix_parse(address, true, &a) || !qb_prefix_parse(subnet, true, &s))
 		return false;
-	memcpy(&host, a.bytes, sizeof(host));
-	memcpy(&net, s.bytes, sizeof(net));
-	return ntohl(host) == ntohl(net) + 1;
+	s.address[3]++;
+	return !memcmp(&a, &s, sizeof(a));
 }
 
 static void network_subnets(const struct qb_check_input *in, struct qb_result *r)

@@ -278,9 +278,9 @@ static const struct qb_check table[] = {
 		.why = "A guest on one thread of a core can read what a guest on the other one "
 		       "works with. Where all guests belong to one owner that may be accepted.",
 		.remedy = "grep -r SMT /sys/devices/system/cpu/vulnerabilities\n"
-			  "echo off >/sys/devices/system/cpu/smt/control\n"
-			  "grubby --update-kernel=ALL --args=nosmt\n"
-			  "# Or give each guest whole cores, by core scheduling or pinning.",
+			  "# Give each guest whole cores, by core scheduling or pinning; or do "
+			  "without the second threads, half the CPUs, from the next start on "
+			  "(grubby --update-kernel=ALL --args=nosmt).",
 		.reads = (const char *const[]){WEAKNESSES, SMT, NULL},
 		.judge = threads,
 	},

@@ -16,7 +16,10 @@ static void enabled(const struct qb_check_input *in, struct qb_result *r)
 		qb_unknown(r, "whether there is an IOMMU is unknown: %s", qb_why(&f->system.iommu));
 		return;
 	}
-	if (qb_streq(f->cpu.vendor, "GenuineIntel"))
+	if (qb_is(&f->cpu.hypervisor))
+		qb_remedy(r, "# Have the outer host give this machine a virtual IOMMU:\n"
+			     "# <iommu model='intel'/> or 'virtio' in libvirt's XML of it.");
+	else if (qb_streq(f->cpu.vendor, "GenuineIntel"))
 		qb_remedy(r, "# Switch VT-d on in the firmware setup, then:\n"
 			     "grubby --update-kernel=ALL --args='intel_iommu=on iommu=pt'\n"
 			     "# And restart the host.");
@@ -286,10 +289,10 @@ static const struct qb_check table[] = {
 	{
 		.id = "iommu.enabled",
 		.title = "An IOMMU is in use",
-		.severity = QB_RECOMMENDED,
+		.severity = QB_INFORMATIONAL,
 		.looks = "Whether /sys/class/iommu has an entry.",
 		.why = "It confines what a device can reach in memory. Only passing devices "
-		       "through to guests needs it: a host without such guests may ignore this.",
+		       "through to guests needs it.",
 		.remedy =
 			"# Switch the IOMMU (AMD-Vi, VT-d) on in the firmware setup, and restart.",
 		.judge = enabled,

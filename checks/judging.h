@@ -9,7 +9,8 @@ extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_chec
 	qb_libvirt_checks, qb_system_checks, qb_config_checks, qb_cpu_state_checks,
 	qb_kvm_host_checks, qb_net_path_checks, qb_net_host_checks, qb_security_libvirt_checks,
 	qb_system_state_checks, qb_storage_host_checks, qb_libvirt_host_checks,
-	qb_config_drift_checks, qb_security_labels_checks, qb_libvirt_units_checks;
+	qb_config_drift_checks, qb_security_labels_checks, qb_libvirt_units_checks,
+	qb_net_bond_checks;
 
 struct qb_tally;
 
@@ -87,9 +88,15 @@ char *qb_conf_value(const char *text, const char *key);
 /* The same as a switch: 1 is on. */
 bool qb_conf_is_on(const char *text, const char *key);
 
+enum {
+	TABLE_MAIN = 254, /* RT_TABLE_MAIN */
+};
+
 /* True where links could not be read; the verdict, unknown, is given then. */
 bool qb_no_links(const struct qb_facts *f, struct qb_result *r);
 bool qb_is_bridge(const struct qb_link *l);
+/* By which a bridge reaches the world: not what guests and containers bring. */
+bool qb_is_uplink(const struct qb_link *l);
 /* A guest's interface, which comes and goes with the guest. */
 bool qb_is_tap(const struct qb_link *l);
 /* The best one of the main table; of IPv4 before IPv6 where family is NULL. NULL for none. */

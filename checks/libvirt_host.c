@@ -2,7 +2,9 @@
 /* What libvirt needs of the host, installed and enabled; what it meets on it. */
 #include "checks/judging.h"
 
-#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include "agent/host/config_valid.h"
 
 bool qb_not_installed(const struct qb_check_input *in, struct qb_result *r)
 {
@@ -15,25 +17,6 @@ bool qb_not_installed(const struct qb_check_input *in, struct qb_result *r)
 	else
 		qb_unknown(r, "whether libvirt is installed is unknown: %s", qb_why(&v->enabled));
 	return true;
-}
-
-static void enabled(const struct qb_check_input *in, struct qb_result *r)
-{
-	const struct qb_libvirt_facts *v = &in->facts->libvirt;
-
-	if (qb_not_installed(in, r))
-		return;
-	qb_evidence_tri(r, "enabled", "/etc/systemd/system", &v->enabled);
-	if (qb_is(&v->enabled)) {
-		qb_pass(r, "systemd starts libvirt at boot");
-	} else if (qb_is_not(&v->enabled)) {
-		if (v->flavour == QB_VIR_MONOLITHIC)
-			qb_remedy(r, "systemctl enable libvirtd.service");
-		qb_fail(r, "nothing starts libvirt at boot");
-	} else {
-		qb_unknown(r, "whether systemd starts libvirt at boot is unknown: %s",
-			   qb_why(&v->enabled));
-	}
 }
 
 #define SOCKET_WANTS "/etc/systemd/system/sockets.target.wants"
@@ -70,6 +53,39 @@ static bool daemon_starts(const struct qb_check_input *in, const char *sockets,
 	_cleanup_free_ char *service = qb_asprintf("%s.service", daemon);
 
 	return unit_starts(in, sockets, socket) || unit_starts(in, services, service);
+}
+
+/* As Enterprise Linux has it: the service that starts guests, and sockets for what those need. */
+static bool starts_on_demand(const struct qb_check_input *in)
+{
+	const struct qb_reading *sockets = qb_facts_reading(in->facts, SOCKET_WANTS);
+	const struct qb_reading *services = qb_facts_reading(in->facts, SERVICE_WANTS);
+
+	return sockets && services && unit_starts(in, services->value, "virtqemud.service") &&
+	       daemon_starts(in, sockets->value, services->value, "virtnetworkd") &&
+	       daemon_starts(in, sockets->value, services->value, "virtstoraged");
+}
+
+static void enabled(const struct qb_check_input *in, struct qb_result *r)
+{
+	const struct qb_libvirt_facts *v = &in->facts->libvirt;
+
+	if (qb_not_installed(in, r))
+		return;
+	qb_evidence_tri(r, "enabled", "/etc/systemd/system", &v->enabled);
+	if (qb_is(&v->enabled)) {
+		qb_pass(r, "systemd starts libvirt at boot");
+	} else if (v->flavour == QB_VIR_MODULAR && starts_on_demand(in)) {
+		qb_evidence(r, "virtqemud.service", SERVICE_WANTS, "enabled");
+		qb_pass(r, "systemd starts guests at boot, their networks and pools on demand");
+	} else if (qb_is_not(&v->enabled)) {
+		if (v->flavour == QB_VIR_MONOLITHIC)
+			qb_remedy(r, "systemctl enable libvirtd.service");
+		qb_fail(r, "nothing starts libvirt at boot");
+	} else {
+		qb_unknown(r, "whether systemd starts libvirt at boot is unknown: %s",
+			   qb_why(&v->enabled));
+	}
 }
 
 /* https://libvirt.org/daemons.html: the two kinds cannot run beside each other. */
@@ -241,73 +257,43 @@ static void log_daemon(const struct qb_check_input *in, struct qb_result *r)
 	}
 }
 
-/* "192.0.2.1/24"; an address without a length is one host. */
-static bool parse_subnet(const char *text, uint32_t *ret_address, unsigned *ret_prefix)
+/* IPv4, with its length or as one host. */
+static bool parse_subnet(const char *text, struct qb_prefix *ret)
 {
-	_cleanup_free_ char *copy = qb_strdup(text);
-	char *slash = copy ? strchr(copy, '/') : NULL;
-	uint64_t prefix = 32;
-	struct in_addr a;
-
-	if (!copy)
-		return false;
-	if (slash)
-		*slash = '\0';
-	if (inet_pton(AF_INET, copy, &a) != 1 || (slash && qb_parse_u64(slash + 1, &prefix) < 0) ||
-	    prefix > 32)
-		return false;
-	*ret_address = ntohl(a.s_addr);
-	*ret_prefix = (unsigned)prefix;
-	return true;
-}
-
-struct subnet {
-	uint32_t address;
-	unsigned prefix;
-	const struct qb_vir_network *network;
-};
-
-/* A wider route goes on beside it; one as narrow or narrower takes guests' packets elsewhere. */
-static bool is_within(const char *text, const struct subnet *s)
-{
-	uint32_t address, mask = s->prefix ? UINT32_MAX << (32 - s->prefix) : 0;
-	unsigned prefix;
-
-	return parse_subnet(text, &address, &prefix) && prefix >= s->prefix &&
-	       (address & mask) == (s->address & mask);
+	return text && qb_prefix_parse(text, strchr(text, '/'), ret) && ret->family == AF_INET;
 }
 
 /* True where it collides, which is told then. */
-static bool collides(const struct qb_net *net, const struct subnet *s, struct qb_tally *t)
+static bool collides(const struct qb_net *net, const struct qb_vir_network *n,
+		     const struct qb_prefix *subnet, struct qb_tally *t)
 {
-	const char *own = s->network->bridge;
+	struct qb_prefix other;
 
 	for (size_t i = 0; i < net->n_links; i++) {
 		const struct qb_link *l = &net->links[i];
-		uint32_t address, mask;
-		unsigned prefix;
 
-		for (size_t k = 0; k < l->n_addresses && !qb_streq(l->name, own); k++) {
-			if (!parse_subnet(l->addresses[k].address, &address, &prefix))
+		if (l->loopback || qb_streq(l->name, n->bridge))
+			continue;
+		for (size_t k = 0; k < l->n_addresses; k++) {
+			if (!parse_subnet(l->addresses[k].address, &other) ||
+			    !qb_prefix_overlaps(subnet, &other))
 				continue;
-			prefix = prefix < s->prefix ? prefix : s->prefix;
-			mask = prefix ? UINT32_MAX << (32 - prefix) : 0;
-			if (l->loopback || (address & mask) != (s->address & mask))
-				continue;
-			qb_tally_bad(t, "the network %s (%s) overlaps with %s on %s",
-				     s->network->name, s->network->address, l->addresses[k].address,
-				     l->name);
+			qb_tally_bad(t, "the network %s (%s) overlaps with %s on %s", n->name,
+				     n->address, l->addresses[k].address, l->name);
 			return true;
 		}
 	}
 	for (size_t i = 0; i < net->n_routes; i++) {
 		const struct qb_route *route = &net->routes[i];
 
-		if (!qb_streq(route->family, "inet") || route->table != 254 || !route->dev ||
-		    qb_streq(route->dev, own) || !is_within(route->dst, s))
+		/* A wider route goes on beside it; one as narrow or narrower takes guests'
+		 * packets elsewhere. */
+		if (route->table != TABLE_MAIN || !route->dev || qb_streq(route->dev, n->bridge) ||
+		    !parse_subnet(route->dst, &other) || !qb_prefix_contains(subnet, &other) ||
+		    other.length < subnet->length)
 			continue;
-		qb_tally_bad(t, "the network %s (%s) overlaps with the route to %s by %s",
-			     s->network->name, s->network->address, route->dst, route->dev);
+		qb_tally_bad(t, "the network %s (%s) overlaps with the route to %s by %s", n->name,
+			     n->address, route->dst, route->dev);
 		return true;
 	}
 	return false;
@@ -325,13 +311,13 @@ static void subnet_free(const struct qb_check_input *in, struct qb_result *r)
 		return;
 	}
 	for (size_t i = 0; i < f->libvirt.n_networks; i++) {
-		struct subnet s = {.network = &f->libvirt.networks[i]};
+		const struct qb_vir_network *n = &f->libvirt.networks[i];
+		struct qb_prefix subnet;
 
-		if ((!s.network->active && !s.network->autostart) ||
-		    !parse_subnet(s.network->address, &s.address, &s.prefix))
+		if ((!n->active && !n->autostart) || !parse_subnet(n->address, &subnet))
 			continue;
-		qb_evidence(r, s.network->name, "libvirt", "%s", s.network->address);
-		if (!collides(&f->net, &s, &t))
+		qb_evidence(r, n->name, "libvirt", "%s", n->address);
+		if (!collides(&f->net, n, &subnet, &t))
 			t.good++;
 	}
 	qb_tally_end(&t, r, "no network of libvirt overlaps with another one of the host",
@@ -355,13 +341,15 @@ static const struct qb_check table[] = {
 		.id = "libvirt.enabled",
 		.title = "libvirt starts with the host",
 		.severity = QB_RECOMMENDED,
-		.looks = "Whether the services of libvirt's daemons are enabled. Their sockets "
-			 "alone start them when somebody connects.",
-		.why = "Guests, networks and pools that have autostart are started by the "
-		       "services, at boot.",
+		.looks = "Whether the services of libvirt's daemons are enabled; for networks and "
+			 "pools their sockets will do.",
+		.why = "Guests that have autostart are started by the service, at boot; its socket "
+		       "alone waits until somebody connects.",
 		.remedy = "systemctl enable virtqemud.service virtnetworkd.service "
 			  "virtstoraged.service",
 		.fix = "libvirt.daemon",
+		.reads = (const char *const[]){SOCKET_WANTS, SERVICE_WANTS, MASKS("virtqemud"),
+					       MASKS("virtnetworkd"), MASKS("virtstoraged"), NULL},
 		.judge = enabled,
 	},
 	{
@@ -422,7 +410,7 @@ static const struct qb_check table[] = {
 	{
 		.id = "libvirt.log-daemon",
 		.title = "virtlogd listens",
-		.severity = QB_RECOMMENDED,
+		.severity = QB_REQUIRED,
 		.looks = "virtlogd's socket, unless stdio_handler of qemu.conf does without it.",
 		.why = "QEMU's messages and consoles go through it: without it no guest starts.",
 		.remedy = "systemctl enable --now virtlogd.socket",
@@ -435,9 +423,9 @@ static const struct qb_check table[] = {
 		.severity = QB_RECOMMENDED,
 		.looks = "The addresses of libvirt's networks that are active or start by "
 			 "themselves, against the host's other addresses and routes.",
-		.why = "libvirt does not start such a network; when it was first, the host no "
-		       "longer reaches what it should. It is common where the host is a guest "
-		       "with the same default network above it.",
+		.why = "libvirt does not start a network whose subnet is there already; of one "
+		       "that is part of another the host no longer reaches that part. It is "
+		       "common where the host is a guest with the same default network above it.",
 		.remedy = "ip -4 address\n"
 			  "ip -4 route\n"
 			  "# Give the network another subnet: virsh net-edit, net-destroy and "

@@ -2,15 +2,33 @@
 #include "checks/judging.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 /* The least with which the installed guest system of EL9 starts (its documentation: 1.5 GiB to
  * install, 1 GiB to run), so that the host holds one. */
 static const uint64_t least_bytes = 1ull << 30;
 
+#define POOLS "/sys/kernel/mm/hugepages/hugepages-*/free_hugepages"
+
+/* Reserved for guests, and not part of MemAvailable. */
+static uint64_t free_huge_bytes(const struct qb_check_input *in)
+{
+	uint64_t sum = 0, pages, size_kib;
+
+	for (const struct qb_reading *x = NULL; (x = qb_read_next(in, POOLS, x));)
+		if (x->value && qb_parse_u64(x->value, &pages) == 0 &&
+		    sscanf(strstr(x->path, "/hugepages-"), "/hugepages-%" SCNu64 "kB", &size_kib) ==
+			    1)
+			sum += pages * (size_kib << 10);
+	return sum;
+}
+
 static void available(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_system_facts *s = &in->facts->system;
 	_cleanup_free_ char *have = NULL, *all = NULL, *least = qb_format_size(least_bytes);
+	_cleanup_free_ char *huge = NULL;
+	uint64_t huge_bytes = free_huge_bytes(in);
 
 	if (!s->memory_bytes) {
 		qb_unknown(r, "/proc/meminfo could not be read");
@@ -20,7 +38,12 @@ static void available(const struct qb_check_input *in, struct qb_result *r)
 	all = qb_format_size(s->memory_bytes);
 	qb_evidence(r, "MemAvailable", "/proc/meminfo", "%s", have);
 	qb_evidence(r, "MemTotal", "/proc/meminfo", "%s", all);
-	if (s->memory_available_bytes >= least_bytes)
+	huge = qb_format_size(huge_bytes);
+	if (huge_bytes)
+		qb_evidence(r, "free huge pages", POOLS, "%s", huge);
+	if (huge_bytes >= least_bytes)
+		qb_pass(r, "%s are available in huge pages, and %s beside", huge, have);
+	else if (s->memory_available_bytes >= least_bytes)
 		qb_pass(r, "%s of %s are available", have, all);
 	else
 		qb_fail(r, "only %s of %s are available; a guest needs %s", have, all, least);
@@ -79,6 +102,21 @@ static void swappiness(const struct qb_check_input *in, struct qb_result *r)
 }
 
 #define THP "/sys/kernel/mm/transparent_hugepage/enabled"
+#define RESERVED "/sys/kernel/mm/hugepages/hugepages-*/nr_hugepages"
+
+/* Any of either: who reserves pages for guests switches the others off, as TuneD does for guests
+ * in real time. */
+static bool has_reserved(const struct qb_check_input *in, struct qb_result *r)
+{
+	uint64_t pages;
+
+	for (const struct qb_reading *x = NULL; (x = qb_read_next(in, RESERVED, x));)
+		if (x->value && qb_parse_u64(x->value, &pages) == 0 && pages) {
+			qb_evidence(r, "nr_hugepages", x->path, "%" PRIu64, pages);
+			return true;
+		}
+	return false;
+}
 
 static void huge_pages_on_demand(const struct qb_check_input *in, struct qb_result *r)
 {
@@ -90,6 +128,8 @@ static void huge_pages_on_demand(const struct qb_check_input *in, struct qb_resu
 	mode = qb_bracketed(text);
 	if (!mode)
 		qb_unknown(r, "%s names no mode: %.40s", THP, text);
+	else if (qb_streq(mode, "never") && has_reserved(in, r))
+		qb_skip(r, "guests have huge pages reserved for them");
 	else if (qb_streq(mode, "never"))
 		qb_fail(r, "transparent huge pages are off");
 	else
@@ -266,11 +306,12 @@ static const struct qb_check table[] = {
 		.id = "memory.available",
 		.title = "There is memory for a guest",
 		.severity = QB_RECOMMENDED,
-		.looks = "MemAvailable of /proc/meminfo: at least 1 GiB.",
+		.looks = "MemAvailable of /proc/meminfo, or free huge pages: at least 1 GiB.",
 		.why = "A guest that does not fit is killed by the kernel when the host runs out, "
 		       "or takes another one with it.",
 		.remedy = "ps -eo pid,rss,comm --sort=-rss | head\n"
 			  "# End what is not needed, or add memory.",
+		.reads = (const char *const[]){POOLS, NULL},
 		.judge = available,
 	},
 	{
@@ -304,7 +345,8 @@ static const struct qb_check table[] = {
 		.looks = "vm.swappiness: at most 60.",
 		.why = "To the kernel a guest is one process with much memory that looks unused; "
 		       "the guest waits on its disk for it.",
-		.remedy = "echo vm.swappiness = 10 >>/etc/sysctl.d/60-guests.conf\nsysctl --system",
+		.remedy = "echo vm.swappiness = 10 >>/etc/sysctl.d/60-guests.conf\nsysctl -p "
+			  "/etc/sysctl.d/60-guests.conf",
 		.reads = (const char *const[]){SWAPPINESS, NULL},
 		.judge = swappiness,
 	},
@@ -313,12 +355,12 @@ static const struct qb_check table[] = {
 		.title = "Guests get transparent huge pages",
 		.severity = QB_RECOMMENDED,
 		.looks = "The mode in brackets of /sys/kernel/mm/transparent_hugepage/enabled: "
-			 "always or madvise.",
+			 "always or madvise, unless huge pages are reserved.",
 		.why = "With nested paging a TLB miss costs up to 24 memory accesses with small "
 		       "pages; QEMU asks for huge ones.",
 		.remedy = "echo madvise >/sys/kernel/mm/transparent_hugepage/enabled\n# And at "
 			  "boot: transparent_hugepage=madvise on the kernel command line.",
-		.reads = (const char *const[]){THP, NULL},
+		.reads = (const char *const[]){THP, RESERVED, NULL},
 		.judge = huge_pages_on_demand,
 	},
 	{
@@ -328,7 +370,10 @@ static const struct qb_check table[] = {
 		.looks = "/sys/kernel/mm/ksm/run: not 1.",
 		.why = "Merging saves memory among like guests; it costs CPU time, and its timing "
 		       "lets one guest learn what another has in memory.",
-		.remedy = "systemctl disable --now ksmtuned ksm\necho 2 >/sys/kernel/mm/ksm/run",
+		.remedy = "systemctl disable --now ksmtuned ksm\necho 0 >/sys/kernel/mm/ksm/run\n"
+			  "grep . /sys/kernel/mm/ksm/pages_sharing\n"
+			  "# What is merged stays so. A 2 in run undoes that at once, and needs 4 "
+			  "KiB for each of pages_sharing.",
 		.reads = (const char *const[]){KSM, NULL},
 		.judge = merging,
 	},
@@ -390,7 +435,7 @@ static const struct qb_check table[] = {
 		.why = "libvirt, QEMU and what manages them watch files by it; at the limit they "
 		       "miss changes or end.",
 		.remedy = "echo fs.inotify.max_user_instances = 1024 "
-			  ">>/etc/sysctl.d/60-guests.conf\nsysctl --system",
+			  ">>/etc/sysctl.d/60-guests.conf\nsysctl -p /etc/sysctl.d/60-guests.conf",
 		.reads = (const char *const[]){INOTIFY, NULL},
 		.judge = watches,
 	},

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checks/judging.h"
 
-enum {
-	TABLE_MAIN = 254
-};
-
 bool qb_no_links(const struct qb_facts *f, struct qb_result *r)
 {
 	if (qb_is(&f->net.known))
@@ -123,7 +119,8 @@ static void bridge_present(const struct qb_check_input *in, struct qb_result *r)
 		     "the configuration names no bridges");
 }
 
-static bool port_matches(const struct qb_port_match *m, const struct qb_link *l)
+static bool port_matches(const struct qb_port_match *m, const struct qb_link *l,
+			 const struct qb_link *bridge)
 {
 	if (m->mac)
 		return (l->mac && !strcasecmp(l->mac, m->mac)) ||
@@ -134,8 +131,9 @@ static bool port_matches(const struct qb_port_match *m, const struct qb_link *l)
 		return qb_streq(l->name, m->name);
 	if (m->driver)
 		return qb_streq(l->driver, m->driver);
-	/* Which NIC had the default route cannot be seen any more: any that is no guest's. */
-	return m->match && !qb_is_tap(l);
+	/* Which NIC had the default route cannot be seen any more: hardware, or the one that has
+	 * the bridge's address; not what guests and containers bring. */
+	return m->match && (qb_is_uplink(l) || (l->mac && qb_streq(l->mac, bridge->mac)));
 }
 
 static const char *port_text(const struct qb_port_match *m)
@@ -153,7 +151,7 @@ static void weigh_port(const struct qb_net *net, const struct qb_link *bridge,
 	for (size_t i = 0; i < net->n_links; i++) {
 		const struct qb_link *l = &net->links[i];
 
-		if (!qb_streq(l->master, bridge->name) || !port_matches(m, l))
+		if (!qb_streq(l->master, bridge->name) || !port_matches(m, l, bridge))
 			continue;
 		qb_evidence(r, bridge->name, "netlink", "port %s, %s", l->name,
 			    l->up ? "up" : "down");
@@ -434,10 +432,12 @@ static const struct qb_check table[] = {
 		.looks = "net.bridge.bridge-nf-call-iptables; without br_netfilter there is none.",
 		.why = "Rules made for the host, Docker's above all, then drop guests' traffic "
 		       "without a word.",
-		.remedy = "sysctl -w net.bridge.bridge-nf-call-iptables=0\n"
-			  "sysctl -w net.bridge.bridge-nf-call-ip6tables=0\n"
-			  "# When nothing here relies on them, put both into /etc/sysctl.d to "
-			  "last.",
+		/* sysctl.d(5): what a module brings is set when udev sees the module come. */
+		.remedy = "virsh nwfilter-binding-list; nft list ruleset | grep -i physdev\n"
+			  "# Where libvirt's nwfilter, Kubernetes or OpenStack filter guests by "
+			  "it: ignore this check. Else set net.bridge.bridge-nf-call-iptables "
+			  "and -ip6tables to 0, by sysctl -w now, and at boot by the udev rule of "
+			  "man sysctl.d.",
 		.judge = bridge_filter,
 	},
 };

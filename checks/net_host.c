@@ -396,7 +396,7 @@ static const struct qb_check table[] = {
 		.why = "Each guest in a network of the host takes an entry; when the table "
 		       "overflows, connections fail by chance.",
 		.remedy = "echo net.ipv4.neigh.default.gc_thresh3 = 8192 "
-			  ">>/etc/sysctl.d/60-guests.conf\nsysctl --system",
+			  ">>/etc/sysctl.d/60-guests.conf\nsysctl -p /etc/sysctl.d/60-guests.conf",
 		.reads = (const char *const[]){NEIGHBOURS, NEIGHBOURS_MOST, NULL},
 		.judge = neighbours,
 	},
@@ -407,8 +407,10 @@ static const struct qb_check table[] = {
 		.looks = "nf_conntrack_count against nf_conntrack_max: less than four fifths.",
 		.why = "NAT and firewall keep an entry per connection of every guest; when the "
 		       "table is full the kernel drops new ones.",
-		.remedy = "echo net.netfilter.nf_conntrack_max = 1048576 "
-			  ">>/etc/sysctl.d/60-guests.conf\nsysctl --system",
+		/* systemd-sysctl sets it at boot only when the module is there by then. */
+		.remedy = "echo nf_conntrack >>/etc/modules-load.d/guests.conf\n"
+			  "echo net.netfilter.nf_conntrack_max = 1048576 "
+			  ">>/etc/sysctl.d/60-guests.conf\nsysctl -p /etc/sysctl.d/60-guests.conf",
 		.reads = (const char *const[]){CONNECTIONS, CONNECTIONS_MOST, NULL},
 		.judge = connections,
 	},

@@ -5,8 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-/* By which a bridge reaches the world: not what guests and containers bring. */
-static bool is_uplink(const struct qb_link *l)
+bool qb_is_uplink(const struct qb_link *l)
 {
 	return !l->loopback && (!l->kind || qb_streq(l->kind, "bond") ||
 				qb_streq(l->kind, "team") || qb_streq(l->kind, "vlan"));
@@ -14,7 +13,7 @@ static bool is_uplink(const struct qb_link *l)
 
 static bool is_uplink_of(const struct qb_link *l, const struct qb_link *bridge)
 {
-	return is_uplink(l) && qb_streq(l->master, bridge->name);
+	return qb_is_uplink(l) && qb_streq(l->master, bridge->name);
 }
 
 /* Hardware that guests or the host depend on: a port of a bridge or bond, or the way out. Others,
@@ -107,7 +106,7 @@ static void weigh_mtu(const struct qb_net *net, const struct qb_link *bridge, st
 		if (!any)
 			qb_evidence(r, bridge->name, "netlink", "MTU %" PRIi64, bridge->mtu);
 		any = true;
-		if (is_uplink(l) && (!nic || l->mtu < nic->mtu))
+		if (qb_is_uplink(l) && (!nic || l->mtu < nic->mtu))
 			nic = l;
 	}
 	for (size_t i = 0; i < net->n_links; i++) {
@@ -122,7 +121,7 @@ static void weigh_mtu(const struct qb_net *net, const struct qb_link *bridge, st
 			qb_tally_bad(t,
 				     "%s (%" PRIi64 ") is smaller than its bridge %s (%" PRIi64 ")",
 				     l->name, l->mtu, bridge->name, bridge->mtu);
-		else if (nic && l->mtu > nic->mtu && !is_uplink(l))
+		else if (nic && l->mtu > nic->mtu && !qb_is_uplink(l))
 			qb_tally_bad(t, "%s (%" PRIi64 ") is larger than the NIC %s (%" PRIi64 ")",
 				     l->name, l->mtu, nic->name, nic->mtu);
 		else
@@ -333,63 +332,6 @@ static void errors(const struct qb_check_input *in, struct qb_result *r)
 	qb_tally_end(&t, r, "the NICs have next to no errors", "there is no NIC");
 }
 
-#define BONDS "/proc/net/bonding/*"
-
-/* What stands behind the name in the first such line of text, before end; NULL for none. */
-static const char *field(const char *text, const char *end, const char *name)
-{
-	const char *at = strstr(text, name);
-
-	return at && (!end || at < end) ? at + strlen(name) : NULL;
-}
-
-static void weigh_bond(const struct qb_reading *x, struct qb_tally *t, struct qb_result *r)
-{
-	static const char head[] = "\nSlave Interface: ";
-	const char *bond = strrchr(x->path, '/') + 1;
-	const char *slave = x->value ? strstr(x->value, head) : NULL;
-	size_t n_bad = t->bad.n;
-
-	if (!x->value || !field(x->value, slave, "MII Status: ")) {
-		qb_tally_unsure(t, "%s could not be read: %s", x->path,
-				x->value ? "it tells no status" : qb_read_why(x));
-		return;
-	}
-	/* Loading the module makes a bond0 that nobody uses. */
-	if (!slave)
-		qb_evidence(r, bond, x->path, "no slaves");
-	while (slave) {
-		const char *name = slave + strlen(head), *next = strstr(name, head);
-		const char *status = field(name, next, "MII Status: ");
-		int name_len = (int)strcspn(name, "\n"), len;
-
-		slave = next;
-		if (!status) {
-			qb_tally_unsure(t, "%s tells no status of %.*s", x->path, name_len, name);
-			return;
-		}
-		len = (int)strcspn(status, "\n");
-		qb_evidence(r, bond, x->path, "%.*s %.*s", name_len, name, len, status);
-		if (len != 2 || strncmp(status, "up", 2) != 0)
-			qb_tally_bad(t, "%.*s of %s is %.*s", name_len, name, bond, len, status);
-	}
-	if (t->bad.n == n_bad)
-		t->good++;
-}
-
-static void bonds(const struct qb_check_input *in, struct qb_result *r)
-{
-	const struct qb_reading *none = qb_facts_reading(in->facts, BONDS);
-	struct qb_tally t = {0};
-	bool any = false;
-
-	for (const struct qb_reading *x = NULL; (x = qb_read_next(in, BONDS, x)); any = true)
-		weigh_bond(x, &t, r);
-	if (!any && !qb_is_absent(in, BONDS))
-		qb_tally_unsure(&t, "bonds could not be read: %s", qb_read_why(none));
-	qb_tally_end(&t, r, "every link of the bonds is up", "there is no bond");
-}
-
 static const struct qb_check table[] = {
 	{
 		.id = "net.carrier",
@@ -466,17 +408,6 @@ static const struct qb_check table[] = {
 			  "# Try another cable, SFP and switch port: ethtool -S NIC",
 		.reads = (const char *const[]){DEV, NULL},
 		.judge = errors,
-	},
-	{
-		.id = "net.bonds",
-		.title = "Every link of the bonds is up",
-		.severity = QB_RECOMMENDED,
-		.looks = "The MII status of every slave in /proc/net/bonding.",
-		.why = "A bond hides that a link of it is down, until the last one goes.",
-		.remedy = "grep -E 'Interface|Status|Failure' /proc/net/bonding/*\n"
-			  "# Look at the cable and the switch port of the link that is down.",
-		.reads = (const char *const[]){BONDS, NULL},
-		.judge = bonds,
 	},
 };
 

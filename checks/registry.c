@@ -23,6 +23,7 @@ const struct qb_check_group *const qb_check_groups[] = {
 	&qb_security_labels_checks,
 	&qb_net_checks,
 	&qb_net_path_checks,
+	&qb_net_bond_checks,
 	&qb_net_host_checks,
 	&qb_storage_checks,
 	&qb_storage_host_checks,

@@ -3,6 +3,14 @@
 
 #include <inttypes.h>
 
+/* From off: enforcing at once would lock out whoever needs a file without a label. */
+static const char from_off[] =
+	"grubby --update-kernel=ALL --remove-args='selinux enforcing'\n"
+	"sed -i 's/^SELINUX=.*/SELINUX=permissive/' /etc/selinux/config\n"
+	"fixfiles -F onboot\n"
+	"# Restart the host, which labels all files. Then see ausearch -m avc -ts boot,\n"
+	"# and when that is well set SELINUX=enforcing, and setenforce 1.";
+
 static void selinux(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_system_facts *s = &in->facts->system;
@@ -16,7 +24,7 @@ static void selinux(const struct qb_check_input *in, struct qb_result *r)
 	else if (qb_is_not(&s->selinux_enabled) && s->os_id && !qb_is_el(s))
 		qb_skip(r, "%s does not come with SELinux", s->os_name ? s->os_name : s->os_id);
 	else if (qb_is_not(&s->selinux_enabled))
-		qb_fail(r, "SELinux is off");
+		qb_remedy(r, "%s", from_off), qb_fail(r, "SELinux is off");
 	else if (qb_is(&s->selinux_enforcing))
 		qb_pass(r, "SELinux is enforcing");
 	else if (qb_is_not(&s->selinux_enforcing))
@@ -61,6 +69,8 @@ static void selinux_at_boot(const struct qb_check_input *in, struct qb_result *r
 	      : has_argument(cmdline, "enforcing=0") ? "enforcing=0"
 						     : NULL;
 	mode = qb_conf_value(config->value, "SELINUX");
+	if (!qb_is(&s->selinux_enabled))
+		qb_remedy(r, "%s", from_off);
 	if (mode)
 		qb_evidence(r, "SELINUX", SELINUX_CONFIG, "%s", mode);
 	if (off)
@@ -99,9 +109,10 @@ static const struct qb_check table[] = {
 			 "it.",
 		.why = "svirt gives each guest a label of its own: a guest that breaks out of "
 		       "QEMU still cannot read another guest's disk.",
-		.remedy = "sed -i 's/^SELINUX=.*/SELINUX=enforcing/' /etc/selinux/config\n"
-			  "setenforce 1 || fixfiles onboot\n"
-			  "# When SELinux was off: restart the host, which labels all files anew.",
+		.remedy = "ausearch -m avc -ts boot\n"
+			  "# What stands there will be forbidden. When that is well:\n"
+			  "sed -i 's/^SELINUX=.*/SELINUX=enforcing/' /etc/selinux/config\n"
+			  "setenforce 1",
 		.judge = selinux,
 	},
 	{
@@ -125,7 +136,7 @@ static const struct qb_check table[] = {
 		.why = "A guest that attacks QEMU has to know where things are; at fixed addresses "
 		       "it does.",
 		.remedy = "echo kernel.randomize_va_space = 2 >>/etc/sysctl.d/60-guests.conf\n"
-			  "sysctl --system",
+			  "sysctl -p /etc/sysctl.d/60-guests.conf",
 		.reads = (const char *const[]){ASLR, NULL},
 		.judge = randomisation,
 	},

@@ -144,6 +144,22 @@ static bool listens_itself(const char *conf, const char *sysconfig)
 	       (strstr(args, "--listen") || strstr(args, "-l"));
 }
 
+/* TLS without certificates of clients, and without SASL, is encrypted and open to all. */
+static void weigh_tls(const char *daemon, const char *path, const char *conf, bool listens,
+		      struct qb_tally *t, struct qb_result *r)
+{
+	_cleanup_free_ char *auth = qb_conf_value(conf, "auth_tls");
+	bool unchecked = qb_conf_is_on(conf, "tls_no_verify_certificate");
+
+	if (!listens)
+		return;
+	setting(r, path, "auth_tls", auth);
+	qb_evidence(r, "tls_no_verify_certificate", path, "%s", unchecked ? "1" : "off");
+	if (unchecked && (!auth || qb_streq(auth, "none")))
+		qb_tally_bad(t, "%s lets anybody in by its TLS port, without a certificate",
+			     daemon);
+}
+
 static void weigh_tcp(const char *daemon, const char *path, const char *conf, bool listens,
 		      struct qb_tally *t, struct qb_result *r)
 {
@@ -173,6 +189,10 @@ static void tcp(const struct qb_check_input *in, struct qb_result *r)
 			  &t, r);
 		weigh_tcp("virtproxyd", VIRTPROXYD_CONF, virtproxyd,
 			  has_line(sockets, "virtproxyd-tcp.socket"), &t, r);
+		weigh_tls("libvirtd", LIBVIRTD_CONF, libvirtd,
+			  has_line(sockets, "libvirtd-tls.socket"), &t, r);
+		weigh_tls("virtproxyd", VIRTPROXYD_CONF, virtproxyd,
+			  has_line(sockets, "virtproxyd-tls.socket"), &t, r);
 	}
 	qb_tally_end(&t, r, "nobody commands libvirt over the network unasked", "");
 }
@@ -270,10 +290,13 @@ static const struct qb_check table[] = {
 		.title = "libvirt's TCP port asks who it is",
 		.severity = QB_RECOMMENDED,
 		.looks = "Whether libvirtd or virtproxyd listens on TCP at boot (the -tcp.socket, "
-			 "or --listen), and auth_tcp: not none.",
+			 "or --listen), and auth_tcp: not none; with TLS that it wants clients' "
+			 "certificates, or auth_tls.",
 		.why = "Who commands libvirt is root of the host: a guest may be given any disk of "
 		       "it.",
 		.remedy = "systemctl disable --now libvirtd-tcp.socket virtproxyd-tcp.socket\n"
+			  "# With TLS: remove tls_no_verify_certificate from virtproxyd.conf and "
+			  "libvirtd.conf.\n"
 			  "# From afar use ssh: virsh --connect qemu+ssh://HOST/system",
 		.reads = (const char *const[]){SOCKETS, LIBVIRTD_ARGS, LIBVIRTD_CONF,
 					       VIRTPROXYD_CONF, NULL},

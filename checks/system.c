@@ -187,7 +187,8 @@ static const struct qb_check table[] = {
 		.id = "system.time-synchronised",
 		.title = "The clock is synchronised",
 		.severity = QB_RECOMMENDED,
-		.looks = "The kernel's STA_UNSYNC flag, as adjtimex(2) tells it.",
+		.looks = "The kernel's STA_UNSYNC flag, or an error below a second, as adjtimex(2) "
+			 "tells them.",
 		.why = "Guests start from the host's clock; one that jumps breaks certificates, "
 		       "clusters and logs in all of them at once.",
 		.remedy = "dnf install chrony && systemctl enable --now chronyd\n"

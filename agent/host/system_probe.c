@@ -9,7 +9,8 @@
 
 enum {
 	TEXT_MAX = 1 << 20,
-	MACHINE_ID_LEN = 32
+	MACHINE_ID_LEN = 32,
+	MAXERROR_US = 1000000,
 };
 
 /* One value of a file, or NULL. */
@@ -126,7 +127,11 @@ static void time_synchronised(const struct qb_root *root, struct qb_tri *ret)
 	if (state < 0)
 		qb_tri_unknown(ret, "adjtimex: %s", strerror(errno));
 	else
-		qb_tri_set(ret, state != TIME_ERROR && !(t.status & STA_UNSYNC));
+		/* chronyd without rtcsync keeps STA_UNSYNC, so that the kernel leaves the RTC
+		 * alone, and says how good the time is; when nobody does, that is the kernel's
+		 * NTP_PHASE_LIMIT. */
+		qb_tri_set(ret, (state != TIME_ERROR && !(t.status & STA_UNSYNC)) ||
+					t.maxerror < MAXERROR_US);
 }
 
 static void iommu(const struct qb_root *root, struct qb_tri *ret)

@@ -80,8 +80,8 @@ static void each_verdict_ends_as_its_format_does(void **state)
 		const char *facts, *check;
 		int nagios, others;
 	} cases[] = {
-		{"\"system\": {\"iommu\": true}", "iommu.enabled", 0, 0},
-		{"\"system\": {\"iommu\": false}", "iommu.enabled", 1, 0},
+		{"\"system\": {\"bridge_nf_call\": false}", "net.bridge-filter", 0, 0},
+		{"\"system\": {\"bridge_nf_call\": true}", "net.bridge-filter", 1, 0},
 		{"\"kvm\": {\"device\": false}", "kvm.device", 2, 1},
 		{"\"kvm\": {}", "kvm.device", 3, 1},
 		/* Nothing is judged. */

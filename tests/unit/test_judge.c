@@ -119,9 +119,9 @@ static void judge(enum state required, enum state recommended, const char *ignor
 			qb_tri_set(&facts.kvm.guest_ran, required == GOOD);
 	}
 	if (recommended != NONE) {
-		qb_strs_add(&select, "iommu.enabled");
+		qb_strs_add(&select, "net.bridge-filter");
 		if (recommended != UNSURE)
-			qb_tri_set(&facts.system.iommu, recommended == GOOD);
+			qb_tri_set(&facts.system.bridge_nf_call, recommended != GOOD);
 	}
 	if (ignore)
 		qb_strs_add(&ignored, ignore);
@@ -195,7 +195,7 @@ static void only_a_required_check_fails(void **state)
 	/* In the order of the registry. */
 	assert_string_equal(report.results[0].check->id, "kvm.guest-run");
 	assert_int_equal(report.results[0].status, QB_FAIL);
-	assert_string_equal(report.results[1].check->id, "iommu.enabled");
+	assert_string_equal(report.results[1].check->id, "net.bridge-filter");
 	assert_int_equal(report.results[1].status, QB_WARN);
 }
 
@@ -215,7 +215,7 @@ static void ignored_checks_are_judged_and_count_for_nothing(void **state)
 	assert_int_equal(b.verdict, QB_READY);
 	assert_int_equal(b.results[0].status, QB_STATUS_UNKNOWN);
 
-	judge(GOOD, BAD, "iommu.enabled", &c);
+	judge(GOOD, BAD, "net.bridge-filter", &c);
 	assert_int_equal(c.verdict, QB_READY);
 	assert_int_equal(c.results[1].status, QB_WARN);
 }
