@@ -10,6 +10,7 @@ const struct qb_check_group *const qb_check_groups[] = {
 	&qb_config_drift_checks,
 	&qb_system_checks,
 	&qb_system_state_checks,
+	&qb_sysctl_checks,
 	&qb_cpu_checks,
 	&qb_cpu_state_checks,
 	&qb_modules_checks,
