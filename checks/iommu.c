@@ -285,6 +285,56 @@ static void groups(const struct qb_check_input *in, struct qb_result *r)
 		     "network, graphics and NVMe devices can be passed through by themselves", "");
 }
 
+#define VFS_MOST "/sys/class/net/*/device/sriov_totalvfs"
+#define VFS "/sys/class/net/*/device/sriov_numvfs"
+
+/* Documentation/PCI/pci-iov-howto.rst. */
+static void weigh_sriov(const struct qb_check_input *in, const struct qb_reading *x,
+			struct qb_tally *t, struct qb_result *r)
+{
+	const char *name = x->path + strlen("/sys/class/net/");
+	_cleanup_free_ char *nic = qb_strndup(name, strcspn(name, "/"));
+	_cleanup_free_ char *path = qb_asprintf("/sys/class/net/%s/device/sriov_numvfs", nic);
+	const struct qb_reading *now = qb_facts_reading(in->facts, path);
+	const struct qb_tri *iommu = &in->facts->system.iommu;
+	uint64_t most;
+
+	/* Most links have no such file. */
+	if (x->absent)
+		return;
+	if (!x->value || qb_parse_u64(x->value, &most) < 0) {
+		qb_tally_unsure(t, "%s could not be read: %s", x->path,
+				x->value ? "it holds no number" : qb_read_why(x));
+		return;
+	}
+	if (!most)
+		return;
+	qb_evidence(r, nic, x->path, "%s of %s virtual functions are there",
+		    now && now->value ? now->value : "an unknown number", x->value);
+	if (qb_is(iommu))
+		t->good++;
+	else if (qb_is_not(iommu))
+		qb_tally_bad(t, "%s offers virtual functions, and no IOMMU is in use", nic);
+	else
+		qb_tally_unsure(t, "whether there is an IOMMU is unknown: %s", qb_why(iommu));
+}
+
+static void sriov(const struct qb_check_input *in, struct qb_result *r)
+{
+	struct qb_tally t = {0};
+	bool any = false;
+
+	for (const struct qb_reading *x = NULL; (x = qb_read_next(in, VFS_MOST, x)); any = true)
+		weigh_sriov(in, x, &t, r);
+	if (!any && !qb_is_absent(in, VFS_MOST))
+		qb_tally_unsure(&t, "NICs could not be read: %s",
+				qb_read_why(qb_facts_reading(in->facts, VFS_MOST)));
+	if (t.good)
+		qb_evidence_tri(r, "iommu", "/sys/class/iommu", &in->facts->system.iommu);
+	qb_tally_end(&t, r, "virtual functions of NICs can be given to guests",
+		     "no NIC here offers virtual functions");
+}
+
 static const struct qb_check table[] = {
 	{
 		.id = "iommu.enabled",
@@ -375,6 +425,18 @@ static const struct qb_check table[] = {
 		.remedy = "modprobe vfio-pci\necho vfio-pci >>/etc/modules-load.d/guests.conf",
 		.reads = (const char *const[]){VFIO, NULL},
 		.judge = vfio,
+	},
+	{
+		.id = "iommu.sriov",
+		.title = "NICs' virtual functions can be used",
+		.severity = QB_INFORMATIONAL,
+		.looks = "sriov_totalvfs of NICs: where it is not 0, an IOMMU is in use.",
+		.why = "A guest with a virtual function of the NIC goes past the bridge at full "
+		       "speed; without an IOMMU it cannot be given one.",
+		.remedy = "grep -s . /sys/class/net/*/device/sriov_*vfs\n"
+			  "qubi-agent explain iommu.enabled",
+		.reads = (const char *const[]){VFS_MOST, VFS, NULL},
+		.judge = sriov,
 	},
 };
 

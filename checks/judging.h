@@ -10,7 +10,8 @@ extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_chec
 	qb_kvm_host_checks, qb_net_path_checks, qb_net_host_checks, qb_security_libvirt_checks,
 	qb_system_state_checks, qb_storage_host_checks, qb_libvirt_host_checks,
 	qb_config_drift_checks, qb_security_labels_checks, qb_libvirt_units_checks,
-	qb_net_bond_checks;
+	qb_net_bond_checks, qb_sysctl_checks, qb_net_owner_checks, qb_net_profile_checks,
+	qb_net_filter_checks;
 
 struct qb_tally;
 
@@ -75,6 +76,8 @@ bool qb_is_absent(const struct qb_check_input *in, const char *path);
 /* The readings that a path with "*" brought, one after the other; NULL after the last. */
 const struct qb_reading *qb_read_next(const struct qb_check_input *in, const char *pattern,
 				      const struct qb_reading *after);
+/* False where something that the pattern asks for is not known, and why; the caller frees that. */
+bool qb_read_all(const struct qb_check_input *in, const char *pattern, char **ret_why);
 /* Why a reading (NULL: nobody looked) has no value; never NULL. */
 const char *qb_read_why(const struct qb_reading *reading);
 /* The word between brackets: "always [madvise] never". Caller frees; NULL for none. */
@@ -85,7 +88,9 @@ char *qb_bracketed(const char *value);
  * with "#" nothing. Caller frees; NULL for none.
  */
 char *qb_conf_value(const char *text, const char *key);
-/* The same as a switch: 1 is on. */
+/* What "key = value" says last in "[section]", as it stands there. Caller frees; NULL for none. */
+char *qb_ini_value(const char *text, const char *section, const char *key);
+/* qb_conf_value() as a switch: 1 is on. */
 bool qb_conf_is_on(const char *text, const char *key);
 
 enum {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the host itself does for guests' traffic, and who has a say in it. */
+/* What the host itself does for guests' traffic. */
 #include "checks/judging.h"
 
 #include <inttypes.h>
@@ -240,100 +240,6 @@ static void connections(const struct qb_check_input *in, struct qb_result *r)
 		qb_pass(r, "the number of tracked connections has no limit");
 }
 
-/* Of ours alone: those of others hold secrets. */
-#define PROFILES "/etc/NetworkManager/system-connections/qubi-*.nmconnection"
-#define IFCFG "/etc/sysconfig/network-scripts/ifcfg-*"
-
-/* What cannot be read of a pattern; true when it is known what is there. */
-static bool is_known(const struct qb_check_input *in, const char *pattern, struct qb_tally *t)
-{
-	bool any = false;
-
-	for (const struct qb_reading *x = NULL; (x = qb_read_next(in, pattern, x)); any = true) {
-		if (x->value)
-			continue;
-		qb_tally_unsure(t, "%s could not be read: %s", x->path, qb_read_why(x));
-		return false;
-	}
-	if (any || qb_is_absent(in, pattern))
-		return true;
-	qb_tally_unsure(t, "%s could not be read: %s", pattern,
-			qb_read_why(qb_facts_reading(in->facts, pattern)));
-	return false;
-}
-
-static void weigh_claims(const struct qb_check_input *in, const char *bridge, struct qb_tally *t,
-			 struct qb_result *r)
-{
-	const struct qb_link *l = qb_net_link(&in->facts->net, bridge);
-	_cleanup_strs_ struct qb_strs claims = {0};
-	_cleanup_free_ char *text = NULL;
-
-	for (const struct qb_reading *x = NULL; (x = qb_read_next(in, PROFILES, x));) {
-		_cleanup_free_ char *name = qb_conf_value(x->value, "interface-name");
-
-		if (qb_streq(name, bridge))
-			qb_strs_add(&claims, strrchr(x->path, '/') + 1);
-	}
-	for (const struct qb_reading *x = NULL; (x = qb_read_next(in, IFCFG, x));) {
-		_cleanup_free_ char *name = qb_conf_value(x->value, "DEVICE");
-		_cleanup_free_ char *boot = qb_conf_value(x->value, "ONBOOT");
-
-		if (qb_streq(name, bridge) && (!boot || strcasecmp(boot, "no") != 0))
-			qb_strs_add(&claims, strrchr(x->path, '/') + 1);
-	}
-	if (l && l->networkd)
-		qb_strs_add(&claims, "systemd-networkd");
-	text = qb_strs_sentence(&claims);
-	qb_evidence(r, bridge, "/etc, /run/systemd/netif", "%s",
-		    claims.n ? text : "nobody's files");
-	if (claims.n > 1)
-		qb_tally_bad(t, "%s each claim %s", text, bridge);
-	else
-		t->good++;
-}
-
-static void one_manager(const struct qb_check_input *in, struct qb_result *r)
-{
-	struct qb_tally t = {0};
-
-	if (qb_no_config(in, r))
-		return;
-	if (in->config->n_bridges && (qb_no_links(in->facts, r)))
-		return;
-	if (in->config->n_bridges && is_known(in, PROFILES, &t) && is_known(in, IFCFG, &t))
-		for (size_t i = 0; i < in->config->n_bridges; i++)
-			weigh_claims(in, in->config->bridges[i].name, &t, r);
-	qb_tally_end(&t, r, "no two claim a configured bridge",
-		     "the configuration names no bridges");
-}
-
-/* NetworkManager leaves out a profile that others than root may read (its
- * nms_keyfile_utils_check_file_permissions_stat()). */
-static void profile_private(const struct qb_check_input *in, struct qb_result *r)
-{
-	struct qb_tally t = {0};
-
-	for (const struct qb_reading *x = NULL; (x = qb_read_next(in, PROFILES, x));) {
-		const char *name = strrchr(x->path, '/') + 1;
-
-		if (!x->mode) {
-			qb_tally_unsure(&t, "the mode of %s is unknown: %s", name, qb_read_why(x));
-			continue;
-		}
-		qb_evidence(r, "mode", x->path, "%04" PRIo64, (uint64_t)x->mode & 07777);
-		if (x->mode & 077)
-			qb_tally_bad(&t, "%s has mode %04" PRIo64, name, (uint64_t)x->mode & 07777);
-		else
-			t.good++;
-	}
-	if (!t.good && !t.bad.n && !t.unsure.n && !qb_is_absent(in, PROFILES))
-		qb_tally_unsure(&t, "profiles could not be read: %s",
-				qb_read_why(qb_facts_reading(in->facts, PROFILES)));
-	qb_tally_end(&t, r, "the bridges' profiles are root's alone",
-		     "no profile of qubi-agent is there");
-}
-
 static const struct qb_check table[] = {
 	{
 		.id = "net.address-twice",
@@ -413,34 +319,6 @@ static const struct qb_check table[] = {
 			  ">>/etc/sysctl.d/60-guests.conf\nsysctl -p /etc/sysctl.d/60-guests.conf",
 		.reads = (const char *const[]){CONNECTIONS, CONNECTIONS_MOST, NULL},
 		.judge = connections,
-	},
-	{
-		.id = "net.one-manager",
-		.title = "One alone manages each bridge",
-		.severity = QB_RECOMMENDED,
-		.looks = "Who claims a configured bridge: the profile of qubi-agent, an ifcfg file "
-			 "with ONBOOT, systemd-networkd.",
-		.why = "Which of two comes first at boot is chance: the host comes back with other "
-		       "addresses, or without its bridge.",
-		.remedy = "nmcli -f NAME,DEVICE,AUTOCONNECT,FILENAME connection\n"
-			  "networkctl\n"
-			  "# Switch one off: ONBOOT=no in the ifcfg file, or Unmanaged=yes for "
-			  "systemd-networkd.",
-		.reads = (const char *const[]){PROFILES, IFCFG, NULL},
-		.judge = one_manager,
-	},
-	{
-		.id = "net.profile-private",
-		.title = "NetworkManager accepts our profiles",
-		.severity = QB_RECOMMENDED,
-		.looks = "The mode of /etc/NetworkManager/system-connections/qubi-*.nmconnection: "
-			 "nobody but root may open them.",
-		.why = "NetworkManager leaves out a profile that others may read: the bridge is "
-		       "gone after the next start.",
-		.remedy = "chmod 0600 /etc/NetworkManager/system-connections/qubi-*.nmconnection\n"
-			  "nmcli connection reload",
-		.reads = (const char *const[]){PROFILES, NULL},
-		.judge = profile_private,
 	},
 };
 

@@ -3,6 +3,7 @@
 #include "checks/judging.h"
 
 #include <fnmatch.h>
+#include <sys/stat.h>
 
 const char *qb_read_why(const struct qb_reading *reading)
 {
@@ -94,8 +95,8 @@ const struct qb_reading *qb_read_next(const struct qb_check_input *in, const cha
 	const struct qb_facts *f = in->facts;
 
 	for (size_t i = after ? (size_t)(after - f->readings) + 1 : 0; i < f->n_readings; i++)
-		/* The pattern itself is there where nothing matched it. */
-		if (strcmp(f->readings[i].path, pattern) != 0 &&
+		/* A pattern itself, this or another, is there where nothing matched it. */
+		if (!strchr(f->readings[i].path, '*') &&
 		    fnmatch(pattern, f->readings[i].path, FNM_PATHNAME) == 0)
 			return &f->readings[i];
 	return NULL;
@@ -140,6 +141,52 @@ char *qb_conf_value(const char *text, const char *key)
 		value = conf_value_at(line);
 	}
 	return value;
+}
+
+char *qb_ini_value(const char *text, const char *section, const char *key)
+{
+	size_t section_len = strlen(section), len = strlen(key);
+	bool inside = false;
+	char *value = NULL;
+
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		const char *at;
+		size_t n;
+
+		line += strspn(line, " \t\r\n");
+		if (*line == '[')
+			inside = strncmp(line + 1, section, section_len) == 0 &&
+				 line[1 + section_len] == ']';
+		at = line + len;
+		if (!inside || strncmp(line, key, len) != 0 || at[strspn(at, " \t")] != '=')
+			continue;
+		at += strspn(at, " \t") + 1;
+		at += strspn(at, " \t");
+		n = strcspn(at, "\n");
+		while (n && strchr(" \t\r", at[n - 1]))
+			n--;
+		free(value);
+		value = qb_strndup(at, n);
+	}
+	return value;
+}
+
+bool qb_read_all(const struct qb_check_input *in, const char *pattern, char **ret_why)
+{
+	bool any = false;
+
+	for (const struct qb_reading *x = NULL; (x = qb_read_next(in, pattern, x)); any = true) {
+		/* A directory or a device among them holds no settings. */
+		if (x->value || x->absent || (x->mode && !S_ISREG(x->mode)))
+			continue;
+		*ret_why = qb_asprintf("%s could not be read: %s", x->path, qb_read_why(x));
+		return false;
+	}
+	if (any || qb_is_absent(in, pattern))
+		return true;
+	*ret_why = qb_asprintf("%s could not be read: %s", pattern,
+			       qb_read_why(qb_facts_reading(in->facts, pattern)));
+	return false;
 }
 
 bool qb_conf_is_on(const char *text, const char *key)

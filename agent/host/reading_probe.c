@@ -69,17 +69,62 @@ static size_t shown(const char *line, size_t len)
 }
 
 /*
+ * Files that may hold keys under any name: of each the sections that hold none
+ * (nm-settings-keyfile(5), systemd.netdev(5)), or the keys that are needed (nmstate's YAML).
+ */
+static const struct plain {
+	const char *dir;
+	bool keys;
+	const char *words[9];
+} plain_parts[] = {
+	{"/NetworkManager/system-connections/",
+	 false,
+	 {"[connection]", "[match]", "[ethernet]", "[802-3-ethernet]", "[bridge]", "[bridge-port]",
+	  "[ipv4]", "[ipv6]"}},
+	{"/systemd/network/", false, {"[Match]", "[NetDev]", "[Bridge]"}},
+	{"/etc/nmstate/", true, {"interfaces:", "name:", "type:", "state:"}},
+};
+
+/* NULL where all of the file may be shown. */
+static const struct plain *plain_of(const char *path)
+{
+	for (size_t i = 0; i < QB_ARRAY_SIZE(plain_parts); i++)
+		if (strstr(path, plain_parts[i].dir))
+			return &plain_parts[i];
+	return NULL;
+}
+
+/* Whether a line is to stay. *inside: the section that it is in is one of those that hold none. */
+static bool stays(const struct plain *plain, const char *line, bool *inside)
+{
+	bool named = false;
+
+	if (*line == '#')
+		return false;
+	if (!plain)
+		return true;
+	if (plain->keys && qb_startswith(line, "- "))
+		line += 2 + strspn(line + 2, " ");
+	for (size_t i = 0; i < QB_ARRAY_SIZE(plain->words) && plain->words[i]; i++)
+		named |= qb_startswith(line, plain->words[i]);
+	if (*line == '[')
+		*inside = named;
+	return plain->keys ? named : *inside;
+}
+
+/*
  * Facts are printed and passed around. A file of settings keeps what it sets and loses its
  * comments; of a secret remains that it is set.
  */
-static char *settings_of(const char *text)
+static char *settings_of(const char *text, const struct plain *plain)
 {
 	_cleanup_buf_ struct qb_buf out = {0};
+	bool inside = false;
 
 	for (const char *line = text; *line; line += *line == '\n') {
 		size_t len = strcspn(line, "\n"), n = shown(line, len);
 
-		if (line[strspn(line, " \t")] != '#') {
+		if (stays(plain, line + strspn(line, " \t"), &inside)) {
 			qb_buf_add(&out, line, n);
 			qb_buf_puts(&out, n < len ? "= *\n" : "\n");
 		}
@@ -90,6 +135,7 @@ static char *settings_of(const char *text)
 
 static int read_text(const struct qb_root *root, struct qb_reading *it)
 {
+	const struct plain *plain = plain_of(it->path);
 	_cleanup_free_ char *text = NULL;
 	size_t len;
 	int r = qb_root_read(root, it->path, VALUE_MAX, &text, &len);
@@ -97,8 +143,8 @@ static int read_text(const struct qb_root *root, struct qb_reading *it)
 	if (r == 0 && !qb_is_text(text, len))
 		r = -EILSEQ;
 	if (r == 0)
-		it->value = qb_startswith(it->path, "/etc/") ? settings_of(text)
-							     : qb_strdup(qb_strip(text));
+		it->value = plain || qb_startswith(it->path, "/etc/") ? settings_of(text, plain)
+								      : qb_strdup(qb_strip(text));
 	return r;
 }
 

@@ -175,6 +175,42 @@ static void settings_are_read_without_secrets(void **state)
 			    "//h/s /m cifs user=a,password= *\nsecret\npsk= *");
 }
 
+/* Where keys have any name, what holds none of them is kept, and no more. */
+static void files_with_keys_are_read_in_part(void **state)
+{
+	static const char profile[] = "/etc/NetworkManager/system-connections/a b.nmconnection";
+	static const char in_run[] = "/run/NetworkManager/system-connections/b.nmconnection";
+	static const char netdev[] = "/usr/lib/systemd/network/wg0.netdev";
+	static const char nmstate[] = "/etc/nmstate/1.yml";
+	struct tree *t = *state;
+	_cleanup_strs_ struct qb_strs reads = {0};
+	_cleanup_facts_ struct qb_facts f;
+
+	tree_put(t, profile,
+		 "XX0\n[connection]\nid=a\n[wifi-security]\npsk=XX1\nauth-alg=XX2\n"
+		 "[802-1x]\nprivate-key-password=XX3\npassword=XX4\n[vpn-secrets]\nx=XX5\n"
+		 "[ethernet]\n# XX6\nwake-on-lan-password=XX7\nmtu=9000\n [ipv4]\n"
+		 "method=auto\n[macsec]\nmka-cak=XX8\n");
+	tree_put(t, in_run, "[wireguard]\nprivate-key=XX9\n\n[bridge]\nstp=false\n");
+	tree_put(t, netdev, "[NetDev]\nName=wg0\n[WireGuard]\nPrivateKey=XX10\n");
+	tree_put(t, nmstate,
+		 "interfaces:\n- name: br0\n  type: ethernet\n  802.1x:\n"
+		 "    private-key-password: |\n      XX11\n- {name: x, password: XX12}\n");
+	qb_strs_add(&reads, "/etc/NetworkManager/system-connections/*");
+	qb_strs_add(&reads, in_run);
+	qb_strs_add(&reads, netdev);
+	qb_strs_add(&reads, nmstate);
+	qb_facts_probe(&(struct qb_probe_options){.root = &t->root, .reads = &reads}, &f);
+	assert_int_equal(f.n_readings, 4);
+	assert_string_equal(qb_facts_reading(&f, profile)->value,
+			    "[connection]\nid=a\n[ethernet]\nwake-on-lan-password= *\n"
+			    "mtu=9000\n [ipv4]\nmethod=auto");
+	assert_string_equal(qb_facts_reading(&f, in_run)->value, "[bridge]\nstp=false");
+	assert_string_equal(qb_facts_reading(&f, netdev)->value, "[NetDev]\nName=wg0");
+	assert_string_equal(qb_facts_reading(&f, nmstate)->value,
+			    "interfaces:\n- name: br0\n  type: ethernet");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +220,7 @@ int main(void)
 		tree_test(a_document_that_cannot_be_read),
 		tree_test(a_document_that_is_a_link_out),
 		tree_test(settings_are_read_without_secrets),
+		tree_test(files_with_keys_are_read_in_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
