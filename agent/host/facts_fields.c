@@ -196,6 +196,12 @@ static const struct qb_field vir_pool_fields[] = {
 	QB_F(qb_vir_pool, persistent, "persistent", BOOL, .doc = "It outlives a stop."),
 	QB_F(qb_vir_pool, capacity_bytes, "capacity_bytes", U64, .doc = "Size."),
 	QB_F(qb_vir_pool, available_bytes, "available_bytes", U64, .doc = "Free room."),
+	QB_F(qb_vir_pool, volumes_known, "volumes_known", TRI, .doc = "Its volumes were asked."),
+	QB_F(qb_vir_pool, volumes, "volumes", U64, .doc = "How many volumes it has."),
+	QB_F(qb_vir_pool, volumes_capacity_bytes, "volumes_capacity_bytes", U64,
+	     .doc = "What its volumes hold when they are full."),
+	QB_F(qb_vir_pool, volumes_allocation_bytes, "volumes_allocation_bytes", U64,
+	     .doc = "The room that its volumes take."),
 };
 
 static const struct qb_type vir_pool_type = {
