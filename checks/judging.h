@@ -9,7 +9,7 @@ extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_chec
 	qb_libvirt_checks, qb_system_checks, qb_config_checks, qb_cpu_state_checks,
 	qb_kvm_host_checks, qb_net_path_checks, qb_net_host_checks, qb_security_libvirt_checks,
 	qb_system_state_checks, qb_storage_host_checks, qb_storage_health_checks,
-	qb_libvirt_host_checks, qb_config_drift_checks;
+	qb_storage_volumes_checks, qb_libvirt_host_checks, qb_config_drift_checks;
 
 /* The name of the group that a check is in. */
 const char *qb_check_group_of(const struct qb_check *check);
