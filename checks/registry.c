@@ -31,6 +31,8 @@ const struct qb_check_group *const qb_check_groups[] = {
 	&qb_net_filter_checks,
 	&qb_storage_checks,
 	&qb_storage_host_checks,
+	&qb_storage_health_checks,
+	&qb_storage_volumes_checks,
 	&qb_libvirt_checks,
 	&qb_libvirt_host_checks,
 	&qb_libvirt_units_checks,

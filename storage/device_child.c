@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each disk is read by a process of its own, and what it found comes back as a document. */
+/*
+ * Each disk is read by a process of its own, and what it found comes back as two documents: its
+ * contents, and its temperature, which must not keep the first one waiting.
+ */
 #include "storage/probe_parts.h"
 
 #include <errno.h>
@@ -39,6 +42,34 @@ static const struct qb_type answer_type = {
 	.n_fields = QB_ARRAY_SIZE(answer_fields),
 };
 
+struct sensor {
+	struct qb_tri sensor;
+	int64_t celsius, limit;
+	bool too_hot;
+};
+
+static const struct qb_field sensor_fields[] = {
+	QB_F(sensor, sensor, "sensor", TRI),
+	QB_F(sensor, celsius, "celsius", I64),
+	QB_F(sensor, limit, "limit", I64),
+	QB_F(sensor, too_hot, "too_hot", BOOL),
+};
+
+static const struct qb_type sensor_type = {
+	.name = "sensor",
+	.size = sizeof(struct sensor),
+	.fields = sensor_fields,
+	.n_fields = QB_ARRAY_SIZE(sensor_fields),
+};
+
+static void exchange_sensor(struct sensor *s, struct qb_disk *disk)
+{
+	QB_SWAP(s->sensor, disk->sensor);
+	QB_SWAP(s->celsius, disk->celsius);
+	QB_SWAP(s->limit, disk->celsius_limit);
+	QB_SWAP(s->too_hot, disk->too_hot);
+}
+
 static void exchange(struct answer *a, struct qb_disk *disk, struct qb_disk_raw *raw)
 {
 	QB_SWAP(a->readable, disk->readable);
@@ -56,51 +87,80 @@ static void exchange(struct answer *a, struct qb_disk *disk, struct qb_disk_raw 
 }
 
 struct reading {
+	const struct qb_root *root;
 	const char *machine_id;
 	struct qb_disk *disk;
 	struct qb_disk_raw *raw;
 };
 
+static void say(int fd, const struct qb_type *type, void *obj)
+{
+	json_t *document = qb_schema_to_json(type, obj);
+
+	qb_child_say(fd, document);
+	json_decref(document);
+	qb_schema_done(type, obj);
+}
+
 static void tell(int fd, void *data)
 {
 	const struct reading *reading = data;
 	struct answer a = {0};
-	json_t *document;
+	struct sensor s = {0};
 
 	qb_device_probe(reading->machine_id, reading->disk, reading->raw);
 	exchange(&a, reading->disk, reading->raw);
-	document = qb_schema_to_json(&answer_type, &a);
-	qb_child_say(fd, document);
-	json_decref(document);
-	qb_schema_done(&answer_type, &a);
+	say(fd, &answer_type, &a);
+	qb_sensor_probe(reading->root, reading->disk);
+	exchange_sensor(&s, reading->disk);
+	say(fd, &sensor_type, &s);
 }
 
-void qb_device_child_begin(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw,
-			   struct qb_child *ret)
+void qb_device_child_begin(const struct qb_root *root, const char *machine_id, struct qb_disk *disk,
+			   struct qb_disk_raw *raw, struct qb_child *ret)
 {
-	struct reading reading = {machine_id, disk, raw};
+	struct reading reading = {root, machine_id, disk, raw};
 	int r = qb_child_begin(tell, &reading, ret);
 
-	if (r < 0)
+	if (r < 0) {
 		qb_tri_unknown(&disk->readable, "no process to read it: %s", strerror(-r));
+		qb_tri_unknown(&disk->sensor, "no process to read it: %s", strerror(-r));
+	}
 }
 
-/* What came is taken as a whole, or not at all. */
+/* A line of what it said. What came is taken as a whole, or not at all. */
+static bool take_line(const char **text, const struct qb_type *type, void *ret)
+{
+	_cleanup_diags_ struct qb_diags diags = {0};
+	const char *end = *text ? strchr(*text, '\n') : NULL;
+	int r;
+
+	if (!end)
+		return false;
+	r = qb_schema_load(type, *text, (size_t)(end - *text), 0, ret, NULL, &diags);
+	*text = end + 1;
+	return r == 0;
+}
+
 void qb_device_child_end(struct qb_child *child, unsigned timeout_ms, struct qb_disk *disk,
 			 struct qb_disk_raw *raw)
 {
-	_cleanup_diags_ struct qb_diags diags = {0};
+	_cleanup_free_ char *why =
+		child->late ? qb_asprintf("%s: no answer within %u ms", disk->path, timeout_ms)
+			    : qb_asprintf("%s: the process that read it ended early", disk->path);
+	const char *text = child->text.s;
 	struct answer a = {0};
+	struct sensor s = {0};
 
-	if (child->late)
-		qb_tri_unknown(&disk->readable, "%s: no answer within %u ms", disk->path,
-			       timeout_ms);
-	else if (qb_schema_load(&answer_type, child->text.s ? child->text.s : "", child->text.len,
-				0, &a, NULL, &diags) == 0)
+	if (take_line(&text, &answer_type, &a))
 		exchange(&a, disk, raw);
 	else
-		qb_tri_unknown(&disk->readable, "%s: the process that read it ended early",
-			       disk->path);
+		qb_tri_unknown(&disk->readable, "%s", why);
+	if (take_line(&text, &sensor_type, &s))
+		exchange_sensor(&s, disk);
+	else
+		qb_tri_unknown(&disk->sensor, "%s", why);
 	qb_schema_done(&answer_type, &a);
+	qb_schema_done(&sensor_type, &s);
 	qb_child_done(child);
 }

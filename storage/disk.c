@@ -17,11 +17,11 @@ static void partition_done(struct qb_partition *p)
 
 void qb_disk_done(struct qb_disk *disk)
 {
-	char *const strings[] = {disk->name,           disk->path,        disk->devno,
-				 disk->wwid,           disk->serial,      disk->model,
-				 disk->by_path,        disk->transport,   disk->zoned,
-				 disk->backing,        disk->mark.pool,   disk->mark.uuid,
-				 disk->rotational.why, disk->readable.why};
+	char *const strings[] = {disk->name,           disk->path,         disk->devno,
+				 disk->wwid,           disk->serial,       disk->model,
+				 disk->by_path,        disk->transport,    disk->zoned,
+				 disk->backing,        disk->mark.pool,    disk->mark.uuid,
+				 disk->rotational.why, disk->readable.why, disk->sensor.why};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(strings); i++)
 		free(strings[i]);
@@ -44,12 +44,33 @@ void qb_disk_done(struct qb_disk *disk)
 	*disk = (struct qb_disk){0};
 }
 
+void qb_mapping_done(struct qb_mapping *m)
+{
+	char *const strings[] = {m->name,  m->path,          m->dm_name,
+				 m->error, m->suspended.why, m->readable.why};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(strings); i++)
+		free(strings[i]);
+	qb_strs_done(&m->disks);
+	*m = (struct qb_mapping){0};
+}
+
 void qb_disks_done(struct qb_disks *disks)
 {
 	for (size_t i = 0; i < disks->n_disks; i++)
 		qb_disk_done(&disks->disks[i]);
+	for (size_t i = 0; i < disks->n_mappings; i++)
+		qb_mapping_done(&disks->mappings[i]);
+	for (size_t i = 0; i < disks->n_groups; i++) {
+		free(disks->groups[i].name);
+		qb_strs_done(&disks->groups[i].physical_volumes);
+		qb_strs_done(&disks->groups[i].damaged);
+	}
 	free(disks->disks);
+	free(disks->mappings);
+	free(disks->groups);
 	free(disks->known.why);
+	free(disks->lvm.why);
 	*disks = (struct qb_disks){0};
 }
 

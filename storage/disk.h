@@ -66,20 +66,48 @@ struct qb_disk {
 	struct qb_partition *partitions;
 	size_t n_partitions;
 	struct qb_mark mark;
-	struct qb_tri readable; /* the probe read it to its end; else why not */
+	struct qb_tri readable;         /* the probe read it to its end; else why not */
+	struct qb_tri sensor;           /* it tells its temperature */
+	int64_t celsius, celsius_limit; /* now; what it stands at most, 0 where that is not told */
+	bool too_hot;                   /* its controller itself warns of its temperature */
 	/* The verdict. available: reasons is empty. */
 	bool available;
 	struct qb_reason *reasons;
 	size_t n_reasons;
 };
 
+/* A block device that is made of others: by the device mapper, or an md array. */
+struct qb_mapping {
+	char *name;    /* dm-0, md127 */
+	char *path;    /* /dev/dm-0 */
+	char *dm_name; /* vg0-root; NULL for an md array */
+	struct qb_tri suspended;
+	struct qb_tri readable; /* its first block was read; else why not */
+	char *error;            /* what that gave where it is known to be not readable */
+	bool lvm;               /* a physical volume is on it */
+	struct qb_strs disks;   /* the names of those it comes down to */
+};
+
+struct qb_volume_group {
+	char *name;
+	struct qb_strs physical_volumes; /* paths; without the missing ones */
+	uint64_t missing;                /* physical volumes that are nowhere to be found */
+	struct qb_strs damaged; /* logical volumes, each with its health: "root (partial)" */
+};
+
 struct qb_disks {
 	struct qb_tri known;
 	struct qb_disk *disks;
 	size_t n_disks;
+	struct qb_mapping *mappings; /* without what LVM has for itself only */
+	size_t n_mappings;
+	struct qb_tri lvm; /* no: nothing here is LVM's. yes: it was asked */
+	struct qb_volume_group *groups;
+	size_t n_groups;
 };
 
 void qb_disk_done(struct qb_disk *disk);
+void qb_mapping_done(struct qb_mapping *mapping);
 void qb_disks_done(struct qb_disks *disks);
 #define _cleanup_disks_ QB_CLEANUP(qb_disks_done)
 

@@ -107,6 +107,11 @@ static const struct qb_field disk_fields[] = {
 	QB_F_LIST(qb_disk, partitions, "partitions", &qb_partition_type, .doc = "Its partitions."),
 	QB_F(qb_disk, mark, "mark", OBJECT, .of = &qb_mark_type, .doc = "The mark on it."),
 	QB_F(qb_disk, readable, "readable", TRI, .doc = "It was read to its end."),
+	QB_F(qb_disk, sensor, "sensor", TRI, .doc = "It tells its temperature."),
+	QB_F(qb_disk, celsius, "celsius", I64, .doc = "Its temperature."),
+	QB_F(qb_disk, celsius_limit, "celsius_limit", I64,
+	     .doc = "The temperature that it stands at most; 0: not told."),
+	QB_F(qb_disk, too_hot, "too_hot", BOOL, .doc = "It warns of its temperature itself."),
 	QB_F(qb_disk, available, "available", BOOL, .doc = "Nothing speaks against writing to it."),
 	QB_F_LIST(qb_disk, reasons, "reasons", &reason_type,
 		  .doc = "Everything that speaks against it."),
@@ -118,4 +123,42 @@ const struct qb_type qb_disk_type = {
 	.fields = disk_fields,
 	.n_fields = QB_ARRAY_SIZE(disk_fields),
 	.doc = "A disk, and whether a pool may have it.",
+};
+
+static const struct qb_field mapping_fields[] = {
+	QB_F(qb_mapping, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Kernel name."),
+	QB_F(qb_mapping, path, "path", STR, .doc = "Device node."),
+	QB_F(qb_mapping, dm_name, "dm_name", STR,
+	     .doc = "Name of the device mapper's; null for an md array."),
+	QB_F(qb_mapping, suspended, "suspended", TRI, .doc = "Whoever uses it waits."),
+	QB_F(qb_mapping, readable, "readable", TRI, .doc = "Its first block was read."),
+	QB_F(qb_mapping, error, "error", STR, .doc = "Why it cannot be read."),
+	QB_F(qb_mapping, lvm, "lvm", BOOL, .doc = "A physical volume of LVM is on it."),
+	QB_F(qb_mapping, disks, "disks", STRS, .doc = "The disks that it stands on."),
+};
+
+const struct qb_type qb_mapping_type = {
+	.name = "mapping",
+	.size = sizeof(struct qb_mapping),
+	.fields = mapping_fields,
+	.n_fields = QB_ARRAY_SIZE(mapping_fields),
+	.doc = "A block device that is made of others.",
+};
+
+static const struct qb_field volume_group_fields[] = {
+	QB_F(qb_volume_group, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Name."),
+	QB_F(qb_volume_group, physical_volumes, "physical_volumes", STRS,
+	     .doc = "The devices it is made of, without those that are missing."),
+	QB_F(qb_volume_group, missing, "missing", U64,
+	     .doc = "Physical volumes that are not there."),
+	QB_F(qb_volume_group, damaged, "damaged", STRS,
+	     .doc = "Logical volumes that are not whole, each with its health."),
+};
+
+const struct qb_type qb_volume_group_type = {
+	.name = "volume-group",
+	.size = sizeof(struct qb_volume_group),
+	.fields = volume_group_fields,
+	.n_fields = QB_ARRAY_SIZE(volume_group_fields),
+	.doc = "A volume group of LVM.",
 };

@@ -44,15 +44,18 @@ static void read_wwids(const struct qb_root *root, const struct qb_disks *disks,
 }
 
 enum {
-	TIMEOUT_MS = 5000
+	TIMEOUT_MS = 5000,
+	ABOVE = 2, /* children that do not belong to one disk */
 };
 
 struct qb_disks_inquiry {
 	bool live;
+	bool one; /* of the disks one alone is asked */
 	struct qb_disks disks;
 	struct qb_disk_raw *raw;
 	bool reasons;
-	struct qb_child *children; /* one a disk */
+	/* One a disk; then that of what is made of them, and LVM's. NULL: there was no list. */
+	struct qb_child *children;
 	unsigned timeout_ms;
 	uint64_t deadline_ms;
 };
@@ -75,21 +78,37 @@ static void list_disks(const struct qb_root *root, const struct qb_strs *names,
 	}
 }
 
-static void begin_reading(const char *machine_id, const char *identity, struct qb_disks_inquiry *q)
+static void begin_reading(const struct qb_root *root, const char *machine_id, const char *identity,
+			  struct qb_disks_inquiry *q)
 {
 	for (size_t i = 0; i < q->disks.n_disks; i++) {
 		struct qb_disk *disk = &q->disks.disks[i];
 
-		q->children[i] = (struct qb_child)QB_CHILD_INIT;
 		q->raw[i].glance = !q->reasons;
-		if (!q->live)
+		if (!q->live) {
 			qb_tri_unknown(&disk->readable, "the contents of a captured host's disks "
 							"are not there to read");
-		else if (q->raw[i].hidden)
+			qb_tri_unknown(&disk->sensor, "not a live host");
+		} else if (q->raw[i].hidden) {
 			qb_tri_unknown(&disk->readable, "a hidden path has no device node");
-		else if (!identity || qb_streq(identity, qb_disk_identity(disk)))
-			qb_device_child_begin(machine_id, disk, &q->raw[i], &q->children[i]);
+			qb_tri_set(&disk->sensor, false);
+		} else if (!identity || qb_streq(identity, qb_disk_identity(disk))) {
+			qb_device_child_begin(root, machine_id, disk, &q->raw[i], &q->children[i]);
+		}
 	}
+}
+
+/* What is made of disks. Nobody who asks for one disk alone asks for that. */
+static void begin_above(const struct qb_root *root, const struct qb_blocks *blocks,
+			struct qb_disks_inquiry *q)
+{
+	qb_mappings_list(root, blocks, &q->disks);
+	if (!q->live) {
+		qb_tri_unknown(&q->disks.lvm, "not a live host");
+		return;
+	}
+	qb_groups_begin(blocks, q->timeout_ms, &q->disks, &q->children[q->disks.n_disks + 1]);
+	qb_mappings_begin(&q->disks, &q->children[q->disks.n_disks]);
 }
 
 static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *machine_id,
@@ -101,6 +120,7 @@ static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *ma
 	int r = qb_root_list(root, "/sys/block", &names);
 
 	q->live = root->live;
+	q->one = identity;
 	q->reasons = reasons;
 	if (r < 0) {
 		qb_tri_unknown(&q->disks.known, "/sys/block: %s", strerror(-r));
@@ -111,14 +131,18 @@ static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *ma
 		qb_udev_wait();
 	qb_blocks_read(root, &blocks);
 	q->raw = qb_alloc(names.n, sizeof(*q->raw));
-	q->children = qb_alloc(names.n, sizeof(*q->children));
+	q->children = qb_alloc(names.n + ABOVE, sizeof(*q->children));
 	list_disks(root, &names, q);
 	q->timeout_ms = timeout_ms ? timeout_ms : TIMEOUT_MS;
 	q->deadline_ms = qb_now_ms() + q->timeout_ms;
 	/* First who uses them: what is in use is not opened with O_EXCL. */
 	qb_usage_probe(root, &blocks, reasons, &q->disks, q->raw);
 	read_wwids(root, &q->disks, q->raw);
-	begin_reading(machine_id, identity, q);
+	for (size_t i = 0; i < q->disks.n_disks + ABOVE; i++)
+		q->children[i] = (struct qb_child)QB_CHILD_INIT;
+	if (!identity)
+		begin_above(root, &blocks, q);
+	begin_reading(root, machine_id, identity, q);
 	return q;
 }
 
@@ -130,12 +154,17 @@ struct qb_disks_inquiry *qb_disks_inquiry_begin(const struct qb_root *root, cons
 
 void qb_disks_inquiry_end(struct qb_disks_inquiry *q, struct qb_disks *ret)
 {
-	if (q->live && q->disks.n_disks) {
-		qb_children_wait(q->children, q->disks.n_disks, q->deadline_ms);
+	if (q->live && q->children) {
+		struct qb_child *above = &q->children[q->disks.n_disks];
+
+		qb_children_wait(q->children, q->disks.n_disks + ABOVE, q->deadline_ms);
 		for (size_t i = 0; i < q->disks.n_disks; i++)
 			if (q->children[i].pid > 0)
 				qb_device_child_end(&q->children[i], q->timeout_ms,
 						    &q->disks.disks[i], &q->raw[i]);
+		qb_mappings_end(&above[0], q->timeout_ms, &q->disks);
+		if (!q->one)
+			qb_groups_end(&above[1], q->timeout_ms, q->deadline_ms, q->raw, &q->disks);
 		if (q->reasons)
 			qb_lvm_probe(&q->disks, q->raw);
 	}

@@ -4,9 +4,13 @@
 #include <errno.h>
 #include <jansson.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/exec.h"
+#include "storage/disk_fields.h"
 
 #define LVM "/usr/sbin/lvm"
+/* A setting, since the option --nohints is as new as the hints. */
+#define NO_HINTS "devices{hints=\"none\"}"
 
 enum {
 	LVM_TIMEOUT_MS = 10000,
@@ -58,9 +62,9 @@ static bool has_pv(const struct qb_disk *disk)
 static void ask(struct qb_disks *disks, struct qb_disk_raw *raw, const bool *asked)
 {
 	/* No locks and no hints: a look must leave no file behind. */
-	static const char *const argv[] = {LVM,  "pvs",     "--nolocking",    "--readonly",
-					   "-o", "pv_name", "--reportformat", "json",
-					   NULL};
+	static const char *const argv[] = {
+		LVM,  "pvs",     "--nolocking",    "--readonly", "--config", NO_HINTS,
+		"-o", "pv_name", "--reportformat", "json",       NULL};
 	_cleanup_exec_ struct qb_exec_result result = {0};
 	struct qb_error err = QB_ERROR_INIT;
 	json_t *report = NULL;
@@ -97,4 +101,242 @@ void qb_lvm_probe(struct qb_disks *disks, struct qb_disk_raw *raw)
 	if (any)
 		ask(disks, raw, asked);
 	free(asked);
+}
+
+/*
+ * No locks, no hints, and nothing said to the kernel: --readonly reads what is written on the
+ * disks, as lvm(8) has it. So a RAID's health is not known ("unknown"); that a part of it is
+ * missing is. Rows that nobody wants are deselected: they grow with the volumes.
+ */
+static const char *const fullreport[] = {
+	LVM,
+	"fullreport",
+	"--nolocking",
+	"--readonly",
+	"--config",
+	NO_HINTS,
+	"--reportformat",
+	"json",
+	"--configreport",
+	"vg",
+	"-o",
+	"vg_name,vg_missing_pv_count",
+	"--configreport",
+	"pv",
+	"-o",
+	"pv_name",
+	"--configreport",
+	"lv",
+	"-o",
+	"lv_name,lv_health_status",
+	"-S",
+	"lv_health_status!=\"\"",
+	"--configreport",
+	"pvseg",
+	"-o",
+	"pvseg_start",
+	"-S",
+	"pvseg_size=0",
+	"--configreport",
+	"seg",
+	"-o",
+	"seg_start",
+	"-S",
+	"seg_size=0",
+	NULL,
+};
+
+static const char *text_of(const json_t *row, const char *key)
+{
+	const char *text = json_string_value(json_object_get(row, key));
+
+	return text ? text : "";
+}
+
+/* What lvs(8) names health of a volume that is whole: nothing; of one that was not asked. */
+static bool is_damage(const char *health)
+{
+	return *health && !qb_streq(health, "unknown") && !qb_streq(health, "writemostly");
+}
+
+static bool add_group(const json_t *report, struct qb_disks *disks)
+{
+	const json_t *vg = json_array_get(json_object_get(report, "vg"), 0), *row;
+	struct qb_volume_group *g;
+	uint64_t missing;
+	size_t i;
+
+	/* PVs that are in no group stand in a report without one. */
+	if (!vg || !*text_of(vg, "vg_name"))
+		return true;
+	if (qb_parse_u64(text_of(vg, "vg_missing_pv_count"), &missing) < 0)
+		return false;
+	g = QB_APPEND(disks->groups, disks->n_groups);
+	g->name = qb_str_printable(text_of(vg, "vg_name"));
+	g->missing = missing;
+	json_array_foreach (json_object_get(report, "pv"), i, row)
+		/* One that is missing is "[unknown]". */
+		if (qb_startswith(text_of(row, "pv_name"), "/"))
+			qb_strs_add(&g->physical_volumes, text_of(row, "pv_name"));
+	json_array_foreach (json_object_get(report, "lv"), i, row) {
+		const char *health = text_of(row, "lv_health_status");
+		_cleanup_free_ char *text = qb_asprintf("%s (%s)", text_of(row, "lv_name"), health);
+
+		if (is_damage(health))
+			qb_strs_add(&g->damaged, text);
+	}
+	return true;
+}
+
+bool qb_groups_parse(const char *text, struct qb_disks *disks)
+{
+	json_t *document = json_loads(text, 0, NULL), *report;
+	const json_t *reports = json_object_get(document, "report");
+	bool ok = json_is_array(reports);
+	size_t i;
+
+	json_array_foreach (reports, i, report)
+		ok = ok && add_group(report, disks);
+	json_decref(document);
+	return ok;
+}
+
+static void ask_groups(unsigned timeout_ms, struct qb_disks *disks)
+{
+	_cleanup_exec_ struct qb_exec_result result = {0};
+	struct qb_error err = QB_ERROR_INIT;
+	int r;
+
+	if (access(LVM, X_OK) < 0)
+		r = qb_error_set(&err, ENOENT, "no %s here", LVM);
+	else
+		r = qb_exec(fullreport, timeout_ms, &result, &err);
+	if (r == 0 && result.status)
+		r = qb_error_set(&err, EIO, "%s fullreport gave %d", LVM, result.status);
+	else if (r == 0 && !qb_groups_parse(result.out, disks))
+		r = qb_error_set(&err, EIO, "%s fullreport gave no report", LVM);
+	if (r < 0)
+		qb_tri_unknown(&disks->lvm, "%s", err.msg);
+	else
+		qb_tri_set(&disks->lvm, true);
+}
+
+/* What a child says of LVM. */
+struct groups {
+	struct qb_tri lvm;
+	struct qb_volume_group *groups;
+	size_t n_groups;
+};
+
+static const struct qb_field groups_fields[] = {
+	QB_F(groups, lvm, "lvm", TRI),
+	QB_F_LIST(groups, groups, "volume_groups", &qb_volume_group_type),
+};
+
+static const struct qb_type groups_type = {
+	.name = "groups",
+	.size = sizeof(struct groups),
+	.fields = groups_fields,
+	.n_fields = QB_ARRAY_SIZE(groups_fields),
+};
+
+static void tell_groups(int fd, void *data)
+{
+	const unsigned *timeout_ms = data;
+	struct qb_disks disks = {0};
+	struct groups said;
+	json_t *document;
+
+	ask_groups(*timeout_ms, &disks);
+	said = (struct groups){disks.lvm, disks.groups, disks.n_groups};
+	document = qb_schema_to_json(&groups_type, &said);
+	qb_child_say(fd, document);
+	json_decref(document);
+	qb_schema_done(&groups_type, &said);
+}
+
+/* LVM reads every device that may be its own, and would wait for one that is suspended. */
+static bool is_in_the_way(struct qb_disks *disks)
+{
+	for (size_t i = 0; i < disks->n_mappings; i++) {
+		const struct qb_mapping *m = &disks->mappings[i];
+
+		if (!qb_is(&m->suspended))
+			continue;
+		qb_tri_unknown(&disks->lvm, "%s is suspended: LVM might wait until it is resumed",
+			       m->dm_name ? m->dm_name : m->name);
+		return true;
+	}
+	return false;
+}
+
+void qb_groups_begin(const struct qb_blocks *blocks, unsigned timeout_ms, struct qb_disks *disks,
+		     struct qb_child *ret)
+{
+	bool active = false;
+	int r;
+
+	for (size_t i = 0; i < blocks->n; i++)
+		active |= blocks->v[i].dm_uuid && qb_startswith(blocks->v[i].dm_uuid, "LVM-");
+	if (!active || is_in_the_way(disks))
+		return;
+	r = qb_child_begin(tell_groups, &timeout_ms, ret);
+	if (r < 0)
+		qb_tri_unknown(&disks->lvm, "no process to ask it: %s", strerror(-r));
+}
+
+/* Yes, no, or unknown where a disk could not be read: a PV may be on it. */
+static enum qb_tri_state has_any_pv(const struct qb_disks *disks, const struct qb_disk_raw *raw)
+{
+	bool unread = false;
+
+	for (size_t i = 0; i < disks->n_disks; i++) {
+		if (has_pv(&disks->disks[i]))
+			return QB_YES;
+		unread |= !raw[i].hidden && !qb_is(&disks->disks[i].readable);
+	}
+	for (size_t i = 0; i < disks->n_mappings; i++)
+		if (disks->mappings[i].lvm)
+			return QB_YES;
+	return unread ? QB_UNKNOWN : QB_NO;
+}
+
+static void take_groups(const struct qb_buf *text, struct qb_disks *disks)
+{
+	_cleanup_diags_ struct qb_diags diags = {0};
+	struct groups said = {0};
+
+	if (qb_schema_load(&groups_type, text->s ? text->s : "", text->len, 0, &said, NULL,
+			   &diags) == 0) {
+		QB_SWAP(said.lvm, disks->lvm);
+		QB_SWAP(said.groups, disks->groups);
+		QB_SWAP(said.n_groups, disks->n_groups);
+	} else {
+		qb_tri_unknown(&disks->lvm, "the process that asked it ended early");
+	}
+	qb_schema_done(&groups_type, &said);
+}
+
+void qb_groups_end(struct qb_child *child, unsigned timeout_ms, uint64_t deadline_ms,
+		   const struct qb_disk_raw *raw, struct qb_disks *disks)
+{
+	uint64_t now = qb_now_ms();
+
+	if (child->pid > 0 && child->late) {
+		qb_tri_unknown(&disks->lvm, "%s: no answer within %u ms", LVM, timeout_ms);
+	} else if (child->pid > 0) {
+		take_groups(&child->text, disks);
+	} else if (!disks->lvm.why) {
+		enum qb_tri_state any = has_any_pv(disks, raw);
+
+		if (any == QB_NO)
+			qb_tri_set(&disks->lvm, false);
+		else if (any == QB_UNKNOWN)
+			qb_tri_unknown(&disks->lvm, "a disk that could not be read may be LVM's");
+		else if (now >= deadline_ms)
+			qb_tri_unknown(&disks->lvm, "no time was left to ask it");
+		else if (!is_in_the_way(disks))
+			ask_groups((unsigned)(deadline_ms - now), disks);
+	}
+	qb_child_done(child);
 }

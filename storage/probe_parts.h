@@ -34,9 +34,12 @@ void qb_contents_probe(int fd, const char *machine_id, bool glance, struct qb_di
 /* The same for a device node, with the O_EXCL test. It may hang with the device. */
 void qb_device_probe(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw);
 
-/* The same, by a process of its own. */
-void qb_device_child_begin(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw,
-			   struct qb_child *ret);
+/* Its temperature. It may hang with the device, too. */
+void qb_sensor_probe(const struct qb_root *root, struct qb_disk *disk);
+
+/* Both, by a process of its own. */
+void qb_device_child_begin(const struct qb_root *root, const char *machine_id, struct qb_disk *disk,
+			   struct qb_disk_raw *raw, struct qb_child *ret);
 /*
  * Takes what it found, once it was waited for. Of a disk that has not answered the contents are
  * unknown; timeout_ms is what is said then.
@@ -44,8 +47,28 @@ void qb_device_child_begin(const char *machine_id, struct qb_disk *disk, struct 
 void qb_device_child_end(struct qb_child *child, unsigned timeout_ms, struct qb_disk *disk,
 			 struct qb_disk_raw *raw);
 
+/* Devices that are made of others. Of one that is not to be asked readable is unknown at once. */
+void qb_mappings_list(const struct qb_root *root, const struct qb_blocks *blocks,
+		      struct qb_disks *disks);
+/* Begins to ask those that are left, if any, by one process. */
+void qb_mappings_begin(struct qb_disks *disks, struct qb_child *ret);
+/* Takes what they answered; as qb_device_child_end(). */
+void qb_mappings_end(struct qb_child *child, unsigned timeout_ms, struct qb_disks *disks);
+
 /* Asks LVM, once, whether it lists the PVs that were found. Live hosts only. */
 void qb_lvm_probe(struct qb_disks *disks, struct qb_disk_raw *raw);
+
+/* Begins to ask LVM for its groups where a logical volume is active. Live hosts only. */
+void qb_groups_begin(const struct qb_blocks *blocks, unsigned timeout_ms, struct qb_disks *disks,
+		     struct qb_child *ret);
+/*
+ * Takes what it said. Where only the contents of disks have shown that there is LVM it is asked
+ * now, unless it is past the deadline.
+ */
+void qb_groups_end(struct qb_child *child, unsigned timeout_ms, uint64_t deadline_ms,
+		   const struct qb_disk_raw *raw, struct qb_disks *disks);
+/* What "lvm fullreport" said. Pure. False: it is no such report. */
+QB_MUST_CHECK bool qb_groups_parse(const char *text, struct qb_disks *disks);
 
 /*
  * As qb_disks_probe(), but reads the contents of the disk only that has this identity; all are

@@ -120,6 +120,9 @@ struct qb_vir_pool {
 	char *name, *uuid, *type, *target, *source_device, *source_name;
 	bool active, autostart, persistent;
 	uint64_t capacity_bytes, available_bytes;
+	/* Of an active pool, its volumes: what they promise, and the room they take by now. */
+	struct qb_tri volumes_known;
+	uint64_t volumes, volumes_capacity_bytes, volumes_allocation_bytes;
 };
 
 /* A block device that a defined or running guest uses. */

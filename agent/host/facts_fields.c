@@ -196,6 +196,12 @@ static const struct qb_field vir_pool_fields[] = {
 	QB_F(qb_vir_pool, persistent, "persistent", BOOL, .doc = "It outlives a stop."),
 	QB_F(qb_vir_pool, capacity_bytes, "capacity_bytes", U64, .doc = "Size."),
 	QB_F(qb_vir_pool, available_bytes, "available_bytes", U64, .doc = "Free room."),
+	QB_F(qb_vir_pool, volumes_known, "volumes_known", TRI, .doc = "Its volumes were asked."),
+	QB_F(qb_vir_pool, volumes, "volumes", U64, .doc = "How many volumes it has."),
+	QB_F(qb_vir_pool, volumes_capacity_bytes, "volumes_capacity_bytes", U64,
+	     .doc = "What its volumes hold when they are full."),
+	QB_F(qb_vir_pool, volumes_allocation_bytes, "volumes_allocation_bytes", U64,
+	     .doc = "The room that its volumes take."),
 };
 
 static const struct qb_type vir_pool_type = {
@@ -327,6 +333,10 @@ static const struct qb_field facts_fields[] = {
 	     .doc = "Who manages the network, and what else bears on it."),
 	QB_F(qb_facts, disks.known, "disks_known", TRI, .doc = "The disks were listed."),
 	LIST_WITHIN(disks, disks, "disks", &qb_disk_type, "Disks."),
+	LIST_WITHIN(disks, mappings, "mappings", &qb_mapping_type,
+		    "Block devices that are made of others: device mapper, md."),
+	QB_F(qb_facts, disks.lvm, "lvm", TRI, .doc = "LVM is in use here, and was asked."),
+	LIST_WITHIN(disks, groups, "volume_groups", &qb_volume_group_type, "Volume groups of LVM."),
 	QB_F(qb_facts, libvirt, "libvirt", OBJECT, .of = &qb_libvirt_type,
 	     .doc = "libvirt and what it has."),
 	QB_F_LIST(qb_facts, targets, "targets", &target_type,

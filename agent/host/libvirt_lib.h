@@ -46,9 +46,12 @@
 	X(virStoragePoolGetXMLDesc) \
 	X(virStoragePoolIsActive) \
 	X(virStoragePoolIsPersistent) \
+	X(virStoragePoolListAllVolumes) \
 	X(virStoragePoolLookupByName) \
 	X(virStoragePoolSetAutostart) \
-	X(virStoragePoolUndefine)
+	X(virStoragePoolUndefine) \
+	X(virStorageVolFree) \
+	X(virStorageVolGetInfo)
 /* clang-format on */
 
 QB_VIR_CALLS(QB_LIB_DECLARE)

@@ -8,6 +8,7 @@
 #include "agent/host/libvirt_lib.h"
 #include "agent/host/libvirt_parse.h"
 #include "agent/host/libvirt_units.h"
+#include "agent/host/libvirt_volumes.h"
 
 enum {
 	TIMEOUT_DEFAULT_MS = 5000
@@ -187,19 +188,18 @@ static void ask_objects(virConnectPtr conn, struct qb_libvirt_facts *f)
 	}
 }
 
-/* A line, and empties what it was made of. */
-static void say(int fd, struct qb_libvirt_facts *f)
+/* A line. */
+static void say(int fd, const struct qb_libvirt_facts *f)
 {
 	json_t *document = qb_schema_to_json(&qb_libvirt_type, f);
 
 	qb_child_say(fd, document);
 	json_decref(document);
-	qb_schema_done(&qb_libvirt_type, f);
 }
 
 /*
- * Two lines: what libvirt has, and what makes it run QEMU to find out, which takes its time on a
- * slow host.
+ * Three lines: what libvirt has, what makes it run QEMU to find out, which takes its time on a
+ * slow host, and what makes it look at every volume.
  */
 static void inquire(int fd, void *data)
 {
@@ -207,6 +207,7 @@ static void inquire(int fd, void *data)
 	struct qb_libvirt_facts f = {.uri = qb_strdup(q->uri)}, late = {0};
 	struct qb_error err = QB_ERROR_INIT;
 	virConnectPtr conn = NULL;
+	json_t *volumes;
 
 	if (qb_vir_load(&err) < 0) {
 		qb_tri_unknown(&f.connected, "%s", err.msg);
@@ -224,8 +225,15 @@ static void inquire(int fd, void *data)
 	if (conn)
 		ask_hypervisor(conn, &late);
 	say(fd, &late);
+	if (conn) {
+		qb_vir_volumes_ask(conn, &f, &volumes);
+		qb_child_say(fd, volumes);
+		json_decref(volumes);
+	}
 	/* Nobody waits for the rest. */
 	close(fd);
+	qb_schema_done(&qb_libvirt_type, &f);
+	qb_schema_done(&qb_libvirt_type, &late);
 	if (conn)
 		sym_virConnectClose(conn);
 }
@@ -258,7 +266,7 @@ void qb_vir_inquiry_end(struct qb_vir_inquiry *q, struct qb_libvirt_facts *ret)
 {
 	_cleanup_free_ char *why = NULL;
 	struct qb_libvirt_facts late = {0};
-	const char *text;
+	const char *text, *end;
 
 	qb_children_wait(&q->child, 1, q->deadline_ms);
 	why = q->r < 0        ? qb_asprintf("no process to ask it: %s", strerror(-q->r))
@@ -278,6 +286,8 @@ void qb_vir_inquiry_end(struct qb_vir_inquiry *q, struct qb_libvirt_facts *ret)
 	} else {
 		qb_tri_unknown(&ret->kvm_domains, "%s", why);
 	}
+	end = text ? strchr(text, '\n') : NULL;
+	qb_vir_volumes_take(end ? text : NULL, end ? (size_t)(end - text) : 0, why, ret);
 	qb_schema_done(&qb_libvirt_type, &late);
 	qb_child_done(&q->child);
 	free(q->uri);
