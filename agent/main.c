@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "agent/base/log.h"
 #include "agent/command.h"
@@ -35,6 +36,18 @@ static int unknown_command(const char *name)
 	return QB_EXIT_USAGE;
 }
 
+/* systemd's default of 1024 is kept low for programs that use select(2); a host may have more disks
+ * than that, each read by a process with a pipe. */
+static void raise_open_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
 	struct qb_invocation inv = {.root = QB_ROOT_INIT};
@@ -44,6 +57,7 @@ int main(int argc, char **argv)
 
 	/* A closed pipe is reported as a failed write, where the command is not in mid-change. */
 	signal(SIGPIPE, SIG_IGN);
+	raise_open_files();
 	if (argc < 2) {
 		qb_help_print(stderr);
 		return QB_EXIT_USAGE;

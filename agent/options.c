@@ -5,6 +5,7 @@
 #include <getopt.h>
 
 #include "agent/base/log.h"
+#include "agent/base/mounts.h"
 
 enum {
 	TIMEOUT_DEFAULT_S = 30,
@@ -243,7 +244,10 @@ int qb_options_parse(const struct qb_command *command, int argc, char **argv,
 	qb_log_set_level(inv->opt.quiet     ? QB_LOG_ERROR
 			 : inv->opt.verbose ? QB_LOG_DEBUG
 					    : QB_LOG_INFO);
-	return qb_root_open(inv->opt.root, &inv->root, err);
+	r = qb_root_open(inv->opt.root, &inv->root, err);
+	if (r == 0 && inv->root.live)
+		qb_mounts_hung(&inv->root, &inv->root.hung);
+	return r;
 }
 
 int qb_exit_usage(const struct qb_invocation *inv)

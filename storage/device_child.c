@@ -120,11 +120,14 @@ void qb_device_child_begin(const struct qb_root *root, const char *machine_id, s
 			   struct qb_disk_raw *raw, struct qb_child *ret)
 {
 	struct reading reading = {root, machine_id, disk, raw};
-	int r = qb_child_begin(tell, &reading, ret);
+	int r = qb_child_begin_named(disk->name, tell, &reading, ret);
+	_cleanup_free_ char *why = r == -EBUSY
+					   ? qb_strdup("earlier looks still wait for an answer")
+					   : qb_asprintf("no process to read it: %s", strerror(-r));
 
 	if (r < 0) {
-		qb_tri_unknown(&disk->readable, "no process to read it: %s", strerror(-r));
-		qb_tri_unknown(&disk->sensor, "no process to read it: %s", strerror(-r));
+		qb_tri_unknown(&disk->readable, "%s: %s", disk->path, why);
+		qb_tri_unknown(&disk->sensor, "%s: %s", disk->path, why);
 	}
 }
 

@@ -171,11 +171,13 @@ void qb_mappings_begin(struct qb_disks *disks, struct qb_child *ret)
 
 	for (size_t i = 0; i < disks->n_mappings; i++)
 		any |= is_pending(&disks->mappings[i]);
-	r = any ? qb_child_begin(tell, disks, ret) : 0;
+	r = any ? qb_child_begin_named("mappings", tell, disks, ret) : 0;
 	for (size_t i = 0; r < 0 && i < disks->n_mappings; i++)
 		if (is_pending(&disks->mappings[i]))
-			qb_tri_unknown(&disks->mappings[i].readable, "no process to read it: %s",
-				       strerror(-r));
+			qb_tri_unknown(&disks->mappings[i].readable, "%s: %s",
+				       disks->mappings[i].path,
+				       r == -EBUSY ? "earlier looks still wait for an answer"
+						   : strerror(-r));
 }
 
 static void take(const char *line, size_t len, struct qb_disks *disks)

@@ -6,9 +6,15 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "agent/base/clock.h"
+
+enum {
+	NAMED_MAX = 3, /* two runs may meet */
+};
 
 /* One that cannot be killed is not to keep open what others read to its end. */
 static void let_go_of_output(void)
@@ -42,6 +48,64 @@ int qb_child_begin(void (*tell)(int fd, void *data), void *data, struct qb_child
 	qb_closep(&fds[0]);
 	qb_closep(&fds[1]);
 	return r;
+}
+
+/* A name that the kernel knows for as long as a process has the socket: unix(7), abstract. */
+static struct sockaddr_un address_of(const char *name, unsigned i, socklen_t *ret_len)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "qubi-agent/%s/%u", name, i);
+
+	*ret_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+	if (*ret_len > sizeof(a))
+		*ret_len = sizeof(a);
+	return a;
+}
+
+/* Whether who has the name is of the same user: anybody may take one. Nobody there takes the calls
+ * of those who ask, so that their queue is full some day. */
+static bool is_own(const struct sockaddr_un *a, socklen_t len)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct ucred who = {.uid = (uid_t)-1};
+	socklen_t who_len = sizeof(who);
+
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)a, len) < 0)
+		return errno == EAGAIN;
+	return fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_len) == 0 &&
+	       who.uid == geteuid();
+}
+
+/* The socket that holds the name, for the child to keep; -EBUSY, or another -errno. */
+static int hold_name(const char *name)
+{
+	bool busy = true;
+
+	for (unsigned i = 0; i < NAMED_MAX; i++) {
+		_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		socklen_t len;
+		struct sockaddr_un a = address_of(name, i, &len);
+
+		if (fd < 0)
+			return -errno;
+		if (bind(fd, (const struct sockaddr *)&a, len) == 0 && listen(fd, SOMAXCONN) == 0)
+			return QB_TAKE_FD(fd);
+		if (errno != EADDRINUSE)
+			return -errno;
+		busy &= is_own(&a, len);
+	}
+	return busy ? -EBUSY : -EADDRINUSE;
+}
+
+int qb_child_begin_named(const char *name, void (*tell)(int fd, void *data), void *data,
+			 struct qb_child *ret)
+{
+	/* The child has it by being a copy of this process; here it is closed. */
+	_cleanup_close_ int held = hold_name(name);
+
+	*ret = (struct qb_child)QB_CHILD_INIT;
+	/* Without a name it is one that is not counted. */
+	return held == -EBUSY ? -EBUSY : qb_child_begin(tell, data, ret);
 }
 
 void qb_child_say(int fd, const json_t *document)
@@ -78,31 +142,60 @@ static void give_up(struct qb_child *c)
 	end(c);
 }
 
+/* Those that have not ended, for poll(2); which is which in ret_index. */
+static size_t open_ones(const struct qb_child *children, size_t n, struct pollfd *ret,
+			size_t *ret_index)
+{
+	size_t open = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (children[i].fd >= 0) {
+			ret[open] = (struct pollfd){children[i].fd, POLLIN, 0};
+			ret_index[open++] = i;
+		}
+	return open;
+}
+
 void qb_children_wait(struct qb_child *children, size_t n, uint64_t deadline_ms)
 {
 	struct pollfd *p = qb_alloc(n, sizeof(*p));
-	size_t open;
+	size_t *index = qb_alloc(n, sizeof(*index)), open;
 
-	do {
+	while ((open = open_ones(children, n, p, index))) {
 		uint64_t now = qb_now_ms();
-		int r;
+		int r = poll(p, open, deadline_ms > now ? (int)(deadline_ms - now) : 0);
 
-		open = 0;
-		for (size_t i = 0; i < n; i++) {
-			p[i] = (struct pollfd){children[i].fd, POLLIN, 0};
-			open += children[i].fd >= 0;
+		if (r < 0 && errno == EINTR)
+			continue;
+		for (size_t i = 0; i < open; i++) {
+			struct qb_child *c = &children[index[i]];
+
+			if (r > 0 && p[i].revents && !listen_to(c))
+				end(c);
+			/* One that goes on talking is late as well. */
+			else if (r <= 0 || now > deadline_ms)
+				give_up(c);
 		}
-		r = open ? poll(p, n, deadline_ms > now ? (int)(deadline_ms - now) : 0) : 0;
-		for (size_t i = 0; i < n; i++) {
-			if (children[i].fd < 0)
-				continue;
-			if (r == 0)
-				give_up(&children[i]);
-			else if (r > 0 && p[i].revents && !listen_to(&children[i]))
-				end(&children[i]);
-		}
-	} while (open);
+	}
+	free(index);
 	free(p);
+}
+
+bool qb_child_says_more(struct qb_child *child, uint64_t deadline_ms)
+{
+	size_t said = child->text.len;
+
+	while (child->fd >= 0 && child->text.len == said) {
+		struct pollfd p = {child->fd, POLLIN, 0};
+		uint64_t now = qb_now_ms();
+		int r = poll(&p, 1, deadline_ms > now ? (int)(deadline_ms - now) : 0);
+
+		if (r > 0 && !listen_to(child))
+			end(child);
+		else if (r == 0 || (r < 0 && errno != EINTR))
+			give_up(child);
+	}
+	return child->text.len > said;
 }
 
 void qb_child_done(struct qb_child *child)

@@ -29,8 +29,16 @@ struct qb_child {
  */
 QB_MUST_CHECK int qb_child_begin(void (*tell)(int fd, void *data), void *data,
 				 struct qb_child *ret);
+/*
+ * The same for what not even SIGKILL ends: of one name (a word) a few may wait at a time, those of
+ * earlier runs included; -EBUSY then. Else a host that is looked at every minute would fill up.
+ */
+QB_MUST_CHECK int qb_child_begin_named(const char *name, void (*tell)(int fd, void *data),
+				       void *data, struct qb_child *ret);
 /* Writes it as one line, at once: tokens one by one would wake the reader for each. */
 void qb_child_say(int fd, const json_t *document);
+/* Waits until it says more: false when it has ended, or it is deadline_ms, which makes it late. */
+bool qb_child_says_more(struct qb_child *child, uint64_t deadline_ms);
 /* Reads what they say until all have ended or it is deadline_ms of qb_now_ms(). */
 void qb_children_wait(struct qb_child *children, size_t n, uint64_t deadline_ms);
 void qb_child_done(struct qb_child *child);

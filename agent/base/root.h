@@ -18,14 +18,15 @@
 #include "agent/base/str.h"
 
 struct qb_root {
-	int fd;     /* O_PATH directory */
-	bool live;  /* it is "/": devices, netlink and sockets belong to what is read */
-	char *path; /* as the user named it, for messages */
+	int fd;              /* O_PATH directory */
+	bool live;           /* it is "/": devices, netlink and sockets belong to what is read */
+	char *path;          /* as the user named it, for messages */
+	struct qb_strs hung; /* mount points that do not answer; what is below them is -ETIMEDOUT */
 };
 
 #define QB_ROOT_INIT                                                                               \
 	{                                                                                          \
-		-1, false, NULL                                                                    \
+		.fd = -1                                                                           \
 	}
 
 QB_MUST_CHECK int qb_root_open(const char *path, struct qb_root *ret, struct qb_error *err);

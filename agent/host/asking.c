@@ -11,7 +11,13 @@ enum {
 struct inquiry {
 	const struct qb_asking *asking;
 	size_t begin, n;
+	uint64_t end_ms; /* of qb_now_ms() */
 };
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
 
 /* A line each, so that what came before one that hangs is known. */
 static void tell(int fd, void *data)
@@ -44,8 +50,9 @@ static size_t ask(const struct inquiry *q, bool *ret_hung)
 	int r = qb_child_begin(tell, &copy, &child);
 	size_t told;
 
-	if (r == 0)
-		qb_children_wait(&child, 1, qb_now_ms() + ANSWER_MS);
+	/* Each answer has its own time, all of them together that of the command. */
+	while (r == 0 && qb_child_says_more(&child, earlier(qb_now_ms() + ANSWER_MS, q->end_ms)))
+		;
 	told = take(q, child.text.s);
 	*ret_hung = child.late;
 	if (told == q->n)
@@ -60,17 +67,18 @@ static size_t ask(const struct inquiry *q, bool *ret_hung)
 	return told + 1;
 }
 
-void qb_ask_each(const struct qb_asking *asking, size_t begin, size_t n)
+void qb_ask_each(const struct qb_asking *asking, size_t begin, size_t n, unsigned timeout_ms)
 {
-	struct inquiry q = {asking, begin, n};
+	struct inquiry q = {asking, begin, n, qb_now_ms() + timeout_ms};
 	unsigned hung = 0;
 
-	while (q.begin < n && hung < HUNG_MAX) {
+	while (q.begin < n && hung < HUNG_MAX && qb_now_ms() < q.end_ms) {
 		bool is_hung;
 
 		q.begin = ask(&q, &is_hung);
 		hung += is_hung;
 	}
 	for (; q.begin < n; q.begin++)
-		asking->give_up(q.begin, "others hang", asking->data);
+		asking->give_up(q.begin, hung < HUNG_MAX ? "no time is left" : "others hang",
+				asking->data);
 }

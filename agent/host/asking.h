@@ -17,5 +17,5 @@ struct qb_asking {
 	void *data;
 };
 
-/* Asks for those from begin up to n; each is taken or given up. */
-void qb_ask_each(const struct qb_asking *asking, size_t begin, size_t n);
+/* Asks for those from begin up to n; each is taken or given up. timeout_ms is for all of them. */
+void qb_ask_each(const struct qb_asking *asking, size_t begin, size_t n, unsigned timeout_ms);

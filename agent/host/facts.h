@@ -260,10 +260,10 @@ void qb_modules_probe(const struct qb_root *root, const struct qb_strs *names,
 void qb_readings_probe(const struct qb_root *root, const struct qb_strs *paths,
 		       struct qb_reading **ret, size_t *ret_n);
 /* Adds to the facts' targets those that are not there yet. */
-void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths,
+void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths, unsigned timeout_ms,
 		      struct qb_facts *facts);
 /* The same with their spaces. */
-void qb_spaces_probe(const struct qb_root *root, const struct qb_strs *paths,
+void qb_spaces_probe(const struct qb_root *root, const struct qb_strs *paths, unsigned timeout_ms,
 		     struct qb_facts *facts);
 void qb_libvirt_probe(const struct qb_root *root, const char *uri, unsigned timeout_ms,
 		      struct qb_libvirt_facts *ret);

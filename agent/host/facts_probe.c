@@ -41,7 +41,7 @@ static void targets(const struct qb_probe_options *options, struct qb_facts *ret
 	for (size_t i = 0; i < ret->libvirt.n_pools; i++)
 		if (ret->libvirt.pools[i].target)
 			qb_strs_add(&paths, ret->libvirt.pools[i].target);
-	qb_targets_probe(options->root, &paths, ret);
+	qb_targets_probe(options->root, &paths, options->timeout_ms, ret);
 }
 
 /* Where a host for guests grows, and where it stops when nothing is left; and pools' targets. */
@@ -55,7 +55,7 @@ static void spaces(const struct qb_probe_options *options, struct qb_facts *ret)
 			qb_strs_add(&paths, always[i]);
 	for (size_t i = 0; i < ret->n_targets; i++)
 		qb_strs_add(&paths, ret->targets[i].path);
-	qb_spaces_probe(options->root, &paths, ret);
+	qb_spaces_probe(options->root, &paths, options->timeout_ms, ret);
 }
 
 /* The name of the disk that a device number belongs to: of a partition, the disk it is on. */

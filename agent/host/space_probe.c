@@ -125,7 +125,7 @@ static void give_up(size_t i, const char *why, void *data)
 	qb_tri_unknown(&s->read_only, "%s: %s", s->path, why);
 }
 
-void qb_spaces_probe(const struct qb_root *root, const struct qb_strs *paths,
+void qb_spaces_probe(const struct qb_root *root, const struct qb_strs *paths, unsigned timeout_ms,
 		     struct qb_facts *facts)
 {
 	const struct qb_asking asking = {tell, take, give_up, facts};
@@ -135,7 +135,7 @@ void qb_spaces_probe(const struct qb_root *root, const struct qb_strs *paths,
 		if (!qb_facts_space(facts, paths->v[i]))
 			QB_APPEND(facts->spaces, facts->n_spaces)->path = qb_strdup(paths->v[i]);
 	if (root->live)
-		qb_ask_each(&asking, begin, facts->n_spaces);
+		qb_ask_each(&asking, begin, facts->n_spaces, timeout_ms);
 	for (size_t i = begin; !root->live && i < facts->n_spaces; i++)
 		qb_tri_unknown(&facts->spaces[i].read_only, "not a live host");
 }

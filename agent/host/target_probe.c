@@ -90,7 +90,7 @@ static void give_up(size_t i, const char *why, void *data)
 	qb_tri_unknown(&t->empty, "%s: %s", t->path, why);
 }
 
-void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths,
+void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths, unsigned timeout_ms,
 		      struct qb_facts *facts)
 {
 	_cleanup_strs_ struct qb_strs points = {0};
@@ -116,5 +116,5 @@ void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths,
 	}
 	q.targets = facts->targets;
 	if (begin < facts->n_targets)
-		qb_ask_each(&asking, begin, facts->n_targets);
+		qb_ask_each(&asking, begin, facts->n_targets, timeout_ms);
 }

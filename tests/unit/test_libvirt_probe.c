@@ -345,13 +345,13 @@ static void targets_of_pools(void **state)
 	qb_strs_add(&paths, "/srv/a"); /* of two pools */
 	qb_strs_add(&paths, "/srv/none");
 	tree_put(t, "/srv/a/notes", "");
-	qb_targets_probe(&t->root, &paths, &unread);
+	qb_targets_probe(&t->root, &paths, 5000, &unread);
 	assert_int_equal(unread.n_targets, 3);
 	assert_int_equal(unread.targets[0].mounted.state, QB_UNKNOWN);
 	tree_put(t, "/proc/self/mountinfo",
 		 "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 		 "30 22 8:17 / /srv/a\\040b rw shared:1 - xfs /dev/sdb1 rw\n");
-	qb_targets_probe(&t->root, &paths, &f);
+	qb_targets_probe(&t->root, &paths, 5000, &f);
 	assert_int_equal(f.targets[0].mounted.state, QB_YES);
 	assert_int_equal(f.targets[0].empty.state, QB_UNKNOWN);
 	assert_int_equal(f.targets[1].mounted.state, QB_NO);
@@ -371,11 +371,11 @@ static void room_for_files(void **state)
 	qb_strs_add(&paths, "/proc/none");
 	qb_strs_add(&paths, "/"); /* of two pools */
 	qb_strs_add(&paths, "/dev");
-	qb_spaces_probe(&t->root, &paths, &captured);
+	qb_spaces_probe(&t->root, &paths, 5000, &captured);
 	assert_int_equal(captured.n_spaces, 3);
 	assert_string_equal(captured.spaces[0].read_only.why, "not a live host");
 	t->root.live = true;
-	qb_spaces_probe(&t->root, &paths, &f);
+	qb_spaces_probe(&t->root, &paths, 5000, &f);
 	assert_int_equal(f.n_spaces, 3);
 	s = qb_facts_space(&f, "/");
 	assert_int_not_equal(s->read_only.state, QB_UNKNOWN);
