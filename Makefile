@@ -75,7 +75,7 @@ sandbox: $(BUILD)/qubi-agent ## tests in private namespaces with a libvirtd of t
 bench: $(BUILD)/qubi-agent ## how long a report takes, beside virt-host-validate's: root
 	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/enter tests/sandbox/bench
 
-lab: rpm ## tests on a whole virtual machine, from the RPM: root
+lab: rpm $(BUILD)/qubi-agent ## tests on a whole virtual machine, from the RPM: root
 	$(Q)tests/lab/run
 
 test: deps ## every tier, with what they need installed first
