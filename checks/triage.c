@@ -40,11 +40,14 @@ static bool driver_may_be_there(const struct qb_kvm_facts *kvm)
 	return false;
 }
 
-/* Its words since 2.6: of kvm_intel, of kvm_amd, and of the CPU's own start. */
+/*
+ * Its words since 2.6: of kvm_intel, of kvm_amd, and of the CPU's own start (Linux,
+ * arch/x86/kernel/cpu/feat_ctl.c and amd.c, kvm_is_vmx_supported(), kvm_is_svm_supported()).
+ */
 static bool kernel_blames_firmware(const struct qb_strs *lines)
 {
 	static const char *const words[] = {"disabled by bios", "disabled (by bios)",
-					    "not enabled by bios"};
+					    "not enabled by bios", "not enabled (by bios)"};
 
 	for (size_t i = 0; i < lines->n; i++)
 		for (size_t k = 0; k < QB_ARRAY_SIZE(words); k++)
