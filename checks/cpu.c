@@ -37,6 +37,7 @@ static void hidden(const struct qb_check_input *in, struct qb_result *r)
 	const struct qb_cpu_facts *cpu = &in->facts->cpu;
 	const struct qb_reading *xen = qb_facts_reading(in->facts, XEN);
 	const char *name = cpu->hypervisor_vendor;
+	bool locked = qb_is(&cpu->cpuid_vmx) || qb_is(&cpu->cpuid_svm);
 
 	/* The first guest is a host: of Xen's. */
 	if (xen && xen->value && strstr(xen->value, "control_d")) {
@@ -52,8 +53,10 @@ static void hidden(const struct qb_check_input *in, struct qb_result *r)
 			qb_remedy(r, "%s", hypervisors[i].remedy);
 		}
 	}
-	qb_fail(r, "this machine is itself a guest, and its hypervisor%s%s%s does not offer %s",
-		name ? " (" : "", name ? name : "", name ? ")" : "", feature(cpu));
+	qb_fail(r, "this machine is itself a guest, and its hypervisor%s%s%s %s %s%s",
+		name ? " (" : "", name ? name : "", name ? ")" : "",
+		locked ? "shows" : "does not offer", feature(cpu),
+		locked ? ", but keeps it locked" : "");
 }
 
 static void virtualization(const struct qb_check_input *in, struct qb_result *r)
@@ -117,8 +120,9 @@ static void nested_paging(const struct qb_check_input *in, struct qb_result *r)
 	bool amd = qb_is(&cpu->cpuid_svm) || qb_is(&cpu->flag_svm);
 	const struct qb_tri *paging = intel ? &cpu->ept : &cpu->npt;
 	const char *name = intel ? "EPT" : "NPT";
+	enum qb_virt virt = qb_virt_triage(in->facts);
 
-	if (qb_virt_triage(in->facts) == QB_VIRT_FOREIGN) {
+	if (virt == QB_VIRT_FOREIGN) {
 		qb_skip(r, "a CPU of type %s has no such flag", in->facts->system.arch);
 		return;
 	}
@@ -132,8 +136,9 @@ static void nested_paging(const struct qb_check_input *in, struct qb_result *r)
 		return;
 	}
 	/* The kernel then clears the flags of what they bring along, too. */
-	if (qb_virt_triage(in->facts) == QB_VIRT_FIRMWARE) {
-		qb_skip(r, "the firmware has switched %s off", feature(cpu));
+	if (qb_virt_is_missing(virt)) {
+		qb_skip(r, "the %s has switched %s off",
+			virt == QB_VIRT_HIDDEN ? "outer hypervisor" : "firmware", feature(cpu));
 		return;
 	}
 	qb_evidence_tri(r, name, "/proc/cpuinfo", paging);

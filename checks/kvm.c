@@ -145,6 +145,10 @@ static void guest_run(const struct qb_check_input *in, struct qb_result *r)
 		return;
 	}
 	qb_remedy(r, "%s", causes[cause].remedy);
+	if (cause == QB_GUEST_FIRMWARE && qb_is(&in->facts->cpu.hypervisor)) {
+		what = "the outer hypervisor keeps virtualization locked";
+		qb_remedy(r, "qubi-agent explain cpu.virtualization");
+	}
 	/* "No such file or directory" adds nothing to these. */
 	if (cause == QB_GUEST_NO_DEVICE || cause == QB_GUEST_NO_DRIVER ||
 	    cause == QB_GUEST_PERMISSION)

@@ -56,6 +56,20 @@ static bool kernel_blames_firmware(const struct qb_strs *lines)
 	return false;
 }
 
+/*
+ * Whoever locked it: the firmware, or in a guest the hypervisor that plays it. The register of a
+ * CPU without the feature may say so, too: bhyve and ACRN let it read "locked".
+ */
+static bool is_locked(const struct qb_facts *f, enum qb_tri_state cpuid, enum qb_tri_state flag)
+{
+	if (f->kvm.guest_cause == QB_GUEST_FIRMWARE || kernel_blames_firmware(&f->kvm.kernel_says))
+		return true;
+	if (cpuid != QB_NO && qb_is(&f->cpu.firmware_lock))
+		return true;
+	/* The kernel clears its flag when it finds the feature locked; the instruction does not. */
+	return cpuid == QB_YES && flag == QB_NO;
+}
+
 enum qb_virt qb_virt_triage(const struct qb_facts *facts)
 {
 	const struct qb_cpu_facts *cpu = &facts->cpu;
@@ -67,12 +81,10 @@ enum qb_virt qb_virt_triage(const struct qb_facts *facts)
 	if (facts->system.arch && !qb_streq(facts->system.arch, "x86_64"))
 		return QB_VIRT_FOREIGN;
 	/* Before Linux 6.7 the flag svm was shown although the firmware had locked it. */
-	if (facts->kvm.guest_cause == QB_GUEST_FIRMWARE || qb_is(&cpu->firmware_lock) ||
-	    kernel_blames_firmware(&facts->kvm.kernel_says))
-		return QB_VIRT_FIRMWARE;
-	/* The kernel clears its flag when it finds the feature locked; the instruction does not. */
+	if (is_locked(facts, cpuid, flag))
+		return qb_is(&cpu->hypervisor) ? QB_VIRT_HIDDEN : QB_VIRT_FIRMWARE;
 	if (cpuid == QB_YES)
-		return flag == QB_NO ? QB_VIRT_FIRMWARE : QB_VIRT_OFFERED;
+		return QB_VIRT_OFFERED;
 	if (flag == QB_YES)
 		return cpuid == QB_NO ? QB_VIRT_CONTRADICTED : QB_VIRT_OFFERED;
 	if (cpuid == QB_UNKNOWN && flag == QB_UNKNOWN)
