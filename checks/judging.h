@@ -59,6 +59,10 @@ bool qb_known_space(const struct qb_check_input *in, const char *target, struct 
 		    const struct qb_space **ret);
 /* Unsure where libvirt did not tell its pools. */
 void qb_no_pools_known(const struct qb_check_input *in, struct qb_tally *t);
+/* Who blacklists or blocks a module, as a person names it: file as in struct qb_module. */
+const char *qb_module_ban(const char *file);
+/* A remedy: how to lift that, and load the module. The caller frees it. */
+char *qb_module_unban(const struct qb_module *m);
 /* A word for a remedy: quoted where a shell would see more than a word in it. Caller frees. */
 char *qb_shell_word(const char *s);
 

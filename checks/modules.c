@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checks/judging.h"
+#include "agent/host/module.h"
 
 static const char *state_name(const struct qb_module *m)
 {
@@ -20,9 +21,54 @@ static const char *state_name(const struct qb_module *m)
 
 static void evidence(struct qb_result *r, const char *name, const struct qb_module *m)
 {
-	qb_evidence(r, name, "libkmod", "%s%s%s", state_name(m),
-		    m && m->blacklisted ? ", blacklisted" : "",
-		    m && m->install_blocked ? ", its loading is blocked" : "");
+	qb_evidence(r, name, "libkmod", "%s", state_name(m));
+	if (m && m->blacklisted)
+		qb_evidence(r, name, m->blacklisted_by ? m->blacklisted_by : "modprobe.d",
+			    "blacklisted");
+	if (m && m->install_blocked)
+		qb_evidence(r, name, m->blocked_by ? m->blocked_by : "modprobe.d",
+			    "its loading is blocked");
+}
+
+const char *qb_module_ban(const char *file)
+{
+	if (qb_streq(file, QB_CMDLINE))
+		return "the kernel's command line";
+	return file ? file : "modprobe.d";
+}
+
+/* Files of modprobe.d may call it by either name. */
+static char *either_name(const char *name)
+{
+	_cleanup_buf_ struct qb_buf b = {0};
+
+	for (; *name; name++)
+		if (*name == '_')
+			qb_buf_puts(&b, "[-_]");
+		else
+			qb_buf_add(&b, name, 1);
+	return QB_TAKE_PTR(b.s);
+}
+
+char *qb_module_unban(const struct qb_module *m)
+{
+	const char *file = m->install_blocked ? m->blocked_by : m->blacklisted_by;
+	_cleanup_free_ char *word = qb_shell_word(m->name), *pattern = NULL, *in_file = NULL;
+
+	if (qb_streq(file, QB_CMDLINE))
+		return qb_asprintf("cat " QB_CMDLINE "\n"
+				   "grubby --update-kernel=ALL --remove-args=%s\n"
+				   "# Give back with --args what else it named, then%s:\n%s%s",
+				   m->install_blocked ? "module_blacklist" : "modprobe.blacklist",
+				   m->install_blocked ? " restart the host" : "",
+				   m->install_blocked ? "lsmod | grep -w " : "modprobe ", word);
+	in_file = file ? qb_shell_word(file) : NULL;
+	pattern = either_name(m->name);
+	return qb_asprintf(
+		"grep -rnE '^\\s*(blacklist|install)\\s+%s(\\s|$)' %s\n"
+		"# Remove that line, then:\nmodprobe %s",
+		pattern ? pattern : "",
+		in_file ? in_file : "/etc/modprobe.d /run/modprobe.d /usr/lib/modprobe.d", word);
 }
 
 /* The line by which the kernel turned a module away: an unknown key, no signature, lockdown. */
@@ -50,11 +96,14 @@ static bool weigh(const struct qb_facts *f, const char *name, struct qb_tally *t
 		if (refusal(f))
 			qb_tally_bad(t, "%s is not loaded; the kernel turned a module away: %s",
 				     name, refusal(f));
+		else if (m->install_blocked)
+			qb_tally_bad(t, "%s is not loaded, and %s blocks its loading", name,
+				     qb_module_ban(m->blocked_by));
+		else if (m->blacklisted)
+			qb_tally_bad(t, "%s is not loaded, and %s blacklists it", name,
+				     qb_module_ban(m->blacklisted_by));
 		else
-			qb_tally_bad(t, "%s is not loaded%s", name,
-				     m->install_blocked ? ", and modprobe.d blocks its loading"
-				     : m->blacklisted   ? ", and modprobe.d blacklists it"
-							: "");
+			qb_tally_bad(t, "%s is not loaded", name);
 		return !m->install_blocked && !refusal(f);
 	case QB_MODULE_MISSING:
 		qb_tally_bad(t, "the running kernel has no module %s", name);
@@ -71,7 +120,7 @@ static bool weigh(const struct qb_facts *f, const char *name, struct qb_tally *t
 static void remedy(const struct qb_facts *f, const char *name, struct qb_result *r)
 {
 	const struct qb_module *m = qb_facts_module(f, name);
-	_cleanup_free_ char *word = qb_shell_word(name);
+	_cleanup_free_ char *word = qb_shell_word(name), *unban = NULL;
 
 	if (!m)
 		return;
@@ -88,11 +137,7 @@ static void remedy(const struct qb_facts *f, const char *name, struct qb_result 
 			  "# Use the distribution's own kernel and modules, or enrol the key that "
 			  "signed them.");
 	else if (m->install_blocked || m->blacklisted)
-		qb_remedy(r,
-			  "grep -rwE 'blacklist|install' /etc/modprobe.d | grep -w %s\n"
-			  "# Remove that line, then:\n"
-			  "modprobe %s",
-			  word, word);
+		qb_remedy(r, "%s", unban = qb_module_unban(m));
 	else
 		qb_remedy(r, "modprobe %s", word);
 }
@@ -301,10 +346,11 @@ static void contradicted(const struct qb_check_input *in, struct qb_result *r)
 			    m->blacklisted ? ", blacklisted" : "",
 			    m->install_blocked ? ", its loading is blocked" : "");
 		if (m->install_blocked)
-			qb_tally_bad(&t, "%s is to be loaded at boot, and its loading is blocked",
-				     m->name);
+			qb_tally_bad(&t, "%s is to be loaded at boot, and %s blocks its loading",
+				     m->name, qb_module_ban(m->blocked_by));
 		else if (m->blacklisted && !qb_is(&m->persisted))
-			qb_tally_bad(&t, "%s is to be loaded at boot, and is blacklisted", m->name);
+			qb_tally_bad(&t, "%s is to be loaded at boot, and %s blacklists it",
+				     m->name, qb_module_ban(m->blacklisted_by));
 		else
 			t.good++;
 	}
@@ -394,8 +440,8 @@ static const struct qb_check table[] = {
 		.why = "systemd leaves out what is blacklisted and says so in its journal only: "
 		       "the module looks configured, and is not there after a restart.",
 		.remedy = "grep -rE '^ *(blacklist|install) ' /etc/modprobe.d "
-			  "/usr/lib/modprobe.d\ngrep -r . /etc/modules-load.d\n# Remove one of "
-			  "the two lines.",
+			  "/run/modprobe.d /usr/lib/modprobe.d\ngrep -r . /etc/modules-load.d\n"
+			  "# Remove one of the two lines.",
 		.judge = contradicted,
 	},
 };

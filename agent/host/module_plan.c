@@ -132,12 +132,13 @@ static void load_step(const struct qb_module *m, bool prove, struct qb_plan *pla
 		qb_plan_step(plan, qb_module_load_step.kind, QB_UNDO_BEST_EFFORT,
 			     json_pack("{s:s, s:b}", "module", m->name, "prove", prove), target);
 
-	qb_step_why(step, "%s is not loaded%s%s", m->name,
-		    prove ? "; a guest has to run once it is" : "",
-		    m->blacklisted
-			    ? "; modprobe.d blacklists it, which holds for loading by alias, "
-			      "not by name"
-			    : "");
+	qb_step_why(step, "%s is not loaded%s%s%s%s", m->name,
+		    prove ? "; a guest has to run once it is" : "", m->blacklisted ? "; " : "",
+		    !m->blacklisted     ? ""
+		    : m->blacklisted_by ? m->blacklisted_by
+					: "modprobe.d",
+		    m->blacklisted ? " blacklists it, which holds for loading by alias, not by name"
+				   : "");
 }
 
 /* Whether name is to be loaded and can be; says against target why it cannot. */
@@ -162,8 +163,9 @@ static bool loadable(const struct qb_facts *f, const char *name, const char *tar
 	case QB_MODULE_AVAILABLE:
 		if (!m->install_blocked)
 			return true;
-		qb_plan_refuse(plan, target, "module-blocked",
-			       "modprobe.d or the kernel's command line keeps %s from being loaded",
+		qb_plan_refuse(plan, target, "module-blocked", "%s keeps %s from being loaded",
+			       m->blocked_by ? m->blocked_by
+					     : "modprobe.d or the kernel's command line",
 			       name);
 		return false;
 	}

@@ -380,7 +380,8 @@ static void test_wanted_without(void **state)
 	assert_int_equal(guest.n_steps + guest.n_refused, 0);
 	qb_module_plan(&i, &plain, &locked);
 	assert_true(refused(&locked, "kvm", "virtualization-disabled"));
-	assert_non_null(strstr(locked.refused[0].reasons[0].evidence, "the outer hypervisor keeps"));
+	assert_non_null(
+		strstr(locked.refused[0].reasons[0].evidence, "the outer hypervisor keeps"));
 	make(&bare, &h);
 	qb_module_plan(&h, &config, &there);
 	assert_int_equal(there.n_refused, 0);
