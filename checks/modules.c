@@ -71,21 +71,49 @@ char *qb_module_unban(const struct qb_module *m)
 		in_file ? in_file : "/etc/modprobe.d /run/modprobe.d /usr/lib/modprobe.d", word);
 }
 
-/* The line by which the kernel turned a module away: an unknown key, no signature, lockdown. */
-static const char *refusal(const struct qb_facts *f)
+/*
+ * Whether by this line the kernel turned a module away, for an unknown key, no signature or
+ * lockdown (Linux, kernel/module/signing.c and lockdown_reasons[]). Which one, some kernels tell in
+ * front of it: *ret_named. Not so a line of another module.
+ */
+static bool is_refusal(const char *line, const char *name, bool *ret_named)
+{
+	const char *at = strcasestr(line, "loading of ");
+	bool lockdown = qb_startswith(line, "Lockdown:");
+	_cleanup_free_ char *plain = qb_module_name(line);
+	size_t n = strlen(name);
+
+	*ret_named = at && qb_startswith(plain, name) && plain[n] == ':';
+	if (lockdown && strstr(line, "module loading is restricted"))
+		return true;
+	if (!at || !strstr(at, "module") ||
+	    !(strstr(at, "is rejected") || strstr(at, "is restricted")))
+		return false;
+	return at == line || lockdown || *ret_named;
+}
+
+/* The last such line; one that names the module before one that may be of any. */
+static const char *refusal(const struct qb_facts *f, const char *name, bool *ret_named)
 {
 	const struct qb_strs *lines = &f->kvm.kernel_says;
+	const char *line = NULL;
+	bool named;
 
+	*ret_named = false;
 	for (size_t i = 0; i < lines->n; i++)
-		if (strstr(lines->v[i], "Loading of") || strstr(lines->v[i], "Lockdown:"))
-			return lines->v[i];
-	return NULL;
+		if (is_refusal(lines->v[i], name, &named) && (named || !*ret_named)) {
+			line = lines->v[i];
+			*ret_named = named;
+		}
+	return line;
 }
 
 /* One module that has to be there, into the tally; true when apply could load it. */
 static bool weigh(const struct qb_facts *f, const char *name, struct qb_tally *t)
 {
 	const struct qb_module *m = qb_facts_module(f, name);
+	bool named;
+	const char *line = refusal(f, name, &named);
 
 	switch (m ? (enum qb_module_state)m->state : QB_MODULE_UNKNOWN) {
 	case QB_MODULE_LOADED:
@@ -93,18 +121,18 @@ static bool weigh(const struct qb_facts *f, const char *name, struct qb_tally *t
 		t->good++;
 		return false;
 	case QB_MODULE_AVAILABLE:
-		if (refusal(f))
-			qb_tally_bad(t, "%s is not loaded; the kernel turned a module away: %s",
-				     name, refusal(f));
-		else if (m->install_blocked)
+		if (m->install_blocked)
 			qb_tally_bad(t, "%s is not loaded, and %s blocks its loading", name,
 				     qb_module_ban(m->blocked_by));
 		else if (m->blacklisted)
 			qb_tally_bad(t, "%s is not loaded, and %s blacklists it", name,
 				     qb_module_ban(m->blacklisted_by));
+		else if (line)
+			qb_tally_bad(t, "%s is not loaded; the kernel turned %s away: %s", name,
+				     named ? "it" : "a module, perhaps this one,", line);
 		else
 			qb_tally_bad(t, "%s is not loaded", name);
-		return !m->install_blocked && !refusal(f);
+		return !m->install_blocked && !named;
 	case QB_MODULE_MISSING:
 		qb_tally_bad(t, "the running kernel has no module %s", name);
 		return false;
@@ -121,6 +149,8 @@ static void remedy(const struct qb_facts *f, const char *name, struct qb_result 
 {
 	const struct qb_module *m = qb_facts_module(f, name);
 	_cleanup_free_ char *word = qb_shell_word(name), *unban = NULL;
+	bool named;
+	const char *line = refusal(f, name, &named);
 
 	if (!m)
 		return;
@@ -131,13 +161,16 @@ static void remedy(const struct qb_facts *f, const char *name, struct qb_result 
 			  "newest.\n"
 			  "modprobe %s",
 			  word);
-	else if (refusal(f))
-		qb_remedy(r,
-			  "mokutil --sb-state; cat /sys/kernel/security/lockdown\n"
-			  "# Use the distribution's own kernel and modules, or enrol the key that "
-			  "signed them.");
 	else if (m->install_blocked || m->blacklisted)
 		qb_remedy(r, "%s", unban = qb_module_unban(m));
+	else if (line)
+		qb_remedy(r,
+			  "%s%s%s"
+			  "mokutil --sb-state; cat /sys/kernel/security/lockdown\n"
+			  "# Use the distribution's own kernel and modules, or enrol the key that "
+			  "signed them.",
+			  named ? "" : "modprobe ", named ? "" : word,
+			  named ? "" : "\n# If that is refused:\n");
 	else
 		qb_remedy(r, "modprobe %s", word);
 }

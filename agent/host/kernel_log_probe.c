@@ -15,21 +15,15 @@ enum {
 bool qb_kernel_line_is_of_kvm(const char *line)
 {
 	static const char *const words[] = {
-		"kvm",
-		"SVM",
-		"VMX",
-		"FEAT_CTL",
-		"VM_CR",
-		/* Why a module was not loaded. */
-		"Loading of module",
-		"Loading of unsigned module",
-		"Lockdown:",
+		"kvm", "SVM", "VMX", "FEAT_CTL", "VM_CR",
 	};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(words); i++)
 		if (strstr(line, words[i]))
 			return true;
-	return false;
+	/* Why a module was not loaded. */
+	return (strcasestr(line, "loading of") || qb_startswith(line, "Lockdown:")) &&
+	       strstr(line, "module");
 }
 
 /*

@@ -115,7 +115,9 @@ static void test_kernel_lines(void **state)
 		{"kvm_intel: VMX not enabled (by BIOS) in MSR_IA32_FEAT_CTL on CPU 0", true},
 		{"kvm_amd: SVM disabled (by BIOS) in MSR_VM_CR on CPU 0", true},
 		{"Loading of module with unavailable key is rejected", true},
+		{"vhost: loading of unsigned module is rejected", true},
 		{"Lockdown: modprobe: unsigned module loading is restricted", true},
+		{"Lockdown: swapper/0: hibernation is restricted; see man", false},
 		{"EXT4-fs (vda1): mounted filesystem", false},
 		{"", false},
 	};
