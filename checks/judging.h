@@ -143,5 +143,12 @@ enum qb_virt {
 };
 
 enum qb_virt qb_virt_triage(const struct qb_facts *facts);
+/*
+ * True when another hypervisor had VT-x or SVM as KVM was started last. Since Linux 6.12 that is
+ * when the vendor's module is loaded: there is no /dev/kvm then.
+ */
+bool qb_kvm_is_busy(const struct qb_facts *facts);
+/* What to do about that. */
+void qb_kvm_busy_remedy(const struct qb_facts *facts, struct qb_result *r);
 /* True when modules and /dev/kvm cannot help: the hardware does not offer virtualization. */
 bool qb_virt_is_missing(enum qb_virt virt);

@@ -2,6 +2,8 @@
 #include "checks/judging.h"
 #include "agent/host/module.h"
 
+static const char busy[] = "another hypervisor held the CPU's virtualization when KVM was started";
+
 static void device(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_facts *f = in->facts;
@@ -21,6 +23,11 @@ static void device(const struct qb_check_input *in, struct qb_result *r)
 		r->fix = NULL;
 		qb_remedy(r, "qubi-agent explain cpu.virtualization");
 		qb_fail(r, "there is no KVM device, because the CPU does not offer virtualization");
+	} else if (qb_kvm_is_busy(f)) {
+		r->fix = NULL;
+		qb_kvm_busy_remedy(f, r);
+		qb_evidence_kernel(r, f);
+		qb_fail(r, "there is no KVM device: %s", busy);
 	} else if (qb_is(&f->kvm.device)) {
 		qb_fail(r, "/dev/kvm is there, but no driver stands behind it");
 	} else if (module && module->state == QB_MODULE_LOADED) {
@@ -86,9 +93,7 @@ static const struct {
 				"dmesg | grep -i kvm"},
 	[QB_GUEST_PERMISSION] = {"this user was not permitted to open /dev/kvm", true,
 				 "sudo qubi-agent check kvm"},
-	[QB_GUEST_BUSY] = {"another hypervisor holds the CPU's virtualization", false,
-			   "lsmod | grep -E 'vboxdrv|vmmon|xen'\n"
-			   "# Stop that hypervisor's guests and unload its module."},
+	[QB_GUEST_BUSY] = {"another hypervisor holds the CPU's virtualization", false, NULL},
 	[QB_GUEST_FIRMWARE] = {"the firmware has switched virtualization off", false,
 			       "# Switch VT-x (Intel) or SVM (AMD) on in the firmware setup, "
 			       "save, and\n"
@@ -139,12 +144,20 @@ static void guest_run(const struct qb_check_input *in, struct qb_result *r)
 	/* Not tried for want of a device that is known to be absent: that is an answer. */
 	if (cause == QB_GUEST_NOT_RUN && qb_is_not(&kvm->device))
 		cause = QB_GUEST_NO_DEVICE;
+	if (cause != QB_GUEST_BUSY && qb_kvm_is_busy(in->facts)) {
+		qb_kvm_busy_remedy(in->facts, r);
+		qb_fail(r, "%s", busy);
+		return;
+	}
 	what = cause > 0 && (size_t)cause < QB_ARRAY_SIZE(causes) ? causes[cause].what : NULL;
 	if (!what) {
 		qb_unknown(r, "no guest was run: %s", qb_why(&kvm->guest_ran));
 		return;
 	}
-	qb_remedy(r, "%s", causes[cause].remedy);
+	if (cause == QB_GUEST_BUSY)
+		qb_kvm_busy_remedy(in->facts, r);
+	else
+		qb_remedy(r, "%s", causes[cause].remedy);
 	if (cause == QB_GUEST_FIRMWARE && qb_is(&in->facts->cpu.hypervisor)) {
 		what = "the outer hypervisor keeps virtualization locked";
 		qb_remedy(r, "qubi-agent explain cpu.virtualization");

@@ -108,6 +108,12 @@ static const char *refusal(const struct qb_facts *f, const char *name, bool *ret
 	return line;
 }
 
+/* Only the vendor's module takes the CPU. */
+static bool is_kept_busy(const struct qb_facts *f, const char *name)
+{
+	return qb_streq(name, qb_facts_vendor_module(f)) && qb_kvm_is_busy(f);
+}
+
 /* One module that has to be there, into the tally; true when apply could load it. */
 static bool weigh(const struct qb_facts *f, const char *name, struct qb_tally *t)
 {
@@ -121,7 +127,12 @@ static bool weigh(const struct qb_facts *f, const char *name, struct qb_tally *t
 		t->good++;
 		return false;
 	case QB_MODULE_AVAILABLE:
-		if (m->install_blocked)
+		if (is_kept_busy(f, name))
+			qb_tally_bad(t,
+				     "%s is not loaded: another hypervisor held the CPU's "
+				     "virtualization when that was tried",
+				     name);
+		else if (m->install_blocked)
 			qb_tally_bad(t, "%s is not loaded, and %s blocks its loading", name,
 				     qb_module_ban(m->blocked_by));
 		else if (m->blacklisted)
@@ -132,7 +143,7 @@ static bool weigh(const struct qb_facts *f, const char *name, struct qb_tally *t
 				     named ? "it" : "a module, perhaps this one,", line);
 		else
 			qb_tally_bad(t, "%s is not loaded", name);
-		return !m->install_blocked && !named;
+		return !m->install_blocked && !named && !is_kept_busy(f, name);
 	case QB_MODULE_MISSING:
 		qb_tally_bad(t, "the running kernel has no module %s", name);
 		return false;
@@ -161,6 +172,8 @@ static void remedy(const struct qb_facts *f, const char *name, struct qb_result 
 			  "newest.\n"
 			  "modprobe %s",
 			  word);
+	else if (is_kept_busy(f, name))
+		qb_kvm_busy_remedy(f, r);
 	else if (m->install_blocked || m->blacklisted)
 		qb_remedy(r, "%s", unban = qb_module_unban(m));
 	else if (line)

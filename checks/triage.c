@@ -96,6 +96,61 @@ enum qb_virt qb_virt_triage(const struct qb_facts *facts)
 	return cpuid == QB_NO ? QB_VIRT_ABSENT : QB_VIRT_ABSENT_OR_OFF;
 }
 
+/*
+ * virt/kvm/kvm_main.c, kvm_enable_virtualization_cpu(): CR4.VMXE or EFER.SVME was set already.
+ * Where the CPU refused VMXON, which is no such case, the kernel warns before.
+ */
+static bool kernel_found_it_busy(const struct qb_strs *lines)
+{
+	bool busy = false;
+
+	for (size_t i = 0; i < lines->n; i++) {
+		if (strstr(lines->v[i], "VMXON faulted"))
+			return false;
+		busy |= strstr(lines->v[i], "enabling virtualization on CPU") &&
+			strstr(lines->v[i], "failed");
+	}
+	return busy;
+}
+
+bool qb_kvm_is_busy(const struct qb_facts *facts)
+{
+	const struct qb_kvm_facts *kvm = &facts->kvm;
+
+	switch ((enum qb_guest_cause)kvm->guest_cause) {
+	case QB_GUEST_BUSY:
+		return true;
+	case QB_GUEST_NOT_RUN:
+		return qb_is_not(&kvm->device) && kernel_found_it_busy(&kvm->kernel_says);
+	case QB_GUEST_NO_DEVICE:
+	case QB_GUEST_NO_DRIVER:
+	case QB_GUEST_OTHER: /* EIO of KVM_CREATE_VM, with kvm.enable_virt_at_load=0 */
+		return kernel_found_it_busy(&kvm->kernel_says);
+	case QB_GUEST_RAN:
+	case QB_GUEST_PERMISSION:
+	case QB_GUEST_FIRMWARE:
+	case QB_GUEST_MEMORY:
+	case QB_GUEST_API:
+	case QB_GUEST_ENTRY:
+	case QB_GUEST_WRONG:
+	case QB_GUEST_TIMEOUT:
+		return false;
+	}
+	return false;
+}
+
+void qb_kvm_busy_remedy(const struct qb_facts *facts, struct qb_result *r)
+{
+	const char *vendor = qb_facts_vendor_module(facts);
+	const struct qb_module *m = vendor ? qb_facts_module(facts, vendor) : NULL;
+	bool load = m && m->state == QB_MODULE_AVAILABLE;
+
+	qb_remedy(r,
+		  "lsmod | grep -E 'vboxdrv|vmmon|xen'\n"
+		  "# Stop that hypervisor's guests and unload its module%s%s",
+		  load ? ", then:\nmodprobe " : ".", load ? vendor : "");
+}
+
 bool qb_virt_is_missing(enum qb_virt virt)
 {
 	switch (virt) {
