@@ -112,6 +112,19 @@ bool qb_is_tap(const struct qb_link *l);
 /* The best one of the main table; of IPv4 before IPv6 where family is NULL. NULL for none. */
 const struct qb_route *qb_default_route(const struct qb_net *net, const char *family);
 
+/* What a check reads that asks for users or groups. */
+#define QB_GROUP "/etc/group"
+#define QB_PASSWD "/etc/passwd"
+/* The number where a configuration has one in the place of a name, also behind "+"; NULL. */
+const char *qb_id_number(const char *name);
+/*
+ * Whether user, a name or a number, is in the group of that number: his own one, or as a member.
+ * What was found becomes evidence. Unknown: *ret_why. The caller frees both.
+ */
+enum qb_tri_state qb_user_has_group(const struct qb_check_input *in, struct qb_result *r,
+				    const char *user, const char *gid, char **ret_group,
+				    char **ret_why);
+
 /* RHEL and what is built from it. */
 bool qb_is_el(const struct qb_system_facts *s);
 
