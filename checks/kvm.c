@@ -32,8 +32,16 @@ static void device(const struct qb_check_input *in, struct qb_result *r)
 		qb_fail(r, "/dev/kvm is there, but no driver stands behind it");
 	} else if (module && module->state == QB_MODULE_LOADED) {
 		r->fix = NULL;
-		qb_remedy(r, "udevadm trigger --action=add /sys/class/misc/kvm\nls -l /dev/kvm");
-		qb_fail(r, "%s is loaded, but udev has made no /dev/kvm", vendor);
+		/* The kernel itself makes the node (devtmpfs), once; udev only sets its mode. Major
+		 * and minor: MISC_MAJOR, KVM_MINOR of linux/miscdevice.h. */
+		qb_remedy(r,
+			  "# A container is given it from outside. Else, while no guest runs:\n"
+			  "modprobe -r %s && modprobe %s\n"
+			  "# Where that is in use, in its place:\n"
+			  "mknod /dev/kvm c 10 232\n"
+			  "chgrp kvm /dev/kvm; chmod 0666 /dev/kvm; restorecon /dev/kvm",
+			  vendor, vendor);
+		qb_fail(r, "%s is loaded, but the node /dev/kvm is gone", vendor);
 	} else if (module && module->state == QB_MODULE_MISSING) {
 		r->fix = NULL;
 		qb_remedy(r, "qubi-agent explain modules.vendor");
