@@ -30,13 +30,46 @@ static const struct {
 	{"XenVMMXenVMM", "Xen", "# Xen rarely offers nested virtualization: use another host."},
 };
 
+/* Clouds and VirtualBox show KVM's signature, too; what they sell or draw they name by DMI. */
+static const struct {
+	const char *vendor, *product; /* NULL: any */
+	const char *name, *remedy;
+} machines[] = {
+	{NULL, "VirtualBox", "VirtualBox",
+	 "# On the outer host, with this VM off:\n"
+	 "# VBoxManage modifyvm NAME --nested-hw-virt on"},
+	/* Amazon EC2 User Guide, "Use nested virtualization to run hypervisors". */
+	{"Amazon EC2", NULL, "Amazon EC2",
+	 "# Use an instance type that ends in .metal, or one of Intel's that has nested\n"
+	 "# virtualization, and switch that on while the instance is stopped:\n"
+	 "# aws ec2 modify-instance-cpu-options --nested-virtualization enabled "
+	 "--instance-id ID"},
+	{"Google", NULL, "Google Compute Engine",
+	 "# Switch it on for the instance (advancedMachineFeatures:\n"
+	 "# enableNestedVirtualization), of a machine type that has it: of Intel, and not E2."},
+};
+
+/* NULL where the machine is none of these. */
+static const char *machine(const struct qb_system_facts *s, const char **ret_remedy)
+{
+	for (size_t i = 0; i < QB_ARRAY_SIZE(machines); i++) {
+		if ((machines[i].vendor && !qb_streq(machines[i].vendor, s->chassis_vendor)) ||
+		    (machines[i].product && !qb_streq(machines[i].product, s->product)))
+			continue;
+		*ret_remedy = machines[i].remedy;
+		return machines[i].name;
+	}
+	return NULL;
+}
+
 #define XEN "/proc/xen/capabilities"
 
 static void hidden(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_cpu_facts *cpu = &in->facts->cpu;
 	const struct qb_reading *xen = qb_facts_reading(in->facts, XEN);
-	const char *name = cpu->hypervisor_vendor;
+	const char *name = cpu->hypervisor_vendor, *remedy = NULL, *known;
+	bool locked = qb_is(&cpu->cpuid_vmx) || qb_is(&cpu->cpuid_svm);
 
 	/* The first guest is a host: of Xen's. */
 	if (xen && xen->value && strstr(xen->value, "control_d")) {
@@ -52,8 +85,20 @@ static void hidden(const struct qb_check_input *in, struct qb_result *r)
 			qb_remedy(r, "%s", hypervisors[i].remedy);
 		}
 	}
-	qb_fail(r, "this machine is itself a guest, and its hypervisor%s%s%s does not offer %s",
-		name ? " (" : "", name ? name : "", name ? ")" : "", feature(cpu));
+	known = machine(&in->facts->system, &remedy);
+	if (known) {
+		qb_evidence(r, "vendor", "/sys/class/dmi/id/sys_vendor", "%.80s",
+			    in->facts->system.chassis_vendor ? in->facts->system.chassis_vendor
+							     : "unknown");
+		qb_evidence(r, "product", "/sys/class/dmi/id/product_name", "%.80s",
+			    in->facts->system.product ? in->facts->system.product : "unknown");
+		name = known;
+		qb_remedy(r, "%s", remedy);
+	}
+	qb_fail(r, "this machine is itself a guest, and its hypervisor%s%s%s %s %s%s",
+		name ? " (" : "", name ? name : "", name ? ")" : "",
+		locked ? "shows" : "does not offer", feature(cpu),
+		locked ? ", but keeps it locked" : "");
 }
 
 static void virtualization(const struct qb_check_input *in, struct qb_result *r)
@@ -117,8 +162,9 @@ static void nested_paging(const struct qb_check_input *in, struct qb_result *r)
 	bool amd = qb_is(&cpu->cpuid_svm) || qb_is(&cpu->flag_svm);
 	const struct qb_tri *paging = intel ? &cpu->ept : &cpu->npt;
 	const char *name = intel ? "EPT" : "NPT";
+	enum qb_virt virt = qb_virt_triage(in->facts);
 
-	if (qb_virt_triage(in->facts) == QB_VIRT_FOREIGN) {
+	if (virt == QB_VIRT_FOREIGN) {
 		qb_skip(r, "a CPU of type %s has no such flag", in->facts->system.arch);
 		return;
 	}
@@ -132,8 +178,9 @@ static void nested_paging(const struct qb_check_input *in, struct qb_result *r)
 		return;
 	}
 	/* The kernel then clears the flags of what they bring along, too. */
-	if (qb_virt_triage(in->facts) == QB_VIRT_FIRMWARE) {
-		qb_skip(r, "the firmware has switched %s off", feature(cpu));
+	if (qb_virt_is_missing(virt)) {
+		qb_skip(r, "the %s has switched %s off",
+			virt == QB_VIRT_HIDDEN ? "outer hypervisor" : "firmware", feature(cpu));
 		return;
 	}
 	qb_evidence_tri(r, name, "/proc/cpuinfo", paging);
@@ -146,6 +193,10 @@ static void nested_paging(const struct qb_check_input *in, struct qb_result *r)
 		qb_unknown(r, "whether the CPU has %s is unknown: %s", name, qb_why(paging));
 }
 
+#define UNMITIGATED                                                                                \
+	"grubby --update-kernel=ALL --remove-args='mitigations nospectre_v2'\n"                    \
+	"# Then restart the host."
+
 static void vulnerabilities(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_cpu_facts *cpu = &in->facts->cpu;
@@ -154,6 +205,11 @@ static void vulnerabilities(const struct qb_check_input *in, struct qb_result *r
 	qb_evidence(r, "vulnerable", "/sys/devices/system/cpu/vulnerabilities", "%s",
 		    cpu->vulnerable.n ? names : "none named");
 	if (cpu->vulnerable.n) {
+		if (qb_is(&cpu->hypervisor))
+			qb_remedy(r, "# Microcode is for the outer host to update; then power "
+				     "this guest off\n"
+				     "# and on. In here:\n"
+				     "dnf upgrade kernel\n" UNMITIGATED);
 		qb_fail(r, "the CPU is vulnerable to %s, and nothing mitigates it", names);
 	} else if (qb_is(&cpu->vulnerabilities_known)) {
 		qb_pass(r, "every vulnerability the kernel knows is mitigated or absent");
@@ -264,9 +320,7 @@ static const struct qb_check table[] = {
 			 "Vulnerable.",
 		.why = "Guests share caches and predictors with the host and with each other: an "
 		       "unmitigated weakness lets one read another's memory.",
-		.remedy = "dnf upgrade microcode_ctl kernel\n"
-			  "grubby --update-kernel=ALL --remove-args='mitigations nospectre_v2'\n"
-			  "# Then restart the host.",
+		.remedy = "dnf upgrade microcode_ctl kernel\n" UNMITIGATED,
 		.judge = vulnerabilities,
 	},
 	{

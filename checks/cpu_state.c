@@ -142,6 +142,8 @@ static void level(const struct qb_check_input *in, struct qb_result *r)
 }
 
 #define GOVERNORS CPU_DIR "/cpufreq/policy*/scaling_governor"
+#define SET_SPEED CPU_DIR "/cpufreq/policy0/scaling_setspeed"
+#define MOST_SPEED CPU_DIR "/cpufreq/policy0/cpuinfo_max_freq"
 #define DRIVER CPU_DIR "/cpufreq/policy0/scaling_driver"
 
 /* Of these "powersave" is a governor that follows the load (kernel, admin-guide/pm/intel_pstate.rst
@@ -152,42 +154,71 @@ static bool has_own_powersave(const char *driver)
 	       qb_streq(driver, "amd_pstate_epp");
 }
 
+/* What the governors of all frequency domains come to. */
+struct governors {
+	const struct qb_reading *first, *low, *held; /* the first of each kind */
+	size_t n, n_low, n_held;
+};
+
+/* False where one could not be read; the verdict is given then. */
+static bool survey(const struct qb_check_input *in, struct qb_result *r, struct governors *ret)
+{
+	for (const struct qb_reading *x = NULL; (x = qb_read_next(in, GOVERNORS, x)); ret->n++) {
+		if (!x->value || !*x->value) {
+			qb_unknown(r, "%s could not be read: %s", x->path,
+				   x->value ? "it is empty" : qb_read_why(x));
+			return false;
+		}
+		ret->first = ret->first ? ret->first : x;
+		if (qb_streq(x->value, "userspace") && !ret->n_held++)
+			ret->held = x;
+		if (qb_streq(x->value, "powersave") && !ret->n_low++)
+			ret->low = x;
+	}
+	if (!ret->first)
+		qb_unknown(r, "the CPUs' governors could not be read: %s",
+			   qb_read_why(qb_facts_reading(in->facts, GOVERNORS)));
+	return ret->first;
+}
+
+/* "userspace" holds the frequency that somebody wrote (kernel, admin-guide/pm/cpufreq.rst): in one
+ * domain as in the others. */
+static void held(const struct qb_check_input *in, const struct governors *g, struct qb_result *r)
+{
+	uint64_t khz, most_khz;
+
+	if (!qb_read_u64(in, r, SET_SPEED, &khz) || !qb_read_u64(in, r, MOST_SPEED, &most_khz))
+		return;
+	if (khz < most_khz)
+		qb_fail(r,
+			"%zu of %zu frequency domains are held at %" PRIu64 " of %" PRIu64
+			" MHz (userspace)",
+			g->n_held, g->n, khz / 1000, most_khz / 1000);
+	else
+		qb_pass(r, "the CPUs are held at their highest frequency (userspace)");
+}
+
 static void governor(const struct qb_check_input *in, struct qb_result *r)
 {
-	const struct qb_reading *bad = NULL, *first = NULL;
+	const struct qb_reading *shown;
+	struct governors g = {0};
 	const char *driver;
-	size_t n_bad = 0, n = 0;
 
 	if (qb_is_absent(in, GOVERNORS)) {
 		qb_skip(r, "the firmware or an outer hypervisor sets the CPUs' frequency");
 		return;
 	}
-	for (const struct qb_reading *x = NULL; (x = qb_read_next(in, GOVERNORS, x)); n++) {
-		if (!x->value || !*x->value) {
-			qb_unknown(r, "%s could not be read: %s", x->path,
-				   x->value ? "it is empty" : qb_read_why(x));
-			return;
-		}
-		first = first ? first : x;
-		if (!qb_streq(x->value, "powersave"))
-			continue;
-		bad = bad ? bad : x;
-		n_bad++;
-	}
-	if (!first) {
-		qb_unknown(r, "the CPUs' governors could not be read: %s",
-			   qb_read_why(qb_facts_reading(in->facts, GOVERNORS)));
+	if (!survey(in, r, &g) || !qb_read(in, r, DRIVER, &driver))
 		return;
-	}
-	if (!qb_read(in, r, DRIVER, &driver))
-		return;
-	first = bad ? bad : first;
-	qb_evidence(r, "scaling_governor", first->path, "%.40s", first->value);
-	if (bad && !has_own_powersave(driver))
+	shown = g.low ? g.low : g.held ? g.held : g.first;
+	qb_evidence(r, "scaling_governor", shown->path, "%.40s", shown->value);
+	if (g.low && !has_own_powersave(driver))
 		qb_fail(r, "%zu of %zu frequency domains stay at their lowest (powersave of %.40s)",
-			n_bad, n, driver);
+			g.n_low, g.n, driver);
+	else if (g.held)
+		held(in, &g, r);
 	else
-		qb_pass(r, "the CPUs' frequency follows the load (%.40s of %.40s)", first->value,
+		qb_pass(r, "the CPUs' frequency follows the load (%.40s of %.40s)", shown->value,
 			driver);
 }
 
@@ -390,11 +421,11 @@ static const struct qb_check table[] = {
 		.severity = QB_RECOMMENDED,
 		.looks = "The governor of each frequency domain: not powersave, but of the "
 			 "drivers intel_pstate and amd-pstate in active mode, where that follows "
-			 "the load.",
+			 "the load; of userspace the frequency that was set: the highest.",
 		.why = "Held at the lowest frequency, every guest runs at a half or a third of "
 		       "the speed that was paid for.",
 		.remedy = "tuned-adm profile virtual-host\ncpupower frequency-info",
-		.reads = (const char *const[]){GOVERNORS, DRIVER, NULL},
+		.reads = (const char *const[]){GOVERNORS, DRIVER, SET_SPEED, MOST_SPEED, NULL},
 		.judge = governor,
 	},
 	{

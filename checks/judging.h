@@ -11,7 +11,8 @@ extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_chec
 	qb_system_state_checks, qb_storage_host_checks, qb_libvirt_host_checks,
 	qb_config_drift_checks, qb_security_labels_checks, qb_libvirt_units_checks,
 	qb_net_bond_checks, qb_sysctl_checks, qb_net_owner_checks, qb_net_profile_checks,
-	qb_net_filter_checks, qb_storage_health_checks, qb_storage_volumes_checks;
+	qb_net_filter_checks, qb_storage_health_checks, qb_storage_volumes_checks,
+	qb_modules_boot_checks;
 
 struct qb_tally;
 
@@ -59,6 +60,10 @@ bool qb_known_space(const struct qb_check_input *in, const char *target, struct 
 		    const struct qb_space **ret);
 /* Unsure where libvirt did not tell its pools. */
 void qb_no_pools_known(const struct qb_check_input *in, struct qb_tally *t);
+/* Who blacklists or blocks a module, as a person names it: file as in struct qb_module. */
+const char *qb_module_ban(const char *file);
+/* A remedy: how to lift that, and load the module. The caller frees it. */
+char *qb_module_unban(const struct qb_module *m);
 /* A word for a remedy: quoted where a shell would see more than a word in it. Caller frees. */
 char *qb_shell_word(const char *s);
 
@@ -107,6 +112,19 @@ bool qb_is_tap(const struct qb_link *l);
 /* The best one of the main table; of IPv4 before IPv6 where family is NULL. NULL for none. */
 const struct qb_route *qb_default_route(const struct qb_net *net, const char *family);
 
+/* What a check reads that asks for users or groups. */
+#define QB_GROUP "/etc/group"
+#define QB_PASSWD "/etc/passwd"
+/* The number where a configuration has one in the place of a name, also behind "+"; NULL. */
+const char *qb_id_number(const char *name);
+/*
+ * Whether user, a name or a number, is in the group of that number: his own one, or as a member.
+ * What was found becomes evidence. Unknown: *ret_why. The caller frees both.
+ */
+enum qb_tri_state qb_user_has_group(const struct qb_check_input *in, struct qb_result *r,
+				    const char *user, const char *gid, char **ret_group,
+				    char **ret_why);
+
 /* RHEL and what is built from it. */
 bool qb_is_el(const struct qb_system_facts *s);
 
@@ -139,5 +157,12 @@ enum qb_virt {
 };
 
 enum qb_virt qb_virt_triage(const struct qb_facts *facts);
+/*
+ * True when another hypervisor had VT-x or SVM as KVM was started last. Since Linux 6.12 that is
+ * when the vendor's module is loaded: there is no /dev/kvm then.
+ */
+bool qb_kvm_is_busy(const struct qb_facts *facts);
+/* What to do about that. */
+void qb_kvm_busy_remedy(const struct qb_facts *facts, struct qb_result *r);
 /* True when modules and /dev/kvm cannot help: the hardware does not offer virtualization. */
 bool qb_virt_is_missing(enum qb_virt virt);

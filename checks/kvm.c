@@ -2,6 +2,8 @@
 #include "checks/judging.h"
 #include "agent/host/module.h"
 
+static const char busy[] = "another hypervisor held the CPU's virtualization when KVM was started";
+
 static void device(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_facts *f = in->facts;
@@ -21,12 +23,25 @@ static void device(const struct qb_check_input *in, struct qb_result *r)
 		r->fix = NULL;
 		qb_remedy(r, "qubi-agent explain cpu.virtualization");
 		qb_fail(r, "there is no KVM device, because the CPU does not offer virtualization");
+	} else if (qb_kvm_is_busy(f)) {
+		r->fix = NULL;
+		qb_kvm_busy_remedy(f, r);
+		qb_evidence_kernel(r, f);
+		qb_fail(r, "there is no KVM device: %s", busy);
 	} else if (qb_is(&f->kvm.device)) {
 		qb_fail(r, "/dev/kvm is there, but no driver stands behind it");
 	} else if (module && module->state == QB_MODULE_LOADED) {
 		r->fix = NULL;
-		qb_remedy(r, "udevadm trigger --action=add /sys/class/misc/kvm\nls -l /dev/kvm");
-		qb_fail(r, "%s is loaded, but udev has made no /dev/kvm", vendor);
+		/* The kernel itself makes the node (devtmpfs), once; udev only sets its mode. Major
+		 * and minor: MISC_MAJOR, KVM_MINOR of linux/miscdevice.h. */
+		qb_remedy(r,
+			  "# A container is given it from outside. Else, while no guest runs:\n"
+			  "modprobe -r %s && modprobe %s\n"
+			  "# Where that is in use, in its place:\n"
+			  "mknod /dev/kvm c 10 232\n"
+			  "chgrp kvm /dev/kvm; chmod 0666 /dev/kvm; restorecon /dev/kvm",
+			  vendor, vendor);
+		qb_fail(r, "%s is loaded, but the node /dev/kvm is gone", vendor);
 	} else if (module && module->state == QB_MODULE_MISSING) {
 		r->fix = NULL;
 		qb_remedy(r, "qubi-agent explain modules.vendor");
@@ -40,9 +55,65 @@ static void device(const struct qb_check_input *in, struct qb_result *r)
 	}
 }
 
+#define QEMU_CONF "/etc/libvirt/qemu.conf"
+/* As the packages of libvirt are built; NULL where that is not known here. */
+static const char *default_user(const struct qb_system_facts *s)
+{
+	if (qb_is_el(s) || qb_streq(s->os_id, "fedora"))
+		return "qemu";
+	return qb_streq(s->os_id, "debian") || qb_streq(s->os_id, "ubuntu") ? "libvirt-qemu" : NULL;
+}
+
+/* Of a device that not everybody may open. */
+static void openable_by(const struct qb_check_input *in, struct qb_result *r, const char *user,
+			const char *conf_group)
+{
+	const struct qb_kvm_facts *kvm = &in->facts->kvm;
+	unsigned mode = (unsigned)kvm->mode & 07777;
+	_cleanup_free_ char *gid = qb_asprintf("%lld", (long long)kvm->gid), *group = NULL;
+	_cleanup_free_ char *why = NULL;
+	bool root = qb_streq(user, "root") || qb_streq(qb_id_number(user), "0");
+	enum qb_tri_state member;
+
+	/* libvirt leaves QEMU none of root's capabilities (clear_emulator_capabilities). */
+	if (root && kvm->uid == 0) {
+		if ((mode & 0600) == 0600)
+			qb_pass(r, "QEMU runs as root, and may open /dev/kvm (mode %04o)", mode);
+		else
+			qb_fail(r, "nobody may open /dev/kvm (mode %04o)", mode);
+		return;
+	}
+	if ((mode & 0060) != 0060) {
+		qb_fail(r,
+			"only root may open /dev/kvm (mode %04o, group %s), and QEMU runs as %.40s",
+			mode, gid, user);
+		return;
+	}
+	member = qb_user_has_group(in, r, user, gid, &group, &why);
+	/* libvirt gives it this one beside the user's (virGetGroupList()). */
+	if (conf_group && (qb_streq(conf_group, group) || qb_streq(qb_id_number(conf_group), gid)))
+		member = QB_YES;
+	if (member == QB_YES)
+		qb_pass(r, "QEMU runs as %.40s, and may open /dev/kvm by the group %s", user,
+			group);
+	else if (member == QB_NO)
+		qb_fail(r,
+			"QEMU runs as %.40s, who is not in the group %s that may open /dev/kvm "
+			"(mode %04o)",
+			user, group, mode);
+	else
+		qb_unknown(r, "QEMU runs as %.40s; whether he is in the group %s is unknown: %s",
+			   user, group, why);
+}
+
 static void openable(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_kvm_facts *kvm = &in->facts->kvm;
+	const struct qb_reading *conf = qb_facts_reading(in->facts, QEMU_CONF);
+	const char *text = conf && conf->value ? conf->value : "";
+	_cleanup_free_ char *set = qb_conf_value(text, "user"),
+			    *group = qb_conf_value(text, "group");
+	const char *user = set && *set ? set : default_user(&in->facts->system);
 	unsigned mode = (unsigned)kvm->mode & 07777;
 
 	if (qb_is_not(&kvm->device)) {
@@ -60,16 +131,22 @@ static void openable(const struct qb_check_input *in, struct qb_result *r)
 	qb_evidence(r, "mode", "/dev/kvm", "%04o", mode);
 	qb_evidence(r, "uid", "/dev/kvm", "%lld", (long long)kvm->uid);
 	qb_evidence(r, "gid", "/dev/kvm", "%lld", (long long)kvm->gid);
-	if ((mode & 0006) == 0006)
+	if ((mode & 0006) == 0006) {
 		qb_pass(r, "everybody may open /dev/kvm (mode %04o)", mode);
-	else if ((mode & 0060) == 0060 && kvm->gid != 0)
+	} else if (conf && conf->value && user) {
+		qb_evidence(r, "user", QEMU_CONF, "%.40s%s", user,
+			    user == set ? "" : " (by default)");
+		openable_by(in, r, user, group);
+	} else if (!conf || !(conf->value || conf->absent)) {
+		qb_unknown(r, "as whom QEMU runs is unknown: %s: %s", QEMU_CONF, qb_read_why(conf));
+	} else if ((mode & 0060) == 0060 && kvm->gid != 0) {
+		/* Without libvirt, or as it is built for another system. */
 		qb_pass(r, "the group %lld may open /dev/kvm (mode %04o)", (long long)kvm->gid,
 			mode);
-	else
-		qb_fail(r,
-			"only root may open /dev/kvm (mode %04o, group %lld), and QEMU does "
-			"not run as root",
-			mode, (long long)kvm->gid);
+	} else {
+		qb_fail(r, "only root may open /dev/kvm (mode %04o, group %lld)", mode,
+			(long long)kvm->gid);
+	}
 }
 
 /* What stopped the guest that was to prove it. */
@@ -86,9 +163,7 @@ static const struct {
 				"dmesg | grep -i kvm"},
 	[QB_GUEST_PERMISSION] = {"this user was not permitted to open /dev/kvm", true,
 				 "sudo qubi-agent check kvm"},
-	[QB_GUEST_BUSY] = {"another hypervisor holds the CPU's virtualization", false,
-			   "lsmod | grep -E 'vboxdrv|vmmon|xen'\n"
-			   "# Stop that hypervisor's guests and unload its module."},
+	[QB_GUEST_BUSY] = {"another hypervisor holds the CPU's virtualization", false, NULL},
 	[QB_GUEST_FIRMWARE] = {"the firmware has switched virtualization off", false,
 			       "# Switch VT-x (Intel) or SVM (AMD) on in the firmware setup, "
 			       "save, and\n"
@@ -139,12 +214,24 @@ static void guest_run(const struct qb_check_input *in, struct qb_result *r)
 	/* Not tried for want of a device that is known to be absent: that is an answer. */
 	if (cause == QB_GUEST_NOT_RUN && qb_is_not(&kvm->device))
 		cause = QB_GUEST_NO_DEVICE;
+	if (cause != QB_GUEST_BUSY && qb_kvm_is_busy(in->facts)) {
+		qb_kvm_busy_remedy(in->facts, r);
+		qb_fail(r, "%s", busy);
+		return;
+	}
 	what = cause > 0 && (size_t)cause < QB_ARRAY_SIZE(causes) ? causes[cause].what : NULL;
 	if (!what) {
 		qb_unknown(r, "no guest was run: %s", qb_why(&kvm->guest_ran));
 		return;
 	}
-	qb_remedy(r, "%s", causes[cause].remedy);
+	if (cause == QB_GUEST_BUSY)
+		qb_kvm_busy_remedy(in->facts, r);
+	else
+		qb_remedy(r, "%s", causes[cause].remedy);
+	if (cause == QB_GUEST_FIRMWARE && qb_is(&in->facts->cpu.hypervisor)) {
+		what = "the outer hypervisor keeps virtualization locked";
+		qb_remedy(r, "qubi-agent explain cpu.virtualization");
+	}
 	/* "No such file or directory" adds nothing to these. */
 	if (cause == QB_GUEST_NO_DEVICE || cause == QB_GUEST_NO_DRIVER ||
 	    cause == QB_GUEST_PERMISSION)
@@ -252,13 +339,14 @@ static const struct qb_check table[] = {
 		.id = "kvm.access",
 		.title = "QEMU may open /dev/kvm",
 		.severity = QB_REQUIRED,
-		.looks = "Mode and group of /dev/kvm: everybody, or a group other than root's, "
-			 "may read and write.",
+		.looks = "Mode and group of /dev/kvm, and of the user as whom libvirt runs QEMU "
+			 "(/etc/libvirt/qemu.conf): that one may read and write.",
 		.why = "libvirt runs QEMU as an ordinary user; what works for root then fails for "
 		       "every guest with \"Could not access KVM kernel module\".",
 		.remedy = "chgrp kvm /dev/kvm && chmod 0666 /dev/kvm\n"
 			  "# And look for the udev rule that changed it:\n"
 			  "grep -r KERNEL==.*kvm /etc/udev/rules.d /usr/lib/udev/rules.d",
+		.reads = (const char *const[]){QEMU_CONF, QB_GROUP, QB_PASSWD, NULL},
 		.judge = openable,
 	},
 	{

@@ -257,23 +257,25 @@ static void other_hypervisor(const struct qb_check_input *in, struct qb_result *
 
 /*
  * udev makes such nodes at boot for whoever opens them, which then loads the module by its alias.
- * Why it would not; NULL where it would, or nobody knows.
+ * Why it would not; NULL where it would, or nobody knows. The caller frees it.
  */
-static const char *why_not_loaded(const struct qb_module *m)
+static char *why_not_loaded(const struct qb_module *m)
 {
 	if (!m || m->state == QB_MODULE_LOADED || m->state == QB_MODULE_BUILTIN)
 		return NULL;
 	if (m->state == QB_MODULE_MISSING)
-		return "this kernel has no such module";
+		return qb_strdup("this kernel has no such module");
 	if (m->install_blocked)
-		return "modprobe.d blocks it (install)";
-	return m->blacklisted ? "modprobe.d blacklists it" : NULL;
+		return qb_asprintf("%s blocks it", qb_module_ban(m->blocked_by));
+	return m->blacklisted ? qb_asprintf("%s blacklists it", qb_module_ban(m->blacklisted_by))
+			      : NULL;
 }
 
 static void device(const struct qb_check_input *in, struct qb_result *r, const char *path,
 		   const char *module, const char *pass, const char *without)
 {
-	const char *dead = why_not_loaded(qb_facts_module(in->facts, module));
+	const struct qb_module *m = qb_facts_module(in->facts, module);
+	_cleanup_free_ char *dead = why_not_loaded(m), *unban = NULL;
 	const struct qb_reading *x = qb_facts_reading(in->facts, path);
 	unsigned mode = x ? (unsigned)x->mode : 0;
 
@@ -284,10 +286,8 @@ static void device(const struct qb_check_input *in, struct qb_result *r, const c
 		qb_unknown(r, "whether there is a %s is unknown: %s", path, qb_read_why(x));
 	} else if (S_ISCHR(mode) && dead) {
 		qb_evidence(r, "module", "modprobe.d", "%s: %s", module, dead);
-		qb_remedy(r,
-			  "grep -rw %s /etc/modprobe.d /run/modprobe.d /usr/lib/modprobe.d\n"
-			  "# Remove what keeps the module from being loaded.\nmodprobe %s",
-			  module, module);
+		if (m->install_blocked || m->blacklisted)
+			qb_remedy(r, "%s", unban = qb_module_unban(m));
 		qb_fail(r, "%s has no driver, and %s is not loaded when it is opened, as %s: %s",
 			path, module, dead, without);
 	} else if (S_ISCHR(mode)) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checks/judging.h"
+#include "agent/host/module.h"
 
 static const char *state_name(const struct qb_module *m)
 {
@@ -20,26 +21,105 @@ static const char *state_name(const struct qb_module *m)
 
 static void evidence(struct qb_result *r, const char *name, const struct qb_module *m)
 {
-	qb_evidence(r, name, "libkmod", "%s%s%s", state_name(m),
-		    m && m->blacklisted ? ", blacklisted" : "",
-		    m && m->install_blocked ? ", its loading is blocked" : "");
+	qb_evidence(r, name, "libkmod", "%s", state_name(m));
+	if (m && m->blacklisted)
+		qb_evidence(r, name, m->blacklisted_by ? m->blacklisted_by : "modprobe.d",
+			    "blacklisted");
+	if (m && m->install_blocked)
+		qb_evidence(r, name, m->blocked_by ? m->blocked_by : "modprobe.d",
+			    "its loading is blocked");
 }
 
-/* The line by which the kernel turned a module away: an unknown key, no signature, lockdown. */
-static const char *refusal(const struct qb_facts *f)
+const char *qb_module_ban(const char *file)
+{
+	if (qb_streq(file, QB_CMDLINE))
+		return "the kernel's command line";
+	return file ? file : "modprobe.d";
+}
+
+/* Files of modprobe.d may call it by either name. */
+static char *either_name(const char *name)
+{
+	_cleanup_buf_ struct qb_buf b = {0};
+
+	for (; *name; name++)
+		if (*name == '_')
+			qb_buf_puts(&b, "[-_]");
+		else
+			qb_buf_add(&b, name, 1);
+	return QB_TAKE_PTR(b.s);
+}
+
+char *qb_module_unban(const struct qb_module *m)
+{
+	const char *file = m->install_blocked ? m->blocked_by : m->blacklisted_by;
+	_cleanup_free_ char *word = qb_shell_word(m->name), *pattern = NULL, *in_file = NULL;
+
+	if (qb_streq(file, QB_CMDLINE))
+		return qb_asprintf("cat " QB_CMDLINE "\n"
+				   "grubby --update-kernel=ALL --remove-args=%s\n"
+				   "# Give back with --args what else it named, then%s:\n%s%s",
+				   m->install_blocked ? "module_blacklist" : "modprobe.blacklist",
+				   m->install_blocked ? " restart the host" : "",
+				   m->install_blocked ? "lsmod | grep -w " : "modprobe ", word);
+	in_file = file ? qb_shell_word(file) : NULL;
+	pattern = either_name(m->name);
+	return qb_asprintf(
+		"grep -rnE '^\\s*(blacklist|install)\\s+%s(\\s|$)' %s\n"
+		"# Remove that line, then:\nmodprobe %s",
+		pattern ? pattern : "",
+		in_file ? in_file : "/etc/modprobe.d /run/modprobe.d /usr/lib/modprobe.d", word);
+}
+
+/*
+ * Whether by this line the kernel turned a module away, for an unknown key, no signature or
+ * lockdown (Linux, kernel/module/signing.c and lockdown_reasons[]). Which one, some kernels tell in
+ * front of it: *ret_named. Not so a line of another module.
+ */
+static bool is_refusal(const char *line, const char *name, bool *ret_named)
+{
+	const char *at = strcasestr(line, "loading of ");
+	bool lockdown = qb_startswith(line, "Lockdown:");
+	_cleanup_free_ char *plain = qb_module_name(line);
+	size_t n = strlen(name);
+
+	*ret_named = at && qb_startswith(plain, name) && plain[n] == ':';
+	if (lockdown && strstr(line, "module loading is restricted"))
+		return true;
+	if (!at || !strstr(at, "module") ||
+	    !(strstr(at, "is rejected") || strstr(at, "is restricted")))
+		return false;
+	return at == line || lockdown || *ret_named;
+}
+
+/* The last such line; one that names the module before one that may be of any. */
+static const char *refusal(const struct qb_facts *f, const char *name, bool *ret_named)
 {
 	const struct qb_strs *lines = &f->kvm.kernel_says;
+	const char *line = NULL;
+	bool named;
 
+	*ret_named = false;
 	for (size_t i = 0; i < lines->n; i++)
-		if (strstr(lines->v[i], "Loading of") || strstr(lines->v[i], "Lockdown:"))
-			return lines->v[i];
-	return NULL;
+		if (is_refusal(lines->v[i], name, &named) && (named || !*ret_named)) {
+			line = lines->v[i];
+			*ret_named = named;
+		}
+	return line;
+}
+
+/* Only the vendor's module takes the CPU. */
+static bool is_kept_busy(const struct qb_facts *f, const char *name)
+{
+	return qb_streq(name, qb_facts_vendor_module(f)) && qb_kvm_is_busy(f);
 }
 
 /* One module that has to be there, into the tally; true when apply could load it. */
 static bool weigh(const struct qb_facts *f, const char *name, struct qb_tally *t)
 {
 	const struct qb_module *m = qb_facts_module(f, name);
+	bool named;
+	const char *line = refusal(f, name, &named);
 
 	switch (m ? (enum qb_module_state)m->state : QB_MODULE_UNKNOWN) {
 	case QB_MODULE_LOADED:
@@ -47,15 +127,23 @@ static bool weigh(const struct qb_facts *f, const char *name, struct qb_tally *t
 		t->good++;
 		return false;
 	case QB_MODULE_AVAILABLE:
-		if (refusal(f))
-			qb_tally_bad(t, "%s is not loaded; the kernel turned a module away: %s",
-				     name, refusal(f));
+		if (is_kept_busy(f, name))
+			qb_tally_bad(t,
+				     "%s is not loaded: another hypervisor held the CPU's "
+				     "virtualization when that was tried",
+				     name);
+		else if (m->install_blocked)
+			qb_tally_bad(t, "%s is not loaded, and %s blocks its loading", name,
+				     qb_module_ban(m->blocked_by));
+		else if (m->blacklisted)
+			qb_tally_bad(t, "%s is not loaded, and %s blacklists it", name,
+				     qb_module_ban(m->blacklisted_by));
+		else if (line)
+			qb_tally_bad(t, "%s is not loaded; the kernel turned %s away: %s", name,
+				     named ? "it" : "a module, perhaps this one,", line);
 		else
-			qb_tally_bad(t, "%s is not loaded%s", name,
-				     m->install_blocked ? ", and modprobe.d blocks its loading"
-				     : m->blacklisted   ? ", and modprobe.d blacklists it"
-							: "");
-		return !m->install_blocked && !refusal(f);
+			qb_tally_bad(t, "%s is not loaded", name);
+		return !m->install_blocked && !named && !is_kept_busy(f, name);
 	case QB_MODULE_MISSING:
 		qb_tally_bad(t, "the running kernel has no module %s", name);
 		return false;
@@ -71,7 +159,9 @@ static bool weigh(const struct qb_facts *f, const char *name, struct qb_tally *t
 static void remedy(const struct qb_facts *f, const char *name, struct qb_result *r)
 {
 	const struct qb_module *m = qb_facts_module(f, name);
-	_cleanup_free_ char *word = qb_shell_word(name);
+	_cleanup_free_ char *word = qb_shell_word(name), *unban = NULL;
+	bool named;
+	const char *line = refusal(f, name, &named);
 
 	if (!m)
 		return;
@@ -82,17 +172,18 @@ static void remedy(const struct qb_facts *f, const char *name, struct qb_result 
 			  "newest.\n"
 			  "modprobe %s",
 			  word);
-	else if (refusal(f))
+	else if (is_kept_busy(f, name))
+		qb_kvm_busy_remedy(f, r);
+	else if (m->install_blocked || m->blacklisted)
+		qb_remedy(r, "%s", unban = qb_module_unban(m));
+	else if (line)
 		qb_remedy(r,
+			  "%s%s%s"
 			  "mokutil --sb-state; cat /sys/kernel/security/lockdown\n"
 			  "# Use the distribution's own kernel and modules, or enrol the key that "
-			  "signed them.");
-	else if (m->install_blocked || m->blacklisted)
-		qb_remedy(r,
-			  "grep -rwE 'blacklist|install' /etc/modprobe.d | grep -w %s\n"
-			  "# Remove that line, then:\n"
-			  "modprobe %s",
-			  word, word);
+			  "signed them.",
+			  named ? "" : "modprobe ", named ? "" : word,
+			  named ? "" : "\n# If that is refused:\n");
 	else
 		qb_remedy(r, "modprobe %s", word);
 }
@@ -182,139 +273,6 @@ static void configured(const struct qb_check_input *in, struct qb_result *r)
 		     "the configuration names no modules");
 }
 
-static void weigh_persisted(const struct qb_facts *f, const char *name, struct qb_tally *t,
-			    struct qb_result *r)
-{
-	const struct qb_module *m = qb_facts_module(f, name);
-
-	/* Only what is loaded from a file can be gone after a restart. */
-	if (m && (m->state == QB_MODULE_BUILTIN || m->state == QB_MODULE_MISSING))
-		return;
-	if (!m || m->state == QB_MODULE_UNKNOWN || m->persisted.state == QB_UNKNOWN) {
-		qb_tally_unsure(t, "whether %s is loaded at boot is unknown: %s", name,
-				m && m->why ? m->why
-				: m         ? qb_why(&m->persisted)
-					    : "nobody looked");
-		return;
-	}
-	qb_evidence_tri(r, name, "/etc/modules-load.d", &m->persisted);
-	if (qb_is(&m->persisted))
-		t->good++;
-	else
-		qb_tally_bad(t, "nothing loads %s at boot", name);
-}
-
-static void persisted(const struct qb_check_input *in, struct qb_result *r)
-{
-	const struct qb_facts *f = in->facts;
-	const char *vendor_module = qb_facts_vendor_module(f);
-	bool other_driver = qb_is(&f->kvm.guest_ran) && f->kvm.module &&
-			    !qb_streq(f->kvm.module, vendor_module);
-	struct qb_tally t = {0};
-
-	if (qb_no_config(in, r))
-		return;
-	if (vendor_module && !other_driver && !qb_virt_is_missing(qb_virt_triage(f)))
-		weigh_persisted(f, vendor_module, &t, r);
-	for (size_t i = 0; i < in->config->kvm.modules.n; i++)
-		weigh_persisted(f, in->config->kvm.modules.v[i], &t, r);
-	qb_tally_end(&t, r, "what is needed is loaded at boot",
-		     "no module has to be loaded at boot");
-}
-
-#define DISABLED "/proc/sys/kernel/modules_disabled"
-
-/* True where the kernel has no such thing as a module; the verdict, skip, is given then. */
-static bool no_modules(const struct qb_check_input *in, struct qb_result *r)
-{
-	if (!qb_is_absent(in, DISABLED))
-		return false;
-	qb_skip(r, "this kernel has no support for modules");
-	return true;
-}
-
-static void loadable(const struct qb_check_input *in, struct qb_result *r)
-{
-	uint64_t disabled;
-
-	if (no_modules(in, r) || !qb_read_u64(in, r, DISABLED, &disabled))
-		return;
-	if (disabled)
-		qb_fail(r, "the kernel loads no more modules until it is restarted");
-	else
-		qb_pass(r, "the kernel loads modules");
-}
-
-#define LOADED "/proc/modules"
-#define INDICES "/lib/modules/*/modules.dep.bin"
-
-static void files(const struct qb_check_input *in, struct qb_result *r)
-{
-	const char *kernel = in->facts->system.kernel;
-	_cleanup_free_ char *path =
-		kernel ? qb_asprintf("/lib/modules/%s/modules.dep.bin", kernel) : NULL;
-	const struct qb_reading *own, *all = qb_facts_reading(in->facts, INDICES);
-	const struct qb_reading *loaded = qb_facts_reading(in->facts, LOADED);
-
-	if (no_modules(in, r))
-		return;
-	if (!kernel) {
-		qb_unknown(r, "the running kernel's name could not be read");
-		return;
-	}
-	own = qb_facts_reading(in->facts, path);
-	if (!own && !all)
-		all = qb_read_next(in, INDICES, NULL);
-	if (own && own->mode) {
-		qb_evidence(r, "modules.dep.bin", path, "there");
-		qb_pass(r, "the modules of the running kernel are there (%s)", kernel);
-	} else if (loaded && qb_streq(loaded->value, "")) {
-		qb_skip(r, "nothing was ever loaded: all that is in use is built in");
-	} else if (own ? own->absent : all && (all->absent || all->mode)) {
-		qb_evidence(r, "running", "/proc/sys/kernel/osrelease", "%s", kernel);
-		qb_evidence(r, "modules.dep.bin", path, "not there");
-		qb_fail(r, "the modules of the running kernel are gone (%s)", kernel);
-	} else {
-		qb_unknown(r, "%s could not be read: %s", path, qb_read_why(own ? own : all));
-	}
-}
-
-static void contradicted(const struct qb_check_input *in, struct qb_result *r)
-{
-	const struct qb_facts *f = in->facts;
-	struct qb_tally t = {0};
-
-	if (!f->n_modules) {
-		qb_unknown(r, "what modprobe.d and modules-load.d say is unknown: nobody looked");
-		return;
-	}
-	for (size_t i = 0; i < f->n_modules; i++) {
-		const struct qb_module *m = &f->modules[i];
-
-		/* Some of the files could not be read, of which one may name it. */
-		if (!t.unsure.n && m->persisted.state == QB_UNKNOWN)
-			qb_tally_unsure(&t, "what is loaded at boot is unknown: %s",
-					qb_why(&m->persisted));
-		if (!m->at_boot)
-			continue;
-		qb_evidence(r, m->name, "/etc/modules-load.d, /etc/modprobe.d", "named%s%s",
-			    m->blacklisted ? ", blacklisted" : "",
-			    m->install_blocked ? ", its loading is blocked" : "");
-		if (m->install_blocked)
-			qb_tally_bad(&t, "%s is to be loaded at boot, and its loading is blocked",
-				     m->name);
-		else if (m->blacklisted && !qb_is(&m->persisted))
-			qb_tally_bad(&t, "%s is to be loaded at boot, and is blacklisted", m->name);
-		else
-			t.good++;
-	}
-	if (!t.good && !t.bad.n && !t.unsure.n) {
-		qb_evidence(r, "named", "/etc/modules-load.d", "none");
-		t.good++;
-	}
-	qb_tally_end(&t, r, "nothing that is to be loaded at boot is forbidden", "");
-}
-
 static const struct qb_check table[] = {
 	{
 		.id = "modules.kvm",
@@ -349,54 +307,6 @@ static const struct qb_check table[] = {
 		.remedy = "qubi-agent apply",
 		.fix = "kvm.module",
 		.judge = configured,
-	},
-	{
-		.id = "modules.persisted",
-		.title = "The modules are loaded at boot",
-		.severity = QB_RECOMMENDED,
-		.looks = "Whether a file of modules-load.d names the vendor's module and the "
-			 "configured ones.",
-		.why = "What is loaded by hand is gone after a restart, when nobody looks.",
-		.remedy = "qubi-agent apply",
-		.fix = "kvm.persist",
-		.judge = persisted,
-	},
-	{
-		.id = "modules.loading",
-		.title = "The kernel loads modules",
-		.severity = QB_RECOMMENDED,
-		.looks = "kernel.modules_disabled: 0.",
-		.why = "libvirt, firewalls and device passthrough load modules when they first "
-		       "need them; what is not loaded by then stays away until the next restart.",
-		.remedy = "grep -r modules_disabled /etc/sysctl.d /etc/sysctl.conf\n# Remove that "
-			  "setting, or load all that guests need before it is made; then restart.",
-		.reads = (const char *const[]){DISABLED, NULL},
-		.judge = loadable,
-	},
-	{
-		.id = "modules.files",
-		.title = "The running kernel's modules are there",
-		.severity = QB_RECOMMENDED,
-		.looks = "The file modules.dep.bin below /lib/modules for the kernel that runs.",
-		.why = "When an upgrade has removed them, nothing more can be loaded: the first "
-		       "guest that needs a device or a filter not yet in use fails.",
-		.remedy = "uname -r; ls /lib/modules\ndepmod\n# When its directory is gone, "
-			  "restart into a kernel that is installed.",
-		.reads = (const char *const[]){INDICES, LOADED, DISABLED, NULL},
-		.judge = files,
-	},
-	{
-		.id = "modules.contradicted",
-		.title = "Nothing loaded at boot is forbidden, too",
-		.severity = QB_RECOMMENDED,
-		.looks = "The names in modules-load.d and on the kernel command line, against what "
-			 "modprobe.d blacklists or blocks.",
-		.why = "systemd leaves out what is blacklisted and says so in its journal only: "
-		       "the module looks configured, and is not there after a restart.",
-		.remedy = "grep -rE '^ *(blacklist|install) ' /etc/modprobe.d "
-			  "/usr/lib/modprobe.d\ngrep -r . /etc/modules-load.d\n# Remove one of "
-			  "the two lines.",
-		.judge = contradicted,
 	},
 };
 

@@ -14,6 +14,7 @@ const struct qb_check_group *const qb_check_groups[] = {
 	&qb_cpu_checks,
 	&qb_cpu_state_checks,
 	&qb_modules_checks,
+	&qb_modules_boot_checks,
 	&qb_kvm_checks,
 	&qb_kvm_host_checks,
 	&qb_iommu_checks,

@@ -40,17 +40,34 @@ static bool driver_may_be_there(const struct qb_kvm_facts *kvm)
 	return false;
 }
 
-/* Its words since 2.6: of kvm_intel, of kvm_amd, and of the CPU's own start. */
+/*
+ * Its words since 2.6: of kvm_intel, of kvm_amd, and of the CPU's own start (Linux,
+ * arch/x86/kernel/cpu/feat_ctl.c and amd.c, kvm_is_vmx_supported(), kvm_is_svm_supported()).
+ */
 static bool kernel_blames_firmware(const struct qb_strs *lines)
 {
 	static const char *const words[] = {"disabled by bios", "disabled (by bios)",
-					    "not enabled by bios"};
+					    "not enabled by bios", "not enabled (by bios)"};
 
 	for (size_t i = 0; i < lines->n; i++)
 		for (size_t k = 0; k < QB_ARRAY_SIZE(words); k++)
 			if (strcasestr(lines->v[i], words[k]))
 				return true;
 	return false;
+}
+
+/*
+ * Whoever locked it: the firmware, or in a guest the hypervisor that plays it. The register of a
+ * CPU without the feature may say so, too: bhyve and ACRN let it read "locked".
+ */
+static bool is_locked(const struct qb_facts *f, enum qb_tri_state cpuid, enum qb_tri_state flag)
+{
+	if (f->kvm.guest_cause == QB_GUEST_FIRMWARE || kernel_blames_firmware(&f->kvm.kernel_says))
+		return true;
+	if (cpuid != QB_NO && qb_is(&f->cpu.firmware_lock))
+		return true;
+	/* The kernel clears its flag when it finds the feature locked; the instruction does not. */
+	return cpuid == QB_YES && flag == QB_NO;
 }
 
 enum qb_virt qb_virt_triage(const struct qb_facts *facts)
@@ -64,12 +81,10 @@ enum qb_virt qb_virt_triage(const struct qb_facts *facts)
 	if (facts->system.arch && !qb_streq(facts->system.arch, "x86_64"))
 		return QB_VIRT_FOREIGN;
 	/* Before Linux 6.7 the flag svm was shown although the firmware had locked it. */
-	if (facts->kvm.guest_cause == QB_GUEST_FIRMWARE || qb_is(&cpu->firmware_lock) ||
-	    kernel_blames_firmware(&facts->kvm.kernel_says))
-		return QB_VIRT_FIRMWARE;
-	/* The kernel clears its flag when it finds the feature locked; the instruction does not. */
+	if (is_locked(facts, cpuid, flag))
+		return qb_is(&cpu->hypervisor) ? QB_VIRT_HIDDEN : QB_VIRT_FIRMWARE;
 	if (cpuid == QB_YES)
-		return flag == QB_NO ? QB_VIRT_FIRMWARE : QB_VIRT_OFFERED;
+		return QB_VIRT_OFFERED;
 	if (flag == QB_YES)
 		return cpuid == QB_NO ? QB_VIRT_CONTRADICTED : QB_VIRT_OFFERED;
 	if (cpuid == QB_UNKNOWN && flag == QB_UNKNOWN)
@@ -79,6 +94,61 @@ enum qb_virt qb_virt_triage(const struct qb_facts *facts)
 	if (qb_is(&cpu->hypervisor))
 		return QB_VIRT_HIDDEN;
 	return cpuid == QB_NO ? QB_VIRT_ABSENT : QB_VIRT_ABSENT_OR_OFF;
+}
+
+/*
+ * virt/kvm/kvm_main.c, kvm_enable_virtualization_cpu(): CR4.VMXE or EFER.SVME was set already.
+ * Where the CPU refused VMXON, which is no such case, the kernel warns before.
+ */
+static bool kernel_found_it_busy(const struct qb_strs *lines)
+{
+	bool busy = false;
+
+	for (size_t i = 0; i < lines->n; i++) {
+		if (strstr(lines->v[i], "VMXON faulted"))
+			return false;
+		busy |= strstr(lines->v[i], "enabling virtualization on CPU") &&
+			strstr(lines->v[i], "failed");
+	}
+	return busy;
+}
+
+bool qb_kvm_is_busy(const struct qb_facts *facts)
+{
+	const struct qb_kvm_facts *kvm = &facts->kvm;
+
+	switch ((enum qb_guest_cause)kvm->guest_cause) {
+	case QB_GUEST_BUSY:
+		return true;
+	case QB_GUEST_NOT_RUN:
+		return qb_is_not(&kvm->device) && kernel_found_it_busy(&kvm->kernel_says);
+	case QB_GUEST_NO_DEVICE:
+	case QB_GUEST_NO_DRIVER:
+	case QB_GUEST_OTHER: /* EIO of KVM_CREATE_VM, with kvm.enable_virt_at_load=0 */
+		return kernel_found_it_busy(&kvm->kernel_says);
+	case QB_GUEST_RAN:
+	case QB_GUEST_PERMISSION:
+	case QB_GUEST_FIRMWARE:
+	case QB_GUEST_MEMORY:
+	case QB_GUEST_API:
+	case QB_GUEST_ENTRY:
+	case QB_GUEST_WRONG:
+	case QB_GUEST_TIMEOUT:
+		return false;
+	}
+	return false;
+}
+
+void qb_kvm_busy_remedy(const struct qb_facts *facts, struct qb_result *r)
+{
+	const char *vendor = qb_facts_vendor_module(facts);
+	const struct qb_module *m = vendor ? qb_facts_module(facts, vendor) : NULL;
+	bool load = m && m->state == QB_MODULE_AVAILABLE;
+
+	qb_remedy(r,
+		  "lsmod | grep -E 'vboxdrv|vmmon|xen'\n"
+		  "# Stop that hypervisor's guests and unload its module%s%s",
+		  load ? ", then:\nmodprobe " : ".", load ? vendor : "");
 }
 
 bool qb_virt_is_missing(enum qb_virt virt)

@@ -105,6 +105,7 @@ struct qb_module {
 	char *why;                         /* of unknown */
 	bool blacklisted;                  /* by modprobe.d: not loaded by alias; by name it is */
 	bool install_blocked;              /* "install NAME /bin/false" and the like */
+	char *blacklisted_by, *blocked_by; /* the file that says so, /proc/cmdline too; or NULL */
 	struct qb_module_options *options; /* in the order in which they count, the last one most */
 	size_t n_options;
 	bool at_boot;            /* modules-load.d or the kernel command line names it */

@@ -12,8 +12,12 @@
  */
 #define QB_MODULES_UNIT_FILE "/etc/systemd/system/systemd-modules-load.service.d/qubi-agent.conf"
 
+struct qb_modprobe_blacklist {
+	char *module, *file;
+};
+
 struct qb_modprobe_install {
-	char *pattern, *command;
+	char *pattern, *file, *command;
 };
 
 struct qb_modprobe_options {
@@ -22,7 +26,8 @@ struct qb_modprobe_options {
 
 /* modprobe.d(5), modules-load.d(5) and the kernel command line. Names with underscores. */
 struct qb_module_conf {
-	struct qb_strs blacklist;
+	struct qb_modprobe_blacklist *blacklist;
+	size_t n_blacklist;
 	struct qb_strs forbidden; /* module_blacklist= of the command line: the kernel refuses */
 	struct qb_modprobe_install *installs;
 	size_t n_installs;
@@ -40,8 +45,11 @@ void qb_module_conf_done(struct qb_module_conf *conf);
 
 /* The text of one file of modprobe.d, added to conf. */
 void qb_modprobe_parse(const char *path, const char *text, struct qb_module_conf *conf);
-/* Whether an "install" command keeps name from being loaded: one that calls no modprobe. */
-bool qb_module_conf_blocks(const struct qb_module_conf *conf, const char *name);
+#define QB_CMDLINE "/proc/cmdline"
+/* The file that blacklists name; QB_CMDLINE for the kernel's command line; NULL for none. */
+const char *qb_module_conf_blacklists(const struct qb_module_conf *conf, const char *name);
+/* The same of what keeps name from being loaded: an "install" command that calls no modprobe. */
+const char *qb_module_conf_blocks(const struct qb_module_conf *conf, const char *name);
 /* The options given to m, by its name, appended to those it has. */
 void qb_module_conf_options(const struct qb_module_conf *conf, struct qb_module *m);
 /*

@@ -25,6 +25,14 @@ static void add_name(struct qb_strs *to, const char *name)
 	qb_strs_add(to, plain);
 }
 
+static void add_blacklist(struct qb_module_conf *conf, const char *file, const char *name)
+{
+	struct qb_modprobe_blacklist *b = QB_APPEND(conf->blacklist, conf->n_blacklist);
+
+	b->module = qb_module_name(name);
+	b->file = qb_strdup(file);
+}
+
 static void parse_line(const char *path, char *line, struct qb_module_conf *conf)
 {
 	char *rest = NULL, *word = strtok_r(line, " \t", &rest);
@@ -34,11 +42,12 @@ static void parse_line(const char *path, char *line, struct qb_module_conf *conf
 	if (!name || *word == '#')
 		return;
 	if (!strcmp(word, "blacklist")) {
-		add_name(&conf->blacklist, name);
+		add_blacklist(conf, path, name);
 	} else if (!strcmp(word, "install") && *value) {
 		struct qb_modprobe_install *i = QB_APPEND(conf->installs, conf->n_installs);
 
 		i->pattern = qb_module_name(name);
+		i->file = qb_strdup(path);
 		i->command = qb_strdup(value);
 	} else if (!strcmp(word, "options") && *value) {
 		struct qb_modprobe_options *o = QB_APPEND(conf->options, conf->n_options);
@@ -96,15 +105,18 @@ static void parse_list(const char *word, const char *key, struct qb_strs *ret)
 
 static void parse_cmdline(char *text, struct qb_module_conf *conf)
 {
+	_cleanup_strs_ struct qb_strs blacklist = {0};
 	char *rest = NULL;
 
 	for (char *word = strtok_r(text, " \t\n", &rest); word;
 	     word = strtok_r(NULL, " \t\n", &rest)) {
-		parse_list(word, "modprobe.blacklist=", &conf->blacklist);
+		parse_list(word, "modprobe.blacklist=", &blacklist);
 		parse_list(word, "module_blacklist=", &conf->forbidden);
 		parse_list(word, "modules_load=", &conf->boot);
 		parse_list(word, "modules-load=", &conf->boot);
 	}
+	for (size_t i = 0; i < blacklist.n; i++)
+		add_blacklist(conf, QB_CMDLINE, blacklist.v[i]);
 }
 
 /* Our own drop-in: what stands after "modprobe -a". */
@@ -193,7 +205,7 @@ void qb_module_conf_read(const struct qb_root *root, struct qb_module_conf *ret)
 		unsure(ret, "/etc", -ENOENT);
 	read_conf(root, dirs, "modprobe.d", qb_modprobe_parse, ret);
 	read_conf(root, dirs, "modules-load.d", parse_load_file, ret);
-	if (qb_root_read(root, "/proc/cmdline", CONF_MAX, &cmdline, NULL) == 0)
+	if (qb_root_read(root, QB_CMDLINE, CONF_MAX, &cmdline, NULL) == 0)
 		parse_cmdline(cmdline, ret);
 	if (qb_root_read(root, QB_MODULES_UNIT_FILE, CONF_MAX, &unit, NULL) == 0)
 		parse_unit(unit, &ret->boot_named);
@@ -201,8 +213,13 @@ void qb_module_conf_read(const struct qb_root *root, struct qb_module_conf *ret)
 
 void qb_module_conf_done(struct qb_module_conf *conf)
 {
+	for (size_t i = 0; i < conf->n_blacklist; i++) {
+		free(conf->blacklist[i].module);
+		free(conf->blacklist[i].file);
+	}
 	for (size_t i = 0; i < conf->n_installs; i++) {
 		free(conf->installs[i].pattern);
+		free(conf->installs[i].file);
 		free(conf->installs[i].command);
 	}
 	for (size_t i = 0; i < conf->n_options; i++) {
@@ -210,25 +227,35 @@ void qb_module_conf_done(struct qb_module_conf *conf)
 		free(conf->options[i].file);
 		free(conf->options[i].options);
 	}
+	free(conf->blacklist);
 	free(conf->installs);
 	free(conf->options);
 	free(conf->unknown);
-	qb_strs_done(&conf->blacklist);
 	qb_strs_done(&conf->forbidden);
 	qb_strs_done(&conf->boot);
 	qb_strs_done(&conf->boot_named);
 	*conf = (struct qb_module_conf){0};
 }
 
-bool qb_module_conf_blocks(const struct qb_module_conf *conf, const char *name)
+const char *qb_module_conf_blacklists(const struct qb_module_conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->n_blacklist; i++)
+		if (!strcmp(conf->blacklist[i].module, name))
+			return conf->blacklist[i].file;
+	return NULL;
+}
+
+const char *qb_module_conf_blocks(const struct qb_module_conf *conf, const char *name)
 {
 	if (qb_strs_has(&conf->forbidden, name))
-		return true;
+		return QB_CMDLINE;
 	/* The first that matches counts, as in libkmod. */
 	for (size_t i = 0; i < conf->n_installs; i++)
 		if (fnmatch(conf->installs[i].pattern, name, 0) == 0)
-			return !strstr(conf->installs[i].command, "modprobe");
-	return false;
+			return strstr(conf->installs[i].command, "modprobe")
+				       ? NULL
+				       : conf->installs[i].file;
+	return NULL;
 }
 
 void qb_module_conf_options(const struct qb_module_conf *conf, struct qb_module *m)

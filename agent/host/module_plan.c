@@ -38,6 +38,13 @@ static char *cpu_evidence(const struct qb_facts *f)
 		c->hypervisor_vendor ? c->hypervisor_vendor : "", c->hypervisor_vendor ? ")" : "");
 }
 
+/* In a guest its hypervisor plays the firmware. */
+static const char *who_locks(const struct qb_facts *f)
+{
+	return qb_is(&f->cpu.hypervisor) ? "the outer hypervisor keeps"
+					 : "the firmware has switched";
+}
+
 /* The kernel found the device and the driver, so it is not for modules or the CPU that no guest
  * ran. True when that was the cause and is refused. */
 static bool refuse_by_cause(const struct qb_facts *f, struct qb_plan *plan)
@@ -61,8 +68,8 @@ static bool refuse_by_cause(const struct qb_facts *f, struct qb_plan *plan)
 			       "another hypervisor holds the CPU's virtualization: %s", detail);
 		return true;
 	case QB_GUEST_FIRMWARE:
-		qb_plan_refuse(plan, "kvm", "virtualization-disabled",
-			       "the firmware has switched virtualization off: %s", detail);
+		qb_plan_refuse(plan, "kvm", "virtualization-disabled", "%s virtualization off: %s",
+			       who_locks(f), detail);
 		return true;
 	case QB_GUEST_MEMORY:
 	case QB_GUEST_API:
@@ -89,13 +96,15 @@ static bool is_able(const struct qb_cpu_facts *c)
 
 /*
  * Whoever ignores that the CPU cannot run guests wants a host without KVM: one that emulates, or
- * only stores and forwards. Everything else is set up then.
+ * only stores and forwards. Everything else is set up then. Firmware can be told otherwise from
+ * here, an outer hypervisor not.
  */
 static bool does_without(const struct qb_facts *f, const struct qb_config *config)
 {
 	return qb_strs_has(&config->checks.ignore, "cpu.virtualization") &&
 	       qb_is_not(&f->kvm.guest_ran) && qb_is_not(&f->kvm.device) &&
-	       (!is_x86(f) || (shows_nothing(&f->cpu) && !is_able(&f->cpu)));
+	       (!is_x86(f) ||
+		(shows_nothing(&f->cpu) && (!is_able(&f->cpu) || qb_is(&f->cpu.hypervisor))));
 }
 
 /* What the CPU itself rules out. True when refused. */
@@ -110,8 +119,7 @@ static bool refuse_by_cpu(const struct qb_facts *f, struct qb_plan *plan)
 	if (is_able(c))
 		/* The kernel clears the flag of what the firmware has locked: feat_ctl.c. */
 		qb_plan_refuse(plan, "kvm", "virtualization-disabled",
-			       "the CPU has it, and the firmware has switched it off: %s",
-			       evidence);
+			       "the CPU has it, and %s it off: %s", who_locks(f), evidence);
 	else
 		qb_plan_refuse(plan, "kvm", "virtualization-absent", "%s", evidence);
 	return true;
@@ -124,12 +132,13 @@ static void load_step(const struct qb_module *m, bool prove, struct qb_plan *pla
 		qb_plan_step(plan, qb_module_load_step.kind, QB_UNDO_BEST_EFFORT,
 			     json_pack("{s:s, s:b}", "module", m->name, "prove", prove), target);
 
-	qb_step_why(step, "%s is not loaded%s%s", m->name,
-		    prove ? "; a guest has to run once it is" : "",
-		    m->blacklisted
-			    ? "; modprobe.d blacklists it, which holds for loading by alias, "
-			      "not by name"
-			    : "");
+	qb_step_why(step, "%s is not loaded%s%s%s%s", m->name,
+		    prove ? "; a guest has to run once it is" : "", m->blacklisted ? "; " : "",
+		    !m->blacklisted     ? ""
+		    : m->blacklisted_by ? m->blacklisted_by
+					: "modprobe.d",
+		    m->blacklisted ? " blacklists it, which holds for loading by alias, not by name"
+				   : "");
 }
 
 /* Whether name is to be loaded and can be; says against target why it cannot. */
@@ -154,8 +163,9 @@ static bool loadable(const struct qb_facts *f, const char *name, const char *tar
 	case QB_MODULE_AVAILABLE:
 		if (!m->install_blocked)
 			return true;
-		qb_plan_refuse(plan, target, "module-blocked",
-			       "modprobe.d or the kernel's command line keeps %s from being loaded",
+		qb_plan_refuse(plan, target, "module-blocked", "%s keeps %s from being loaded",
+			       m->blocked_by ? m->blocked_by
+					     : "modprobe.d or the kernel's command line",
 			       name);
 		return false;
 	}

@@ -212,8 +212,10 @@ void qb_modules_probe(const struct qb_root *root, const struct qb_strs *names,
 		qb_strs_add(&seen, name);
 		m = QB_APPEND(list, n);
 		m->name = QB_TAKE_PTR(name);
-		m->blacklisted = qb_strs_has(&conf.blacklist, m->name);
-		m->install_blocked = qb_module_conf_blocks(&conf, m->name);
+		m->blacklisted_by = qb_strdup(qb_module_conf_blacklists(&conf, m->name));
+		m->blacklisted = m->blacklisted_by != NULL;
+		m->blocked_by = qb_strdup(qb_module_conf_blocks(&conf, m->name));
+		m->install_blocked = m->blocked_by != NULL;
 		m->at_boot = qb_strs_has(&conf.boot, m->name);
 		qb_module_conf_options(&conf, m);
 		persisted(&conf, m);

@@ -120,6 +120,9 @@ static const char *cause_of(int error)
 		return "its signature is not accepted (Secure Boot)";
 	case EOPNOTSUPP:
 		return "the firmware has switched virtualization off, or the CPU has none";
+	case EIO: /* since Linux 6.12 */
+		return "of kvm_intel and kvm_amd: another hypervisor holds the CPU's "
+		       "virtualization";
 	case EBUSY:
 		return "another hypervisor holds the CPU's virtualization";
 	case ENODEV:

@@ -19,6 +19,7 @@ OWN = {
     "address": "10.20.30.40", "gateway": "10.20.30.1", "wide": "172.20.5.6",
     "v6": "2a01:4f8:1:2::17", "serial": "S3Z8NB0K123456", "wwn": "5002538d41628a33",
     "iqn": "iqn.2003-01.com.vendor:array7", "secret": "hunter2",
+    "person": "Jane Dough",
 }
 
 
@@ -63,6 +64,8 @@ def fake_host():
                                                         "device": "/dev/sda"}]},
         "readings": [{"path": "/proc/net/arp", "value": f"{own['gateway']} 0x1 0x2 {own['mac']}"},
                      {"path": "/proc/sys/vm/swappiness", "value": "10"},
+                     {"path": "/etc/passwd", "value": "root:x:0:0:root:/root:/bin/sh\n"
+                      f"{own['user']}:x:1000:1000:{own['person']}:/home:/bin/sh"},
                      {"path": "/proc/cmdline",
                       "value": f"rd.iscsi.password={own['secret']} quiet"}],
     }))

@@ -112,9 +112,12 @@ static void test_kernel_lines(void **state)
 		{"kvm: disabled by bios", true},
 		{"kvm_intel: VMX not enabled by BIOS in MSR_IA32_FEAT_CTL on CPU 0", true},
 		{"x86/cpu: VMX (outside TXT) disabled by BIOS", true},
+		{"kvm_intel: VMX not enabled (by BIOS) in MSR_IA32_FEAT_CTL on CPU 0", true},
 		{"kvm_amd: SVM disabled (by BIOS) in MSR_VM_CR on CPU 0", true},
 		{"Loading of module with unavailable key is rejected", true},
+		{"vhost: loading of unsigned module is rejected", true},
 		{"Lockdown: modprobe: unsigned module loading is restricted", true},
+		{"Lockdown: swapper/0: hibernation is restricted; see man", false},
 		{"EXT4-fs (vda1): mounted filesystem", false},
 		{"", false},
 	};
@@ -122,6 +125,51 @@ static void test_kernel_lines(void **state)
 	(void)state;
 	for (size_t i = 0; i < QB_ARRAY_SIZE(rows); i++)
 		assert_true(qb_kernel_line_is_of_kvm(rows[i].line) == rows[i].wanted);
+}
+
+static void record(struct qb_strs *lines, const char *text)
+{
+	_cleanup_free_ char *copy = qb_strdup(text);
+
+	qb_kernel_record(copy, lines);
+}
+
+static void test_kernel_records(void **state)
+{
+	_cleanup_strs_ struct qb_strs lines = {0};
+
+	(void)state;
+	record(&lines, "6,1,0,-;kvm: disabled by bios\n SUBSYSTEM=cpu\n");
+	/* What a guest of KVM says at its boot, for each CPU. */
+	for (int i = 0; i < 64; i++) {
+		_cleanup_free_ char *clock = qb_asprintf("6,2,0,-;kvm-clock: cpu %d, msr 3f", i);
+		_cleanup_free_ char *steal = qb_asprintf("6,3,0,-;kvm-guest: stealtime: cpu %d", i);
+
+		record(&lines, clock);
+		record(&lines, steal);
+	}
+	record(&lines, "6,4,0,-;clocksource: Switched to clocksource kvm-clock");
+	record(&lines, "4,4,0,-;RIP: 0010:kvm_cpu_vmxon+0x2c/0x60 [kvm_intel]");
+	/* By a program. */
+	record(&lines, "30,5,0,-;systemd[1]: Detected virtualization kvm.");
+	record(&lines, "no record of kvm");
+	assert_int_equal(lines.n, 1);
+	assert_string_equal(lines.v[0], "kvm: disabled by bios");
+	/* What all CPUs say is one line, and the last one. */
+	record(&lines, "6,6,0,-;kvm: enabling virtualization on CPU0 failed");
+	record(&lines, "6,6,0,-;kvm: one");
+	record(&lines, "6,6,0,-;kvm: enabling virtualization on CPU17 failed");
+	assert_int_equal(lines.n, 3);
+	assert_string_equal(lines.v[2], "kvm: enabling virtualization on CPU17 failed");
+	/* The latest are kept. */
+	for (char c = 'a'; c <= 'i'; c++) {
+		_cleanup_free_ char *text = qb_asprintf("6,7,0,-;kvm: %c", c);
+
+		record(&lines, text);
+	}
+	assert_int_equal(lines.n, 10);
+	assert_string_equal(lines.v[0], "kvm: enabling virtualization on CPU17 failed");
+	assert_string_equal(lines.v[9], "kvm: i");
 }
 
 /* Whoever may not read it, or has none, has no lines; nothing waits for more to come. */
@@ -208,11 +256,11 @@ static void test_not_loaded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_causes),      cmocka_unit_test(test_not_kvm),
-		cmocka_unit_test(test_bad_guests),  cmocka_unit_test(test_kernel_lines),
-		cmocka_unit_test(test_kernel_says), cmocka_unit_test(test_live),
-		tree_test(test_captured),           tree_test(test_both_builtin),
-		tree_test(test_not_loaded),
+		cmocka_unit_test(test_causes),         cmocka_unit_test(test_not_kvm),
+		cmocka_unit_test(test_bad_guests),     cmocka_unit_test(test_kernel_lines),
+		cmocka_unit_test(test_kernel_records), cmocka_unit_test(test_kernel_says),
+		cmocka_unit_test(test_live),           tree_test(test_captured),
+		tree_test(test_both_builtin),          tree_test(test_not_loaded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,8 +26,8 @@ static void test_parse(void **state)
 			  "softdep a pre: b\n"
 			  "blacklist",
 			  &conf);
-	assert_int_equal(conf.blacklist.n, 1);
-	assert_string_equal(conf.blacklist.v[0], "kvm_amd");
+	assert_int_equal(conf.n_blacklist, 1);
+	assert_string_equal(conf.blacklist[0].module, "kvm_amd");
 	/* The first command that matches counts. */
 	assert_true(qb_module_conf_blocks(&conf, "kvm_intel"));
 	assert_true(qb_module_conf_blocks(&conf, "usb_storage"));
@@ -190,6 +190,12 @@ static void test_modprobe_d(void **state)
 	assert_true(find(&f, "vhost_net")->install_blocked);
 	assert_true(find(&f, "nowhere")->install_blocked);
 	assert_false(find(&f, "kvm")->install_blocked);
+	assert_string_equal(find(&f, "kvm_amd")->blacklisted_by, "/etc/modprobe.d/a.conf");
+	assert_string_equal(find(&f, "tun")->blacklisted_by, "/proc/cmdline");
+	assert_string_equal(find(&f, "vhost_net")->blocked_by, "/usr/lib/modprobe.d/b.conf");
+	assert_string_equal(find(&f, "nowhere")->blocked_by, "/proc/cmdline");
+	assert_null(find(&f, "kvm")->blacklisted_by);
+	assert_null(find(&f, "kvm")->blocked_by);
 }
 
 static void test_persisted(void **state)

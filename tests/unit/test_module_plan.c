@@ -358,9 +358,10 @@ static void test_wanted_without(void **state)
 		QB_NO, QB_YES, QB_MODULE_AVAILABLE, QB_MODULE_AVAILABLE, QB_NO, QB_GUEST_NO_DEVICE};
 	static const struct host unable = {
 		QB_NO, QB_NO, QB_MODULE_BUILTIN, QB_MODULE_AVAILABLE, QB_NO, QB_GUEST_NO_DEVICE};
-	_cleanup_plan_ struct qb_plan absent = {0}, off = {0}, there = {0};
-	_cleanup_facts_ struct qb_facts f = {0}, g = {0}, h = {0};
-	_cleanup_config_ struct qb_config config = {0};
+	_cleanup_plan_ struct qb_plan absent = {0}, off = {0}, there = {0}, guest = {0},
+				      locked = {0};
+	_cleanup_facts_ struct qb_facts f = {0}, g = {0}, h = {0}, i = {0};
+	_cleanup_config_ struct qb_config config = {0}, plain = {0};
 
 	(void)state;
 	qb_strs_add(&config.checks.ignore, "cpu.virtualization");
@@ -371,6 +372,16 @@ static void test_wanted_without(void **state)
 	make(&able, &g);
 	qb_module_plan(&g, &config, &off);
 	assert_true(refused(&off, "kvm", "virtualization-disabled"));
+	assert_non_null(strstr(off.refused[0].reasons[0].evidence, "the firmware has switched"));
+	/* In a guest it is for the outer host to unlock. */
+	make(&able, &i);
+	qb_tri_set(&i.cpu.hypervisor, true);
+	qb_module_plan(&i, &config, &guest);
+	assert_int_equal(guest.n_steps + guest.n_refused, 0);
+	qb_module_plan(&i, &plain, &locked);
+	assert_true(refused(&locked, "kvm", "virtualization-disabled"));
+	assert_non_null(
+		strstr(locked.refused[0].reasons[0].evidence, "the outer hypervisor keeps"));
 	make(&bare, &h);
 	qb_module_plan(&h, &config, &there);
 	assert_int_equal(there.n_refused, 0);
