@@ -52,7 +52,7 @@ struct qb_options {
 	bool config_given;
 	char *root;   /* --root, or "/" */
 	char *facts;  /* --facts, or NULL */
-	char *output; /* --output, or NULL */
+	char *output; /* --output; NULL: standard output */
 	char *connect;
 	enum qb_format format;
 	unsigned timeout_ms;

@@ -27,7 +27,8 @@ static const struct {
 	{"format", "FORMAT", 'f', COMMON, "text (the default) or json"},
 	{"connect", "URI", 0, COMMON, "libvirt to talk to (default qemu:///system)"},
 	{"timeout", "SECONDS", 0, COMMON, "longest wait for another program (default 30)"},
-	{"output", "FILE", 'o', QB_TAKES_FORMATS, "replace FILE by the report, as a whole"},
+	{"output", "FILE", 'o', QB_TAKES_FORMATS,
+	 "replace FILE by the report; - is standard output"},
 	{"list", NULL, 0, QB_TAKES_LIST, "list every check: id, severity, title"},
 	{"ignore", "ID", 0, QB_TAKES_IGNORE, "demote a check to informational; repeatable"},
 	{"yes", NULL, 'y', QB_TAKES_CONSENT, "go ahead without asking"},
@@ -238,6 +239,9 @@ int qb_options_parse(const struct qb_command *command, int argc, char **argv,
 		return r;
 	if (inv->opt.quiet && inv->opt.verbose)
 		return qb_error_set(err, EINVAL, "--quiet and --verbose contradict each other");
+	/* As everywhere: standard output, which is the default. */
+	if (qb_streq(inv->opt.output, "-"))
+		qb_strset(&inv->opt.output, NULL);
 	if (inv->opt.facts && strcmp(inv->opt.root, "/") != 0)
 		return qb_error_set(err, EINVAL, "--facts and --root contradict each other");
 	qb_log_set_level(inv->opt.quiet     ? QB_LOG_ERROR
