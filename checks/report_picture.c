@@ -310,6 +310,16 @@ static bool bears(const struct qb_disk *disk, const struct qb_vir_pool *pool)
 	return pool->target && qb_strs_has(&disk->mountpoints, pool->target);
 }
 
+/* What is made of it, in a word; NULL where that was not asked. */
+static const char *state_of(const struct qb_disk *d)
+{
+	if (d->available)
+		return "available";
+	if (d->n_reasons)
+		return d->reasons[0].code;
+	return d->mountpoints.n ? "mounted" : d->swap ? "swap" : d->holders.n ? "holder" : NULL;
+}
+
 static void add_disks(struct picture *p, const struct qb_disks *disks)
 {
 	for (size_t i = 0; i < disks->n_disks; i++) {
@@ -317,13 +327,11 @@ static void add_disks(struct picture *p, const struct qb_disks *disks)
 		_cleanup_free_ char *size = qb_format_size(d->size_bytes);
 		_cleanup_free_ char *pool =
 			d->mark.ours && d->mark.pool ? qb_asprintf("for %s", d->mark.pool) : NULL;
-		const char *state = pool           ? pool
-				    : d->available ? "available"
-				    : d->n_reasons ? d->reasons[0].code
-						   : "not available";
+		const char *state = pool ? pool : state_of(d);
 
-		add_box(&p->columns[0], d->name, i, "%s, %s%s%s", size, state,
-			d->transport ? ", " : "", d->transport ? d->transport : "");
+		add_box(&p->columns[0], d->name, i, "%s%s%s%s%s", size, state ? ", " : "",
+			state ? state : "", d->transport ? ", " : "",
+			d->transport ? d->transport : "");
 	}
 }
 
