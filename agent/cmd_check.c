@@ -156,7 +156,7 @@ static int run(struct qb_invocation *inv)
 	}
 	about.duration_us = qb_now_us() - start;
 	if (print(inv, &report, &about) < 0)
-		return exit_status(inv, QB_VERDICT_UNKNOWN);
+		return inv->opt.format == QB_FORMAT_NAGIOS ? qb_exit_usage(inv) : QB_EXIT_FAILED;
 	return exit_status(inv, report.verdict);
 }
 

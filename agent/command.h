@@ -89,7 +89,12 @@ extern const struct qb_command *const qb_commands[];
 QB_MUST_CHECK int qb_options_parse(const struct qb_command *command, int argc, char **argv,
 				   struct qb_invocation *inv, struct qb_error *err);
 void qb_invocation_done(struct qb_invocation *inv);
-/* How a run ends that could not begin: QB_EXIT_USAGE, or as a plugin of Nagios does then. */
+/* Somewhere in these words stands --format nagios, whatever else is wrong with them. */
+bool qb_options_name_nagios(int argc, char **argv);
+/*
+ * How a run ends that could not begin: QB_EXIT_USAGE, or as a plugin of Nagios does then, with the
+ * latest error on standard output.
+ */
 int qb_exit_usage(const struct qb_invocation *inv);
 void qb_help_print(FILE *f);
 

@@ -18,7 +18,7 @@ static const struct qb_command *find(const char *name)
 	return NULL;
 }
 
-static int unknown_command(const char *name)
+static void unknown_command(const char *name)
 {
 	_cleanup_free_ char *safe = qb_str_printable(name);
 	const char *names[16], *near;
@@ -32,7 +32,6 @@ static int unknown_command(const char *name)
 		       near);
 	else
 		qb_log(QB_LOG_ERROR, "there is no command \"%s\"; see qubi-agent --help", safe);
-	return QB_EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
@@ -57,8 +56,12 @@ int main(int argc, char **argv)
 		return QB_EXIT_OK;
 	}
 	command = find(argv[1]);
-	if (!command)
-		return unknown_command(argv[1]);
+	if (!command) {
+		unknown_command(argv[1]);
+		if (qb_options_name_nagios(argc - 1, argv + 1))
+			inv.opt.format = QB_FORMAT_NAGIOS;
+		return qb_exit_usage(&inv);
+	}
 	r = qb_options_parse(command, argc - 1, argv + 1, &inv, &err);
 	if (r < 0) {
 		qb_log(QB_LOG_ERROR, "%s", err.msg);

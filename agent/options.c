@@ -5,6 +5,7 @@
 #include <getopt.h>
 
 #include "agent/base/log.h"
+#include "checks/check.h"
 
 enum {
 	TIMEOUT_DEFAULT_S = 30,
@@ -170,24 +171,62 @@ static char *wrong_word(const char *last)
 	return qb_str_printable(optopt && optopt < LONG_FIRST ? letter : last);
 }
 
-static int parse_words(const struct qb_command *command, int argc, char **argv,
-		       struct qb_invocation *inv, struct qb_error *err)
-{
-	struct option longs[QB_ARRAY_SIZE(options) + 1] = {0};
-	char shorts[2 * QB_ARRAY_SIZE(options) + 2] = ":", *s = shorts + 1;
-	int c;
+/* The table as getopt_long() takes it. */
+struct words {
+	struct option longs[QB_ARRAY_SIZE(options) + 1];
+	char shorts[2 * QB_ARRAY_SIZE(options) + 2];
+};
 
+static void begin_words(struct words *ret)
+{
+	char *s = ret->shorts;
+
+	*ret = (struct words){0};
+	*s++ = ':';
 	for (size_t i = 0; i < QB_ARRAY_SIZE(options); i++) {
-		longs[i] = (struct option){options[i].name,
-					   options[i].arg ? required_argument : no_argument, NULL,
-					   LONG_FIRST + (int)i};
+		ret->longs[i] = (struct option){options[i].name,
+						options[i].arg ? required_argument : no_argument,
+						NULL, LONG_FIRST + (int)i};
 		if (options[i].letter)
 			s += sprintf(s, "%c%s", options[i].letter, options[i].arg ? ":" : "");
 	}
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) >= 0) {
-		size_t i = c >= LONG_FIRST ? (size_t)(c - LONG_FIRST) : 0;
+	optind = 0; /* glibc: begin anew */
+}
+
+/* What getopt_long() gave, as an index of the table. */
+static size_t option_of(int c)
+{
+	size_t i = c >= LONG_FIRST ? (size_t)(c - LONG_FIRST) : 0;
+
+	while (c < LONG_FIRST && options[i].letter != c)
+		i++;
+	return i;
+}
+
+bool qb_options_name_nagios(int argc, char **argv)
+{
+	struct words words;
+	bool found = false;
+	int c;
+
+	begin_words(&words);
+	while ((c = getopt_long(argc, argv, words.shorts, words.longs, NULL)) >= 0)
+		if (c != '?' && c != ':' && !strcmp(options[option_of(c)].name, "format"))
+			found |= !strcmp(optarg, "nagios");
+	return found;
+}
+
+static int parse_words(const struct qb_command *command, int argc, char **argv,
+		       struct qb_invocation *inv, struct qb_error *err)
+{
+	struct words words;
+	int c;
+
+	begin_words(&words);
+	while ((c = getopt_long(argc, argv, words.shorts, words.longs, NULL)) >= 0) {
 		_cleanup_free_ char *word = wrong_word(argv[optind - 1]);
+		size_t i;
 		int r;
 
 		if (c == '?')
@@ -198,8 +237,7 @@ static int parse_words(const struct qb_command *command, int argc, char **argv,
 			return qb_error_set(err, EINVAL,
 					    "%s needs a value; see qubi-agent %s --help", word,
 					    command->name);
-		while (c < LONG_FIRST && options[i].letter != c)
-			i++;
+		i = option_of(c);
 		if (!taken(command, i))
 			return qb_error_set(err, EINVAL,
 					    "%s does not take --%s; see qubi-agent %s --help",
@@ -233,6 +271,8 @@ int qb_options_parse(const struct qb_command *command, int argc, char **argv,
 		.root = qb_strdup("/"),
 		.connect = qb_strdup("qemu:///system"),
 		.timeout_ms = TIMEOUT_DEFAULT_S * 1000,
+		/* Also where another word is wrong, it is to say so to Nagios. */
+		.format = qb_options_name_nagios(argc, argv) ? QB_FORMAT_NAGIOS : QB_FORMAT_TEXT,
 	};
 	r = parse_words(command, argc, argv, inv, err);
 	if (r)
@@ -252,7 +292,14 @@ int qb_options_parse(const struct qb_command *command, int argc, char **argv,
 
 int qb_exit_usage(const struct qb_invocation *inv)
 {
-	return inv->opt.format == QB_FORMAT_NAGIOS ? (int)QB_NAGIOS_UNKNOWN : (int)QB_EXIT_USAGE;
+	_cleanup_buf_ struct qb_buf text = {0};
+
+	if (inv->opt.format != QB_FORMAT_NAGIOS)
+		return QB_EXIT_USAGE;
+	qb_report_nagios_unknown(qb_log_last_error(), &text);
+	/* Where that fails, too, the status has to do. */
+	(void)!qb_print_text(&text);
+	return QB_NAGIOS_UNKNOWN;
 }
 
 void qb_invocation_done(struct qb_invocation *inv)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "agent/base/log.h"
 #include "agent/command.h"
 #include "agent/output.h"
 #include "tests/unit/scratch.h"
@@ -37,10 +38,12 @@ static int check(const char *const *words, struct qb_buf *ret)
 	fflush(stdout);
 	assert_true(dup2(fd, STDOUT_FILENO) >= 0);
 	optind = 0; /* glibc: begin anew */
-	if (qb_options_parse(&qb_cmd_check, argc, argv, &inv, &err) < 0)
+	if (qb_options_parse(&qb_cmd_check, argc, argv, &inv, &err) < 0) {
+		qb_log(QB_LOG_ERROR, "%s", err.msg);
 		status = qb_exit_usage(&inv);
-	else
+	} else {
 		status = qb_cmd_check.run(&inv);
+	}
 	fflush(stdout);
 	assert_true(dup2(saved, STDOUT_FILENO) >= 0);
 	qb_invocation_done(&inv);
@@ -106,6 +109,58 @@ static void each_verdict_ends_as_its_format_does(void **state)
 		words[1] = "tap";
 		assert_int_equal(check(words, &others), cases[i].others);
 		unlink(path);
+	}
+}
+
+/* Wherever the format stands: 2 would be critical, and what is not on stdout nobody sees. */
+static void what_is_wrong_is_told_to_nagios(void **state)
+{
+	static const struct {
+		const char *words[6], *says;
+	} cases[] = {
+		{{"--bogus", "--format", "nagios"}, "unknown option --bogus; see qubi-agent"},
+		{{"-f", "nagios", "--bo|gus"}, "unknown option --bo\\x7cgus; see qubi-agent"},
+		{{"-qvfnagios"}, "--quiet and --verbose contradict each other"},
+		{{"--timeout", "x", "--form=nagios"}, "--timeout takes whole seconds"},
+		{{"--format", "nagios", "-f"}, "-f needs a value"},
+		{{"--format", "nagios", "--format", "xml"}, "--format takes text, json"},
+		{{"--yes", "-f", "nagios"}, "check does not take --yes"},
+		{{"no.such-check", "-f", "nagios"}, "check: no check is called \"no.such-check\""},
+		{{"-f", "nagios", "--list"}, "check: --list is printed as text or json"},
+		{{"-f", "nagios", "--facts", "/no/such"}, "/no/such: cannot read the facts"},
+		{{"-f", "nagios", "--root", "/no/such"}, "/no/such: cannot open the root"},
+		{{"-f", "nagios", "--config", "/no/such"}, "/no/such: no configuration there"},
+		{{"-fnagios", "--facts", HOST, "-o", "/no/such/dir"}, "cannot write the report"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *says = qb_asprintf("QUBI UNKNOWN - %s", cases[i].says);
+		_cleanup_buf_ struct qb_buf out = {0};
+
+		assert_int_equal(check(cases[i].words, &out), QB_NAGIOS_UNKNOWN);
+		if (!qb_startswith(out.s, says))
+			fail_msg("not \"%s\" but %s", says, out.s);
+		assert_null(strchr(out.s, '|'));
+		assert_ptr_equal(strchr(out.s, '\n'), out.s + out.len - 1);
+	}
+}
+
+static void who_does_not_ask_as_nagios_is_told_otherwise(void **state)
+{
+	/* The first is the value of another option, the second a word. */
+	static const char *const words[][6] = {
+		{"--ignore", "--format=nagios", "--bogus"},
+		{"--bogus", "--", "--format=nagios"},
+		{"--bogus", "-f", "tap"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(words); i++) {
+		_cleanup_buf_ struct qb_buf out = {0};
+
+		assert_int_equal(check(words[i], &out), QB_EXIT_USAGE);
+		assert_string_equal(out.s, "");
 	}
 }
 
@@ -326,6 +381,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_format_is_printed),
 		cmocka_unit_test(each_verdict_ends_as_its_format_does),
+		cmocka_unit_test(what_is_wrong_is_told_to_nagios),
+		cmocka_unit_test(who_does_not_ask_as_nagios_is_told_otherwise),
 		cmocka_unit_test(a_list_is_text_or_json),
 		cmocka_unit_test(a_file_is_replaced_as_a_whole),
 		cmocka_unit_test(a_file_keeps_who_may_read_it),

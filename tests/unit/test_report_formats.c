@@ -417,6 +417,51 @@ static void nagios_has_one_bar(void **state)
 	regfree(&figures);
 }
 
+/* Where only the first line is shown, or the rest is cut off, what gave the verdict is there. */
+static void nagios_begins_with_what_is_worst(void **state)
+{
+	static const char *const first[] = {
+		[QB_READY] = " skipped|",
+		[QB_DEGRADED] = " skipped: iommu.enabled (no IOMMU is in use), memory.available|",
+		[QB_NOT_READY] = " skipped: kvm.device (there is no /dev/kvm), "
+				 "storage.pool-space, net.default-route and 2 more|",
+		[QB_VERDICT_UNKNOWN] = " skipped: kvm.guest-run (nobody looked)|",
+	};
+	static const char *const ids[] = {"net.default-route", "cpu.virtualization",
+					  "storage.pool-space"};
+	static const char *const order[] = {
+		"\nfail kvm.device: ",     "\nfail net.default-route: ",
+		"\nunknown kvm.guest-run", "\nwarn iommu.enabled: ",
+		"\nunknown memory.",       "\nunknown (ignored) kvm.nested: ",
+		"\nwarn (ignored) sec",
+	};
+	_cleanup_report_ struct qb_report report = {0};
+	struct qb_facts facts = {0};
+
+	(void)state;
+	sample(&report);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(ids); i++)
+		add_id(&report, ids[i], QB_FAIL, "it is not")->severity = QB_REQUIRED;
+	/* The hostile one is the last. */
+	QB_SWAP(report.results[8], report.results[11]);
+	report.results[5].severity = report.results[6].severity = QB_RECOMMENDED;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(first); i++) {
+		_cleanup_free_ char *text = NULL;
+		const char *at;
+
+		report.verdict = (enum qb_verdict)i;
+		text = render(qb_report_nagios, &report, &facts);
+		at = strstr(text, first[i]);
+		if (!at || at > strchr(text, '\n'))
+			fail_msg("not \"%s\" but %.200s", first[i], text);
+		for (size_t k = 0; k < QB_ARRAY_SIZE(order); k++) {
+			at = strstr(at, order[k]);
+			if (!at)
+				fail_msg("no %s in its place in %s", order[k], text);
+		}
+	}
+}
+
 /* One metric's name and labels, as Prometheus takes them; where they end. */
 static const char *read_series(const char *p)
 {
@@ -653,6 +698,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(junit_is_valid),
 		cmocka_unit_test(tap_is_valid),
 		cmocka_unit_test(nagios_has_one_bar),
+		cmocka_unit_test(nagios_begins_with_what_is_worst),
 		cmocka_unit_test(prometheus_is_valid),
 		cmocka_unit_test(html_stands_alone),
 		cmocka_unit_test(pictures_show_what_is_known),
