@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/base/log.h"
 #include "agent/command.h"
@@ -34,6 +36,19 @@ static void unknown_command(const char *name)
 		qb_log(QB_LOG_ERROR, "there is no command \"%s\"; see qubi-agent --help", safe);
 }
 
+/*
+ * What is opened next would be standard input, output or error where that is closed, and be taken
+ * for it. The wrong way round, so that using it still fails, as in gnulib's stdopen.c.
+ */
+static void fill_standard(void)
+{
+	static const int ways[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+	for (int fd = 0; fd < (int)QB_ARRAY_SIZE(ways); fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", ways[fd]) != fd)
+			_exit(QB_EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
 	struct qb_invocation inv = {.root = QB_ROOT_INIT};
@@ -41,6 +56,7 @@ int main(int argc, char **argv)
 	const struct qb_command *command;
 	int r;
 
+	fill_standard();
 	/* A closed pipe is reported as a failed write, where the command is not in mid-change. */
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
