@@ -262,11 +262,20 @@ static size_t figure(xmlNode *node, const char *name)
 	return n;
 }
 
+static bool attribute_is(xmlNode *node, const char *name, const char *value)
+{
+	char *text = (char *)xmlGetProp(node, (const xmlChar *)name);
+	bool is = qb_streq(text, value);
+
+	xmlFree(text);
+	return is;
+}
+
 static void junit_is_valid(void **state)
 {
 	_cleanup_free_ char *text = render_sample(qb_report_junit);
 	_cleanup_free_ char *safe = qb_str_printable(hostile), *message = NULL;
-	char *wrong, *all;
+	char *all;
 	xmlDoc *doc = parse_xml(text);
 	xmlNode *root = xmlDocGetRootElement(doc), *suite;
 
@@ -278,6 +287,8 @@ static void junit_is_valid(void **state)
 	for (suite = root->children; suite; suite = suite->next) {
 		if (suite->type != XML_ELEMENT_NODE)
 			continue;
+		/* Servers take it for UTC, and refuse a zone. */
+		assert_true(attribute_is(suite, "timestamp", "2026-01-02T03:04:05"));
 		assert_int_equal(figure(suite, "tests"),
 				 count_elements(suite->children, "testcase"));
 		assert_int_equal(figure(suite, "failures"),
@@ -292,13 +303,57 @@ static void junit_is_valid(void **state)
 	assert_non_null(strstr(all, message));
 	xmlFree(all);
 	xmlFreeDoc(doc);
+}
 
-	/* The schema is not one that takes anything. */
-	wrong = strstr(text, " hostname=");
-	assert_non_null(wrong);
-	memcpy(wrong, " hostnami=", strlen(" hostname="));
+/* The schema is that of the format: it takes what is never printed here, and not anything. */
+static void the_schema_of_junit_is_the_formats(void **state)
+{
+	static const struct {
+		const char *body;
+		bool valid;
+	} cases[] = {
+		{"", true},
+		{"<testcase name='a'/>", true},
+		{"<testcase name='a' group='g' time='soon'><system-err>e</system-err>"
+		 "<failure>f</failure><failure type='t'/></testcase>",
+		 true},
+		{"<properties><property name='a' value='b'/></properties>", true},
+		{"<testcase name='a'><rerunFailure type='t'>r<stackTrace>s</stackTrace>"
+		 "<system-out/></rerunFailure><flakyError type='t'/></testcase>",
+		 true},
+		{"<testsuite name='a' tests='0' failures='0' errors='0' time='1,234.5' id='1' "
+		 "package='p' file='f' log='l' url='u'/><system-out/>",
+		 true},
+		{"<testcase/>", false},
+		{"<testcase name='a' status='run'/>", false},
+		{"<testcase name='a'><passed/></testcase>", false},
+		{"<testcase name='a'><properties/></testcase>", false},
+		{"<testcase name='a'>text</testcase>", false},
+		{"<testcase name='a'><skipped reason='r'/></testcase>", false},
+		{"<testcase name='a'><rerunError/></testcase>", false},
+		{"<testcase name='a'><flakyFailure type='t'><system-out/><stackTrace/>"
+		 "</flakyFailure></testcase>",
+		 false},
+		{"<properties><property name='a'/></properties>", false},
+		{"<testsuite name='a' tests='0' failures='0'/>", false},
+		{"<testsuite tests='0' failures='0' errors='0'/>", false},
+		{"<testsuite name='a' tests='0' failures='0' errors='0' time='1s'/>", false},
+		{"<testsuite name='a' tests='0' failures='0' errors='0' disabled='0'/>", false},
+	};
+
+	(void)state;
 	xmlSetGenericErrorFunc(NULL, quiet);
-	assert_int_not_equal(validate(text), 0);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *text = qb_asprintf(
+			"<testsuites><testsuite name='s' tests='0' failures='0' errors='0'>"
+			"%s</testsuite></testsuites>",
+			cases[i].body);
+
+		if ((validate(text) == 0) != cases[i].valid)
+			fail_msg("is %svalid: %s", cases[i].valid ? "not " : "", text);
+	}
+	assert_int_not_equal(validate("<testsuites skipped='0'/>"), 0);
+	assert_int_not_equal(validate("<testcase name='a'/>"), 0);
 	xmlSetGenericErrorFunc(NULL, NULL);
 }
 
@@ -696,6 +751,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(each_is_as_it_was),
 		cmocka_unit_test(nothing_is_printed_raw),
 		cmocka_unit_test(junit_is_valid),
+		cmocka_unit_test(the_schema_of_junit_is_the_formats),
 		cmocka_unit_test(tap_is_valid),
 		cmocka_unit_test(nagios_has_one_bar),
 		cmocka_unit_test(nagios_begins_with_what_is_worst),
