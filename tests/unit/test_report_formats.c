@@ -669,11 +669,19 @@ static void pictures_show_what_is_known(void **state)
 	struct qb_facts facts = {0};
 
 	(void)state;
-	/* By our mark, by the partition that libvirt names, by the mount; not by a guess. */
-	assert_non_null(
-		strstr(text, "<desc>sdd to by-mount; sdc to by-partition; sdb to images</desc>"));
-	assert_non_null(strstr(text, "<desc>eno1 to br0; bond0 to br1; virbr0 to default; "
-				     "br0 to host-bridge</desc>"));
+	/* By the file system's device, the mount, the partition that libvirt names, what is mapped,
+	 * the volume group, our mark; not by a guess, such as for a pool that is not mounted. */
+	assert_non_null(strstr(text, "<desc>nvme0n1 to iso; sdd to by-mount; sdc to by-partition; "
+				     "sde to mapped; sde to group; sdf to group; "
+				     "sdb to images</desc>"));
+	/* Also past the bridges; a loop of two VLANs in a document is none. */
+	assert_non_null(strstr(text, "<desc>eno4 to eno4.100; loop-b to loop-a; eno1 to br0; "
+				     "bond0 to br1; eno4.100 to br100; eno4 to direct; "
+				     "virbr0 to default; br0 to host-bridge; virbr0 to routed; "
+				     "br100 to routed</desc>"));
+	assert_non_null(strstr(text, "eno4.100: up, vlan on eno4<"));
+	assert_non_null(strstr(text, "br0.7: up, vlan on br0<"));
+	assert_non_null(strstr(text, "pair: down, veth<"));
 	assert_non_null(strstr(text, "bond0: up, of eno2, eno3<"));
 	/* A guest's tap and the members of a bond are no NICs to draw. */
 	assert_null(strstr(text, "vnet0"));
@@ -685,6 +693,38 @@ static void pictures_show_what_is_known(void **state)
 	/* What was not read is not nothing. */
 	assert_non_null(strstr(unknown, ">unknown</text>"));
 	assert_null(strstr(unknown, ">none</text>"));
+}
+
+/* Who may not ask LVM sees what the kernel has made of its volumes. */
+static void a_group_is_known_by_its_volumes(void **state)
+{
+	static const struct {
+		const char *holder, *group;
+		bool linked;
+	} cases[] = {
+		{"dm-0 (vg0-root)", "vg0", true}, {"dm-0 (a--b-root)", "a-b", true},
+		{"dm-0 (a--b-root)", "a", false}, {"dm-0 (vg0-root)", "vg", false},
+		{"dm-0 (vg0-root)", "g0", false}, {"md127", "vg0", false},
+		{"dm-0 (vg0)", "vg0", false},
+	};
+	_cleanup_report_ struct qb_report report = {0};
+
+	(void)state;
+	sample(&report);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_facts_ struct qb_facts facts = {0};
+		_cleanup_free_ char *text = NULL;
+		struct qb_vir_pool *pool = QB_APPEND(facts.libvirt.pools, facts.libvirt.n_pools);
+		struct qb_disk *disk = QB_APPEND(facts.disks.disks, facts.disks.n_disks);
+
+		disk->name = qb_strdup("sda");
+		qb_strs_add(&disk->holders, cases[i].holder);
+		pool->name = qb_strdup("p");
+		pool->type = qb_strdup("logical");
+		pool->source_name = qb_strdup(cases[i].group);
+		text = render(qb_report_html, &report, &facts);
+		assert_int_equal(!!strstr(text, "<desc>sda to p</desc>"), cases[i].linked);
+	}
 }
 
 static void a_large_host_has_a_picture_that_ends(void **state)
@@ -758,6 +798,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(prometheus_is_valid),
 		cmocka_unit_test(html_stands_alone),
 		cmocka_unit_test(pictures_show_what_is_known),
+		cmocka_unit_test(a_group_is_known_by_its_volumes),
 		cmocka_unit_test(a_large_host_has_a_picture_that_ends),
 		cmocka_unit_test(harnesses_agree_with_the_verdict),
 	};
