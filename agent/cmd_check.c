@@ -1,14 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <time.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
-#include "agent/base/root.h"
 #include "agent/command.h"
+#include "agent/output.h"
 #include "checks/check.h"
 
-#define REPORT_MODE 0644 /* what it tells, others read, such as node_exporter */
+static int deliver(const struct qb_invocation *inv, const struct qb_buf *text)
+{
+	struct qb_error err = QB_ERROR_INIT;
+	int r;
+
+	if (!inv->opt.output)
+		return qb_print_text(text);
+	r = qb_output_replace(inv->opt.output, text, &err);
+	if (r < 0)
+		qb_log(QB_LOG_ERROR, "cannot write the report: %s", err.msg);
+	return r;
+}
+
+static int deliver_json(const struct qb_invocation *inv, json_t *document)
+{
+	_cleanup_buf_ struct qb_buf text = {0};
+	char *dump = json_dumps(document, JSON_INDENT(2));
+
+	qb_buf_printf(&text, "%s\n", dump);
+	free(dump);
+	json_decref(document);
+	return deliver(inv, &text);
+}
 
 static int list(const struct qb_invocation *inv)
 {
@@ -24,10 +45,10 @@ static int list(const struct qb_invocation *inv)
 		return qb_exit_usage(inv);
 	}
 	if (inv->opt.format == QB_FORMAT_JSON) {
-		r = qb_print_json(qb_check_list_json());
+		r = deliver_json(inv, qb_check_list_json());
 	} else {
 		qb_check_list_text(&text);
-		r = qb_print_text(&text);
+		r = deliver(inv, &text);
 	}
 	return r < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;
 }
@@ -43,37 +64,6 @@ static void take_words(const struct qb_invocation *inv, const struct qb_config *
 		qb_strs_add(ret_ignore, config->checks.ignore.v[i]);
 }
 
-/*
- * Whoever reads the file finds the old report or the new one. What is no file, such as /dev/null,
- * would be replaced by one.
- */
-static int replace(const char *path, const struct qb_buf *text, struct qb_error *err)
-{
-	_cleanup_root_ struct qb_root root = QB_ROOT_INIT;
-	_cleanup_free_ char *cwd = *path == '/' ? NULL : getcwd(NULL, 0);
-	_cleanup_free_ char *whole = qb_asprintf("%s%s%s", cwd ? cwd : "", cwd ? "/" : "", path);
-	struct stat st;
-
-	if (lstat(whole, &st) == 0 && !S_ISREG(st.st_mode))
-		return qb_error_set(err, EINVAL, "%s is no regular file", path);
-	if (qb_root_open("/", &root, err) < 0)
-		return err->code;
-	return qb_root_write(&root, whole, REPORT_MODE, text->s ? text->s : "", text->len, err);
-}
-
-static int deliver(const struct qb_invocation *inv, const struct qb_buf *text)
-{
-	struct qb_error err = QB_ERROR_INIT;
-	int r;
-
-	if (!inv->opt.output)
-		return qb_print_text(text);
-	r = replace(inv->opt.output, text, &err);
-	if (r < 0)
-		qb_log(QB_LOG_ERROR, "cannot write the report: %s", err.msg);
-	return r;
-}
-
 static int print_plain(const struct qb_invocation *inv, const struct qb_report *report)
 {
 	const struct qb_text_style style = {
@@ -86,17 +76,6 @@ static int print_plain(const struct qb_invocation *inv, const struct qb_report *
 	_cleanup_buf_ struct qb_buf text = {0};
 
 	qb_report_text(report, &style, &text);
-	return deliver(inv, &text);
-}
-
-static int print_json(const struct qb_invocation *inv, json_t *document)
-{
-	_cleanup_buf_ struct qb_buf text = {0};
-	char *dump = json_dumps(document, JSON_INDENT(2));
-
-	qb_buf_printf(&text, "%s\n", dump);
-	free(dump);
-	json_decref(document);
 	return deliver(inv, &text);
 }
 
@@ -115,7 +94,7 @@ static int print(const struct qb_invocation *inv, const struct qb_report *report
 	if (inv->opt.format == QB_FORMAT_TEXT)
 		return print_plain(inv, report);
 	if (inv->opt.format == QB_FORMAT_JSON)
-		return print_json(inv, qb_report_to_json(report));
+		return deliver_json(inv, qb_report_to_json(report));
 	formats[inv->opt.format](report, about, &text);
 	return deliver(inv, &text);
 }
@@ -164,8 +143,10 @@ static int run(struct qb_invocation *inv)
 		return qb_exit_usage(inv);
 	}
 	qb_check_reads(&select, &reads);
-	/* The picture shows all. */
-	without = inv->opt.format == QB_FORMAT_HTML ? 0 : qb_check_without(&select);
+	/* The picture shows all, but why disks are not available: that is asked by opening idle
+	 * ones exclusively, and of LVM once more. */
+	without = inv->opt.format == QB_FORMAT_HTML ? (unsigned)QB_FACTS_REASONS
+						    : qb_check_without(&select);
 	if (qb_invocation_facts(inv, in.config, &reads, without, &facts) < 0)
 		return qb_exit_usage(inv);
 	r = qb_judge(&in, &select, &ignore, &report, &err);
@@ -175,7 +156,7 @@ static int run(struct qb_invocation *inv)
 	}
 	about.duration_us = qb_now_us() - start;
 	if (print(inv, &report, &about) < 0)
-		return exit_status(inv, QB_VERDICT_UNKNOWN);
+		return inv->opt.format == QB_FORMAT_NAGIOS ? qb_exit_usage(inv) : QB_EXIT_FAILED;
 	return exit_status(inv, report.verdict);
 }
 

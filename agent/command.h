@@ -52,7 +52,7 @@ struct qb_options {
 	bool config_given;
 	char *root;   /* --root, or "/" */
 	char *facts;  /* --facts, or NULL */
-	char *output; /* --output, or NULL */
+	char *output; /* --output; NULL: standard output */
 	char *connect;
 	enum qb_format format;
 	unsigned timeout_ms;
@@ -89,7 +89,12 @@ extern const struct qb_command *const qb_commands[];
 QB_MUST_CHECK int qb_options_parse(const struct qb_command *command, int argc, char **argv,
 				   struct qb_invocation *inv, struct qb_error *err);
 void qb_invocation_done(struct qb_invocation *inv);
-/* How a run ends that could not begin: QB_EXIT_USAGE, or as a plugin of Nagios does then. */
+/* Somewhere in these words stands --format nagios, whatever else is wrong with them. */
+bool qb_options_name_nagios(int argc, char **argv);
+/*
+ * How a run ends that could not begin: QB_EXIT_USAGE, or as a plugin of Nagios does then, with the
+ * latest error on standard output.
+ */
 int qb_exit_usage(const struct qb_invocation *inv);
 void qb_help_print(FILE *f);
 

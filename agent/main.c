@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "agent/base/log.h"
 #include "agent/command.h"
@@ -19,7 +21,7 @@ static const struct qb_command *find(const char *name)
 	return NULL;
 }
 
-static int unknown_command(const char *name)
+static void unknown_command(const char *name)
 {
 	_cleanup_free_ char *safe = qb_str_printable(name);
 	const char *names[16], *near;
@@ -33,7 +35,19 @@ static int unknown_command(const char *name)
 		       near);
 	else
 		qb_log(QB_LOG_ERROR, "there is no command \"%s\"; see qubi-agent --help", safe);
-	return QB_EXIT_USAGE;
+}
+
+/*
+ * What is opened next would be standard input, output or error where that is closed, and be taken
+ * for it. The wrong way round, so that using it still fails, as in gnulib's stdopen.c.
+ */
+static void fill_standard(void)
+{
+	static const int ways[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+	for (int fd = 0; fd < (int)QB_ARRAY_SIZE(ways); fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", ways[fd]) != fd)
+			_exit(QB_EXIT_FAILED);
 }
 
 /* systemd's default of 1024 is kept low for programs that use select(2); a host may have more disks
@@ -55,6 +69,7 @@ int main(int argc, char **argv)
 	const struct qb_command *command;
 	int r;
 
+	fill_standard();
 	/* A closed pipe is reported as a failed write, where the command is not in mid-change. */
 	signal(SIGPIPE, SIG_IGN);
 	raise_open_files();
@@ -71,8 +86,12 @@ int main(int argc, char **argv)
 		return QB_EXIT_OK;
 	}
 	command = find(argv[1]);
-	if (!command)
-		return unknown_command(argv[1]);
+	if (!command) {
+		unknown_command(argv[1]);
+		if (qb_options_name_nagios(argc - 1, argv + 1))
+			inv.opt.format = QB_FORMAT_NAGIOS;
+		return qb_exit_usage(&inv);
+	}
 	r = qb_options_parse(command, argc - 1, argv + 1, &inv, &err);
 	if (r < 0) {
 		qb_log(QB_LOG_ERROR, "%s", err.msg);

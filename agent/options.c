@@ -6,6 +6,7 @@
 
 #include "agent/base/log.h"
 #include "agent/base/mounts.h"
+#include "checks/check.h"
 
 enum {
 	TIMEOUT_DEFAULT_S = 30,
@@ -28,7 +29,8 @@ static const struct {
 	{"format", "FORMAT", 'f', COMMON, "text (the default) or json"},
 	{"connect", "URI", 0, COMMON, "libvirt to talk to (default qemu:///system)"},
 	{"timeout", "SECONDS", 0, COMMON, "longest wait for another program (default 30)"},
-	{"output", "FILE", 'o', QB_TAKES_FORMATS, "replace FILE by the report, as a whole"},
+	{"output", "FILE", 'o', QB_TAKES_FORMATS,
+	 "replace FILE by the report; - is standard output"},
 	{"list", NULL, 0, QB_TAKES_LIST, "list every check: id, severity, title"},
 	{"ignore", "ID", 0, QB_TAKES_IGNORE, "demote a check to informational; repeatable"},
 	{"yes", NULL, 'y', QB_TAKES_CONSENT, "go ahead without asking"},
@@ -170,24 +172,62 @@ static char *wrong_word(const char *last)
 	return qb_str_printable(optopt && optopt < LONG_FIRST ? letter : last);
 }
 
-static int parse_words(const struct qb_command *command, int argc, char **argv,
-		       struct qb_invocation *inv, struct qb_error *err)
-{
-	struct option longs[QB_ARRAY_SIZE(options) + 1] = {0};
-	char shorts[2 * QB_ARRAY_SIZE(options) + 2] = ":", *s = shorts + 1;
-	int c;
+/* The table as getopt_long() takes it. */
+struct words {
+	struct option longs[QB_ARRAY_SIZE(options) + 1];
+	char shorts[2 * QB_ARRAY_SIZE(options) + 2];
+};
 
+static void begin_words(struct words *ret)
+{
+	char *s = ret->shorts;
+
+	*ret = (struct words){0};
+	*s++ = ':';
 	for (size_t i = 0; i < QB_ARRAY_SIZE(options); i++) {
-		longs[i] = (struct option){options[i].name,
-					   options[i].arg ? required_argument : no_argument, NULL,
-					   LONG_FIRST + (int)i};
+		ret->longs[i] = (struct option){options[i].name,
+						options[i].arg ? required_argument : no_argument,
+						NULL, LONG_FIRST + (int)i};
 		if (options[i].letter)
 			s += sprintf(s, "%c%s", options[i].letter, options[i].arg ? ":" : "");
 	}
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) >= 0) {
-		size_t i = c >= LONG_FIRST ? (size_t)(c - LONG_FIRST) : 0;
+	optind = 0; /* glibc: begin anew */
+}
+
+/* What getopt_long() gave, as an index of the table. */
+static size_t option_of(int c)
+{
+	size_t i = c >= LONG_FIRST ? (size_t)(c - LONG_FIRST) : 0;
+
+	while (c < LONG_FIRST && options[i].letter != c)
+		i++;
+	return i;
+}
+
+bool qb_options_name_nagios(int argc, char **argv)
+{
+	struct words words;
+	bool found = false;
+	int c;
+
+	begin_words(&words);
+	while ((c = getopt_long(argc, argv, words.shorts, words.longs, NULL)) >= 0)
+		if (c != '?' && c != ':' && !strcmp(options[option_of(c)].name, "format"))
+			found |= !strcmp(optarg, "nagios");
+	return found;
+}
+
+static int parse_words(const struct qb_command *command, int argc, char **argv,
+		       struct qb_invocation *inv, struct qb_error *err)
+{
+	struct words words;
+	int c;
+
+	begin_words(&words);
+	while ((c = getopt_long(argc, argv, words.shorts, words.longs, NULL)) >= 0) {
 		_cleanup_free_ char *word = wrong_word(argv[optind - 1]);
+		size_t i;
 		int r;
 
 		if (c == '?')
@@ -198,8 +238,7 @@ static int parse_words(const struct qb_command *command, int argc, char **argv,
 			return qb_error_set(err, EINVAL,
 					    "%s needs a value; see qubi-agent %s --help", word,
 					    command->name);
-		while (c < LONG_FIRST && options[i].letter != c)
-			i++;
+		i = option_of(c);
 		if (!taken(command, i))
 			return qb_error_set(err, EINVAL,
 					    "%s does not take --%s; see qubi-agent %s --help",
@@ -233,12 +272,17 @@ int qb_options_parse(const struct qb_command *command, int argc, char **argv,
 		.root = qb_strdup("/"),
 		.connect = qb_strdup("qemu:///system"),
 		.timeout_ms = TIMEOUT_DEFAULT_S * 1000,
+		/* Also where another word is wrong, it is to say so to Nagios. */
+		.format = qb_options_name_nagios(argc, argv) ? QB_FORMAT_NAGIOS : QB_FORMAT_TEXT,
 	};
 	r = parse_words(command, argc, argv, inv, err);
 	if (r)
 		return r;
 	if (inv->opt.quiet && inv->opt.verbose)
 		return qb_error_set(err, EINVAL, "--quiet and --verbose contradict each other");
+	/* As everywhere: standard output, which is the default. */
+	if (qb_streq(inv->opt.output, "-"))
+		qb_strset(&inv->opt.output, NULL);
 	if (inv->opt.facts && strcmp(inv->opt.root, "/") != 0)
 		return qb_error_set(err, EINVAL, "--facts and --root contradict each other");
 	qb_log_set_level(inv->opt.quiet     ? QB_LOG_ERROR
@@ -252,7 +296,14 @@ int qb_options_parse(const struct qb_command *command, int argc, char **argv,
 
 int qb_exit_usage(const struct qb_invocation *inv)
 {
-	return inv->opt.format == QB_FORMAT_NAGIOS ? (int)QB_NAGIOS_UNKNOWN : (int)QB_EXIT_USAGE;
+	_cleanup_buf_ struct qb_buf text = {0};
+
+	if (inv->opt.format != QB_FORMAT_NAGIOS)
+		return QB_EXIT_USAGE;
+	qb_report_nagios_unknown(qb_log_last_error(), &text);
+	/* Where that fails, too, the status has to do. */
+	(void)!qb_print_text(&text);
+	return QB_NAGIOS_UNKNOWN;
 }
 
 void qb_invocation_done(struct qb_invocation *inv)

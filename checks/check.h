@@ -148,6 +148,8 @@ typedef void qb_report_format(const struct qb_report *report, const struct qb_re
 			      struct qb_buf *out);
 qb_report_format qb_report_junit, qb_report_tap, qb_report_nagios, qb_report_prometheus,
 	qb_report_html;
+/* What Nagios is told where there is no report. */
+void qb_report_nagios_unknown(const char *why, struct qb_buf *out);
 
 /* check --list: id, severity, title, one a line. explain ID. */
 void qb_check_list_text(struct qb_buf *out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JUnit's XML, as CI servers read it (Jenkins' xunit-plugin has a schema; tests/data/report has
- * what of it is used here): a suite for each group, a case for each check. What is not required
+ * JUnit's XML, as CI servers read it (Jenkins' xunit-plugin has a schema, junit-10.xsd, which
+ * tests/data/report describes): a suite for each group, a case for each check. What is not required
  * fails nothing: a warning is a case that passes, with what it says in its output, and one that
  * could not be judged is a skipped one.
  */

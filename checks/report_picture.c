@@ -1,286 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Boxes in columns, and lines from one column to the next. */
+/* What is known of disks and pools, NICs and networks, as pictures. */
 #include "checks/report.h"
 
 #include <inttypes.h>
 
 #include "checks/judging.h"
-
-enum {
-	WIDTH = 376, /* of the smallest screen, less the page's margins: text stays legible */
-	BOX_HEIGHT = 36,
-	GAP = 10,
-	TOP = 18,
-	INSET = 6, /* of text in a box */
-	COLUMNS_MAX = 3,
-	SHOWN_MAX = 16, /* boxes in a column */
-};
-
-struct box {
-	char *name, *detail;
-	bool off;      /* it is there, but not in use */
-	size_t source; /* index in the facts */
-	size_t rank;   /* from the top */
-	bool linked;
-};
-
-struct edge {
-	size_t from, to; /* boxes of a column and of the next one */
-};
-
-struct column {
-	const char *title;
-	bool unknown; /* what would stand in it */
-	struct box *boxes;
-	size_t n_boxes;
-	struct edge *edges; /* to the next column */
-	size_t n_edges;
-};
-
-struct picture {
-	const char *title;
-	struct column columns[COLUMNS_MAX];
-	size_t n_columns;
-	char *note;
-};
-
-static void picture_done(struct picture *p)
-{
-	for (size_t c = 0; c < p->n_columns; c++) {
-		struct column *column = &p->columns[c];
-
-		for (size_t i = 0; i < column->n_boxes; i++) {
-			free(column->boxes[i].name);
-			free(column->boxes[i].detail);
-		}
-		free(column->boxes);
-		free(column->edges);
-	}
-	free(p->note);
-}
-
-/* What should stand in the column could not be read. */
-static void unknown(struct picture *p, size_t column, const char *why)
-{
-	struct qb_buf b = {0};
-
-	p->columns[column].unknown = true;
-	if (p->note)
-		qb_buf_printf(&b, "%s; ", p->note);
-	qb_buf_printf(&b, "%s unknown: %s", p->columns[column].title, why);
-	free(p->note);
-	p->note = b.s;
-}
-
-QB_PRINTF(4, 5)
-static struct box *add_box(struct column *column, const char *name, size_t source, const char *fmt,
-			   ...)
-{
-	struct box *box = QB_APPEND(column->boxes, column->n_boxes);
-	va_list ap;
-
-	box->name = qb_str_printable(name);
-	box->source = source;
-	va_start(ap, fmt);
-	box->detail = qb_vasprintf(fmt, ap);
-	va_end(ap);
-	return box;
-}
-
-static void add_edge(struct picture *p, size_t column, size_t from, size_t to)
-{
-	*QB_APPEND(p->columns[column].edges, p->columns[column].n_edges) = (struct edge){from, to};
-	p->columns[column].boxes[from].linked = true;
-	p->columns[column + 1].boxes[to].linked = true;
-}
-
-/* What is linked comes first, in the order of what it is linked to: lines seldom cross then. */
-static void rank(struct picture *p)
-{
-	for (size_t c = 0; c < p->n_columns; c++) {
-		struct column *column = &p->columns[c];
-		const struct column *left = c ? &p->columns[c - 1] : NULL;
-		size_t next = 0;
-
-		for (size_t i = 0; i < column->n_boxes; i++)
-			column->boxes[i].rank = SIZE_MAX;
-		for (size_t at = 0; left && at < left->n_boxes; at++)
-			for (size_t e = 0; e < left->n_edges; e++) {
-				struct box *to = &column->boxes[left->edges[e].to];
-
-				if (left->boxes[left->edges[e].from].rank == at &&
-				    to->rank == SIZE_MAX)
-					to->rank = next++;
-			}
-		for (int linked = 1; linked >= 0; linked--)
-			for (size_t i = 0; i < column->n_boxes; i++)
-				if (column->boxes[i].linked == linked &&
-				    column->boxes[i].rank == SIZE_MAX)
-					column->boxes[i].rank = next++;
-	}
-}
-
-static unsigned column_width(const struct picture *p)
-{
-	return p->n_columns == 2 ? 158 : 110;
-}
-
-static unsigned column_x(const struct picture *p, size_t c)
-{
-	return (unsigned)c * (WIDTH - column_width(p)) / (unsigned)(p->n_columns - 1);
-}
-
-static unsigned box_y(const struct box *box)
-{
-	return TOP + (unsigned)box->rank * (BOX_HEIGHT + GAP);
-}
-
-/* Hundredths of the font's size that a character takes, in a font that is rather wide. */
-static unsigned breadth(unsigned char first)
-{
-	if (first >= 0xe1)
-		return 100;
-	if (first == 'm' || first == 'w' || first == 'M' || first == 'W' || first == '@')
-		return 95;
-	if (first && strchr("ijlftrI .,:;'|!()[]/-", first))
-		return 38;
-	return first >= 'A' && first <= 'Z' ? 72 : 62;
-}
-
-/* As much of the text as fits into so many hundredths of the font's size. */
-static void cut(struct qb_buf *out, const char *text, unsigned room)
-{
-	enum {
-		ELLIPSIS = 100
-	};
-	unsigned used = 0;
-	size_t fits = 0, n = 0;
-
-	for (; text[n]; n++) {
-		unsigned char c = (unsigned char)text[n];
-
-		if ((c & 0xc0) == 0x80)
-			continue;
-		if (used + ELLIPSIS <= room)
-			fits = n;
-		used += breadth(c);
-	}
-	if (used <= room) {
-		qb_xml_text(out, text);
-	} else {
-		_cleanup_free_ char *part = qb_strndup(text, fits);
-
-		qb_xml_text(out, part);
-		qb_buf_puts(out, "…");
-	}
-}
-
-static void draw_box(const struct picture *p, size_t c, const struct box *box, struct qb_buf *out)
-{
-	unsigned width = column_width(p);
-
-	/* An inner svg cuts off what sticks out of it. */
-	qb_buf_printf(out, "<svg x=\"%u\" y=\"%u\" width=\"%u\" height=\"%d\"%s><title>",
-		      column_x(p, c), box_y(box), width, BOX_HEIGHT,
-		      box->off ? " class=\"off\"" : "");
-	qb_xml_text(out, box->name);
-	qb_buf_puts(out, ": ");
-	qb_xml_text(out, box->detail);
-	qb_buf_printf(out,
-		      "</title><rect x=\".5\" y=\".5\" width=\"%u\" height=\"%d\" rx=\"4\"/>"
-		      "<text class=\"name\" x=\"%d\" y=\"15\">",
-		      width - 1, BOX_HEIGHT - 1, INSET);
-	cut(out, box->name, (width - 2 * INSET) * 100 / 12);
-	qb_buf_printf(out, "</text><text class=\"detail\" x=\"%d\" y=\"28\">", INSET);
-	cut(out, box->detail, (width - 2 * INSET) * 100 / 10);
-	qb_buf_puts(out, "</text></svg>\n");
-}
-
-static void draw_edges(const struct picture *p, size_t c, struct qb_buf *out)
-{
-	const struct column *column = &p->columns[c];
-	unsigned x1 = column_x(p, c) + column_width(p), x2;
-
-	if (!column->n_edges)
-		return;
-	x2 = column_x(p, c + 1);
-	for (size_t i = 0; i < column->n_edges; i++) {
-		const struct box *from = &column->boxes[column->edges[i].from];
-		const struct box *to = &p->columns[c + 1].boxes[column->edges[i].to];
-		unsigned y1 = box_y(from) + BOX_HEIGHT / 2, y2 = box_y(to) + BOX_HEIGHT / 2;
-
-		if (from->rank < SHOWN_MAX && to->rank < SHOWN_MAX)
-			qb_buf_printf(out, "<path%s d=\"M%u %uC%u %u %u %u %u %u\"/>\n",
-				      from->off || to->off ? " class=\"off\"" : "", x1, y1,
-				      (x1 + x2) / 2, y1, (x1 + x2) / 2, y2, x2, y2);
-	}
-}
-
-/* What the lines say, for who does not see them. */
-static void describe(const struct picture *p, struct qb_buf *out)
-{
-	bool first = true;
-
-	qb_buf_puts(out, "<desc>");
-	for (size_t c = 0; c < p->n_columns; c++)
-		for (size_t i = 0; i < p->columns[c].n_edges; i++) {
-			const struct edge *e = &p->columns[c].edges[i];
-
-			qb_buf_puts(out, first ? "" : "; ");
-			qb_xml_text(out, p->columns[c].boxes[e->from].name);
-			qb_buf_puts(out, " to ");
-			qb_xml_text(out, p->columns[c + 1].boxes[e->to].name);
-			first = false;
-		}
-	qb_buf_puts(out, "</desc>\n");
-}
-
-static void draw_column(const struct picture *p, size_t c, struct qb_buf *out)
-{
-	const struct column *column = &p->columns[c];
-	unsigned x = column_x(p, c);
-
-	qb_buf_printf(out, "<text class=\"column\" x=\"%u\" y=\"10\">%s</text>\n", x,
-		      column->title);
-	for (size_t i = 0; i < column->n_boxes; i++)
-		if (column->boxes[i].rank < SHOWN_MAX)
-			draw_box(p, c, &column->boxes[i], out);
-	if (!column->n_boxes)
-		qb_buf_printf(out, "<text class=\"detail\" x=\"%u\" y=\"%d\">%s</text>\n", x,
-			      TOP + 14, column->unknown ? "unknown" : "none");
-	if (column->n_boxes > SHOWN_MAX)
-		qb_buf_printf(out, "<text class=\"detail\" x=\"%u\" y=\"%d\">and %zu more</text>\n",
-			      x, TOP + SHOWN_MAX * (BOX_HEIGHT + GAP) + 10,
-			      column->n_boxes - SHOWN_MAX);
-}
-
-static void draw(struct picture *p, struct qb_buf *out)
-{
-	size_t most = 1;
-
-	for (size_t c = 0; c < p->n_columns; c++) {
-		size_t n = p->columns[c].n_boxes;
-
-		/* One place more for "and 4 more". */
-		n = n > SHOWN_MAX ? SHOWN_MAX + 1 : n;
-		most = n > most ? n : most;
-	}
-	rank(p);
-	qb_buf_puts(out, "<figure>\n");
-	qb_xml_element(out, "figcaption", NULL, p->title);
-	qb_buf_printf(out, "<svg viewBox=\"0 0 %d %zu\" role=\"img\">\n", WIDTH,
-		      TOP + most * (BOX_HEIGHT + GAP));
-	qb_xml_element(out, "title", NULL, p->title);
-	describe(p, out);
-	for (size_t c = 0; c < p->n_columns; c++)
-		draw_edges(p, c, out);
-	for (size_t c = 0; c < p->n_columns; c++)
-		draw_column(p, c, out);
-	qb_buf_puts(out, "</svg>\n");
-	if (p->note)
-		qb_xml_element(out, "p", "muted", p->note);
-	qb_buf_puts(out, "</figure>\n");
-}
+#include "checks/picture.h"
 
 static bool is_partition_of(const struct qb_disk *disk, const char *device)
 {
@@ -297,64 +22,174 @@ static bool is_partition_of(const struct qb_disk *disk, const char *device)
 	return false;
 }
 
-/* Only what is known: our mark, the device that libvirt names, a file system of the pool's own. */
-static bool bears(const struct qb_disk *disk, const struct qb_vir_pool *pool)
+static bool is_mapping_named(const struct qb_mapping *m, const char *device)
 {
-	const char *device = pool->source_device;
+	static const char mapper[] = "/dev/mapper/";
 
-	if (disk->mark.ours && qb_streq(disk->mark.pool, pool->name))
-		return true;
-	if (device && (qb_streq(disk->path, device) || qb_strs_has(&disk->links, device) ||
-		       is_partition_of(disk, device)))
-		return true;
-	return pool->target && qb_strs_has(&disk->mountpoints, pool->target);
+	return qb_streq(m->path, device) || (m->dm_name && qb_startswith(device, mapper) &&
+					     !strcmp(device + sizeof(mapper) - 1, m->dm_name));
 }
 
-static void add_disks(struct picture *p, const struct qb_disks *disks)
+/* The device is the disk, a part of it, or made of it. */
+static bool is_of_disk(const struct qb_disks *disks, const struct qb_disk *disk, const char *device)
+{
+	if (qb_streq(disk->path, device) || qb_strs_has(&disk->links, device) ||
+	    is_partition_of(disk, device))
+		return true;
+	for (size_t i = 0; i < disks->n_mappings; i++)
+		if (is_mapping_named(&disks->mappings[i], device) &&
+		    qb_strs_has(&disks->mappings[i].disks, disk->name))
+			return true;
+	return false;
+}
+
+/* The same for a device's number. */
+static bool is_number_of_disk(const struct qb_disks *disks, const struct qb_disk *disk,
+			      const char *devno)
+{
+	if (qb_streq(disk->devno, devno))
+		return true;
+	for (size_t i = 0; i < disk->n_partitions; i++)
+		if (qb_streq(disk->partitions[i].devno, devno))
+			return true;
+	for (size_t i = 0; i < disks->n_mappings; i++)
+		if (qb_streq(disks->mappings[i].devno, devno) &&
+		    qb_strs_has(&disks->mappings[i].disks, disk->name))
+			return true;
+	return false;
+}
+
+/* The pool's directory is on a file system of the disk, or of what is made of it. */
+static bool bears_target(const struct qb_facts *f, const struct qb_disk *disk,
+			 const struct qb_vir_pool *pool)
+{
+	const struct qb_space *space;
+
+	if (!pool->target)
+		return false;
+	if (qb_strs_has(&disk->mountpoints, pool->target))
+		return true;
+	/* What is not mounted yet leaves a directory of another file system to be seen. */
+	if (!pool->active && !qb_streq(pool->type, "dir"))
+		return false;
+	space = qb_facts_space(f, pool->target);
+	if (!space || !space->device)
+		return false;
+	if (is_number_of_disk(&f->disks, disk, space->device))
+		return true;
+	for (size_t i = 0; i < f->n_spaces; i++)
+		if (qb_streq(f->spaces[i].device, space->device) &&
+		    qb_strs_has(&disk->mountpoints, f->spaces[i].path))
+			return true;
+	return false;
+}
+
+/*
+ * "dm-0 (vg0-root)": a volume of the group. The device mapper's name has both names, with hyphens
+ * doubled, and one between them (dm_build_dm_name() of LVM).
+ */
+static bool is_held_by_group(const struct qb_disk *disk, const char *group)
+{
+	struct qb_buf begin = {0};
+	bool found = false;
+
+	qb_buf_puts(&begin, " (");
+	for (const char *s = group; *s; s++)
+		qb_buf_printf(&begin, *s == '-' ? "%c-" : "%c", *s);
+	qb_buf_puts(&begin, "-");
+	for (size_t i = 0; i < disk->holders.n; i++) {
+		const char *at = strstr(disk->holders.v[i], begin.s);
+
+		found |= at && at[begin.len] != '-';
+	}
+	qb_buf_done(&begin);
+	return found;
+}
+
+/* The pool is a volume group that has a physical volume on the disk. */
+static bool bears_group(const struct qb_disks *disks, const struct qb_disk *disk,
+			const struct qb_vir_pool *pool)
+{
+	if (!qb_streq(pool->type, "logical") || !pool->source_name)
+		return false;
+	if (disks->lvm.state == QB_UNKNOWN)
+		return is_held_by_group(disk, pool->source_name);
+	for (size_t i = 0; i < disks->n_groups; i++) {
+		const struct qb_volume_group *g = &disks->groups[i];
+
+		for (size_t k = 0; k < g->physical_volumes.n; k++)
+			if (qb_streq(g->name, pool->source_name) &&
+			    is_of_disk(disks, disk, g->physical_volumes.v[k]))
+				return true;
+	}
+	return false;
+}
+
+/* Only what is known: our mark, the device that libvirt names, where its directory is, its PVs. */
+static bool bears(const struct qb_facts *f, const struct qb_disk *disk,
+		  const struct qb_vir_pool *pool)
+{
+	if (disk->mark.ours && qb_streq(disk->mark.pool, pool->name))
+		return true;
+	if (pool->source_device && is_of_disk(&f->disks, disk, pool->source_device))
+		return true;
+	return bears_target(f, disk, pool) || bears_group(&f->disks, disk, pool);
+}
+
+/* What is made of it, in a word; NULL where that was not asked. */
+static const char *state_of(const struct qb_disk *d)
+{
+	if (d->available)
+		return "available";
+	if (d->n_reasons)
+		return d->reasons[0].code;
+	return d->mountpoints.n ? "mounted" : d->swap ? "swap" : d->holders.n ? "holder" : NULL;
+}
+
+static void add_disks(struct qb_picture *p, const struct qb_disks *disks)
 {
 	for (size_t i = 0; i < disks->n_disks; i++) {
 		const struct qb_disk *d = &disks->disks[i];
 		_cleanup_free_ char *size = qb_format_size(d->size_bytes);
 		_cleanup_free_ char *pool =
 			d->mark.ours && d->mark.pool ? qb_asprintf("for %s", d->mark.pool) : NULL;
-		const char *state = pool           ? pool
-				    : d->available ? "available"
-				    : d->n_reasons ? d->reasons[0].code
-						   : "not available";
+		const char *state = pool ? pool : state_of(d);
 
-		add_box(&p->columns[0], d->name, i, "%s, %s%s%s", size, state,
-			d->transport ? ", " : "", d->transport ? d->transport : "");
+		qb_picture_box(&p->columns[0], d->name, i, "%s%s%s%s%s", size, state ? ", " : "",
+			       state ? state : "", d->transport ? ", " : "",
+			       d->transport ? d->transport : "");
 	}
 }
 
 static void draw_storage(const struct qb_facts *f, struct qb_buf *out)
 {
-	struct picture p = {.title = "Disks and pools",
-			    .columns = {{.title = "disks"}, {.title = "libvirt pools"}},
-			    .n_columns = 2};
+	struct qb_picture p = {.title = "Disks and pools",
+			       .columns = {{.title = "disks"}, {.title = "libvirt pools"}},
+			       .n_columns = 2};
 
 	if (!qb_is(&f->disks.known))
-		unknown(&p, 0, qb_why(&f->disks.known));
+		qb_picture_unknown(&p, 0, qb_why(&f->disks.known));
 	if (!qb_is(&f->libvirt.connected))
-		unknown(&p, 1, qb_libvirt_why(f));
+		qb_picture_unknown(&p, 1, qb_libvirt_why(f));
 	add_disks(&p, &f->disks);
 	for (size_t i = 0; i < f->libvirt.n_pools; i++) {
 		const struct qb_vir_pool *pool = &f->libvirt.pools[i];
 		_cleanup_free_ char *room = qb_format_size(pool->available_bytes);
 		bool known = pool->active && pool->capacity_bytes;
 
-		add_box(&p.columns[1], pool->name, i, "%s, %s%s", pool->type ? pool->type : "?",
-			known          ? room
-			: pool->active ? "active"
-				       : "inactive",
-			known ? " free" : "")
+		qb_picture_box(&p.columns[1], pool->name, i, "%s, %s%s",
+			       pool->type ? pool->type : "?",
+			       known          ? room
+			       : pool->active ? "active"
+					      : "inactive",
+			       known ? " free" : "")
 			->off = !pool->active;
 		for (size_t k = 0; k < f->disks.n_disks; k++)
-			if (bears(&f->disks.disks[k], pool))
-				add_edge(&p, 0, k, i);
+			if (bears(f, &f->disks.disks[k], pool))
+				qb_picture_edge(&p, 0, k, 1, i);
 	}
-	draw(&p, out);
-	picture_done(&p);
+	qb_picture_draw(&p, out);
+	qb_picture_done(&p);
 }
 
 static bool is_bridge(const struct qb_link *l)
@@ -383,9 +218,22 @@ static bool is_member(const struct qb_net *net, const struct qb_link *l)
 	return master && is_nic(master);
 }
 
+/* What a link of its own is made on; NULL where that is none of this host's. */
+static const struct qb_link *lower_of(const struct qb_net *net, const struct qb_link *l)
+{
+	/* A veth's is its peer. */
+	if (!l->lower_ifindex || (!qb_streq(l->kind, "vlan") && !qb_streq(l->kind, "macvlan")))
+		return NULL;
+	for (size_t i = 0; i < net->n_links; i++)
+		if (net->links[i].ifindex == l->lower_ifindex)
+			return &net->links[i];
+	return NULL;
+}
+
 static char *nic_detail(const struct qb_net *net, const struct qb_link *l)
 {
 	const char *state = !l->up ? "down" : qb_is_not(&l->carrier) ? "no carrier" : "up";
+	const struct qb_link *lower = lower_of(net, l);
 	struct qb_buf b = {0};
 	size_t members = 0;
 
@@ -394,7 +242,8 @@ static char *nic_detail(const struct qb_net *net, const struct qb_link *l)
 		if (qb_streq(net->links[i].master, l->name))
 			qb_buf_printf(&b, "%s%s", members++ ? ", " : ", of ", net->links[i].name);
 	if (!members && l->kind)
-		qb_buf_printf(&b, ", %s", l->kind);
+		qb_buf_printf(&b, ", %s%s%s", l->kind, lower ? " on " : "",
+			      lower ? lower->name : "");
 	else if (!members && l->speed_mbps > 0)
 		qb_buf_printf(&b, ", %" PRId64 " Mb/s", l->speed_mbps);
 	return b.s;
@@ -409,67 +258,92 @@ static const char *address_of(const struct qb_link *l)
 	return "no address";
 }
 
-static const struct box *box_of(const struct column *column, const struct qb_net *net,
-				const char *link)
+static const struct qb_box *box_of(const struct qb_column *column, const struct qb_net *net,
+				   const char *link)
 {
 	for (size_t i = 0; link && i < column->n_boxes; i++)
-		if (qb_streq(net->links[column->boxes[i].source].name, link))
+		if (!column->boxes[i].through &&
+		    qb_streq(net->links[column->boxes[i].source].name, link))
 			return &column->boxes[i];
 	return NULL;
 }
 
-static void add_links(struct picture *p, const struct qb_net *net)
+static void add_links(struct qb_picture *p, const struct qb_net *net)
 {
-	struct column *nics = &p->columns[0], *bridges = &p->columns[1];
+	struct qb_column *nics = &p->columns[0], *bridges = &p->columns[1];
 
 	for (size_t i = 0; i < net->n_links; i++) {
 		const struct qb_link *l = &net->links[i];
 		bool off = !l->up || qb_is_not(&l->carrier);
 
 		if (is_bridge(l)) {
-			add_box(bridges, l->name, i, "%s", l->up ? address_of(l) : "down")->off =
-				!l->up;
+			qb_picture_box(bridges, l->name, i, "%s", l->up ? address_of(l) : "down")
+				->off = !l->up;
 		} else if (is_nic(l) && !is_member(net, l)) {
 			_cleanup_free_ char *detail = nic_detail(net, l);
 
-			add_box(nics, l->name, i, "%s", detail)->off = off;
+			qb_picture_box(nics, l->name, i, "%s", detail)->off = off;
 		}
 	}
 	for (size_t i = 0; i < nics->n_boxes; i++) {
-		const struct box *to =
+		const struct qb_link *lower = lower_of(net, &net->links[nics->boxes[i].source]);
+		const struct qb_box *on = lower ? box_of(nics, net, lower->name) : NULL;
+
+		if (on)
+			qb_picture_under(nics, i, (size_t)(on - nics->boxes));
+	}
+	for (size_t i = 0; i < nics->n_boxes; i++) {
+		const struct qb_box *to =
 			box_of(bridges, net, net->links[nics->boxes[i].source].master);
 
 		if (to)
-			add_edge(p, 0, i, (size_t)(to - bridges->boxes));
+			qb_picture_edge(p, 0, i, 1, (size_t)(to - bridges->boxes));
+	}
+}
+
+static void link_network(struct qb_picture *p, const struct qb_net *net,
+			 const struct qb_vir_network *n, size_t to)
+{
+	const struct qb_column *nics = &p->columns[0], *bridges = &p->columns[1];
+	const struct qb_box *bridge = box_of(bridges, net, n->bridge);
+
+	if (bridge)
+		qb_picture_edge(p, 1, (size_t)(bridge - bridges->boxes), 2, to);
+	for (size_t i = 0; i < n->devices.n; i++) {
+		const struct qb_box *nic = box_of(nics, net, n->devices.v[i]);
+		const struct qb_box *other = box_of(bridges, net, n->devices.v[i]);
+
+		if (nic)
+			qb_picture_edge(p, 0, (size_t)(nic - nics->boxes), 2, to);
+		else if (other && !qb_streq(n->bridge, n->devices.v[i]))
+			qb_picture_edge(p, 1, (size_t)(other - bridges->boxes), 2, to);
 	}
 }
 
 static void draw_network(const struct qb_facts *f, struct qb_buf *out)
 {
-	struct picture p = {
+	struct qb_picture p = {
 		.title = "NICs, bridges and networks",
 		.columns = {{.title = "NICs"}, {.title = "bridges"}, {.title = "libvirt networks"}},
 		.n_columns = 3};
 
 	if (!qb_is(&f->net.known)) {
-		unknown(&p, 0, qb_why(&f->net.known));
-		unknown(&p, 1, qb_why(&f->net.known));
+		qb_picture_unknown(&p, 0, qb_why(&f->net.known));
+		qb_picture_unknown(&p, 1, qb_why(&f->net.known));
 	}
 	if (!qb_is(&f->libvirt.connected))
-		unknown(&p, 2, qb_libvirt_why(f));
+		qb_picture_unknown(&p, 2, qb_libvirt_why(f));
 	add_links(&p, &f->net);
 	for (size_t i = 0; i < f->libvirt.n_networks; i++) {
 		const struct qb_vir_network *n = &f->libvirt.networks[i];
-		const struct box *from = box_of(&p.columns[1], &f->net, n->bridge);
 
-		add_box(&p.columns[2], n->name, i, "%s%s", n->forward ? n->forward : "isolated",
-			n->active ? "" : ", inactive")
+		qb_picture_box(&p.columns[2], n->name, i, "%s%s",
+			       n->forward ? n->forward : "isolated", n->active ? "" : ", inactive")
 			->off = !n->active;
-		if (from)
-			add_edge(&p, 1, (size_t)(from - p.columns[1].boxes), i);
+		link_network(&p, &f->net, n, i);
 	}
-	draw(&p, out);
-	picture_done(&p);
+	qb_picture_draw(&p, out);
+	qb_picture_done(&p);
 }
 
 void qb_report_picture(const struct qb_facts *facts, struct qb_buf *out)

@@ -13,8 +13,9 @@ struct qb_signature {
 };
 
 struct qb_partition {
-	char *name; /* loop0p1 */
-	char *path; /* /dev/loop0p1 */
+	char *name;  /* loop0p1 */
+	char *path;  /* /dev/loop0p1 */
+	char *devno; /* "259:1" */
 	uint64_t number, start_bytes, size_bytes;
 	char *label, *uuid; /* of the partition entry; NULL where unread */
 	char *fs_type, *fs_uuid;
@@ -80,6 +81,7 @@ struct qb_disk {
 struct qb_mapping {
 	char *name;    /* dm-0, md127 */
 	char *path;    /* /dev/dm-0 */
+	char *devno;   /* "253:0" */
 	char *dm_name; /* vg0-root; NULL for an md array */
 	struct qb_tri suspended;
 	struct qb_tri readable; /* its first block was read; else why not */

@@ -22,6 +22,7 @@ const struct qb_type qb_signature_type = {
 static const struct qb_field partition_fields[] = {
 	QB_F(qb_partition, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Kernel name."),
 	QB_F(qb_partition, path, "path", STR, .doc = "Device node."),
+	QB_F(qb_partition, devno, "devno", STR, .doc = "Major and minor number."),
 	QB_F(qb_partition, number, "number", U64, .doc = "Number in its table."),
 	QB_F(qb_partition, start_bytes, "start_bytes", U64, .doc = "Where it begins."),
 	QB_F(qb_partition, size_bytes, "size_bytes", U64, .doc = "Its size."),
@@ -128,6 +129,7 @@ const struct qb_type qb_disk_type = {
 static const struct qb_field mapping_fields[] = {
 	QB_F(qb_mapping, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Kernel name."),
 	QB_F(qb_mapping, path, "path", STR, .doc = "Device node."),
+	QB_F(qb_mapping, devno, "devno", STR, .doc = "Major and minor number."),
 	QB_F(qb_mapping, dm_name, "dm_name", STR,
 	     .doc = "Name of the device mapper's; null for an md array."),
 	QB_F(qb_mapping, suspended, "suspended", TRI, .doc = "Whoever uses it waits."),

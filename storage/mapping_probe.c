@@ -58,6 +58,7 @@ static void add(const struct qb_root *root, const struct qb_blocks *blocks,
 
 	m->name = qb_strdup(block->name);
 	m->path = qb_asprintf("/dev/%s", block->name);
+	m->devno = qb_strdup(block->devno);
 	m->dm_name = block->dm_name ? qb_str_printable(block->dm_name) : NULL;
 	qb_blocks_disks_under(blocks, block->name, &m->disks);
 	if (qb_startswith(block->name, "dm-"))

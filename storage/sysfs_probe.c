@@ -125,6 +125,7 @@ static void read_partitions(const struct qb_root *root, const char *name, struct
 		p = QB_APPEND(disk->partitions, disk->n_partitions);
 		p->name = qb_strdup(subs.v[i]);
 		p->path = qb_asprintf("/dev/%s", subs.v[i]);
+		p->devno = value(root, name, "%s/dev", subs.v[i]);
 		if (qb_parse_u64(no, &p->number) < 0)
 			p->number = 0;
 		if (start && qb_parse_u64(start, &p->start_bytes) == 0)

@@ -16,3 +16,5 @@ enum qb_log_level {
 /* What is above this level is dropped. The default is QB_LOG_INFO. */
 void qb_log_set_level(enum qb_log_level max);
 QB_PRINTF(2, 3) void qb_log(enum qb_log_level level, const char *fmt, ...);
+/* The latest error, cut where it is long; "" where there was none. Not while others log. */
+const char *qb_log_last_error(void);

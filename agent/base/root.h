@@ -55,9 +55,23 @@ QB_MUST_CHECK int qb_root_stat(const struct qb_root *root, const char *path, boo
 			       struct stat *ret);
 bool qb_root_exists(const struct qb_root *root, const char *path);
 
+/* Whose a new file is; (uid_t)-1 and (gid_t)-1: the process's. */
+struct qb_file_as {
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+};
+
+/*
+ * Replaces name in dir as a whole: temp is written beside it, fsynced and renamed over it, dir
+ * fsynced. -EEXIST, and nothing done, where there is a temp; after any other failure there is none.
+ */
+QB_MUST_CHECK int qb_file_replace(int dir, const char *temp, const char *name,
+				  const struct qb_file_as *as, const char *data, size_t len);
 /*
  * Replaces a file as a whole: written beside it with its final mode, fsynced, renamed over it,
- * the directory fsynced. Missing parent directories are made with 0755.
+ * the directory fsynced. Missing parent directories are made with 0755. No two at a time: what a
+ * run left over that was killed is removed.
  */
 QB_MUST_CHECK int qb_root_write(const struct qb_root *root, const char *path, mode_t mode,
 				const char *data, size_t len, struct qb_error *err);

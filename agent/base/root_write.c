@@ -34,30 +34,39 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
-/* O_TMPFILE has no rename over an existing name, so it is a file beside it. */
-static int write_beside(int dir, const char *name, mode_t mode, const char *data, size_t len)
+int qb_file_replace(int dir, const char *temp, const char *name, const struct qb_file_as *as,
+		    const char *data, size_t len)
 {
-	_cleanup_free_ char *temp = qb_asprintf(".%s.qubi-new", name);
-	_cleanup_close_ int fd = -1;
+	/* O_TMPFILE has no rename over an existing name, so it is a file beside it. */
+	_cleanup_close_ int fd =
+		openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r;
 
-	/* Left over by a run that was killed; the lock keeps others away. */
-	if (unlinkat(dir, temp, 0) < 0 && errno != ENOENT)
-		return -errno;
-	fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return -errno;
-	/* umask must not decide. */
-	r = fchmod(fd, mode) < 0 ? -errno : write_all(fd, data, len);
+	/* fchown(2) takes bits of the mode away, and umask must not decide. */
+	r = fchown(fd, as->uid, as->gid) < 0 || fchmod(fd, as->mode) < 0 ? -errno
+									 : write_all(fd, data, len);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	if (r == 0 && renameat(dir, temp, dir, name) < 0)
 		r = -errno;
-	if (r == 0 && fsync(dir) < 0)
-		r = -errno;
 	if (r < 0)
 		unlinkat(dir, temp, 0);
+	else if (fsync(dir) < 0)
+		r = -errno;
 	return r;
+}
+
+/* Those who write state hold the lock: what has the name was left over by one that was killed. */
+static int write_beside(int dir, const char *name, mode_t mode, const char *data, size_t len)
+{
+	const struct qb_file_as as = {mode, (uid_t)-1, (gid_t)-1};
+	_cleanup_free_ char *temp = qb_asprintf(".%s.qubi-new", name);
+
+	if (unlinkat(dir, temp, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return qb_file_replace(dir, temp, name, &as, data, len);
 }
 
 int qb_root_write(const struct qb_root *root, const char *path, mode_t mode, const char *data,

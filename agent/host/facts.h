@@ -114,6 +114,7 @@ struct qb_module {
 
 struct qb_vir_network {
 	char *name, *uuid, *forward, *bridge, *address; /* address: "192.168.122.1/24" or NULL */
+	struct qb_strs devices; /* links of the host that it is bound to, where it names some */
 	bool active, autostart, persistent;
 };
 

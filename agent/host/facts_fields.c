@@ -175,6 +175,7 @@ static const struct qb_field vir_network_fields[] = {
 	QB_F(qb_vir_network, forward, "forward", STR, .doc = "Forward mode; null: isolated."),
 	QB_F(qb_vir_network, bridge, "bridge", STR, .doc = "The bridge below it."),
 	QB_F(qb_vir_network, address, "address", STR, .doc = "The host's address on it."),
+	QB_F(qb_vir_network, devices, "devices", STRS, .doc = "Links that it is bound to."),
 	QB_F(qb_vir_network, active, "active", BOOL, .doc = "It runs."),
 	QB_F(qb_vir_network, autostart, "autostart", BOOL, .doc = "It is started at boot."),
 	QB_F(qb_vir_network, persistent, "persistent", BOOL, .doc = "It outlives a stop."),

@@ -94,6 +94,25 @@ static char *host_address(xmlNodePtr ip)
 	return QB_TAKE_PTR(address);
 }
 
+/* formatnetwork.html: the attribute dev, and those of interface and pf, which may repeat it. */
+static void forward_devices(xmlNodePtr forward, struct qb_strs *ret)
+{
+	static const char *const elements[] = {"interface", "pf"};
+	_cleanup_free_ char *own = attribute(forward, "dev");
+
+	if (own)
+		qb_strs_add(ret, own);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(elements); i++) {
+		FOR_EACH_CHILD(node, forward, elements[i])
+		{
+			_cleanup_free_ char *dev = attribute(node, "dev");
+
+			if (dev && !qb_strs_has(ret, dev))
+				qb_strs_add(ret, dev);
+		}
+	}
+}
+
 int qb_vir_network_parse(const char *xml, struct qb_vir_network *ret)
 {
 	_cleanup_doc_ xmlDocPtr doc = read_doc(xml, "network");
@@ -108,6 +127,7 @@ int qb_vir_network_parse(const char *xml, struct qb_vir_network *ret)
 	if (forward && !ret->forward)
 		ret->forward = qb_strdup("nat"); /* libvirt's default */
 	ret->bridge = attribute(child(root, "bridge"), "name");
+	forward_devices(forward, &ret->devices);
 	FOR_EACH_CHILD(ip, root, "ip")
 	{
 		_cleanup_free_ char *family = attribute(ip, "family");

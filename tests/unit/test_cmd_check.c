@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command check from its words to what it prints and how it ends. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <setjmp.h>
@@ -7,10 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "agent/base/log.h"
 #include "agent/command.h"
+#include "agent/output.h"
 #include "tests/unit/scratch.h"
 
 #define HOST QB_TESTS "/data/checks/host.json"
@@ -34,10 +38,12 @@ static int check(const char *const *words, struct qb_buf *ret)
 	fflush(stdout);
 	assert_true(dup2(fd, STDOUT_FILENO) >= 0);
 	optind = 0; /* glibc: begin anew */
-	if (qb_options_parse(&qb_cmd_check, argc, argv, &inv, &err) < 0)
+	if (qb_options_parse(&qb_cmd_check, argc, argv, &inv, &err) < 0) {
+		qb_log(QB_LOG_ERROR, "%s", err.msg);
 		status = qb_exit_usage(&inv);
-	else
+	} else {
 		status = qb_cmd_check.run(&inv);
+	}
 	fflush(stdout);
 	assert_true(dup2(saved, STDOUT_FILENO) >= 0);
 	qb_invocation_done(&inv);
@@ -106,6 +112,58 @@ static void each_verdict_ends_as_its_format_does(void **state)
 	}
 }
 
+/* Wherever the format stands: 2 would be critical, and what is not on stdout nobody sees. */
+static void what_is_wrong_is_told_to_nagios(void **state)
+{
+	static const struct {
+		const char *words[6], *says;
+	} cases[] = {
+		{{"--bogus", "--format", "nagios"}, "unknown option --bogus; see qubi-agent"},
+		{{"-f", "nagios", "--bo|gus"}, "unknown option --bo\\x7cgus; see qubi-agent"},
+		{{"-qvfnagios"}, "--quiet and --verbose contradict each other"},
+		{{"--timeout", "x", "--form=nagios"}, "--timeout takes whole seconds"},
+		{{"--format", "nagios", "-f"}, "-f needs a value"},
+		{{"--format", "nagios", "--format", "xml"}, "--format takes text, json"},
+		{{"--yes", "-f", "nagios"}, "check does not take --yes"},
+		{{"no.such-check", "-f", "nagios"}, "check: no check is called \"no.such-check\""},
+		{{"-f", "nagios", "--list"}, "check: --list is printed as text or json"},
+		{{"-f", "nagios", "--facts", "/no/such"}, "/no/such: cannot read the facts"},
+		{{"-f", "nagios", "--root", "/no/such"}, "/no/such: cannot open the root"},
+		{{"-f", "nagios", "--config", "/no/such"}, "/no/such: no configuration there"},
+		{{"-fnagios", "--facts", HOST, "-o", "/no/such/dir"}, "cannot write the report"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *says = qb_asprintf("QUBI UNKNOWN - %s", cases[i].says);
+		_cleanup_buf_ struct qb_buf out = {0};
+
+		assert_int_equal(check(cases[i].words, &out), QB_NAGIOS_UNKNOWN);
+		if (!qb_startswith(out.s, says))
+			fail_msg("not \"%s\" but %s", says, out.s);
+		assert_null(strchr(out.s, '|'));
+		assert_ptr_equal(strchr(out.s, '\n'), out.s + out.len - 1);
+	}
+}
+
+static void who_does_not_ask_as_nagios_is_told_otherwise(void **state)
+{
+	/* The first is the value of another option, the second a word. */
+	static const char *const words[][6] = {
+		{"--ignore", "--format=nagios", "--bogus"},
+		{"--bogus", "--", "--format=nagios"},
+		{"--bogus", "-f", "tap"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(words); i++) {
+		_cleanup_buf_ struct qb_buf out = {0};
+
+		assert_int_equal(check(words[i], &out), QB_EXIT_USAGE);
+		assert_string_equal(out.s, "");
+	}
+}
+
 static void a_list_is_text_or_json(void **state)
 {
 	static const char *const plain[] = {"--list", NULL};
@@ -131,6 +189,7 @@ static void a_file_is_replaced_as_a_whole(void **state)
 
 	(void)state;
 	assert_int_equal(write(fd, "old", 3), 3);
+	assert_int_equal(fchmod(fd, 0644), 0);
 	assert_int_equal(fstat(fd, &before), 0);
 	assert_int_equal(check(words, &out), QB_EXIT_OK);
 	assert_string_equal(out.s, "");
@@ -154,13 +213,184 @@ static void a_file_is_replaced_as_a_whole(void **state)
 	unlink(path);
 }
 
+static void put(const char *path, mode_t mode)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "old", 3), 3);
+	assert_int_equal(fchmod(fd, mode), 0);
+}
+
+static size_t count_names(const char *dir)
+{
+	_cleanup_closedir_ DIR *d = opendir(dir);
+	size_t n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	return n - 2;
+}
+
+/* A report that only some may read does not become one that all may read. */
+static void a_file_keeps_who_may_read_it(void **state)
+{
+	static const mode_t modes[] = {0600, 0640, 0444, 0755};
+	char dir[SCRATCH_MAX], path[SCRATCH_MAX + 8];
+	const char *words[] = {"-f", "tap", "--facts", HOST, "-o", path, "cpu", NULL};
+	struct stat st;
+
+	(void)state;
+	assert_non_null(mkdtemp(scratch(dir)));
+	snprintf(path, sizeof(path), "%s/report", dir);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(modes); i++) {
+		_cleanup_buf_ struct qb_buf out = {0};
+		uid_t uid = geteuid() ? geteuid() : 12;
+
+		put(path, modes[i]);
+		assert_int_equal(chown(path, uid, uid == 12 ? 34 : getegid()), 0);
+		assert_int_equal(check(words, &out), QB_EXIT_OK);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, modes[i]);
+		assert_int_equal(st.st_uid, uid);
+		assert_int_equal(st.st_gid, uid == 12 ? 34 : getegid());
+		assert_true(st.st_size > 3);
+	}
+	assert_int_equal(count_names(dir), 1);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* A typing error in the path is told, not made true. */
+static void no_directory_is_made(void **state)
+{
+	char dir[SCRATCH_MAX], path[SCRATCH_MAX + 16];
+	const char *words[] = {"-f", "tap", "--facts", HOST, "-o", path, "cpu", NULL};
+	static const char *const paths[] = {"/no/report", "/", "/file/report"};
+
+	(void)state;
+	assert_non_null(mkdtemp(scratch(dir)));
+	snprintf(path, sizeof(path), "%s/file", dir);
+	put(path, 0644);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(paths); i++) {
+		_cleanup_buf_ struct qb_buf out = {0};
+
+		snprintf(path, sizeof(path), "%s%s", dir, paths[i]);
+		assert_int_equal(check(words, &out), QB_EXIT_FAILED);
+		assert_int_equal(count_names(dir), 1);
+	}
+	snprintf(path, sizeof(path), "%s/file", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* Nobody's file lands in the root directory. */
+static void a_directory_that_is_gone_takes_no_report(void **state)
+{
+	static const char *const words[] = {
+		"-f", "tap", "--facts", HOST, "-o", "qubi-report-of-a-test", "cpu", NULL};
+	_cleanup_close_ int before = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_buf_ struct qb_buf out = {0};
+	char dir[SCRATCH_MAX];
+
+	(void)state;
+	assert_non_null(mkdtemp(scratch(dir)));
+	assert_int_equal(chdir(dir), 0);
+	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(check(words, &out), QB_EXIT_FAILED);
+	assert_int_equal(access("/qubi-report-of-a-test", F_OK), -1);
+	assert_int_equal(fchdir(before), 0);
+}
+
+static void a_hyphen_is_standard_output(void **state)
+{
+	static const char *const words[] = {"-f", "tap", "--facts", HOST, "-o", "-", "cpu", NULL};
+	_cleanup_buf_ struct qb_buf out = {0};
+
+	(void)state;
+	assert_int_equal(check(words, &out), QB_EXIT_OK);
+	assert_true(qb_startswith(out.s, "TAP version 13\n"));
+	assert_int_equal(access("-", F_OK), -1);
+}
+
+static void a_list_is_delivered(void **state)
+{
+	static const char *const formats[] = {"text", "json"};
+	char path[SCRATCH_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(formats); i++) {
+		_cleanup_close_ int fd = mkstemp(scratch(path));
+		const char *words[] = {"--list", "-f", formats[i], "-o", path, NULL};
+		_cleanup_buf_ struct qb_buf out = {0};
+		struct stat st;
+
+		assert_int_equal(check(words, &out), QB_EXIT_OK);
+		assert_string_equal(out.s, "");
+		assert_int_equal(stat(path, &st), 0);
+		assert_true(st.st_size > 1000);
+		unlink(path);
+	}
+}
+
+enum {
+	WRITERS = 8,
+	TIMES = 25
+};
+
+/* Each writes the whole report of its own, and none of them fails. */
+static void many_write_the_same_file(void **state)
+{
+	char dir[SCRATCH_MAX], path[SCRATCH_MAX + 8];
+	struct qb_error err = QB_ERROR_INIT;
+	struct stat st;
+	int status;
+
+	(void)state;
+	assert_non_null(mkdtemp(scratch(dir)));
+	snprintf(path, sizeof(path), "%s/report", dir);
+	for (size_t i = 0; i < WRITERS; i++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			char chunk[4096];
+			struct qb_buf text = {chunk, sizeof(chunk), 0};
+
+			memset(chunk, 'a' + (int)i, sizeof(chunk));
+			for (size_t k = 0; k < TIMES; k++)
+				if (qb_output_replace(path, &text, &err) < 0)
+					_exit(1);
+			_exit(0);
+		}
+	}
+	for (size_t i = 0; i < WRITERS; i++) {
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 4096);
+	assert_int_equal(count_names(dir), 1);
+	unlink(path);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_format_is_printed),
 		cmocka_unit_test(each_verdict_ends_as_its_format_does),
+		cmocka_unit_test(what_is_wrong_is_told_to_nagios),
+		cmocka_unit_test(who_does_not_ask_as_nagios_is_told_otherwise),
 		cmocka_unit_test(a_list_is_text_or_json),
 		cmocka_unit_test(a_file_is_replaced_as_a_whole),
+		cmocka_unit_test(a_file_keeps_who_may_read_it),
+		cmocka_unit_test(no_directory_is_made),
+		cmocka_unit_test(a_directory_that_is_gone_takes_no_report),
+		cmocka_unit_test(a_hyphen_is_standard_output),
+		cmocka_unit_test(a_list_is_delivered),
+		cmocka_unit_test(many_write_the_same_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

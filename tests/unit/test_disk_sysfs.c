@@ -289,6 +289,7 @@ static void mounts_swap_and_holders_are_traced_to_the_disk(void **state)
 	assert_reason(d, "holder", "dm-0 (rl-root)");
 	assert_reason(d, "partitions", "sda1 and sda2");
 	assert_string_equal(d->partitions[0].mountpoint, "/boot");
+	assert_string_equal(d->partitions[1].devno, "8:2");
 	assert_int_equal(d->partitions[1].start_bytes, 1 << 20);
 	assert_int_equal(d->partitions[1].size_bytes, 2 << 20);
 	d = probe(h, "sdb");

@@ -24,7 +24,7 @@ static struct qb_vir_pool *add_pool(struct qb_facts *f)
 static void networks(void **state)
 {
 	static const struct {
-		const char *xml, *forward, *bridge, *address;
+		const char *xml, *forward, *bridge, *address, *devices;
 	} rows[] = {
 		{"<network><name>n</name><forward mode='bridge'/><bridge name='br0'/></network>",
 		 "bridge", "br0", NULL},
@@ -35,18 +35,30 @@ static void networks(void **state)
 		 "<ip family='ipv6' address='2001:db8::1' prefix='64'/>"
 		 "<ip family='ipv4' address='198.51.100.1' prefix='24'/></network>",
 		 NULL, NULL, "198.51.100.1/24"},
+		{"<network><name>n</name><forward mode='bridge'><interface dev='eno1'/>"
+		 "<interface dev='eno2'/></forward></network>",
+		 "bridge", NULL, NULL, "eno1 and eno2"},
+		{"<network><name>n</name><forward mode='nat' dev='eno1'><interface dev='eno1'/>"
+		 "</forward><bridge name='virbr1'/></network>",
+		 "nat", "virbr1", NULL, "eno1"},
+		{"<network><name>n</name><forward mode='hostdev' managed='yes'><pf dev='eno3'/>"
+		 "</forward></network>",
+		 "hostdev", NULL, NULL, "eno3"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < QB_ARRAY_SIZE(rows); i++) {
 		_cleanup_facts_ struct qb_facts f = {0};
 		struct qb_vir_network *n = add_network(&f);
+		_cleanup_free_ char *devices = NULL;
 
 		assert_int_equal(qb_vir_network_parse(rows[i].xml, n), 0);
 		assert_string_equal(n->name, "n");
 		assert_true(qb_streq(n->forward, rows[i].forward));
 		assert_true(qb_streq(n->bridge, rows[i].bridge));
 		assert_true(qb_streq(n->address, rows[i].address));
+		devices = qb_strs_sentence(&n->devices);
+		assert_string_equal(devices, rows[i].devices ? rows[i].devices : "");
 	}
 }
 

@@ -43,6 +43,7 @@ static void what_is_listed(void **state)
 	block(t, "sda", NULL, NULL, "2048\n", NULL);
 	block(t, "dm-0", "vg-root\n", VG LV "\n", "2048\n", "0\n");
 	tree_put(t, "/sys/block/dm-0/slaves/sda/x", "");
+	tree_put(t, "/sys/block/dm-0/dev", "253:0\n");
 	block(t, "dm-1", "vg-pool_tdata\n", VG LV "-tdata\n", "2048\n", "0\n");
 	block(t, "dm-2", "mpatha\n", "mpath-3600\n", "2048\n", "1\n");
 	block(t, "dm-3", "empty\n", NULL, "0\n", "0\n");
@@ -52,6 +53,7 @@ static void what_is_listed(void **state)
 	list(t, &d);
 	assert_int_equal(d.n_mappings, 4);
 	assert_string_equal(d.mappings[0].dm_name, "vg-root");
+	assert_string_equal(d.mappings[0].devno, "253:0");
 	assert_string_equal(d.mappings[0].path, "/dev/dm-0");
 	assert_true(qb_strs_has(&d.mappings[0].disks, "sda"));
 	assert_true(qb_is_not(&d.mappings[0].suspended));

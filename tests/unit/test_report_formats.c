@@ -262,11 +262,20 @@ static size_t figure(xmlNode *node, const char *name)
 	return n;
 }
 
+static bool attribute_is(xmlNode *node, const char *name, const char *value)
+{
+	char *text = (char *)xmlGetProp(node, (const xmlChar *)name);
+	bool is = qb_streq(text, value);
+
+	xmlFree(text);
+	return is;
+}
+
 static void junit_is_valid(void **state)
 {
 	_cleanup_free_ char *text = render_sample(qb_report_junit);
 	_cleanup_free_ char *safe = qb_str_printable(hostile), *message = NULL;
-	char *wrong, *all;
+	char *all;
 	xmlDoc *doc = parse_xml(text);
 	xmlNode *root = xmlDocGetRootElement(doc), *suite;
 
@@ -278,6 +287,8 @@ static void junit_is_valid(void **state)
 	for (suite = root->children; suite; suite = suite->next) {
 		if (suite->type != XML_ELEMENT_NODE)
 			continue;
+		/* Servers take it for UTC, and refuse a zone. */
+		assert_true(attribute_is(suite, "timestamp", "2026-01-02T03:04:05"));
 		assert_int_equal(figure(suite, "tests"),
 				 count_elements(suite->children, "testcase"));
 		assert_int_equal(figure(suite, "failures"),
@@ -292,13 +303,57 @@ static void junit_is_valid(void **state)
 	assert_non_null(strstr(all, message));
 	xmlFree(all);
 	xmlFreeDoc(doc);
+}
 
-	/* The schema is not one that takes anything. */
-	wrong = strstr(text, " hostname=");
-	assert_non_null(wrong);
-	memcpy(wrong, " hostnami=", strlen(" hostname="));
+/* The schema is that of the format: it takes what is never printed here, and not anything. */
+static void the_schema_of_junit_is_the_formats(void **state)
+{
+	static const struct {
+		const char *body;
+		bool valid;
+	} cases[] = {
+		{"", true},
+		{"<testcase name='a'/>", true},
+		{"<testcase name='a' group='g' time='soon'><system-err>e</system-err>"
+		 "<failure>f</failure><failure type='t'/></testcase>",
+		 true},
+		{"<properties><property name='a' value='b'/></properties>", true},
+		{"<testcase name='a'><rerunFailure type='t'>r<stackTrace>s</stackTrace>"
+		 "<system-out/></rerunFailure><flakyError type='t'/></testcase>",
+		 true},
+		{"<testsuite name='a' tests='0' failures='0' errors='0' time='1,234.5' id='1' "
+		 "package='p' file='f' log='l' url='u'/><system-out/>",
+		 true},
+		{"<testcase/>", false},
+		{"<testcase name='a' status='run'/>", false},
+		{"<testcase name='a'><passed/></testcase>", false},
+		{"<testcase name='a'><properties/></testcase>", false},
+		{"<testcase name='a'>text</testcase>", false},
+		{"<testcase name='a'><skipped reason='r'/></testcase>", false},
+		{"<testcase name='a'><rerunError/></testcase>", false},
+		{"<testcase name='a'><flakyFailure type='t'><system-out/><stackTrace/>"
+		 "</flakyFailure></testcase>",
+		 false},
+		{"<properties><property name='a'/></properties>", false},
+		{"<testsuite name='a' tests='0' failures='0'/>", false},
+		{"<testsuite tests='0' failures='0' errors='0'/>", false},
+		{"<testsuite name='a' tests='0' failures='0' errors='0' time='1s'/>", false},
+		{"<testsuite name='a' tests='0' failures='0' errors='0' disabled='0'/>", false},
+	};
+
+	(void)state;
 	xmlSetGenericErrorFunc(NULL, quiet);
-	assert_int_not_equal(validate(text), 0);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *text = qb_asprintf(
+			"<testsuites><testsuite name='s' tests='0' failures='0' errors='0'>"
+			"%s</testsuite></testsuites>",
+			cases[i].body);
+
+		if ((validate(text) == 0) != cases[i].valid)
+			fail_msg("is %svalid: %s", cases[i].valid ? "not " : "", text);
+	}
+	assert_int_not_equal(validate("<testsuites skipped='0'/>"), 0);
+	assert_int_not_equal(validate("<testcase name='a'/>"), 0);
 	xmlSetGenericErrorFunc(NULL, NULL);
 }
 
@@ -415,6 +470,51 @@ static void nagios_has_one_bar(void **state)
 		assert_int_equal(regexec(&figures, text, 0, NULL, 0), 0);
 	}
 	regfree(&figures);
+}
+
+/* Where only the first line is shown, or the rest is cut off, what gave the verdict is there. */
+static void nagios_begins_with_what_is_worst(void **state)
+{
+	static const char *const first[] = {
+		[QB_READY] = " skipped|",
+		[QB_DEGRADED] = " skipped: iommu.enabled (no IOMMU is in use), memory.available|",
+		[QB_NOT_READY] = " skipped: kvm.device (there is no /dev/kvm), "
+				 "storage.pool-space, net.default-route and 2 more|",
+		[QB_VERDICT_UNKNOWN] = " skipped: kvm.guest-run (nobody looked)|",
+	};
+	static const char *const ids[] = {"net.default-route", "cpu.virtualization",
+					  "storage.pool-space"};
+	static const char *const order[] = {
+		"\nfail kvm.device: ",     "\nfail net.default-route: ",
+		"\nunknown kvm.guest-run", "\nwarn iommu.enabled: ",
+		"\nunknown memory.",       "\nunknown (ignored) kvm.nested: ",
+		"\nwarn (ignored) sec",
+	};
+	_cleanup_report_ struct qb_report report = {0};
+	struct qb_facts facts = {0};
+
+	(void)state;
+	sample(&report);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(ids); i++)
+		add_id(&report, ids[i], QB_FAIL, "it is not")->severity = QB_REQUIRED;
+	/* The hostile one is the last. */
+	QB_SWAP(report.results[8], report.results[11]);
+	report.results[5].severity = report.results[6].severity = QB_RECOMMENDED;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(first); i++) {
+		_cleanup_free_ char *text = NULL;
+		const char *at;
+
+		report.verdict = (enum qb_verdict)i;
+		text = render(qb_report_nagios, &report, &facts);
+		at = strstr(text, first[i]);
+		if (!at || at > strchr(text, '\n'))
+			fail_msg("not \"%s\" but %.200s", first[i], text);
+		for (size_t k = 0; k < QB_ARRAY_SIZE(order); k++) {
+			at = strstr(at, order[k]);
+			if (!at)
+				fail_msg("no %s in its place in %s", order[k], text);
+		}
+	}
 }
 
 /* One metric's name and labels, as Prometheus takes them; where they end. */
@@ -569,11 +669,19 @@ static void pictures_show_what_is_known(void **state)
 	struct qb_facts facts = {0};
 
 	(void)state;
-	/* By our mark, by the partition that libvirt names, by the mount; not by a guess. */
-	assert_non_null(
-		strstr(text, "<desc>sdd to by-mount; sdc to by-partition; sdb to images</desc>"));
-	assert_non_null(strstr(text, "<desc>eno1 to br0; bond0 to br1; virbr0 to default; "
-				     "br0 to host-bridge</desc>"));
+	/* By the file system's device, the mount, the partition that libvirt names, what is mapped,
+	 * the volume group, our mark; not by a guess, such as for a pool that is not mounted. */
+	assert_non_null(strstr(text, "<desc>nvme0n1 to iso; sdd to by-mount; sdc to by-partition; "
+				     "sde to mapped; sde to group; sdf to group; "
+				     "sdb to images</desc>"));
+	/* Also past the bridges; a loop of two VLANs in a document is none. */
+	assert_non_null(strstr(text, "<desc>eno4 to eno4.100; loop-b to loop-a; eno1 to br0; "
+				     "bond0 to br1; eno4.100 to br100; eno4 to direct; "
+				     "virbr0 to default; br0 to host-bridge; virbr0 to routed; "
+				     "br100 to routed</desc>"));
+	assert_non_null(strstr(text, "eno4.100: up, vlan on eno4<"));
+	assert_non_null(strstr(text, "br0.7: up, vlan on br0<"));
+	assert_non_null(strstr(text, "pair: down, veth<"));
 	assert_non_null(strstr(text, "bond0: up, of eno2, eno3<"));
 	/* A guest's tap and the members of a bond are no NICs to draw. */
 	assert_null(strstr(text, "vnet0"));
@@ -585,6 +693,38 @@ static void pictures_show_what_is_known(void **state)
 	/* What was not read is not nothing. */
 	assert_non_null(strstr(unknown, ">unknown</text>"));
 	assert_null(strstr(unknown, ">none</text>"));
+}
+
+/* Who may not ask LVM sees what the kernel has made of its volumes. */
+static void a_group_is_known_by_its_volumes(void **state)
+{
+	static const struct {
+		const char *holder, *group;
+		bool linked;
+	} cases[] = {
+		{"dm-0 (vg0-root)", "vg0", true}, {"dm-0 (a--b-root)", "a-b", true},
+		{"dm-0 (a--b-root)", "a", false}, {"dm-0 (vg0-root)", "vg", false},
+		{"dm-0 (vg0-root)", "g0", false}, {"md127", "vg0", false},
+		{"dm-0 (vg0)", "vg0", false},
+	};
+	_cleanup_report_ struct qb_report report = {0};
+
+	(void)state;
+	sample(&report);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_facts_ struct qb_facts facts = {0};
+		_cleanup_free_ char *text = NULL;
+		struct qb_vir_pool *pool = QB_APPEND(facts.libvirt.pools, facts.libvirt.n_pools);
+		struct qb_disk *disk = QB_APPEND(facts.disks.disks, facts.disks.n_disks);
+
+		disk->name = qb_strdup("sda");
+		qb_strs_add(&disk->holders, cases[i].holder);
+		pool->name = qb_strdup("p");
+		pool->type = qb_strdup("logical");
+		pool->source_name = qb_strdup(cases[i].group);
+		text = render(qb_report_html, &report, &facts);
+		assert_int_equal(!!strstr(text, "<desc>sda to p</desc>"), cases[i].linked);
+	}
 }
 
 static void a_large_host_has_a_picture_that_ends(void **state)
@@ -651,11 +791,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test(each_is_as_it_was),
 		cmocka_unit_test(nothing_is_printed_raw),
 		cmocka_unit_test(junit_is_valid),
+		cmocka_unit_test(the_schema_of_junit_is_the_formats),
 		cmocka_unit_test(tap_is_valid),
 		cmocka_unit_test(nagios_has_one_bar),
+		cmocka_unit_test(nagios_begins_with_what_is_worst),
 		cmocka_unit_test(prometheus_is_valid),
 		cmocka_unit_test(html_stands_alone),
 		cmocka_unit_test(pictures_show_what_is_known),
+		cmocka_unit_test(a_group_is_known_by_its_volumes),
 		cmocka_unit_test(a_large_host_has_a_picture_that_ends),
 		cmocka_unit_test(harnesses_agree_with_the_verdict),
 	};

@@ -1,0 +1,53 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a report costs the host, and what it says when its surroundings are odd."""
+
+import json
+import os
+import re
+import subprocess
+
+import qb
+
+
+@qb.case(disks="blank,ext4")
+def no_disk_is_held_for_a_page():
+    """Only the plan asks whether a disk is free, by opening it exclusively."""
+    for form in ("json", "html"):
+        log = f"/tmp/{form}.strace"
+        qb.traced("-f", "-qq", "-e", "trace=openat,execve", "-o", log, qb.AGENT, "check",
+                  "--format", form, code=(qb.OK, qb.FAILED))
+        with open(log, encoding="utf-8", errors="replace") as f:
+            text = f.read()
+        qb.contains(text, os.environ["QB_BLANK"], form)
+        qb.same(re.findall(r'.*"/dev/.*O_EXCL.*', text), [], f"{form}: opened exclusively")
+        qb.same(re.findall(r'.*execve.*pvs.*', text), [], f"{form}: LVM asked once more")
+
+
+@qb.case(disks="blank")
+def closed_descriptors_change_no_verdict():
+    """What was opened in their place was let go of by the processes that ask libvirt and disks."""
+    def verdicts(ways):
+        subprocess.run(["/bin/sh", "-c", f'"$0" check -f json -o /tmp/report.json {ways}',
+                        qb.AGENT], timeout=60, check=False)
+        with open("/tmp/report.json", encoding="utf-8") as f:
+            checks = json.load(f)["checks"]
+        os.unlink("/tmp/report.json")
+        return {c["id"]: c["status"] for c in checks}
+
+    wanted = verdicts("</dev/null >/dev/null 2>&1")
+    for ways in ("<&- >&- 2>&-", "<&-", ">&-", "<&- 2>&-"):
+        qb.same(verdicts(ways), wanted, ways)
+
+
+@qb.case(disks="blank")
+def closed_output_is_no_report():
+    """Nothing is printed to nowhere with success."""
+    for ways in (">&-", "<&- >&-"):
+        code = subprocess.run(["/bin/sh", "-c", f'"$0" check -q cgroup {ways}', qb.AGENT],
+                              stderr=subprocess.DEVNULL, timeout=60, check=False).returncode
+        qb.same(code, qb.FAILED, ways)
+
+
+if __name__ == "__main__":
+    qb.main()
