@@ -107,6 +107,8 @@ bool qb_is_tap(const struct qb_link *l);
 /* The best one of the main table; of IPv4 before IPv6 where family is NULL. NULL for none. */
 const struct qb_route *qb_default_route(const struct qb_net *net, const char *family);
 
+/* True where the architecture is not known; the verdict, unknown, is given then. */
+bool qb_no_arch(const struct qb_facts *f, struct qb_result *r);
 /* RHEL and what is built from it. */
 bool qb_is_el(const struct qb_system_facts *s);
 

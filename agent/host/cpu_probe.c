@@ -134,9 +134,12 @@ void qb_cpuinfo_parse(const char *text, struct qb_cpu_facts *ret)
 		size_t len = strcspn(line, "\n"), n;
 		const char *v;
 
-		/* The kernel ends every line: what follows this half of one is not known. */
+		/* The kernel ends every line: what follows this half of one is not known, nor
+		 * whether the other CPUs are like these. */
 		if (!line[len]) {
 			ret->online = 0;
+			kind = (struct kind){0};
+			qb_strs_done(&ret->kinds);
 			break;
 		}
 		next = line + len + 1;

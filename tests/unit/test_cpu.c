@@ -107,6 +107,7 @@ static void test_kinds(void **state)
 		{"CPU part : 0xd05\n\nCPU part : 0xd0b\n", "part 0xd05", "part 0xd0b"},
 		/* Cut short, and not of text. */
 		{"cpu family : 6\nmodel : 8", NULL, NULL},
+		{"CPU part : 0xd05\n\nCPU part : 0xd05\n\nCPU pa", NULL, NULL},
 		{"CPU part : \001\n", "part \\x01", NULL},
 		{"flags : fpu\n", NULL, NULL},
 	};
