@@ -82,6 +82,11 @@ static void hierarchy(const struct qb_check_input *in, struct qb_result *r)
 			qb_unknown(r, "%s could not be read: %s", CGROUPS, qb_read_why(x));
 		return;
 	}
+	/* The heading: cgroups(7). */
+	if (!qb_startswith(x->value, "#subsys_name")) {
+		qb_unknown(r, "%s says \"%.40s\"", CGROUPS, x->value);
+		return;
+	}
 	for (const char *line = x->value; (line = strchr(line, '\n'));) {
 		uint64_t number;
 		char name[64];

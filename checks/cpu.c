@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/cpu.h"
 #include "checks/judging.h"
 
 /* What the vendor calls it. */
@@ -214,13 +215,19 @@ static void vulnerabilities(const struct qb_check_input *in, struct qb_result *r
 	} else if (qb_is(&cpu->vulnerabilities_known)) {
 		qb_pass(r, "every vulnerability the kernel knows is mitigated or absent");
 	} else {
-		qb_unknown(r, "the kernel's list of vulnerabilities could not be read: %s",
+		qb_unknown(r, "whether every vulnerability is mitigated is not known: %s",
 			   qb_why(&cpu->vulnerabilities_known));
 	}
 }
 
 #define WEAKNESSES "/sys/devices/system/cpu/vulnerabilities/*"
 #define SMT "/sys/devices/system/cpu/smt/active"
+
+/* Its "Unknown" says nothing of threads. */
+static bool is_of_the_kernel(const char *text)
+{
+	return qb_weakness_of(text) != QB_WEAKNESS_UNDECIDED || qb_startswith(text, "Unknown");
+}
 
 /* What the kernel's files say of threads of one core (kernel, admin-guide/hw-vuln). */
 static void threads(const struct qb_check_input *in, struct qb_result *r)
@@ -243,8 +250,10 @@ static void threads(const struct qb_check_input *in, struct qb_result *r)
 					"only the outer host knows whether guests share a core "
 					"(%s)",
 					name);
-		else
+		else if (is_of_the_kernel(x->value))
 			t.good++;
+		else
+			qb_tally_unsure(&t, "%s says \"%.40s\"", name, x->value);
 		if (x->value && strstr(x->value, "SMT"))
 			qb_evidence(r, name, x->path, "%.200s", x->value);
 	}
@@ -270,8 +279,10 @@ static void guests_kept_out(const struct qb_check_input *in, struct qb_result *r
 		return;
 	if (strstr(text, "VMX: vulnerable"))
 		qb_tally_bad(&t, "the cache is not flushed before a guest runs (l1tf)");
-	else
+	else if (is_of_the_kernel(text))
 		t.good++;
+	else
+		qb_tally_unsure(&t, "l1tf says \"%.40s\"", text);
 	/* It is younger than the other one: not all kernels have it. */
 	if (qb_facts_reading(in->facts, ITLB)) {
 		if (!qb_read(in, r, ITLB, &text)) {
@@ -280,6 +291,8 @@ static void guests_kept_out(const struct qb_check_input *in, struct qb_result *r
 		}
 		if (loaded && strstr(text, "KVM: Vulnerable"))
 			qb_tally_bad(&t, "a guest can halt the host (itlb_multihit)");
+		else if (!is_of_the_kernel(text))
+			qb_tally_unsure(&t, "itlb_multihit says \"%.40s\"", text);
 	}
 	qb_tally_end(&t, r, "KVM's own mitigations are on or not needed", "");
 }
@@ -317,7 +330,7 @@ static const struct qb_check table[] = {
 		.title = "The CPU's known weaknesses are mitigated",
 		.severity = QB_RECOMMENDED,
 		.looks = "Every file in /sys/devices/system/cpu/vulnerabilities, for the word "
-			 "Vulnerable.",
+			 "Vulnerable, and that none says the kernel does not know.",
 		.why = "Guests share caches and predictors with the host and with each other: an "
 		       "unmitigated weakness lets one read another's memory.",
 		.remedy = "dnf upgrade microcode_ctl kernel\n" UNMITIGATED,

@@ -87,7 +87,7 @@ static void alike(const struct qb_check_input *in, struct qb_result *r)
 		return;
 	}
 	/* The two kinds of one Intel die share their signature; the kernel's counters tell them. */
-	if (is_x86(f) && !qb_is_absent(in, ATOMS)) {
+	if ((!f->system.arch || is_x86(f)) && !qb_is_absent(in, ATOMS)) {
 		const struct qb_reading *atoms = qb_facts_reading(f, ATOMS);
 
 		if (!atoms || !atoms->mode) {
@@ -129,6 +129,8 @@ static void level(const struct qb_check_input *in, struct qb_result *r)
 		qb_unknown(r, "the CPU's flags could not be read: %s", qb_why(&cpu->flag_vmx));
 		return;
 	}
+	if (qb_no_arch(in->facts, r))
+		return;
 	missing(cpu, level_2, &lacks_2);
 	missing(cpu, level_3, &lacks_3);
 	names = qb_strs_sentence(lacks_2.n ? &lacks_2 : &lacks_3);
@@ -153,6 +155,10 @@ static bool has_own_powersave(const char *driver)
 	return qb_streq(driver, "intel_pstate") || qb_streq(driver, "amd-pstate-epp") ||
 	       qb_streq(driver, "amd_pstate_epp");
 }
+
+enum {
+	DRIVER_NAME_MAX = 15 /* Linux, CPUFREQ_NAME_LEN with its end */
+};
 
 /* What the governors of all frequency domains come to. */
 struct governors {
@@ -210,6 +216,10 @@ static void governor(const struct qb_check_input *in, struct qb_result *r)
 	}
 	if (!survey(in, r, &g) || !qb_read(in, r, DRIVER, &driver))
 		return;
+	if (!*driver || strlen(driver) > DRIVER_NAME_MAX) {
+		qb_unknown(r, "%s holds \"%.40s\", which is no driver's name", DRIVER, driver);
+		return;
+	}
 	shown = g.low ? g.low : g.held ? g.held : g.first;
 	qb_evidence(r, "scaling_governor", shown->path, "%.40s", shown->value);
 	if (g.low && !has_own_powersave(driver))
@@ -298,6 +308,8 @@ static void all_online(const struct qb_check_input *in, struct qb_result *r)
 		qb_skip(r, "on %s CPUs are offline until they are assigned", arch);
 		return;
 	}
+	if (qb_no_arch(in->facts, r))
+		return;
 	if (!read_cpus(in, r, PRESENT, &present) || !read_cpus(in, r, ONLINE, &online))
 		return;
 	if (!online.n) {

@@ -40,7 +40,7 @@ static bool no_iommu(const struct qb_facts *f, struct qb_result *r)
 
 static bool is_x86(const struct qb_facts *f)
 {
-	return !f->system.arch || qb_streq(f->system.arch, "x86_64");
+	return qb_streq(f->system.arch, "x86_64");
 }
 
 /* Whether word stands in text between white space. */
@@ -63,6 +63,8 @@ static void described(const struct qb_check_input *in, struct qb_result *r)
 	const struct qb_reading *x = qb_facts_reading(in->facts, TABLES);
 	const struct qb_tri *used = &in->facts->system.iommu;
 
+	if (qb_no_arch(in->facts, r))
+		return;
 	if (!is_x86(in->facts) || qb_is_absent(in, TABLES)) {
 		qb_skip(r, "this platform has no ACPI tables that would describe an IOMMU");
 		return;
@@ -94,6 +96,8 @@ static void command_line(const struct qb_check_input *in, struct qb_result *r)
 	const char *vendor = in->facts->cpu.vendor, *text;
 	bool intel = qb_streq(vendor, "GenuineIntel");
 
+	if (qb_no_arch(in->facts, r))
+		return;
 	if (!is_x86(in->facts)) {
 		qb_skip(r, "the words of the command line that count are those of x86");
 		return;
@@ -121,6 +125,8 @@ static const char *const chips[] = {"/sys/kernel/irq/0/chip_name", "/sys/kernel/
 
 static void remapping(const struct qb_check_input *in, struct qb_result *r)
 {
+	if (qb_no_arch(in->facts, r))
+		return;
 	if (!is_x86(in->facts)) {
 		qb_skip(r, "interrupts of a CPU of type %s are not remapped by the IOMMU",
 			in->facts->system.arch);

@@ -125,6 +125,8 @@ enum qb_tri_state qb_user_has_group(const struct qb_check_input *in, struct qb_r
 				    const char *user, const char *gid, char **ret_group,
 				    char **ret_why);
 
+/* True where the architecture is not known; the verdict, unknown, is given then. */
+bool qb_no_arch(const struct qb_facts *f, struct qb_result *r);
 /* RHEL and what is built from it. */
 bool qb_is_el(const struct qb_system_facts *s);
 

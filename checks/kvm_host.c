@@ -226,7 +226,9 @@ static void other_hypervisor(const struct qb_check_input *in, struct qb_result *
 {
 	static const struct {
 		const char *path, *key, *what;
-		const char *sign; /* what the file says; NULL for anything */
+		/* What the file says, and else nothing (Linux, drivers/xen/xenfs/super.c); NULL
+		 * for anything. */
+		const char *sign;
 	} others[] = {
 		{VIRTUALBOX, "vboxdrv", "VirtualBox (vboxdrv) is in the kernel beside KVM", NULL},
 		{VMWARE, "vmmon", "VMware (vmmon) is in the kernel beside KVM", NULL},
@@ -246,8 +248,10 @@ static void other_hypervisor(const struct qb_check_input *in, struct qb_result *
 		} else {
 			qb_evidence(r, others[i].key, others[i].path, "%.40s",
 				    *x->value ? x->value : "(empty)");
-			if (!others[i].sign || strstr(x->value, others[i].sign))
+			if (!others[i].sign || qb_streq(x->value, others[i].sign))
 				qb_tally_bad(&t, "%s", others[i].what);
+			else if (*x->value)
+				qb_tally_unsure(&t, "%s says \"%.40s\"", others[i].path, x->value);
 			else
 				t.good++;
 		}

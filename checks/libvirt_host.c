@@ -151,7 +151,7 @@ static void qemu(const struct qb_check_input *in, struct qb_result *r)
 		qb_fail(r, "%s cannot be run: its mode lacks that", there->path);
 	else if (unread)
 		qb_unknown(r, "%s could not be read: %s", unread->path, qb_read_why(unread));
-	else
+	else if (!qb_no_arch(in->facts, r))
 		qb_fail(r, "QEMU is not where distributions put it");
 }
 

@@ -205,6 +205,13 @@ static void core(const struct qb_facts *f, const char *name, struct qb_result *r
 		return;
 	}
 	loadable = weigh(f, name, &t);
+	/* Then it may be missing because it could not help. */
+	if (t.bad.n && qb_virt_triage(f) == QB_VIRT_UNKNOWN) {
+		qb_unknown(r, "%s, and whether the CPU could use it is not known: %s", t.bad.v[0],
+			   qb_why(&f->cpu.flag_vmx));
+		qb_strs_done(&t.bad);
+		return;
+	}
 	if (!loadable)
 		r->fix = NULL;
 	remedy(f, name, r);

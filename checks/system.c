@@ -14,12 +14,19 @@ bool qb_is_el(const struct qb_system_facts *s)
 	return false;
 }
 
+bool qb_no_arch(const struct qb_facts *f, struct qb_result *r)
+{
+	if (!f->system.arch)
+		qb_unknown(r, "the architecture could not be read");
+	return !f->system.arch;
+}
+
 static void architecture(const struct qb_check_input *in, struct qb_result *r)
 {
 	const char *arch = in->facts->system.arch;
 
 	if (!arch) {
-		qb_unknown(r, "the architecture could not be read");
+		qb_no_arch(in->facts, r);
 		return;
 	}
 	qb_evidence(r, "machine", "uname", "%s", arch);

@@ -134,9 +134,12 @@ void qb_cpuinfo_parse(const char *text, struct qb_cpu_facts *ret)
 		size_t len = strcspn(line, "\n"), n;
 		const char *v;
 
-		/* The kernel ends every line: what follows this half of one is not known. */
+		/* The kernel ends every line: what follows this half of one is not known, nor
+		 * whether the other CPUs are like these. */
 		if (!line[len]) {
 			ret->online = 0;
+			kind = (struct kind){0};
+			qb_strs_done(&ret->kinds);
 			break;
 		}
 		next = line + len + 1;
@@ -232,26 +235,64 @@ static void online(const struct qb_root *root, struct qb_cpu_facts *ret)
 		ret->online = n;
 }
 
+/*
+ * Linux, Documentation/ABI/testing/sysfs-devices-system-cpu, admin-guide/hw-vuln and
+ * arch/x86/kernel/cpu/bugs.c. Of what begins with "KVM:" cpu.guest-mitigations judges the rest;
+ * "Processor vulnerable" is the same file of a kernel without KVM, whose guests are the danger.
+ * What runs under a hypervisor has no microcode of its own that could be old.
+ */
+enum qb_weakness qb_weakness_of(const char *text)
+{
+	static const char *const closed[] = {
+		"Not affected",    "Mitigation:",          "KVM: Mitigation:",
+		"KVM: Vulnerable", "Processor vulnerable", "Unknown: running under hypervisor"};
+
+	if (qb_startswith(text, "Vulnerable"))
+		return QB_WEAKNESS_OPEN;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(closed); i++)
+		if (qb_startswith(text, closed[i]))
+			return QB_WEAKNESS_CLOSED;
+	return QB_WEAKNESS_UNDECIDED;
+}
+
+/* One file of them; what it leaves open goes into ret_open. */
+static void weakness(const struct qb_root *root, const char *dir, const char *name,
+		     struct qb_cpu_facts *ret, struct qb_strs *ret_open)
+{
+	_cleanup_free_ char *path = qb_asprintf("%s/%s", dir, name), *text = NULL, *clause = NULL;
+	int r = qb_root_read_value(root, path, &text);
+
+	if (r < 0) {
+		clause = qb_asprintf("%s: %s", path, strerror(-r));
+	} else if (qb_weakness_of(text) == QB_WEAKNESS_OPEN) {
+		qb_strs_add(&ret->vulnerable, name);
+	} else if (qb_weakness_of(text) == QB_WEAKNESS_UNDECIDED) {
+		_cleanup_free_ char *printable = qb_str_printable(text);
+
+		clause = qb_asprintf("%s says \"%.80s\"", name, printable);
+	}
+	if (clause)
+		qb_strs_add(ret_open, clause);
+}
+
 static void vulnerabilities(const struct qb_root *root, struct qb_cpu_facts *ret)
 {
 	static const char dir[] = "/sys/devices/system/cpu/vulnerabilities";
-	_cleanup_strs_ struct qb_strs names = {0};
+	_cleanup_strs_ struct qb_strs names = {0}, open = {0};
+	_cleanup_free_ char *why = NULL;
 	int r = qb_root_list(root, dir, &names);
 
 	if (r < 0) {
 		qb_tri_unknown(&ret->vulnerabilities_known, "%s: %s", dir, strerror(-r));
 		return;
 	}
-	qb_tri_set(&ret->vulnerabilities_known, true);
-	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_free_ char *path = qb_asprintf("%s/%s", dir, names.v[i]), *text = NULL;
-
-		r = qb_root_read_value(root, path, &text);
-		if (r < 0)
-			qb_tri_unknown(&ret->vulnerabilities_known, "%s: %s", path, strerror(-r));
-		else if (qb_startswith(text, "Vulnerable"))
-			qb_strs_add(&ret->vulnerable, names.v[i]);
-	}
+	for (size_t i = 0; i < names.n; i++)
+		weakness(root, dir, names.v[i], ret, &open);
+	why = qb_strs_sentence(&open);
+	if (open.n)
+		qb_tri_unknown(&ret->vulnerabilities_known, "%s", why);
+	else
+		qb_tri_set(&ret->vulnerabilities_known, true);
 }
 
 /*

@@ -42,7 +42,7 @@ struct qb_cpu_facts {
 	struct qb_tri hypervisor;           /* the hypervisor bit */
 	char *hypervisor_vendor;            /* CPUID 0x40000000, printable */
 	struct qb_tri ept, npt;
-	struct qb_tri vulnerabilities_known; /* the directory below was read; else why not */
+	struct qb_tri vulnerabilities_known; /* each was read, and decided; else why not */
 	struct qb_strs
 		vulnerable;       /* names in /sys/devices/system/cpu/vulnerabilities that say so */
 	struct qb_strs flags;     /* of the first CPU */

@@ -72,10 +72,17 @@ static char *machine_id(const struct qb_root *root)
 	return QB_TAKE_PTR(id);
 }
 
-/* Captured kernels before 6.1 show their architecture nowhere but in EL's release string. */
+/* Captured kernels before 6.1 show their architecture nowhere but in the release string of EL and
+ * Debian. */
 static char *arch(const struct qb_root *root, const char *kernel)
 {
-	static const char *const known[] = {"x86_64", "aarch64", "ppc64le", "s390x"};
+	static const struct {
+		const char *ending, *arch;
+	} known[] = {
+		{"x86_64", "x86_64"},        {"aarch64", "aarch64"}, {"ppc64le", "ppc64le"},
+		{"s390x", "s390x"},          {"-amd64", "x86_64"},   {"-arm64", "aarch64"},
+		{"-powerpc64le", "ppc64le"},
+	};
 	char *text = value(root, "/proc/sys/kernel/arch");
 	struct utsname self;
 
@@ -84,8 +91,8 @@ static char *arch(const struct qb_root *root, const char *kernel)
 	if (root->live && uname(&self) == 0)
 		return qb_strdup(self.machine);
 	for (size_t i = 0; kernel && i < QB_ARRAY_SIZE(known); i++)
-		if (qb_endswith(kernel, known[i]))
-			return qb_strdup(known[i]);
+		if (qb_endswith(kernel, known[i].ending))
+			return qb_strdup(known[i].arch);
 	return NULL;
 }
 
@@ -159,9 +166,14 @@ static void selinux(const struct qb_root *root, struct qb_system_facts *ret)
 /* Lines of "name hierarchy cgroups enabled", the first one a comment: cgroups(7). */
 static void cgroup_v1(const struct qb_root *root, struct qb_strs *ret)
 {
-	_cleanup_free_ char *text = value(root, "/proc/cgroups");
+	_cleanup_free_ char *text = NULL;
 	char *rest = NULL;
+	size_t len;
 
+	/* The kernel ends every line: of one cut short the rest is not known. */
+	if (qb_root_read(root, "/proc/cgroups", TEXT_MAX, &text, &len) < 0 || !len ||
+	    text[len - 1] != '\n' || !qb_is_text(text, len))
+		return;
 	for (char *line = text ? strtok_r(text, "\n", &rest) : NULL; line;
 	     line = strtok_r(NULL, "\n", &rest)) {
 		char name[64];

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -81,6 +82,7 @@ static void those_of_one_name_do_not_pile_up(void **state)
 {
 	_cleanup_free_ char *name = qb_asprintf("test-%d", getpid());
 	struct qb_child children[4];
+	siginfo_t info;
 	size_t n = 0;
 	int r;
 
@@ -90,7 +92,8 @@ static void those_of_one_name_do_not_pile_up(void **state)
 	assert_int_equal(r, -EBUSY);
 	assert_true(n > 1);
 	kill(children[0].pid, SIGKILL);
-	/* Its end is seen here, and by then its name is free. */
+	/* When it can be waited for its files are closed, and its name is free. */
+	assert_int_equal(waitid(P_PID, (id_t)children[0].pid, &info, WEXITED | WNOWAIT), 0);
 	assert_false(qb_child_says_more(&children[0], qb_now_ms() + LONG_MS));
 	assert_int_equal(qb_child_begin_named(name, never, NULL, &children[3]), 0);
 	for (size_t i = 1; i < n; i++)

@@ -107,6 +107,7 @@ static void test_kinds(void **state)
 		{"CPU part : 0xd05\n\nCPU part : 0xd0b\n", "part 0xd05", "part 0xd0b"},
 		/* Cut short, and not of text. */
 		{"cpu family : 6\nmodel : 8", NULL, NULL},
+		{"CPU part : 0xd05\n\nCPU part : 0xd05\n\nCPU pa", NULL, NULL},
 		{"CPU part : \001\n", "part \\x01", NULL},
 		{"flags : fpu\n", NULL, NULL},
 	};
@@ -159,6 +160,54 @@ static void test_captured(void **state)
 	assert_string_equal(f.cpu.cpuid_svm.why, "not a live host");
 }
 
+static void test_words_of_weaknesses(void **state)
+{
+	static const struct {
+		const char *text;
+		enum qb_weakness is;
+	} table[] = {
+		{"Not affected", QB_WEAKNESS_CLOSED},
+		{"Mitigation: Clear CPU buffers; SMT vulnerable", QB_WEAKNESS_CLOSED},
+		{"KVM: Mitigation: VMX disabled", QB_WEAKNESS_CLOSED},
+		{"KVM: Vulnerable", QB_WEAKNESS_CLOSED},
+		{"Processor vulnerable", QB_WEAKNESS_CLOSED},
+		{"Unknown: running under hypervisor", QB_WEAKNESS_CLOSED},
+		{"Vulnerable", QB_WEAKNESS_OPEN},
+		{"Vulnerable; IBPB: disabled", QB_WEAKNESS_OPEN},
+		{"Vulnerable: Safe RET, no microcode", QB_WEAKNESS_OPEN},
+		{"Unknown: No mitigations", QB_WEAKNESS_UNDECIDED},
+		{"Unknown: Dependent on hypervisor status", QB_WEAKNESS_UNDECIDED},
+		{"Unknown (XEN PV detected, hypervisor mitigation required)",
+		 QB_WEAKNESS_UNDECIDED},
+		{"", QB_WEAKNESS_UNDECIDED},
+		{"AAAA", QB_WEAKNESS_UNDECIDED},
+		{"KVM: ", QB_WEAKNESS_UNDECIDED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(table); i++)
+		if (qb_weakness_of(table[i].text) != table[i].is)
+			fail_msg("\"%s\" is not what it says", table[i].text);
+}
+
+/* Each of them is named, and what is open is told beside. */
+static void test_undecided_weaknesses(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f = {0};
+
+	tree_put(t, "/sys/devices/system/cpu/vulnerabilities/gds",
+		 "Unknown: Dependent on hypervisor status\n");
+	tree_put(t, "/sys/devices/system/cpu/vulnerabilities/mds", "Vulnerable\n");
+	tree_put(t, "/sys/devices/system/cpu/vulnerabilities/srbds", "\x01\n");
+	qb_cpu_probe(&t->root, &f.cpu);
+	assert_int_equal(f.cpu.vulnerable.n, 1);
+	assert_int_equal(f.cpu.vulnerabilities_known.state, QB_UNKNOWN);
+	assert_string_equal(f.cpu.vulnerabilities_known.why,
+			    "gds says \"Unknown: Dependent on hypervisor status\" and srbds says "
+			    "\"\\x01\"");
+}
+
 static void test_live(void **state)
 {
 	_cleanup_root_ struct qb_root root = QB_ROOT_INIT;
@@ -181,10 +230,11 @@ static void test_live(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_words),     cmocka_unit_test(test_identity),
-		cmocka_unit_test(test_huge_line), cmocka_unit_test(test_ept),
-		tree_test(test_nothing_captured), tree_test(test_captured),
-		cmocka_unit_test(test_kinds),     cmocka_unit_test(test_live),
+		cmocka_unit_test(test_words),         cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_huge_line),     cmocka_unit_test(test_ept),
+		tree_test(test_nothing_captured),     tree_test(test_captured),
+		cmocka_unit_test(test_kinds),         cmocka_unit_test(test_live),
+		tree_test(test_undecided_weaknesses), cmocka_unit_test(test_words_of_weaknesses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

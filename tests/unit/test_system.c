@@ -57,6 +57,48 @@ static void cgroup_v1_is_read(void **state)
 	assert_false(qb_strs_has(&f.system.cgroup_controllers, "memory"));
 }
 
+/* What follows the cut is not known, and so is what the kernel lacks. */
+static void cgroup_v1_that_is_cut_short(void **state)
+{
+	static const char *const texts[] = {"", "cpu\t0\t1\t1\nmem", "cpu\t0\t1\t1",
+					    "#subsys_name\n"};
+	struct tree *t = *state;
+
+	tree_mkdir(t, "/sys/fs/cgroup");
+	for (size_t i = 0; i < QB_ARRAY_SIZE(texts); i++) {
+		_cleanup_facts_ struct qb_facts f = {0};
+
+		tree_put(t, "/proc/cgroups", texts[i]);
+		qb_system_probe(&t->root, &f.system);
+		assert_true(qb_is_not(&f.system.cgroup_v2));
+		assert_int_equal(f.system.cgroup_controllers.n, 0);
+	}
+}
+
+/* Where the kernel does not say it, its release does. */
+static void an_architecture_in_the_release(void **state)
+{
+	static const struct {
+		const char *release, *arch;
+	} table[] = {
+		{"4.18.0-553.el8_10.ppc64le\n", "ppc64le"},
+		{"6.1.0-25-arm64\n", "aarch64"},
+		{"5.10.0-32-cloud-amd64\n", "x86_64"},
+		{"5.15.0-91-generic\n", NULL},
+	};
+	struct tree *t = *state;
+
+	tree_put(t, "/proc/sys/kernel/arch", "\x01\xff\n");
+	for (size_t i = 0; i < QB_ARRAY_SIZE(table); i++) {
+		_cleanup_facts_ struct qb_facts f = {0};
+
+		tree_put(t, "/proc/sys/kernel/osrelease", table[i].release);
+		qb_system_probe(&t->root, &f.system);
+		if (!qb_streq(f.system.arch, table[i].arch) && (f.system.arch || table[i].arch))
+			fail_msg("%s: %s", table[i].release, f.system.arch);
+	}
+}
+
 /* An empty tree knows nothing, and says no to nothing. */
 static void an_empty_tree(void **state)
 {
@@ -97,6 +139,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		tree_test(a_captured_host),
 		tree_test(cgroup_v1_is_read),
+		tree_test(cgroup_v1_that_is_cut_short),
+		tree_test(an_architecture_in_the_release),
 		tree_test(an_empty_tree),
 		tree_test(a_machine_id_that_is_none),
 	};
