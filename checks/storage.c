@@ -19,7 +19,6 @@ static void disks_readable(const struct qb_check_input *in, struct qb_result *r)
 	}
 	for (size_t i = 0; i < d->n_disks; i++) {
 		const struct qb_disk *disk = &d->disks[i];
-		const char *why = disk->readable.why;
 		_cleanup_free_ char *name = qb_shell_word(disk->name);
 		_cleanup_free_ char *word = qb_shell_word(disk->path ? disk->path : disk->name);
 
@@ -27,18 +26,23 @@ static void disks_readable(const struct qb_check_input *in, struct qb_result *r)
 			t.good++;
 			continue;
 		}
-		qb_evidence_tri(r, disk->name, word, &disk->readable);
+		if (qb_is_not(&disk->readable))
+			qb_evidence(r, disk->name, word, "no: %s", qb_disk_unread_why(disk));
+		else
+			qb_evidence_tri(r, disk->name, word, &disk->readable);
+		if (!qb_disk_is_unread(d, disk))
+			continue;
 		if (!qb_is_not(&disk->readable)) {
 			qb_tally_unsure(&t, "%s could not be read: %s", disk->name,
 					qb_why(&disk->readable));
 			continue;
 		}
-		qb_tally_bad(&t, "%s cannot be read%s%s", disk->name, why ? ": " : "",
-			     why ? why : "");
+		qb_tally_bad(&t, "%s cannot be read%s%s", disk->name, disk->error ? ": " : "",
+			     disk->error ? disk->error : "");
 		qb_remedy(r, "dmesg | grep -w %s | tail\nsmartctl -a %s", name, word);
 	}
 	qb_evidence(r, "read to their ends", "open, read", "%zu of %zu disks", t.good, d->n_disks);
-	qb_tally_end(&t, r, "every disk can be read", "there are no disks");
+	qb_tally_end(&t, r, "every disk can be read", "there are no disks to read");
 }
 
 static void pool_active(const struct qb_check_input *in, struct qb_result *r)
@@ -172,7 +176,7 @@ static void weigh_marks(const struct qb_disks *d, const char *pool, struct qb_ta
 	for (size_t i = 0; i < d->n_disks; i++) {
 		const struct qb_disk *disk = &d->disks[i];
 
-		if (!qb_is(&disk->readable))
+		if (qb_disk_is_unread(d, disk))
 			unread = disk;
 		if (disk->mark.state == QB_MARK_NONE || !qb_streq(disk->mark.pool, pool))
 			continue;
@@ -201,7 +205,7 @@ static void weigh_marks(const struct qb_disks *d, const char *pool, struct qb_ta
 		qb_tally_unsure(t,
 				"no disk seen carries the mark of the pool %s, and %s could "
 				"not be read: %s",
-				pool, unread->name, qb_why(&unread->readable));
+				pool, unread->name, qb_disk_unread_why(unread));
 	else
 		qb_tally_bad(t, "no disk carries the mark of the pool %s", pool);
 }
@@ -326,7 +330,9 @@ static const struct qb_check table[] = {
 		.id = "storage.disks-readable",
 		.title = "Every disk can be read",
 		.severity = QB_RECOMMENDED,
-		.looks = "Reads the beginning and the end of every disk.",
+		.looks = "Reads the beginning and the end of every disk. Without a medium (a size "
+			 "of 0) there is nothing to read; and one of several paths to a disk may "
+			 "give errors, as passive ones do.",
 		.why = "A disk that gives errors loses guests' data next; and what cannot be read "
 		       "is never taken for empty.",
 		.remedy = "dmesg | grep -iE 'i/o error|medium error' | tail",
