@@ -136,6 +136,21 @@ static void pool_mounted(const struct qb_check_input *in, struct qb_result *r)
 		     "there is no pool with a file system of its own");
 }
 
+/*
+ * Pools whose volumes grow into what is free. One of logical, disk or zfs is given out once for
+ * all, and full is what it is made to be; of LUNs (iscsi, scsi, mpath) libvirt tells 0 as free:
+ * virStorageBackendSCSINewLun() in its src/storage adds what a LUN has to the allocation, too.
+ */
+static bool grows_into_its_pool(const struct qb_vir_pool *p)
+{
+	static const char *const types[] = {"dir", "fs", "netfs", "gluster", "rbd", "vstorage"};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(types); i++)
+		if (qb_streq(p->type, types[i]))
+			return true;
+	return false;
+}
+
 static void pool_space(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_libvirt_facts *v = &in->facts->libvirt;
@@ -151,6 +166,11 @@ static void pool_space(const struct qb_check_input *in, struct qb_result *r)
 
 		if (!p->active)
 			continue;
+		if (!grows_into_its_pool(p)) {
+			qb_evidence(r, p->name, "libvirt", "%s; %s of %s not given to volumes",
+				    p->type ? p->type : "no type", free_text, all_text);
+			continue;
+		}
 		if (!p->capacity_bytes) {
 			qb_tally_unsure(&t, "libvirt tells no size of the pool %s", p->name);
 			continue;
@@ -163,7 +183,8 @@ static void pool_space(const struct qb_check_input *in, struct qb_result *r)
 		else
 			t.good++;
 	}
-	qb_tally_end(&t, r, "every active pool has space left", "no pool is active");
+	qb_tally_end(&t, r, "every active pool has space left",
+		     "no pool is active in whose free space volumes grow");
 }
 
 /* One configured fs pool: the disk that carries its mark. */
@@ -377,8 +398,11 @@ static const struct qb_check table[] = {
 		.id = "storage.pool-space",
 		.title = "The pools have space left",
 		.severity = QB_RECOMMENDED,
-		.looks = "Every active pool in libvirt: less than 10 % and less than 20 GiB "
-			 "(checks.thresholds.pool-space) free is too little.",
+		.looks =
+			"Every active pool in libvirt that holds images as files, or in Ceph: less "
+			"than 10 % and less than 20 GiB (checks.thresholds.pool-space) free is too "
+			"little. Pools of LUNs, partitions or logical volumes may be given out to "
+			"the last byte.",
 		.why = "When a pool is full every guest that writes to it is paused at once.",
 		.remedy = "virsh pool-list --details\n"
 			  "# Delete volumes that nothing uses (virsh vol-delete), or add a disk.",
