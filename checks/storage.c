@@ -274,8 +274,8 @@ bool qb_known_space(const struct qb_check_input *in, const char *target, struct 
 	const struct qb_space *s = qb_facts_space(in->facts, target);
 
 	*ret = s;
-	/* That it is not there is storage.pool-mounted's to tell. */
-	if (s && s->absent)
+	/* Said once, by storage.pool-writable and storage.pool-mounted. */
+	if (s && (s->absent || s->down))
 		return false;
 	if (s && s->read_only.state != QB_UNKNOWN)
 		return true;
@@ -293,16 +293,61 @@ void qb_no_pools_known(const struct qb_check_input *in, struct qb_tally *t)
 					: qb_libvirt_why(in->facts));
 }
 
+/* The active pool whose directory it is, and nothing but that; NULL for none. */
+static const struct qb_vir_pool *dir_pool_of(const struct qb_check_input *in, const char *target)
+{
+	const struct qb_libvirt_facts *v = &in->facts->libvirt;
+
+	for (size_t i = 0; i < v->n_pools; i++)
+		if (v->pools[i].active && qb_streq(v->pools[i].type, "dir") &&
+		    qb_streq(v->pools[i].target, target))
+			return &v->pools[i];
+	return NULL;
+}
+
+/* True where there is nothing that could be written to. */
+static bool weigh_gone(const struct qb_check_input *in, struct qb_result *r, const char *target,
+		       struct qb_tally *t)
+{
+	const struct qb_space *s = qb_facts_space(in->facts, target);
+	const struct qb_vir_pool *pool = s && s->absent ? dir_pool_of(in, target) : NULL;
+	_cleanup_free_ char *word = qb_shell_word(target), *name = NULL;
+
+	if (s && s->down) {
+		qb_evidence(r, target, "stat", "%s", s->down);
+		qb_tally_bad(t, "the file system of %s is down: %s", target, s->down);
+		qb_remedy(r,
+			  "journalctl -k -p err | tail -n 40\nfindmnt --target %s\n"
+			  "# When the disk, or the server, is well: stop the guests on it, unmount "
+			  "it,\n# check the file system, and mount it again.",
+			  word);
+		return true;
+	}
+	if (!pool)
+		return false;
+	name = qb_shell_word(pool->name);
+	qb_evidence(r, target, "stat", "not there");
+	qb_tally_bad(t, "the directory %s of the pool %s is not there", target, pool->name);
+	qb_remedy(r,
+		  "findmnt --target %s\nfindmnt --verify\n"
+		  "# Mount what it was on, or restore it; then: virsh pool-refresh %s",
+		  word, name);
+	return true;
+}
+
 static void pool_writable(const struct qb_check_input *in, struct qb_result *r)
 {
-	_cleanup_strs_ struct qb_strs targets = {0};
+	_cleanup_strs_ struct qb_strs targets = {0}, ours = {0};
 	struct qb_tally t = {0};
 	const struct qb_space *s;
 
-	/* What comes from a server may be for reading only. */
-	qb_pool_targets(in, false, &targets);
+	qb_pool_targets(in, true, &targets);
+	qb_pool_targets(in, false, &ours);
 	for (size_t i = 0; i < targets.n; i++) {
-		if (!qb_known_space(in, targets.v[i], &t, &s))
+		if (weigh_gone(in, r, targets.v[i], &t))
+			continue;
+		/* What comes from a server may be for reading only. */
+		if (!qb_strs_has(&ours, targets.v[i]) || !qb_known_space(in, targets.v[i], &t, &s))
 			continue;
 		qb_evidence(r, s->path, "statvfs", "%s",
 			    qb_is(&s->read_only) ? "read-only" : "can be written");
@@ -412,8 +457,8 @@ static const struct qb_check table[] = {
 		.id = "storage.pool-writable",
 		.title = "The pools can be written to",
 		.severity = QB_RECOMMENDED,
-		.looks = "The file system below each directory of a pool: not read-only. Pools "
-			 "from a server are left out.",
+		.looks = "Each directory of a pool is there, and its file system is neither down "
+			 "nor read-only. A pool from a server may be read-only.",
 		.why = "ext4 and XFS go read-only, or down, when the disk gives errors; running "
 		       "guests are paused, and others do not start.",
 		.remedy = "journalctl -k -p err | tail -n 40\n"

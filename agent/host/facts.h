@@ -165,6 +165,7 @@ struct qb_space {
 	char *path;
 	struct qb_tri read_only; /* unknown: with why nothing of this is known */
 	bool absent;             /* path is known not to be there */
+	char *down;   /* what says that the file system gave up, or its server did; NULL: none */
 	char *device; /* "8:1", as stat(2) has it: the same for all paths of a file system */
 	uint64_t size_bytes, available_bytes;
 	uint64_t inodes, inodes_available; /* 0 of 0: made as they are needed */

@@ -284,6 +284,8 @@ static const struct qb_field space_fields[] = {
 	QB_F(qb_space, path, "path", STR, .flags = QB_FIELD_REQUIRED, .doc = "The directory."),
 	QB_F(qb_space, read_only, "read_only", TRI, .doc = "Nothing can be written there."),
 	QB_F(qb_space, absent, "absent", BOOL, .doc = "It is known not to be there."),
+	QB_F(qb_space, down, "down", STR,
+	     .doc = "The error of a file system that has shut down, or lost its server."),
 	QB_F(qb_space, device, "device", STR,
 	     .doc = "The number of what it is on, the same for all of one file system."),
 	QB_F(qb_space, size_bytes, "size_bytes", U64, .doc = "Size of the file system."),

@@ -388,6 +388,42 @@ static void room_for_files(void **state)
 	assert_non_null(qb_facts_space(&f, "/dev")->device);
 }
 
+/* Stands before libc's: below /down are file systems that are no more, each by its error. */
+int stat(const char *path, struct stat *st)
+{
+	static const char prefix[] = "/down/";
+
+	if (!strncmp(path, prefix, strlen(prefix))) {
+		errno = atoi(path + strlen(prefix));
+		return -1;
+	}
+	return fstatat(AT_FDCWD, path, st, 0);
+}
+
+static void a_file_system_that_is_down(void **state)
+{
+	static const int down[] = {EIO, EUCLEAN, ESTALE, ENOTCONN}, other[] = {EACCES, ELOOP};
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f = {0};
+	_cleanup_strs_ struct qb_strs paths = {0};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(down); i++)
+		qb_strs_addf(&paths, "/down/%d", down[i]);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(other); i++)
+		qb_strs_addf(&paths, "/down/%d", other[i]);
+	t->root.live = true;
+	qb_spaces_probe(&t->root, &paths, &f);
+	for (size_t i = 0; i < f.n_spaces; i++) {
+		const struct qb_space *s = &f.spaces[i];
+
+		assert_true(s->read_only.state == QB_UNKNOWN && !s->absent);
+		if (i < QB_ARRAY_SIZE(down))
+			assert_string_equal(s->down, strerror(down[i]));
+		else
+			assert_null(s->down);
+	}
+}
+
 static void a_captured_host_is_not_asked(void **state)
 {
 	struct tree *t = *state;
@@ -415,6 +451,7 @@ int main(void)
 		tree_test(masked_units),
 		tree_test(targets_of_pools),
 		tree_test(room_for_files),
+		tree_test(a_file_system_that_is_down),
 		tree_test(a_captured_host_is_not_asked),
 	};
 
