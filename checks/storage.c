@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "checks/judging.h"
-
+#include "checks/fstab.h"
 
 /* Both have to be undercut: a tenth of a big pool is plenty, and a small one is small. */
 enum {
@@ -106,6 +105,75 @@ static bool is_mounted_type(const char *type)
 	return qb_streq(type, "fs") || qb_streq(type, "netfs");
 }
 
+/* Where a file system is to be mounted that a directory of a pool lies on, it is. */
+static void weigh_below(const struct qb_check_input *in, const char *name, const char *target,
+			struct qb_tally *t, struct qb_result *r)
+{
+	const struct qb_target *at = qb_facts_target(in->facts, target);
+	const struct qb_reading *fstab = qb_facts_reading(in->facts, QB_FSTAB);
+	const char *path = at && at->real_path ? at->real_path : target;
+	/* Where something hangs no more is known than the mounts. */
+	const char *on = at && at->mount_point       ? at->mount_point
+			 : at && qb_is(&at->mounted) ? target
+						     : NULL;
+	_cleanup_free_ char *wanted =
+		fstab && fstab->value ? qb_fstab_mount_point(fstab->value, path) : NULL;
+	_cleanup_free_ char *word = wanted ? qb_shell_word(wanted) : NULL;
+
+	/* Something is there, whoever mounted it. */
+	if (at && qb_is(&at->mounted) && !wanted)
+		return;
+	if (!fstab || (!fstab->value && !fstab->absent)) {
+		qb_tally_unsure(t, "where the pool %s is to be mounted is unknown: %s: %s", name,
+				QB_FSTAB, qb_read_why(fstab));
+	} else if (wanted && !qb_streq(wanted, "/") && !on) {
+		qb_tally_unsure(t, "what %s lies on is unknown: %s", target,
+				at && at->mounted.why ? at->mounted.why
+				: at && at->empty.why ? at->empty.why
+						      : "nobody looked");
+	} else if (wanted && !qb_streq(wanted, "/")) {
+		qb_evidence(r, target, "/proc/self/mountinfo", "on %s; " QB_FSTAB ": on %s", on,
+			    wanted);
+		if (strlen(on) >= strlen(wanted)) {
+			t->good++;
+			return;
+		}
+		qb_tally_bad(t, "nothing is mounted on %s, where " QB_FSTAB " wants the pool %s",
+			     wanted, name);
+		/* Of several causes apply mends the first. */
+		if (t->bad.n > 1)
+			return;
+		r->fix = NULL;
+		qb_remedy(r,
+			  "journalctl -b -u \"$(systemd-escape -p --suffix=mount %s)\" | tail\n"
+			  "findmnt --verify\n"
+			  "# What was written to the directory since then is hidden by the mount:\n"
+			  "# stop the guests and move it away, then: mount %s",
+			  word, word);
+	}
+}
+
+/* Directories that libvirt takes as they are, configured or active. */
+static void dirs_mounted(const struct qb_check_input *in, struct qb_tally *t, struct qb_result *r)
+{
+	const struct qb_libvirt_facts *v = &in->facts->libvirt;
+	const struct qb_config *c = in->config;
+	_cleanup_strs_ struct qb_strs seen = {0};
+
+	for (size_t i = 0; c && i < c->n_pools; i++)
+		if (c->pools[i].type == QB_POOL_DIR && c->pools[i].target) {
+			weigh_below(in, c->pools[i].name, c->pools[i].target, t, r);
+			qb_strs_add(&seen, c->pools[i].target);
+		}
+	for (size_t i = 0; i < v->n_pools; i++) {
+		const struct qb_vir_pool *p = &v->pools[i];
+
+		if (p->active && p->target && qb_streq(p->type, "dir") &&
+		    !qb_strs_has(&seen, p->target))
+			weigh_below(in, p->name, p->target, t, r);
+	}
+}
+
 static void pool_mounted(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_libvirt_facts *v = &in->facts->libvirt;
@@ -127,11 +195,12 @@ static void pool_mounted(const struct qb_check_input *in, struct qb_result *r)
 		if (!ours && p->active && is_mounted_type(p->type) && p->target)
 			weigh_mount(in->facts, p->name, p->target, &t, r);
 	}
+	dirs_mounted(in, &t, r);
 	if (!all_known)
 		qb_tally_unsure(&t, "libvirt could not be asked for pools: %s",
 				qb_is_not(&v->connected) ? "libvirt.connection tells why"
 							 : qb_libvirt_why(in->facts));
-	qb_tally_end(&t, r, "the target of every fs pool is really mounted",
+	qb_tally_end(&t, r, "what every pool lies on is really mounted",
 		     "there is no pool with a file system of its own");
 }
 
@@ -289,12 +358,14 @@ static const struct qb_check table[] = {
 		.title = "The pools' file systems are really mounted",
 		.severity = QB_REQUIRED,
 		.looks = "The target of every pool of type fs or netfs, configured or active: a "
-			 "mount point, not the empty directory beneath it.",
+			 "mount point, not the empty directory beneath it. Of a pool of type dir: "
+			 "what /etc/fstab has mounted at boot where its directory is.",
 		.why = "libvirt is content with the directory: images then fill the root file "
 		       "system, and vanish when the mount comes back.",
 		.remedy = "findmnt --target /var/lib/libvirt/images\n"
 			  "qubi-agent apply",
 		.fix = "libvirt.pool",
+		.reads = (const char *const[]){QB_FSTAB, NULL},
 		.judge = pool_mounted,
 	},
 	{

@@ -35,23 +35,6 @@ static void add_once(struct qb_strs *s, const char *item)
 		qb_strs_add(s, item);
 }
 
-/* \040 and its like, as mountinfo and swaps write blanks. In place. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
-		    s[3] >= '0' && s[3] <= '7') {
-			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = '\0';
-}
-
 static void note_system(const struct usage *u, const struct qb_block *block, const char *use)
 {
 	_cleanup_strs_ struct qb_strs names = {0};
@@ -112,8 +95,8 @@ static void mount_line(const struct usage *u, char *line)
 		fields[i] = strsep(&rest, " ");
 	if (!fields[4] || !source)
 		return;
-	unescape(fields[4]);
-	unescape(source);
+	qb_str_unescape_octal(fields[4]);
+	qb_str_unescape_octal(source);
 	block = qb_blocks_by_devno(u->blocks, fields[2]);
 	if (block)
 		note_mount(u, block, fields[4]);
@@ -154,7 +137,7 @@ static void read_swaps(const struct usage *u)
 		ssize_t at;
 
 		line[strcspn(line, " \t")] = '\0';
-		unescape(line);
+		qb_str_unescape_octal(line);
 		block = qb_blocks_by_path(u->blocks, u->root, line);
 		if (!block)
 			continue;

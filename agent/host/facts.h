@@ -156,6 +156,8 @@ struct qb_libvirt_facts {
 struct qb_target {
 	char *path;
 	struct qb_tri mounted; /* it is a mount point of its own */
+	char *real_path;       /* without symbolic links, as far as it is there; NULL: unknown */
+	char *mount_point;     /* where the file system is mounted that it lies on; NULL: unknown */
 	struct qb_tri empty;   /* it holds nothing, or is not there; unknown when mounted */
 	char *holds;           /* one of the names in it; NULL for none */
 };

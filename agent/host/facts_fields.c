@@ -268,6 +268,9 @@ const struct qb_type qb_libvirt_type = {
 static const struct qb_field target_fields[] = {
 	QB_F(qb_target, path, "path", STR, .flags = QB_FIELD_REQUIRED, .doc = "The directory."),
 	QB_F(qb_target, mounted, "mounted", TRI, .doc = "It is a mount point of its own."),
+	QB_F(qb_target, real_path, "real_path", STR, .doc = "The same without symbolic links."),
+	QB_F(qb_target, mount_point, "mount_point", STR,
+	     .doc = "Where the file system is mounted that it lies on."),
 	QB_F(qb_target, empty, "empty", TRI, .doc = "It holds nothing, or is not there."),
 	QB_F(qb_target, holds, "holds", STR, .doc = "One of the names in it."),
 };
