@@ -12,7 +12,7 @@ extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_chec
 	qb_config_drift_checks, qb_security_labels_checks, qb_libvirt_units_checks,
 	qb_net_bond_checks, qb_sysctl_checks, qb_net_owner_checks, qb_net_profile_checks,
 	qb_net_filter_checks, qb_storage_health_checks, qb_storage_volumes_checks,
-	qb_modules_boot_checks;
+	qb_modules_boot_checks, qb_storage_pools_checks;
 
 struct qb_tally;
 
@@ -54,8 +54,8 @@ bool qb_no_libvirt(const struct qb_facts *facts, struct qb_result *r);
 bool qb_not_installed(const struct qb_check_input *in, struct qb_result *r);
 /* The directories of pools, configured or active; with remote those from a server, too. */
 void qb_pool_targets(const struct qb_check_input *in, bool remote, struct qb_strs *ret);
-/* What is known of it. False: it is not there, which storage.pool-mounted tells, or the tally is
- * unsure. */
+/* What is known of it. False: it is down or not there, which storage.pool-writable and
+ * storage.pool-mounted tell, or the tally is unsure. */
 bool qb_known_space(const struct qb_check_input *in, const char *target, struct qb_tally *t,
 		    const struct qb_space **ret);
 /* Unsure where libvirt did not tell its pools. */

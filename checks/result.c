@@ -98,7 +98,7 @@ void qb_evidence_tri(struct qb_result *r, const char *key, const char *source,
 void qb_evidence_kernel(struct qb_result *r, const struct qb_facts *facts)
 {
 	for (size_t i = 0; i < facts->kvm.kernel_says.n; i++)
-		qb_evidence(r, "kernel", "/dev/kmsg", "%s", facts->kvm.kernel_says.v[i]);
+		qb_evidence(r, "kernel", "dmesg", "%s", facts->kvm.kernel_says.v[i]);
 }
 
 bool qb_no_config(const struct qb_check_input *in, struct qb_result *r)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "checks/judging.h"
-
-#include <inttypes.h>
+#include "checks/fstab.h"
 
 /* Both have to be undercut: a tenth of a big pool is plenty, and a small one is small. */
 enum {
@@ -19,7 +17,6 @@ static void disks_readable(const struct qb_check_input *in, struct qb_result *r)
 	}
 	for (size_t i = 0; i < d->n_disks; i++) {
 		const struct qb_disk *disk = &d->disks[i];
-		const char *why = disk->readable.why;
 		_cleanup_free_ char *name = qb_shell_word(disk->name);
 		_cleanup_free_ char *word = qb_shell_word(disk->path ? disk->path : disk->name);
 
@@ -27,18 +24,23 @@ static void disks_readable(const struct qb_check_input *in, struct qb_result *r)
 			t.good++;
 			continue;
 		}
-		qb_evidence_tri(r, disk->name, word, &disk->readable);
+		if (qb_is_not(&disk->readable))
+			qb_evidence(r, disk->name, word, "no: %s", qb_disk_unread_why(disk));
+		else
+			qb_evidence_tri(r, disk->name, word, &disk->readable);
+		if (!qb_disk_is_unread(d, disk))
+			continue;
 		if (!qb_is_not(&disk->readable)) {
 			qb_tally_unsure(&t, "%s could not be read: %s", disk->name,
 					qb_why(&disk->readable));
 			continue;
 		}
-		qb_tally_bad(&t, "%s cannot be read%s%s", disk->name, why ? ": " : "",
-			     why ? why : "");
+		qb_tally_bad(&t, "%s cannot be read%s%s", disk->name, disk->error ? ": " : "",
+			     disk->error ? disk->error : "");
 		qb_remedy(r, "dmesg | grep -w %s | tail\nsmartctl -a %s", name, word);
 	}
 	qb_evidence(r, "read to their ends", "open, read", "%zu of %zu disks", t.good, d->n_disks);
-	qb_tally_end(&t, r, "every disk can be read", "there are no disks");
+	qb_tally_end(&t, r, "every disk can be read", "there are no disks to read");
 }
 
 static void pool_active(const struct qb_check_input *in, struct qb_result *r)
@@ -103,6 +105,75 @@ static bool is_mounted_type(const char *type)
 	return qb_streq(type, "fs") || qb_streq(type, "netfs");
 }
 
+/* Where a file system is to be mounted that a directory of a pool lies on, it is. */
+static void weigh_below(const struct qb_check_input *in, const char *name, const char *target,
+			struct qb_tally *t, struct qb_result *r)
+{
+	const struct qb_target *at = qb_facts_target(in->facts, target);
+	const struct qb_reading *fstab = qb_facts_reading(in->facts, QB_FSTAB);
+	const char *path = at && at->real_path ? at->real_path : target;
+	/* Where something hangs no more is known than the mounts. */
+	const char *on = at && at->mount_point       ? at->mount_point
+			 : at && qb_is(&at->mounted) ? target
+						     : NULL;
+	_cleanup_free_ char *wanted =
+		fstab && fstab->value ? qb_fstab_mount_point(fstab->value, path) : NULL;
+	_cleanup_free_ char *word = wanted ? qb_shell_word(wanted) : NULL;
+
+	/* Something is there, whoever mounted it. */
+	if (at && qb_is(&at->mounted) && !wanted)
+		return;
+	if (!fstab || (!fstab->value && !fstab->absent)) {
+		qb_tally_unsure(t, "where the pool %s is to be mounted is unknown: %s: %s", name,
+				QB_FSTAB, qb_read_why(fstab));
+	} else if (wanted && !qb_streq(wanted, "/") && !on) {
+		qb_tally_unsure(t, "what %s lies on is unknown: %s", target,
+				at && at->mounted.why ? at->mounted.why
+				: at && at->empty.why ? at->empty.why
+						      : "nobody looked");
+	} else if (wanted && !qb_streq(wanted, "/")) {
+		qb_evidence(r, target, "/proc/self/mountinfo", "on %s; " QB_FSTAB ": on %s", on,
+			    wanted);
+		if (strlen(on) >= strlen(wanted)) {
+			t->good++;
+			return;
+		}
+		qb_tally_bad(t, "nothing is mounted on %s, where " QB_FSTAB " wants the pool %s",
+			     wanted, name);
+		/* Of several causes apply mends the first. */
+		if (t->bad.n > 1)
+			return;
+		r->fix = NULL;
+		qb_remedy(r,
+			  "journalctl -b -u \"$(systemd-escape -p --suffix=mount %s)\" | tail\n"
+			  "findmnt --verify\n"
+			  "# What was written to the directory since then is hidden by the mount:\n"
+			  "# stop the guests and move it away, then: mount %s",
+			  word, word);
+	}
+}
+
+/* Directories that libvirt takes as they are, configured or active. */
+static void dirs_mounted(const struct qb_check_input *in, struct qb_tally *t, struct qb_result *r)
+{
+	const struct qb_libvirt_facts *v = &in->facts->libvirt;
+	const struct qb_config *c = in->config;
+	_cleanup_strs_ struct qb_strs seen = {0};
+
+	for (size_t i = 0; c && i < c->n_pools; i++)
+		if (c->pools[i].type == QB_POOL_DIR && c->pools[i].target) {
+			weigh_below(in, c->pools[i].name, c->pools[i].target, t, r);
+			qb_strs_add(&seen, c->pools[i].target);
+		}
+	for (size_t i = 0; i < v->n_pools; i++) {
+		const struct qb_vir_pool *p = &v->pools[i];
+
+		if (p->active && p->target && qb_streq(p->type, "dir") &&
+		    !qb_strs_has(&seen, p->target))
+			weigh_below(in, p->name, p->target, t, r);
+	}
+}
+
 static void pool_mounted(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_libvirt_facts *v = &in->facts->libvirt;
@@ -124,12 +195,28 @@ static void pool_mounted(const struct qb_check_input *in, struct qb_result *r)
 		if (!ours && p->active && is_mounted_type(p->type) && p->target)
 			weigh_mount(in->facts, p->name, p->target, &t, r);
 	}
+	dirs_mounted(in, &t, r);
 	if (!all_known)
 		qb_tally_unsure(&t, "libvirt could not be asked for pools: %s",
 				qb_is_not(&v->connected) ? "libvirt.connection tells why"
 							 : qb_libvirt_why(in->facts));
-	qb_tally_end(&t, r, "the target of every fs pool is really mounted",
+	qb_tally_end(&t, r, "what every pool lies on is really mounted",
 		     "there is no pool with a file system of its own");
+}
+
+/*
+ * Pools whose volumes grow into what is free. One of logical, disk or zfs is given out once for
+ * all, and full is what it is made to be; of LUNs (iscsi, scsi, mpath) libvirt tells 0 as free:
+ * virStorageBackendSCSINewLun() in its src/storage adds what a LUN has to the allocation, too.
+ */
+static bool grows_into_its_pool(const struct qb_vir_pool *p)
+{
+	static const char *const types[] = {"dir", "fs", "netfs", "gluster", "rbd", "vstorage"};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(types); i++)
+		if (qb_streq(p->type, types[i]))
+			return true;
+	return false;
 }
 
 static void pool_space(const struct qb_check_input *in, struct qb_result *r)
@@ -147,6 +234,11 @@ static void pool_space(const struct qb_check_input *in, struct qb_result *r)
 
 		if (!p->active)
 			continue;
+		if (!grows_into_its_pool(p)) {
+			qb_evidence(r, p->name, "libvirt", "%s; %s of %s not given to volumes",
+				    p->type ? p->type : "no type", free_text, all_text);
+			continue;
+		}
 		if (!p->capacity_bytes) {
 			qb_tally_unsure(&t, "libvirt tells no size of the pool %s", p->name);
 			continue;
@@ -159,7 +251,8 @@ static void pool_space(const struct qb_check_input *in, struct qb_result *r)
 		else
 			t.good++;
 	}
-	qb_tally_end(&t, r, "every active pool has space left", "no pool is active");
+	qb_tally_end(&t, r, "every active pool has space left",
+		     "no pool is active in whose free space volumes grow");
 }
 
 /* One configured fs pool: the disk that carries its mark. */
@@ -172,7 +265,7 @@ static void weigh_marks(const struct qb_disks *d, const char *pool, struct qb_ta
 	for (size_t i = 0; i < d->n_disks; i++) {
 		const struct qb_disk *disk = &d->disks[i];
 
-		if (!qb_is(&disk->readable))
+		if (qb_disk_is_unread(d, disk))
 			unread = disk;
 		if (disk->mark.state == QB_MARK_NONE || !qb_streq(disk->mark.pool, pool))
 			continue;
@@ -201,7 +294,7 @@ static void weigh_marks(const struct qb_disks *d, const char *pool, struct qb_ta
 		qb_tally_unsure(t,
 				"no disk seen carries the mark of the pool %s, and %s could "
 				"not be read: %s",
-				pool, unread->name, qb_why(&unread->readable));
+				pool, unread->name, qb_disk_unread_why(unread));
 	else
 		qb_tally_bad(t, "no disk carries the mark of the pool %s", pool);
 }
@@ -225,108 +318,14 @@ static void pool_disk(const struct qb_check_input *in, struct qb_result *r)
 		     "the configuration names no pool with a disk of its own");
 }
 
-void qb_pool_targets(const struct qb_check_input *in, bool remote, struct qb_strs *ret)
-{
-	const struct qb_libvirt_facts *v = &in->facts->libvirt;
-	const struct qb_config *c = in->config;
-
-	for (size_t i = 0; c && i < c->n_pools; i++)
-		if (c->pools[i].target)
-			qb_strs_add(ret, c->pools[i].target);
-	for (size_t i = 0; i < v->n_pools; i++) {
-		const struct qb_vir_pool *p = &v->pools[i];
-
-		if (p->active && p->target && !qb_strs_has(ret, p->target) &&
-		    (qb_streq(p->type, "dir") || qb_streq(p->type, "fs") ||
-		     (remote && qb_streq(p->type, "netfs"))))
-			qb_strs_add(ret, p->target);
-	}
-}
-
-bool qb_known_space(const struct qb_check_input *in, const char *target, struct qb_tally *t,
-		    const struct qb_space **ret)
-{
-	const struct qb_space *s = qb_facts_space(in->facts, target);
-
-	*ret = s;
-	/* That it is not there is storage.pool-mounted's to tell. */
-	if (s && s->absent)
-		return false;
-	if (s && s->read_only.state != QB_UNKNOWN)
-		return true;
-	qb_tally_unsure(t, "the room in %s is unknown: %s", target,
-			s ? qb_why(&s->read_only) : "nobody looked");
-	return false;
-}
-
-void qb_no_pools_known(const struct qb_check_input *in, struct qb_tally *t)
-{
-	if (!qb_is(&in->facts->libvirt.connected))
-		qb_tally_unsure(t, "libvirt could not be asked for pools: %s",
-				qb_is_not(&in->facts->libvirt.connected)
-					? "libvirt.connection tells why"
-					: qb_libvirt_why(in->facts));
-}
-
-static void pool_writable(const struct qb_check_input *in, struct qb_result *r)
-{
-	_cleanup_strs_ struct qb_strs targets = {0};
-	struct qb_tally t = {0};
-	const struct qb_space *s;
-
-	/* What comes from a server may be for reading only. */
-	qb_pool_targets(in, false, &targets);
-	for (size_t i = 0; i < targets.n; i++) {
-		if (!qb_known_space(in, targets.v[i], &t, &s))
-			continue;
-		qb_evidence(r, s->path, "statvfs", "%s",
-			    qb_is(&s->read_only) ? "read-only" : "can be written");
-		if (qb_is(&s->read_only))
-			qb_tally_bad(&t, "%s can only be read", s->path);
-		else
-			t.good++;
-	}
-	qb_no_pools_known(in, &t);
-	qb_tally_end(&t, r, "every pool's directory can be written to",
-		     "there is no pool with a directory of this host");
-}
-
-enum {
-	FREE_INODES = 1000
-};
-
-static void pool_inodes(const struct qb_check_input *in, struct qb_result *r)
-{
-	_cleanup_strs_ struct qb_strs targets = {0};
-	struct qb_tally t = {0};
-	const struct qb_space *s;
-
-	qb_pool_targets(in, false, &targets);
-	for (size_t i = 0; i < targets.n; i++) {
-		if (!qb_known_space(in, targets.v[i], &t, &s))
-			continue;
-		if (s->inodes)
-			qb_evidence(r, s->path, "statvfs", "%" PRIu64 " of %" PRIu64 " inodes free",
-				    s->inodes_available, s->inodes);
-		else
-			qb_evidence(r, s->path, "statvfs", "inodes are made as needed");
-		if (s->inodes && s->inodes_available < FREE_INODES)
-			qb_tally_bad(&t, "%s takes only %" PRIu64 " more files", s->path,
-				     s->inodes_available);
-		else
-			t.good++;
-	}
-	qb_no_pools_known(in, &t);
-	qb_tally_end(&t, r, "every pool's directory takes more files",
-		     "there is no pool with a directory of this host");
-}
-
 static const struct qb_check table[] = {
 	{
 		.id = "storage.disks-readable",
 		.title = "Every disk can be read",
 		.severity = QB_RECOMMENDED,
-		.looks = "Reads the beginning and the end of every disk.",
+		.looks = "Reads the beginning and the end of every disk. Without a medium (a size "
+			 "of 0) there is nothing to read; and one of several paths to a disk may "
+			 "give errors, as passive ones do.",
 		.why = "A disk that gives errors loses guests' data next; and what cannot be read "
 		       "is never taken for empty.",
 		.remedy = "dmesg | grep -iE 'i/o error|medium error' | tail",
@@ -359,47 +358,29 @@ static const struct qb_check table[] = {
 		.title = "The pools' file systems are really mounted",
 		.severity = QB_REQUIRED,
 		.looks = "The target of every pool of type fs or netfs, configured or active: a "
-			 "mount point, not the empty directory beneath it.",
+			 "mount point, not the empty directory beneath it. Of a pool of type dir: "
+			 "what /etc/fstab has mounted at boot where its directory is.",
 		.why = "libvirt is content with the directory: images then fill the root file "
 		       "system, and vanish when the mount comes back.",
 		.remedy = "findmnt --target /var/lib/libvirt/images\n"
 			  "qubi-agent apply",
 		.fix = "libvirt.pool",
+		.reads = (const char *const[]){QB_FSTAB, NULL},
 		.judge = pool_mounted,
 	},
 	{
 		.id = "storage.pool-space",
 		.title = "The pools have space left",
 		.severity = QB_RECOMMENDED,
-		.looks = "Every active pool in libvirt: less than 10 % and less than 20 GiB "
-			 "(checks.thresholds.pool-space) free is too little.",
+		.looks =
+			"Every active pool in libvirt that holds images as files, or in Ceph: less "
+			"than 10 % and less than 20 GiB (checks.thresholds.pool-space) free is too "
+			"little. Pools of LUNs, partitions or logical volumes may be given out to "
+			"the last byte.",
 		.why = "When a pool is full every guest that writes to it is paused at once.",
 		.remedy = "virsh pool-list --details\n"
 			  "# Delete volumes that nothing uses (virsh vol-delete), or add a disk.",
 		.judge = pool_space,
-	},
-	{
-		.id = "storage.pool-writable",
-		.title = "The pools can be written to",
-		.severity = QB_RECOMMENDED,
-		.looks = "The file system below each directory of a pool: not read-only. Pools "
-			 "from a server are left out.",
-		.why = "ext4 and XFS go read-only, or down, when the disk gives errors; running "
-		       "guests are paused, and others do not start.",
-		.remedy = "journalctl -k -p err | tail -n 40\n"
-			  "findmnt -o TARGET,SOURCE,FSTYPE,OPTIONS -O ro\n"
-			  "# When the disk is well: check the file system, and mount it again.",
-		.judge = pool_writable,
-	},
-	{
-		.id = "storage.pool-inodes",
-		.title = "The pools take more files",
-		.severity = QB_RECOMMENDED,
-		.looks = "The free inodes of each directory of a pool: at least 1000.",
-		.why = "Without one no volume can be made, though there is room left; the message "
-		       "then says \"no space\", and df denies it.",
-		.remedy = "df -i\n# Delete what is many and small.",
-		.judge = pool_inodes,
 	},
 };
 

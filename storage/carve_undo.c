@@ -30,8 +30,7 @@ static int refuse_lossy(const struct qb_disk *disk, const struct qb_carve_args *
 				    disk->path);
 	if (!qb_is(&disk->readable))
 		return qb_error_set(err, EIO, "%s stays as it is: its contents are unknown: %s",
-				    disk->path,
-				    disk->readable.why ? disk->readable.why : "nobody looked");
+				    disk->path, qb_disk_unread_why(disk));
 	if (disk->mark.state == QB_MARK_PENDING && !disk->mark.only)
 		return qb_error_set(err, EEXIST,
 				    "%s stays as it is: something is on it that is not ours",

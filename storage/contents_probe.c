@@ -24,8 +24,10 @@ static void probe_freep(blkid_probe *pr)
 
 static void fail(struct qb_contents *c, const char *what, int code)
 {
-	if (!c->error)
-		c->error = code ? qb_asprintf("%s: %s", what, strerror(code)) : qb_strdup(what);
+	if (c->error)
+		return;
+	c->error = code ? qb_asprintf("%s: %s", what, strerror(code)) : qb_strdup(what);
+	c->error_code = code;
 }
 
 static const char *lookup(blkid_probe pr, const char *name)
@@ -263,12 +265,32 @@ static bool nothing_else(const struct qb_disk *disk)
 	return true;
 }
 
+/*
+ * What a device answers that was asked and cannot tell what it holds: blk_errors[] in the kernel's
+ * block/blk-core.c, without what is asked of a wrong one, or was not asked at all.
+ */
+static bool is_damage(int code)
+{
+	return code == EIO || code == ENODATA || code == EREMOTEIO || code == EILSEQ;
+}
+
+static void cannot_read(struct qb_disk *disk, const char *why, int code)
+{
+	if (is_damage(code)) {
+		qb_tri_set(&disk->readable, false);
+		qb_strset(&disk->error, why);
+	} else {
+		qb_tri_unknown(&disk->readable, "%s", why);
+	}
+}
+
 void qb_contents_probe(int fd, const char *machine_id, bool glance, struct qb_disk *disk,
 		       struct qb_contents *ret)
 {
 	QB_CLEANUP(probe_freep) blkid_probe pr = blkid_new_probe();
 	_cleanup_ends_ struct qb_ends ends = {0};
 
+	errno = 0;
 	if (!pr || blkid_probe_set_device(pr, fd, 0, 0) < 0 || blkid_probe_get_size(pr) <= 0) {
 		fail(ret, "libblkid does not take it", errno);
 	} else {
@@ -287,7 +309,7 @@ void qb_contents_probe(int fd, const char *machine_id, bool glance, struct qb_di
 		disk->mark.only &= !ret->error && nothing_else(disk);
 	}
 	if (ret->error)
-		qb_tri_unknown(&disk->readable, "%s", ret->error);
+		cannot_read(disk, ret->error, ret->error_code);
 	else
 		qb_tri_set(&disk->readable, true);
 }
@@ -313,7 +335,10 @@ void qb_device_probe(const char *machine_id, struct qb_disk *disk, struct qb_dis
 	}
 	fd = open(disk->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0) {
-		qb_tri_unknown(&disk->readable, "%s: %s", disk->path, strerror(errno));
+		int code = errno;
+		_cleanup_free_ char *why = qb_asprintf("%s: %s", disk->path, strerror(code));
+
+		cannot_read(disk, why, code);
 		return;
 	}
 	qb_contents_probe(fd, machine_id, raw->glance, disk, &raw->contents);

@@ -82,7 +82,7 @@ static void exchange(struct answer *a, struct qb_disk *disk, struct qb_disk_raw 
 	QB_SWAP(a->ambiguous, raw->contents.ambiguous);
 	QB_SWAP(a->nonzero, raw->contents.nonzero);
 	QB_SWAP(a->nonzero_at, raw->contents.nonzero_at);
-	QB_SWAP(a->error, raw->contents.error);
+	QB_SWAP(a->error, disk->error);
 	QB_SWAP(a->table_fault, raw->contents.table_fault);
 }
 

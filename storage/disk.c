@@ -17,11 +17,11 @@ static void partition_done(struct qb_partition *p)
 
 void qb_disk_done(struct qb_disk *disk)
 {
-	char *const strings[] = {disk->name,           disk->path,         disk->devno,
-				 disk->wwid,           disk->serial,       disk->model,
-				 disk->by_path,        disk->transport,    disk->zoned,
-				 disk->backing,        disk->mark.pool,    disk->mark.uuid,
-				 disk->rotational.why, disk->readable.why, disk->sensor.why};
+	char *const strings[] = {
+		disk->name,           disk->path,         disk->devno,      disk->wwid,
+		disk->serial,         disk->model,        disk->by_path,    disk->transport,
+		disk->zoned,          disk->backing,      disk->mark.pool,  disk->mark.uuid,
+		disk->rotational.why, disk->readable.why, disk->sensor.why, disk->error};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(strings); i++)
 		free(strings[i]);
@@ -111,6 +111,26 @@ void qb_disk_reason(struct qb_disk *disk, const char *code, const char *fmt, ...
 	/* Labels, models and process names come from outside. */
 	reason->evidence = qb_str_printable(raw);
 	disk->available = false;
+}
+
+const char *qb_disk_unread_why(const struct qb_disk *disk)
+{
+	const char *why = qb_is_not(&disk->readable) ? disk->error : disk->readable.why;
+
+	return why ? why : "nobody looked";
+}
+
+bool qb_disk_is_unread(const struct qb_disks *disks, const struct qb_disk *disk)
+{
+	bool fails = qb_is_not(&disk->readable);
+
+	if (qb_is(&disk->readable) || !disk->size_bytes || (fails && disk->one_of_paths))
+		return false;
+	/* Two paths, and no multipath that would say so. */
+	for (size_t i = 0; fails && disk->wwid && i < disks->n_disks; i++)
+		if (qb_streq(disks->disks[i].wwid, disk->wwid) && qb_is(&disks->disks[i].readable))
+			return false;
+	return true;
 }
 
 bool qb_disk_has_reason(const struct qb_disk *disk, const char *code)

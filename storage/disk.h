@@ -56,7 +56,8 @@ struct qb_disk {
 	char *transport; /* sata, sas, nvme, virtio, usb, iscsi, fc, loop, zram...; NULL unknown */
 	struct qb_tri rotational;
 	bool removable, read_only;
-	char *zoned; /* host-managed, host-aware; NULL for none */
+	bool one_of_paths; /* to a disk: multipath's, or a hidden one of an NVMe namespace */
+	char *zoned;       /* host-managed, host-aware; NULL for none */
 	uint64_t diskseq;
 	char *backing;              /* loop: the file; zram: "zram" */
 	struct qb_strs holders;     /* "dm-0 (vg0-root)" */
@@ -68,6 +69,7 @@ struct qb_disk {
 	size_t n_partitions;
 	struct qb_mark mark;
 	struct qb_tri readable;         /* the probe read it to its end; else why not */
+	char *error;                    /* what that gave where it is known to be not readable */
 	struct qb_tri sensor;           /* it tells its temperature */
 	int64_t celsius, celsius_limit; /* now; what it stands at most, 0 where that is not told */
 	bool too_hot;                   /* its controller itself warns of its temperature */
@@ -116,6 +118,13 @@ void qb_disks_done(struct qb_disks *disks);
 QB_PRINTF(3, 4)
 void qb_disk_reason(struct qb_disk *disk, const char *code, const char *fmt, ...);
 bool qb_disk_has_reason(const struct qb_disk *disk, const char *code);
+/* Why it is not readable; never NULL. */
+const char *qb_disk_unread_why(const struct qb_disk *disk);
+/*
+ * It was to be read, and was not. What has nothing to read is left out: no medium (a size of 0),
+ * and a path that gives errors, as a passive one does, beside the disk's others. Pure.
+ */
+bool qb_disk_is_unread(const struct qb_disks *disks, const struct qb_disk *disk);
 /*
  * A guest of libvirt uses device (a path or a link): the disk it names is no longer available.
  * Pure.

@@ -89,7 +89,7 @@ static void judge_contents(struct qb_disk *disk, const struct qb_disk_raw *raw)
 		qb_disk_reason(disk, "ambiguous", "more than one format claims it");
 	if (!qb_is(&disk->readable))
 		qb_disk_reason(disk, "probe-error", "its contents are unknown: %s",
-			       disk->readable.why ? disk->readable.why : "nobody looked");
+			       qb_disk_unread_why(disk));
 	if (raw->contents.nonzero && !known)
 		qb_disk_reason(disk, "unknown-content",
 			       "byte %" PRIu64 " is not zero, and no known format says why",

@@ -90,11 +90,24 @@ static void begin_reading(const struct qb_root *root, const char *machine_id, co
 							"are not there to read");
 			qb_tri_unknown(&disk->sensor, "not a live host");
 		} else if (q->raw[i].hidden) {
-			qb_tri_unknown(&disk->readable, "a hidden path has no device node");
+			qb_tri_set(&disk->readable, false);
+			disk->error = qb_strdup("a hidden path has no device node");
 			qb_tri_set(&disk->sensor, false);
 		} else if (!identity || qb_streq(identity, qb_disk_identity(disk))) {
 			qb_device_child_begin(root, machine_id, disk, &q->raw[i], &q->children[i]);
 		}
+	}
+}
+
+/* Once it is known who uses them. */
+static void note_paths(struct qb_disks_inquiry *q)
+{
+	for (size_t i = 0; i < q->disks.n_disks; i++) {
+		const struct qb_disk_raw *raw = &q->raw[i];
+
+		q->disks.disks[i].one_of_paths = raw->hidden || raw->mpath_holders.n ||
+						 raw->udev_multipath ||
+						 qb_streq(raw->udev_fs_type, "mpath_member");
 	}
 }
 
@@ -138,6 +151,7 @@ static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *ma
 	/* First who uses them: what is in use is not opened with O_EXCL. */
 	qb_usage_probe(root, &blocks, reasons, &q->disks, q->raw);
 	read_wwids(root, &q->disks, q->raw);
+	note_paths(q);
 	for (size_t i = 0; i < q->disks.n_disks + ABOVE; i++)
 		q->children[i] = (struct qb_child)QB_CHILD_INIT;
 	if (!identity)

@@ -8,6 +8,7 @@
 struct qb_contents {
 	bool ambiguous; /* more than one superblock claims it */
 	char *error;    /* it could not be read to its end */
+	int error_code; /* errno of that; 0 where there is none */
 	bool nonzero;   /* a byte in the first or last 4 MiB */
 	uint64_t nonzero_at;
 	char *table_fault; /* damaged, backup-only, hybrid: a sentence */

@@ -293,7 +293,7 @@ static enum qb_tri_state has_any_pv(const struct qb_disks *disks, const struct q
 	for (size_t i = 0; i < disks->n_disks; i++) {
 		if (has_pv(&disks->disks[i]))
 			return QB_YES;
-		unread |= !raw[i].hidden && !qb_is(&disks->disks[i].readable);
+		unread |= !raw[i].hidden && qb_disk_is_unread(disks, &disks->disks[i]);
 	}
 	for (size_t i = 0; i < disks->n_mappings; i++)
 		if (disks->mappings[i].lvm)

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <sys/sysmacros.h>
 
+#include "agent/base/mounts.h"
+
 enum {
 	TABLE_MAX = 16 << 20, /* a host with thousands of containers has megabytes of mounts */
 };
@@ -33,23 +35,6 @@ static void add_once(struct qb_strs *s, const char *item)
 {
 	if (!qb_strs_has(s, item))
 		qb_strs_add(s, item);
-}
-
-/* \040 and its like, as mountinfo and swaps write blanks. In place. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
-		    s[3] >= '0' && s[3] <= '7') {
-			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = '\0';
 }
 
 static void note_system(const struct usage *u, const struct qb_block *block, const char *use)
@@ -95,31 +80,19 @@ static void note_mount(const struct usage *u, const struct qb_block *block, cons
 			disk->partitions[i].mountpoint = qb_strdup(mountpoint);
 }
 
-/* 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw: proc(5) */
 static void mount_line(const struct usage *u, char *line)
 {
-	char *fields[5] = {NULL}, *rest = line, *source, *dash;
 	const struct qb_block *block;
+	struct qb_mount m;
 
-	dash = strstr(line, " - ");
-	if (!dash)
+	if (!qb_mount_parse(line, &m))
 		return;
-	*dash = '\0';
-	dash += 3;
-	strsep(&dash, " ");
-	source = strsep(&dash, " ");
-	for (size_t i = 0; i < QB_ARRAY_SIZE(fields); i++)
-		fields[i] = strsep(&rest, " ");
-	if (!fields[4] || !source)
-		return;
-	unescape(fields[4]);
-	unescape(source);
-	block = qb_blocks_by_devno(u->blocks, fields[2]);
-	if (block)
-		note_mount(u, block, fields[4]);
+	block = qb_blocks_by_devno(u->blocks, m.devno);
 	/* btrfs has no device number of its own here, only the source names one. */
-	else if ((block = qb_blocks_by_path(u->blocks, u->root, source)))
-		note_mount(u, block, fields[4]);
+	if (!block)
+		block = qb_blocks_by_path(u->blocks, u->root, m.source);
+	if (block)
+		note_mount(u, block, m.point);
 }
 
 static void read_mounts(const struct usage *u)
@@ -154,7 +127,7 @@ static void read_swaps(const struct usage *u)
 		ssize_t at;
 
 		line[strcspn(line, " \t")] = '\0';
-		unescape(line);
+		qb_str_unescape_octal(line);
 		block = qb_blocks_by_path(u->blocks, u->root, line);
 		if (!block)
 			continue;

@@ -26,39 +26,25 @@ static bool has_server(const char *type)
 	return qb_streq(type, "fuse") || qb_startswith(type, "fuse.");
 }
 
-/* The octal escapes of proc(5), mountinfo, in place. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++)
-		if (*s == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] && s[3]) {
-			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	*to = '\0';
-}
-
 /* "36 35 98:0 /root /point options optional... - type source options" */
-static void take_line(char *line, struct qb_strs *ret)
+bool qb_mount_parse(char *line, struct qb_mount *ret)
 {
-	char *rest = NULL, *type = strstr(line, " - "), *word;
+	char *fields[5] = {NULL}, *rest = line, *type, *source, *dash = strstr(line, " - ");
 
-	if (!type)
-		return;
-	*type = '\0';
-	type += strlen(" - ");
-	type[strcspn(type, " ")] = '\0';
-	word = strtok_r(line, " ", &rest);
-	for (unsigned i = 0; word && i < 4; i++)
-		word = strtok_r(NULL, " ", &rest);
-	if (!word || !has_server(type))
-		return;
-	unescape(word);
-	if (!qb_strs_has(ret, word))
-		qb_strs_add(ret, word);
+	if (!dash)
+		return false;
+	*dash = '\0';
+	dash += strlen(" - ");
+	type = strsep(&dash, " ");
+	source = strsep(&dash, " ");
+	for (size_t i = 0; i < QB_ARRAY_SIZE(fields); i++)
+		fields[i] = strsep(&rest, " ");
+	if (!fields[4] || !source)
+		return false;
+	qb_str_unescape_octal(fields[4]);
+	qb_str_unescape_octal(source);
+	*ret = (struct qb_mount){fields[2], fields[4], source, type};
+	return true;
 }
 
 static void tell(int fd, void *data)
@@ -77,13 +63,16 @@ void qb_mounts_hung(const struct qb_root *root, struct qb_strs *ret)
 	struct qb_child children[POINTS_MAX];
 	_cleanup_strs_ struct qb_strs points = {0};
 	_cleanup_free_ char *text = NULL;
+	struct qb_mount m;
 	char *rest = NULL;
 	size_t n;
 
 	if (qb_root_read(root, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL) < 0)
 		return;
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		take_line(line, &points);
+		if (qb_mount_parse(line, &m) && has_server(m.type) &&
+		    !qb_strs_has(&points, m.point))
+			qb_strs_add(&points, m.point);
 	n = points.n < POINTS_MAX ? points.n : POINTS_MAX;
 	for (size_t i = 0; i < n; i++)
 		if (qb_child_begin(tell, points.v[i], &children[i]) < 0)

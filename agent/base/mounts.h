@@ -4,6 +4,16 @@
 
 #include "agent/base/root.h"
 
+/* One line of mountinfo: proc(5). Its words stay in the line. */
+struct qb_mount {
+	const char *devno; /* "8:1" */
+	char *point, *source;
+	const char *type;
+};
+
+/* Takes the line apart, in place; points and sources are without their escapes. */
+bool qb_mount_parse(char *line, struct qb_mount *ret);
+
 /*
  * The mount points of servers' and of processes' file systems (NFS, CIFS, FUSE...) on this host
  * that do not answer stat(2) within a second. What lies below one is not to be looked at: whoever

@@ -131,13 +131,9 @@ static int walk_openat(const struct qb_root *root, const char *path, int flags, 
 /* By its name: what a link leads to is not looked at for this. */
 static bool is_hung(const struct qb_root *root, const char *path)
 {
-	for (size_t i = 0; i < root->hung.n; i++) {
-		const char *point = root->hung.v[i];
-		size_t n = strlen(point);
-
-		if (!strncmp(path, point, n) && (!path[n] || path[n] == '/'))
+	for (size_t i = 0; i < root->hung.n; i++)
+		if (qb_path_is_in(path, root->hung.v[i]))
 			return true;
-	}
 	return false;
 }
 

@@ -246,6 +246,32 @@ char *qb_str_printable(const char *s)
 	return b.s;
 }
 
+void qb_str_unescape_octal(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
+		    s[3] >= '0' && s[3] <= '7') {
+			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
+			s += 3;
+		} else {
+			*to++ = *s;
+		}
+	}
+	*to = '\0';
+}
+
+bool qb_path_is_in(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	/* "/" ends with what parts the others from the next name. */
+	while (len && dir[len - 1] == '/')
+		len--;
+	return !strncmp(path, dir, len) && (path[len] == '/' || !path[len]);
+}
+
 int qb_parse_u64(const char *s, uint64_t *ret)
 {
 	bool hex = qb_startswith(s, "0x");

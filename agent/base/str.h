@@ -76,6 +76,11 @@ char *qb_str_printable(const char *s);
 /* No control character but white space in len bytes: what the kernel writes as text. */
 bool qb_is_text(const char *data, size_t len);
 
+/* \040 and its like, as /proc and fstab(5) write blanks. In place. */
+void qb_str_unescape_octal(char *s);
+/* path is dir, or below it: by their names alone. */
+bool qb_path_is_in(const char *path, const char *dir);
+
 /* Whole-string decimal, or hexadecimal after 0x. -EINVAL, -ERANGE. */
 QB_MUST_CHECK int qb_parse_u64(const char *s, uint64_t *ret);
 /* "200GiB", "1.5TB", "4096": bytes. KiB.. are powers of 1024, kB/MB.. of 1000. -EINVAL, -ERANGE */

@@ -158,6 +158,8 @@ struct qb_libvirt_facts {
 struct qb_target {
 	char *path;
 	struct qb_tri mounted; /* it is a mount point of its own */
+	char *real_path;       /* without symbolic links, as far as it is there; NULL: unknown */
+	char *mount_point;     /* where the file system is mounted that it lies on; NULL: unknown */
 	struct qb_tri empty;   /* it holds nothing, or is not there; unknown when mounted */
 	char *holds;           /* one of the names in it; NULL for none */
 };
@@ -167,6 +169,7 @@ struct qb_space {
 	char *path;
 	struct qb_tri read_only; /* unknown: with why nothing of this is known */
 	bool absent;             /* path is known not to be there */
+	char *down;   /* what says that the file system gave up, or its server did; NULL: none */
 	char *device; /* "8:1", as stat(2) has it: the same for all paths of a file system */
 	uint64_t size_bytes, available_bytes;
 	uint64_t inodes, inodes_available; /* 0 of 0: made as they are needed */

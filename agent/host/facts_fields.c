@@ -273,6 +273,9 @@ const struct qb_type qb_libvirt_type = {
 static const struct qb_field target_fields[] = {
 	QB_F(qb_target, path, "path", STR, .flags = QB_FIELD_REQUIRED, .doc = "The directory."),
 	QB_F(qb_target, mounted, "mounted", TRI, .doc = "It is a mount point of its own."),
+	QB_F(qb_target, real_path, "real_path", STR, .doc = "The same without symbolic links."),
+	QB_F(qb_target, mount_point, "mount_point", STR,
+	     .doc = "Where the file system is mounted that it lies on."),
 	QB_F(qb_target, empty, "empty", TRI, .doc = "It holds nothing, or is not there."),
 	QB_F(qb_target, holds, "holds", STR, .doc = "One of the names in it."),
 };
@@ -289,6 +292,8 @@ static const struct qb_field space_fields[] = {
 	QB_F(qb_space, path, "path", STR, .flags = QB_FIELD_REQUIRED, .doc = "The directory."),
 	QB_F(qb_space, read_only, "read_only", TRI, .doc = "Nothing can be written there."),
 	QB_F(qb_space, absent, "absent", BOOL, .doc = "It is known not to be there."),
+	QB_F(qb_space, down, "down", STR,
+	     .doc = "The error of a file system that has shut down, or lost its server."),
 	QB_F(qb_space, device, "device", STR,
 	     .doc = "The number of what it is on, the same for all of one file system."),
 	QB_F(qb_space, size_bytes, "size_bytes", U64, .doc = "Size of the file system."),

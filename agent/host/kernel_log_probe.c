@@ -2,14 +2,13 @@
 #include "agent/host/kvm.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/klog.h>
 
 enum {
-	RECORD_MAX = 8192,   /* what one read of /dev/kmsg gives at most: Documentation/ABI */
-	RECORDS_MAX = 65536, /* no ring of the kernel's holds more */
 	LINES_MAX = 10,
+	SYSLOG_ACTION_READ_ALL = 3, /* syslog(2), which has no header for them */
+	SYSLOG_ACTION_SIZE_BUFFER = 10,
 };
 
 bool qb_kernel_line_is_of_kvm(const char *line)
@@ -62,16 +61,24 @@ static void forget(struct qb_strs *lines, size_t i)
 	lines->n--;
 }
 
-void qb_kernel_record(char *record, struct qb_strs *ret)
+void qb_kernel_line(const char *line, struct qb_strs *ret)
 {
 	_cleanup_free_ char *safe = NULL;
-	char *line = strchr(record, ';');
+	char *end;
+	unsigned long priority;
 
-	/* Above the three bits of its level stands who wrote it: the kernel is 0. */
-	if (!line || strtoul(record, NULL, 10) >> 3)
+	if (*line != '<')
 		return;
-	line++;
-	line[strcspn(line, "\n")] = '\0';
+	priority = strtoul(line + 1, &end, 10);
+	/* Above the three bits of its level stands who wrote it: the kernel is 0. */
+	if (*end != '>' || priority >> 3)
+		return;
+	line = end + 1;
+	/* The time, and the task where the kernel was built to say that. */
+	while (*line == '[' && line[1 + strspn(line + 1, " .0123456789TC")] == ']') {
+		line = strchr(line, ']') + 1;
+		line += *line == ' ';
+	}
 	if (!qb_kernel_line_is_of_kvm(line) || is_noise(line))
 		return;
 	safe = qb_str_printable(line);
@@ -83,20 +90,17 @@ void qb_kernel_record(char *record, struct qb_strs *ret)
 	qb_strs_add(ret, safe);
 }
 
-void qb_kernel_says(const struct qb_root *root, struct qb_strs *ret)
+/* In one call: /dev/kmsg takes one for each of its thousands of lines. */
+void qb_kernel_says(struct qb_strs *ret)
 {
-	_cleanup_close_ int fd = qb_root_openat(root, "/dev/kmsg", O_RDONLY | O_NONBLOCK, 0);
-	char record[RECORD_MAX + 1];
+	int size = klogctl(SYSLOG_ACTION_SIZE_BUFFER, NULL, 0), n;
+	_cleanup_free_ char *text = size > 0 ? qb_alloc((size_t)size + 1, 1) : NULL;
+	char *rest = text, *line;
 
-	for (int i = 0; fd >= 0 && i < RECORDS_MAX; i++) {
-		ssize_t n = read(fd, record, RECORD_MAX);
-
-		/* Overwritten while we read: go on with the oldest that is left. */
-		if (n < 0 && (errno == EPIPE || errno == EINTR))
-			continue;
-		if (n <= 0)
-			return;
-		record[n] = '\0';
-		qb_kernel_record(record, ret);
-	}
+	n = text ? klogctl(SYSLOG_ACTION_READ_ALL, text, size) : 0;
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	while ((line = strsep(&rest, "\n")))
+		qb_kernel_line(line, ret);
 }

@@ -64,8 +64,8 @@ void qb_kvm_inquiry_end(const struct qb_root *root, struct qb_kvm_inquiry *inqui
  * The last lines of the kernel's log that tell of KVM, of the CPU's virtualization, or of a module
  * that was refused; made printable. Nothing where this user may not read it.
  */
-void qb_kernel_says(const struct qb_root *root, struct qb_strs *ret);
-/* One record of /dev/kmsg, "6,1234,5678,-;message" and lines of " KEY=value", which it cuts: in
- * ret when it is one of those, which then drops its first. */
-void qb_kernel_record(char *record, struct qb_strs *ret);
+void qb_kernel_says(struct qb_strs *ret);
+/* One line of syslog(2), "<6>[    0.123456] message": in ret when it is one of those, which then
+ * drops its first. */
+void qb_kernel_line(const char *line, struct qb_strs *ret);
 bool qb_kernel_line_is_of_kvm(const char *line);

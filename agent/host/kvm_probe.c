@@ -170,7 +170,7 @@ void qb_kvm_inquiry_end(const struct qb_root *root, struct qb_kvm_inquiry *inqui
 	guest_end(inquiry, ret);
 	/* Where all is well, its thousands of lines are of no interest. */
 	if (root->live && !(qb_is(&ret->guest_ran) && qb_is(&ret->long_mode)))
-		qb_kernel_says(root, &ret->kernel_says);
+		qb_kernel_says(&ret->kernel_says);
 }
 
 void qb_kvm_probe(const struct qb_root *root, struct qb_kvm_facts *ret)

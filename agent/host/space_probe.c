@@ -96,6 +96,15 @@ static void take_types(const char *words, struct qb_space *ret)
 	}
 }
 
+/*
+ * What a path gives whose file system is no more: XFS that has shut down (fs/xfs/xfs_iops.c), or is
+ * damaged (EFSCORRUPTED); NFS whose export is another one; FUSE without its process.
+ */
+static bool is_down(int error)
+{
+	return error == EIO || error == EUCLEAN || error == ESTALE || error == ENOTCONN;
+}
+
 static bool take(const char *line, size_t i, void *data)
 {
 	struct qb_space *ret = &((struct qb_facts *)data)->spaces[i];
@@ -109,6 +118,7 @@ static bool take(const char *line, size_t i, void *data)
 		return false;
 	ret->absent = error == ENOENT;
 	if (error) {
+		ret->down = is_down(error) ? qb_strdup(strerror(error)) : NULL;
 		qb_tri_unknown(&ret->read_only, "%s: %s", ret->path, strerror(error));
 		return true;
 	}

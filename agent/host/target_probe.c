@@ -4,74 +4,98 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "agent/base/mounts.h"
 #include "agent/host/asking.h"
 
 enum {
 	MOUNTINFO_MAX = 16 << 20
 };
 
-/* The octal escapes of proc(5), mountinfo, in place. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++)
-		if (*s == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] && s[3]) {
-			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	*to = '\0';
-}
-
 static void mount_points(char *mountinfo, struct qb_strs *ret)
 {
-	char *lines = NULL;
+	struct qb_mount m;
+	char *line;
 
-	for (char *line = strtok_r(mountinfo, "\n", &lines); line;
-	     line = strtok_r(NULL, "\n", &lines)) {
-		char *words = NULL, *word = strtok_r(line, " ", &words);
-
-		for (unsigned i = 0; word && i < 4; i++)
-			word = strtok_r(NULL, " ", &words);
-		if (!word)
-			continue;
-		unescape(word);
-		qb_strs_add(ret, word);
-	}
+	while ((line = strsep(&mountinfo, "\n")))
+		if (qb_mount_parse(line, &m))
+			qb_strs_add(ret, m.point);
 }
 
 struct inquiry {
 	const struct qb_root *root;
+	const struct qb_strs *points;
 	struct qb_target *targets;
 };
+
+/* Without symbolic links, as far as it is there. */
+static char *real_path(const struct qb_root *root, const char *path)
+{
+	_cleanup_free_ char *there = qb_strdup(path);
+	char *slash = there;
+
+	/* What a captured host has below a link is not where it says. */
+	while (root->live && slash && *there) {
+		_cleanup_free_ char *real = realpath(there, NULL);
+		const char *rest = path + strlen(there);
+
+		if (real)
+			return qb_asprintf("%s%s", *rest && qb_streq(real, "/") ? "" : real, rest);
+		slash = strrchr(there, '/');
+		if (slash)
+			*slash = '\0';
+	}
+	return qb_strdup(path);
+}
+
+static const char *mount_point_of(const struct qb_strs *points, const char *path)
+{
+	const char *best = NULL;
+
+	for (size_t i = 0; i < points->n; i++)
+		if (qb_path_is_in(path, points->v[i]) &&
+		    (!best || strlen(points->v[i]) > strlen(best)))
+			best = points->v[i];
+	return best;
+}
 
 /* The directory may be below a mount whose server is gone, though none itself. */
 static void tell(int fd, size_t i, void *data)
 {
 	const struct inquiry *q = data;
 	_cleanup_strs_ struct qb_strs names = {0};
-	_cleanup_free_ char *name = NULL;
+	_cleanup_free_ char *name = NULL, *real = real_path(q->root, q->targets[i].path);
 	int r = qb_is(&q->targets[i].mounted) ? 0
 					      : qb_root_list(q->root, q->targets[i].path, &names);
 
 	/* A name may hold a line break. */
 	name = names.n ? qb_str_printable(names.v[0]) : NULL;
-	dprintf(fd, "%d %s\n", r == -ENOENT ? 0 : -r, name ? name : "");
+	if (strchr(real, '\n'))
+		*real = '\0';
+	dprintf(fd, "%d %zu %s %s\n", r == -ENOENT ? 0 : -r, strlen(real), real, name ? name : "");
 }
 
 static bool take(const char *line, size_t i, void *data)
 {
-	struct qb_target *t = &((struct inquiry *)data)->targets[i];
+	const struct inquiry *q = data;
+	struct qb_target *t = &q->targets[i];
 	int error, begin = 0;
-	size_t len;
+	size_t len, real_len;
 
-	if (sscanf(line, "%d%n", &error, &begin) != 1 || line[begin] != ' ' || !strchr(line, '\n'))
+	if (sscanf(line, "%d %zu%n", &error, &real_len, &begin) != 2 || line[begin] != ' ' ||
+	    !strchr(line, '\n'))
 		return false;
 	line += begin + 1;
 	len = strcspn(line, "\n");
+	if (real_len >= len)
+		return false;
+	if (real_len) {
+		t->real_path = qb_strndup(line, real_len);
+		t->mount_point = qb_strdup(mount_point_of(q->points, t->real_path));
+	}
+	line += real_len + 1;
+	len -= real_len + 1;
 	/* What is mounted hides what the directory holds. */
 	if (qb_is(&t->mounted))
 		qb_tri_unknown(&t->empty, "a file system is mounted there");
@@ -95,7 +119,7 @@ void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths, u
 {
 	_cleanup_strs_ struct qb_strs points = {0};
 	_cleanup_free_ char *text = NULL;
-	struct inquiry q = {.root = root};
+	struct inquiry q = {.root = root, .points = &points};
 	const struct qb_asking asking = {tell, take, give_up, &q};
 	size_t begin = facts->n_targets;
 	int r = qb_root_read(root, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL);

@@ -125,6 +125,9 @@ def disk_that_cannot_be_read():
     reasons = {r["code"]: r["evidence"] for r in disk["reasons"]}
     assert "probe-error" in reasons, reasons
     qb.contains(reasons["probe-error"], "input/output error", "evidence")
+    qb.same((disk["readable"], disk["available"]), (False, False), "readable, available")
+    report = qb.agent("check", "storage.disks-readable", "--format", "json", code=None).json()
+    qb.same([c["status"] for c in report["checks"]], ["warn"], "storage.disks-readable")
     refuses("apply", "--yes", code=qb.REFUSED, words=["probe-error", "Refused"], says="both")
     plan = qb.agent("plan", "--format", "json", code=qb.REFUSED).json()
     qb.same([r["code"] for r in plan["refused"][0]["reasons"]], ["probe-error"], "reasons")

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -338,6 +339,45 @@ static void every_damage_to_a_gpt_is_named(void **state)
 	}
 }
 
+/* Stands before libc's: where it is set, a read gives this error. */
+static int damage;
+
+ssize_t pread(int fd, void *buf, size_t n, off_t at)
+{
+	if (damage) {
+		errno = damage;
+		return -1;
+	}
+	return syscall(SYS_pread64, fd, buf, n, at);
+}
+
+/* "No" is not "empty": what gives errors is told apart from what was not asked. */
+static void a_disk_that_gives_errors_cannot_be_read(void **state)
+{
+	static const struct {
+		int code;
+		enum qb_tri_state readable;
+	} cases[] = {
+		{EIO, QB_NO},        {ENODATA, QB_NO},     {EREMOTEIO, QB_NO},   {EILSEQ, QB_NO},
+		{ENXIO, QB_UNKNOWN}, {ENODEV, QB_UNKNOWN}, {EACCES, QB_UNKNOWN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		struct image im;
+
+		image_new(&im, 64 * MIB);
+		damage = cases[i].code;
+		image_probe(&im);
+		damage = 0;
+		assert_int_equal(im.disk.readable.state, cases[i].readable);
+		assert_non_null(strstr(qb_disk_unread_why(&im.disk), strerror(cases[i].code)));
+		assert_non_null(im.contents.error);
+		assert_false(im.disk.mark.only);
+		image_done(&im);
+	}
+}
+
 static void what_cannot_be_read_is_unknown(void **state)
 {
 	struct image im;
@@ -366,6 +406,7 @@ int main(void)
 		cmocka_unit_test(any_byte_at_either_end),
 		cmocka_unit_test(mbr_partitions_are_listed_with_what_is_in_them),
 		cmocka_unit_test(every_damage_to_a_gpt_is_named),
+		cmocka_unit_test(a_disk_that_gives_errors_cannot_be_read),
 		cmocka_unit_test(what_cannot_be_read_is_unknown),
 	};
 

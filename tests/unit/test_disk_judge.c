@@ -60,6 +60,7 @@ enum wrong {
 	SIGNATURE,
 	AMBIGUOUS,
 	UNREADABLE,
+	DAMAGED,
 	NOT_LOOKED,
 	NONZERO,
 	MPATH_HOLDER,
@@ -140,6 +141,10 @@ static void spoil_contents(enum wrong wrong, struct qb_disk *d, struct qb_disk_r
 		r->contents.ambiguous = true;
 	if (wrong == UNREADABLE)
 		qb_tri_unknown(&d->readable, "Input/output error");
+	if (wrong == DAMAGED) {
+		qb_tri_set(&d->readable, false);
+		d->error = qb_strdup("reading its end: Input/output error");
+	}
 	if (wrong == NOT_LOOKED)
 		d->readable.state = QB_UNKNOWN;
 	if (wrong == NONZERO) {
@@ -227,6 +232,7 @@ static void each_reason_fires_alone(void **state)
 		{SIGNATURE, "signature", "ext4 (filesystem) at byte 1080"},
 		{AMBIGUOUS, "ambiguous", "more than one"},
 		{UNREADABLE, "probe-error", "Input/output error"},
+		{DAMAGED, "probe-error", "reading its end: Input/output error"},
 		{NOT_LOOKED, "probe-error", "nobody looked"},
 		{NONZERO, "unknown-content", "byte 4095"},
 		{MPATH_HOLDER, "multipath-member", "dm-1 (mpatha)"},

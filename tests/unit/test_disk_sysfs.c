@@ -240,6 +240,7 @@ static void attributes_become_reasons(void **state)
 
 		if (!d)
 			fail_msg("%s is missing", cases[i].name);
+		assert_int_equal(d->one_of_paths, qb_streq(cases[i].path, "hidden"));
 		if (cases[i].code && !qb_disk_has_reason(d, cases[i].code))
 			fail_msg("%s: no reason %s", cases[i].name, cases[i].code);
 		if (!cases[i].code)

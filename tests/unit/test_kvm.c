@@ -127,45 +127,40 @@ static void test_kernel_lines(void **state)
 		assert_true(qb_kernel_line_is_of_kvm(rows[i].line) == rows[i].wanted);
 }
 
-static void record(struct qb_strs *lines, const char *text)
-{
-	_cleanup_free_ char *copy = qb_strdup(text);
-
-	qb_kernel_record(copy, lines);
-}
-
 static void test_kernel_records(void **state)
 {
 	_cleanup_strs_ struct qb_strs lines = {0};
 
 	(void)state;
-	record(&lines, "6,1,0,-;kvm: disabled by bios\n SUBSYSTEM=cpu\n");
+	qb_kernel_line("<6>[    0.123456] kvm: disabled by bios", &lines);
 	/* What a guest of KVM says at its boot, for each CPU. */
 	for (int i = 0; i < 64; i++) {
-		_cleanup_free_ char *clock = qb_asprintf("6,2,0,-;kvm-clock: cpu %d, msr 3f", i);
-		_cleanup_free_ char *steal = qb_asprintf("6,3,0,-;kvm-guest: stealtime: cpu %d", i);
+		_cleanup_free_ char *clock =
+			qb_asprintf("<6>[    0.123456] kvm-clock: cpu %d, msr 3f", i);
+		_cleanup_free_ char *steal =
+			qb_asprintf("<6>[    0.123456] kvm-guest: stealtime: cpu %d", i);
 
-		record(&lines, clock);
-		record(&lines, steal);
+		qb_kernel_line(clock, &lines);
+		qb_kernel_line(steal, &lines);
 	}
-	record(&lines, "6,4,0,-;clocksource: Switched to clocksource kvm-clock");
-	record(&lines, "4,4,0,-;RIP: 0010:kvm_cpu_vmxon+0x2c/0x60 [kvm_intel]");
+	qb_kernel_line("<6>[    0.123456] clocksource: Switched to clocksource kvm-clock", &lines);
+	qb_kernel_line("<4>[    0.123456] RIP: 0010:kvm_cpu_vmxon+0x2c/0x60 [kvm_intel]", &lines);
 	/* By a program. */
-	record(&lines, "30,5,0,-;systemd[1]: Detected virtualization kvm.");
-	record(&lines, "no record of kvm");
+	qb_kernel_line("<30>[    0.123456] systemd[1]: Detected virtualization kvm.", &lines);
+	qb_kernel_line("no record of kvm", &lines);
 	assert_int_equal(lines.n, 1);
 	assert_string_equal(lines.v[0], "kvm: disabled by bios");
 	/* What all CPUs say is one line, and the last one. */
-	record(&lines, "6,6,0,-;kvm: enabling virtualization on CPU0 failed");
-	record(&lines, "6,6,0,-;kvm: one");
-	record(&lines, "6,6,0,-;kvm: enabling virtualization on CPU17 failed");
+	qb_kernel_line("<6>[    0.123456] kvm: enabling virtualization on CPU0 failed", &lines);
+	qb_kernel_line("<6>[    0.123456][    T1] kvm: one", &lines);
+	qb_kernel_line("<6>[    0.123456] kvm: enabling virtualization on CPU17 failed", &lines);
 	assert_int_equal(lines.n, 3);
 	assert_string_equal(lines.v[2], "kvm: enabling virtualization on CPU17 failed");
 	/* The latest are kept. */
 	for (char c = 'a'; c <= 'i'; c++) {
-		_cleanup_free_ char *text = qb_asprintf("6,7,0,-;kvm: %c", c);
+		_cleanup_free_ char *text = qb_asprintf("<6>[    0.123456] kvm: %c", c);
 
-		record(&lines, text);
+		qb_kernel_line(text, &lines);
 	}
 	assert_int_equal(lines.n, 10);
 	assert_string_equal(lines.v[0], "kvm: enabling virtualization on CPU17 failed");
@@ -175,12 +170,10 @@ static void test_kernel_records(void **state)
 /* Whoever may not read it, or has none, has no lines; nothing waits for more to come. */
 static void test_kernel_says(void **state)
 {
-	_cleanup_root_ struct qb_root root = QB_ROOT_INIT;
 	_cleanup_strs_ struct qb_strs lines = {0};
 
 	(void)state;
-	assert_int_equal(qb_root_open("/", &root, NULL), 0);
-	qb_kernel_says(&root, &lines);
+	qb_kernel_says(&lines);
 	for (size_t i = 0; i < lines.n; i++)
 		assert_true(qb_kernel_line_is_of_kvm(lines.v[i]));
 }

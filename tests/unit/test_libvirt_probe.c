@@ -370,6 +370,53 @@ static void targets_of_pools(void **state)
 	assert_int_equal(f.targets[1].empty.state, QB_NO);
 	assert_string_equal(f.targets[1].holds, "notes");
 	assert_int_equal(f.targets[2].empty.state, QB_YES);
+	assert_string_equal(f.targets[0].mount_point, "/srv/a b");
+	assert_string_equal(f.targets[1].mount_point, "/");
+	assert_string_equal(f.targets[1].real_path, "/srv/a");
+	assert_null(unread.targets[1].mount_point);
+}
+
+/* Also where a part of the way, or all of it, is not there. */
+static void what_a_target_lies_on(void **state)
+{
+	static const struct {
+		const char *path, *real_path, *mount_point;
+	} cases[] = {
+		{"/link/images", "/data/images", "/data"},
+		{"/link/none/deep", "/data/none/deep", "/data"},
+		{"/database", "/database", "/"},
+		{"/dangling", "/dangling", "/"},
+		{"/data", "/data", "/data"},
+		{"/", "/", "/"},
+	};
+	struct tree *t = *state;
+	_cleanup_strs_ struct qb_strs paths = {0};
+	_cleanup_facts_ struct qb_facts f = {0};
+	_cleanup_buf_ struct qb_buf mounts = {0};
+
+	tree_put(t, "/data/images/a", "");
+	tree_link(t, "data", "/link");
+	tree_link(t, "nowhere", "/dangling");
+	qb_buf_printf(&mounts,
+		      "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+		      "30 22 8:17 / %s/data rw - xfs /dev/sdb1 rw\n",
+		      t->top);
+	tree_put(t, "/proc/self/mountinfo", mounts.s);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++)
+		qb_strs_addf(&paths, "%s%s", t->top, cases[i].path);
+	/* Links are followed where the host is this one. */
+	t->root.live = true;
+	qb_targets_probe(&t->root, &paths, 5000, &f);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		const struct qb_target *x = &f.targets[i];
+		size_t here = strlen(t->top);
+
+		assert_true(qb_startswith(x->real_path, t->top));
+		if (strcmp(cases[i].path, "/") != 0)
+			assert_string_equal(x->real_path + here, cases[i].real_path);
+		assert_string_equal(x->mount_point + (x->mount_point[1] ? here : 0),
+				    cases[i].mount_point);
+	}
 }
 
 static void room_for_files(void **state)
@@ -400,6 +447,42 @@ static void room_for_files(void **state)
 	assert_non_null(qb_facts_space(&f, "/dev")->device);
 }
 
+/* Stands before libc's: below /down are file systems that are no more, each by its error. */
+int stat(const char *path, struct stat *st)
+{
+	static const char prefix[] = "/down/";
+
+	if (!strncmp(path, prefix, strlen(prefix))) {
+		errno = atoi(path + strlen(prefix));
+		return -1;
+	}
+	return fstatat(AT_FDCWD, path, st, 0);
+}
+
+static void a_file_system_that_is_down(void **state)
+{
+	static const int down[] = {EIO, EUCLEAN, ESTALE, ENOTCONN}, other[] = {EACCES, ELOOP};
+	struct tree *t = *state;
+	_cleanup_facts_ struct qb_facts f = {0};
+	_cleanup_strs_ struct qb_strs paths = {0};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(down); i++)
+		qb_strs_addf(&paths, "/down/%d", down[i]);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(other); i++)
+		qb_strs_addf(&paths, "/down/%d", other[i]);
+	t->root.live = true;
+	qb_spaces_probe(&t->root, &paths, 5000, &f);
+	for (size_t i = 0; i < f.n_spaces; i++) {
+		const struct qb_space *s = &f.spaces[i];
+
+		assert_true(s->read_only.state == QB_UNKNOWN && !s->absent);
+		if (i < QB_ARRAY_SIZE(down))
+			assert_string_equal(s->down, strerror(down[i]));
+		else
+			assert_null(s->down);
+	}
+}
+
 static void a_captured_host_is_not_asked(void **state)
 {
 	struct tree *t = *state;
@@ -426,7 +509,9 @@ int main(void)
 		tree_test(flavours),
 		tree_test(masked_units),
 		tree_test(targets_of_pools),
+		tree_test(what_a_target_lies_on),
 		tree_test(room_for_files),
+		tree_test(a_file_system_that_is_down),
 		tree_test(a_captured_host_is_not_asked),
 	};
 

@@ -211,6 +211,7 @@ static void when_lvm_is_asked(void **state)
 	struct qb_disk *disk = QB_APPEND(d.disks, d.n_disks);
 
 	(void)state;
+	disk->size_bytes = 1 << 20;
 	qb_tri_set(&disk->readable, true);
 	qb_groups_end(&child, 100, 0, raw, &d);
 	assert_true(qb_is_not(&d.lvm));
@@ -218,7 +219,14 @@ static void when_lvm_is_asked(void **state)
 	d.lvm.state = QB_UNKNOWN;
 	qb_groups_end(&child, 100, 0, raw, &d);
 	assert_non_null(strstr(d.lvm.why, "could not be read"));
-	/* A hidden path has no contents of its own. */
+	/* A drive without a medium has nothing, */
+	disk->size_bytes = 0;
+	qb_tri_set(&d.lvm, false);
+	d.lvm.state = QB_UNKNOWN;
+	qb_groups_end(&child, 100, 0, raw, &d);
+	assert_true(qb_is_not(&d.lvm));
+	disk->size_bytes = 1 << 20;
+	/* and a hidden path has no contents of its own. */
 	raw[0].hidden = true;
 	qb_tri_set(&d.lvm, false);
 	d.lvm.state = QB_UNKNOWN;

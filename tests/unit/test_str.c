@@ -159,6 +159,25 @@ static void uuids_are_version_5_and_do_not_run_parts_together(void **state)
 	assert_string_equal(a, "a6e3d9f3-a321-5615-a60c-60a4f09349e0");
 }
 
+static void paths(void **state)
+{
+	static const struct {
+		const char *path, *dir;
+		bool is;
+	} cases[] = {
+		{"/srv/a", "/srv", true},  {"/srv/a", "/srv/", true}, {"/srv", "/srv", true},
+		{"/srv/a", "/", true},     {"/", "/", true},          {"/srvs", "/srv", false},
+		{"/srv", "/srv/a", false}, {"/", "/srv", false},
+	};
+	char text[] = "/srv/a\\040b\\011c\\d\\9";
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++)
+		assert_int_equal(qb_path_is_in(cases[i].path, cases[i].dir), cases[i].is);
+	qb_str_unescape_octal(text);
+	assert_string_equal(text, "/srv/a b\tc\\d\\9");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +186,7 @@ int main(void)
 		cmocka_unit_test(printable),
 		cmocka_unit_test(nearest),
 		cmocka_unit_test(lists),
+		cmocka_unit_test(paths),
 		cmocka_unit_test(errors_gain_context_at_each_border),
 		cmocka_unit_test(uuids_are_version_5_and_do_not_run_parts_together),
 	};
