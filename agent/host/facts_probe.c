@@ -44,7 +44,7 @@ static void targets(const struct qb_probe_options *options, struct qb_facts *ret
 	qb_targets_probe(options->root, &paths, options->timeout_ms, ret);
 }
 
-/* Where a host for guests grows, and where it stops when nothing is left; and pools' targets. */
+/* Where a host for guests grows, and where it stops when nothing is left. */
 static void spaces(const struct qb_probe_options *options, struct qb_facts *ret)
 {
 	static const char *const always[] = {"/", "/var", "/var/log", "/var/lib/libvirt"};
@@ -53,6 +53,13 @@ static void spaces(const struct qb_probe_options *options, struct qb_facts *ret)
 	if (!(options->without & QB_FACTS_SPACE))
 		for (size_t i = 0; i < QB_ARRAY_SIZE(always); i++)
 			qb_strs_add(&paths, always[i]);
+	qb_spaces_probe(options->root, &paths, options->timeout_ms, ret);
+}
+
+static void targets_spaces(const struct qb_probe_options *options, struct qb_facts *ret)
+{
+	_cleanup_strs_ struct qb_strs paths = {0};
+
 	for (size_t i = 0; i < ret->n_targets; i++)
 		qb_strs_add(&paths, ret->targets[i].path);
 	qb_spaces_probe(options->root, &paths, options->timeout_ms, ret);
@@ -108,6 +115,20 @@ static void readings(const struct qb_probe_options *options, struct qb_facts *re
 		qb_readings_probe(options->root, options->reads, &ret->readings, &ret->n_readings);
 }
 
+/* The log's thousands of lines are for where something may be amiss: not where a guest ran, nor
+ * where the CPU has nothing that could be. */
+static void kvm_end(struct qb_kvm_inquiry *kvm, struct qb_facts *ret)
+{
+	bool well, nothing;
+
+	qb_kvm_inquiry_end(kvm, &ret->kvm);
+	well = qb_is(&ret->kvm.guest_ran) && qb_is(&ret->kvm.long_mode);
+	nothing = qb_is_not(&ret->cpu.cpuid_vmx) && qb_is_not(&ret->cpu.cpuid_svm) &&
+		  !qb_is(&ret->kvm.device);
+	if (!well && !nothing)
+		qb_kernel_says(&ret->kvm.kernel_says);
+}
+
 static void live(const struct qb_probe_options *options, struct qb_facts *ret)
 {
 	const struct qb_root *root = options->root;
@@ -132,15 +153,16 @@ static void live(const struct qb_probe_options *options, struct qb_facts *ret)
 		qb_net_probe(root, &ret->net);
 	readings(options, ret);
 	if (parts & QB_FACTS_KVM)
-		qb_kvm_inquiry_end(root, &kvm, &ret->kvm);
+		kvm_end(&kvm, ret);
 	if (disks)
 		qb_disks_inquiry_end(disks, &ret->disks);
+	spaces(options, ret);
 	if (vir) {
 		qb_vir_inquiry_end(vir, &ret->libvirt);
 		qb_vir_units_probe(root, &ret->libvirt);
 		targets(options, ret);
+		targets_spaces(options, ret);
 	}
-	spaces(options, ret);
 }
 
 /* What only the live host could tell, from the document that was captured with its files. */
@@ -201,6 +223,7 @@ static void captured(const struct qb_probe_options *options, struct qb_facts *re
 	if (!ret->n_readings)
 		readings(options, ret);
 	spaces(options, ret);
+	targets_spaces(options, ret);
 }
 
 void qb_facts_probe(const struct qb_probe_options *options, struct qb_facts *ret)

@@ -57,8 +57,7 @@ struct qb_kvm_inquiry {
 
 void qb_kvm_inquiry_begin(const struct qb_root *root, struct qb_kvm_inquiry *inquiry,
 			  struct qb_kvm_facts *ret);
-void qb_kvm_inquiry_end(const struct qb_root *root, struct qb_kvm_inquiry *inquiry,
-			struct qb_kvm_facts *ret);
+void qb_kvm_inquiry_end(struct qb_kvm_inquiry *inquiry, struct qb_kvm_facts *ret);
 
 /*
  * The last lines of the kernel's log that tell of KVM, of the CPU's virtualization, or of a module

@@ -164,13 +164,9 @@ static void guest_end(struct qb_kvm_inquiry *inquiry, struct qb_kvm_facts *ret)
 	ret->missing_capabilities = g.missing;
 }
 
-void qb_kvm_inquiry_end(const struct qb_root *root, struct qb_kvm_inquiry *inquiry,
-			struct qb_kvm_facts *ret)
+void qb_kvm_inquiry_end(struct qb_kvm_inquiry *inquiry, struct qb_kvm_facts *ret)
 {
 	guest_end(inquiry, ret);
-	/* Where all is well, its thousands of lines are of no interest. */
-	if (root->live && !(qb_is(&ret->guest_ran) && qb_is(&ret->long_mode)))
-		qb_kernel_says(&ret->kernel_says);
 }
 
 void qb_kvm_probe(const struct qb_root *root, struct qb_kvm_facts *ret)
@@ -178,5 +174,5 @@ void qb_kvm_probe(const struct qb_root *root, struct qb_kvm_facts *ret)
 	struct qb_kvm_inquiry inquiry;
 
 	qb_kvm_inquiry_begin(root, &inquiry, ret);
-	qb_kvm_inquiry_end(root, &inquiry, ret);
+	qb_kvm_inquiry_end(&inquiry, ret);
 }
