@@ -303,13 +303,20 @@ static bool mounted_with_discard(const char *mounts)
 static void discard(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_reading *none = qb_facts_reading(in->facts, DISCARD), *timers, *mounts;
+	const struct qb_reading *unread = NULL;
 	size_t takers = 0;
 	uint64_t most;
 
 	for (const struct qb_reading *x = NULL; (x = qb_read_next(in, DISCARD, x));) {
 		_cleanup_free_ char *name = name_after(x->path, "/sys/block/");
 
-		if (!is_disk(name) || qb_parse_u64(x->value ? x->value : "", &most) < 0 || !most)
+		if (!is_disk(name) || x->absent)
+			continue;
+		if (!x->value || qb_parse_u64(x->value, &most) < 0) {
+			unread = x;
+			continue;
+		}
+		if (!most)
 			continue;
 		qb_evidence(r, name, x->path, "%" PRIu64, most);
 		takers++;
@@ -318,6 +325,9 @@ static void discard(const struct qb_check_input *in, struct qb_result *r)
 	mounts = qb_facts_reading(in->facts, MOUNTS);
 	if (!takers && !qb_read_next(in, DISCARD, NULL) && !(none && none->absent))
 		qb_unknown(r, "%s could not be read: %s", DISCARD, qb_read_why(none));
+	else if (!takers && unread)
+		qb_unknown(r, "%s could not be read: %s", unread->path,
+			   unread->value ? "it holds no number" : qb_read_why(unread));
 	else if (!takers)
 		qb_skip(r, "no disk wants to be told what is free");
 	else if (names_fstrim(in, r, TIMERS) || names_fstrim(in, r, VENDOR_TIMERS))

@@ -130,6 +130,11 @@ static void weigh_space(const struct qb_space *s, uint64_t least, struct qb_tall
 	_cleanup_free_ char *have = qb_format_size(s->available_bytes);
 	_cleanup_free_ char *all = qb_format_size(s->size_bytes);
 
+	if (s->down) {
+		qb_evidence(r, s->path, "stat", "%s", s->down);
+		qb_tally_bad(t, "the file system of %s is down: %s", s->path, s->down);
+		return;
+	}
 	if (s->read_only.state == QB_UNKNOWN) {
 		qb_tally_unsure(t, "the room in %s is unknown: %s", s->path, qb_why(&s->read_only));
 		return;

@@ -197,7 +197,7 @@ static void cpuid(const struct qb_root *root, struct qb_cpu_facts *ret)
 		qb_tri_set(&ret->npt, id.npt);
 	qb_strset(&ret->vendor, id.vendor);
 	if (id.hypervisor)
-		ret->hypervisor_vendor = qb_str_printable(id.hypervisor_vendor);
+		ret->hypervisor_vendor = qb_str_printable(qb_strip(id.hypervisor_vendor));
 }
 
 /* Counts a list as in /sys/devices/system/cpu/online: "0-3,5". 0 when it is none. */
