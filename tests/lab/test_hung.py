@@ -93,7 +93,7 @@ def judged(machine):
 
 def follows(message):
     """What could not be asked because libvirtd, the mount or the disk did not answer says so."""
-    return any(word in message for word in ("libvirt", TARGET, "no answer"))
+    return any(word in message for word in ("libvirt", TARGET, "no answer", "a disk that could not be read"))
 
 
 def test_hung(test):

@@ -56,9 +56,29 @@ static void the_manual_has_every_check(void **state)
 	manual_hold(&page);
 }
 
+static void the_readme_counts_them(void **state)
+{
+	_cleanup_fclose_ FILE *f = fopen(QB_TESTS "/../README.md", "re");
+	_cleanup_free_ char *claim = NULL;
+	char text[1 << 15];
+	size_t n = 0;
+
+	(void)state;
+	assert_non_null(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	for (const struct qb_check_group *const *g = qb_check_groups; *g; g++)
+		n += (*g)->n_checks;
+	claim = qb_asprintf("`qubi-agent check` looks at %zu things", n);
+	if (!strstr(text, claim))
+		fail_msg("README.md does not say: %s", claim);
+}
+
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(the_manual_has_every_check)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_manual_has_every_check),
+		cmocka_unit_test(the_readme_counts_them),
+	};
 
 	if (argc == 2 && !strcmp(argv[1], "--write"))
 		return manual_write(&page);
