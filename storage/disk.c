@@ -8,6 +8,7 @@ static void partition_done(struct qb_partition *p)
 {
 	free(p->name);
 	free(p->path);
+	free(p->devno);
 	free(p->label);
 	free(p->uuid);
 	free(p->fs_type);
@@ -46,7 +47,7 @@ void qb_disk_done(struct qb_disk *disk)
 
 void qb_mapping_done(struct qb_mapping *m)
 {
-	char *const strings[] = {m->name,  m->path,          m->dm_name,
+	char *const strings[] = {m->name,  m->path,          m->devno,       m->dm_name,
 				 m->error, m->suspended.why, m->readable.why};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(strings); i++)

@@ -344,6 +344,7 @@ static void many_write_the_same_file(void **state)
 {
 	char dir[SCRATCH_MAX], path[SCRATCH_MAX + 8];
 	struct qb_error err = QB_ERROR_INIT;
+	pid_t pids[WRITERS];
 	struct stat st;
 	int status;
 
@@ -351,10 +352,9 @@ static void many_write_the_same_file(void **state)
 	assert_non_null(mkdtemp(scratch(dir)));
 	snprintf(path, sizeof(path), "%s/report", dir);
 	for (size_t i = 0; i < WRITERS; i++) {
-		pid_t pid = fork();
-
-		assert_true(pid >= 0);
-		if (pid == 0) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] == 0) {
 			char chunk[4096];
 			struct qb_buf text = {chunk, sizeof(chunk), 0};
 
@@ -366,7 +366,7 @@ static void many_write_the_same_file(void **state)
 		}
 	}
 	for (size_t i = 0; i < WRITERS; i++) {
-		assert_true(wait(&status) > 0);
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
 		assert_int_equal(status, 0);
 	}
 	assert_int_equal(stat(path, &st), 0);
