@@ -24,11 +24,11 @@ static int as_before(int dir, const char *name, struct qb_file_as *ret)
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
 	ret->mode = st.st_mode & 0777;
-	/* The same as the process's own need no right to set. */
+	/* The process's own needs no right to set. The group is always set: in a directory with the
+	 * setgid bit a new file has that one's. */
 	if (st.st_uid != geteuid())
 		ret->uid = st.st_uid;
-	if (st.st_gid != getegid())
-		ret->gid = st.st_gid;
+	ret->gid = st.st_gid;
 	return 0;
 }
 

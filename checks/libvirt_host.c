@@ -55,6 +55,18 @@ static bool daemon_starts(const struct qb_check_input *in, const char *sockets,
 	return unit_starts(in, sockets, socket) || unit_starts(in, services, service);
 }
 
+/* What a guest's disk lies on has to be there before anybody asks for the pool. */
+static bool mounts_at_boot(const struct qb_libvirt_facts *v)
+{
+	static const char *const types[] = {"fs", "netfs", "logical", "iscsi"};
+
+	for (size_t i = 0; i < v->n_pools; i++)
+		for (size_t k = 0; k < QB_ARRAY_SIZE(types); k++)
+			if (v->pools[i].autostart && qb_streq(v->pools[i].type, types[k]))
+				return true;
+	return false;
+}
+
 /* As Enterprise Linux has it: the service that starts guests, and sockets for what those need. */
 static bool starts_on_demand(const struct qb_check_input *in)
 {
@@ -62,6 +74,7 @@ static bool starts_on_demand(const struct qb_check_input *in)
 	const struct qb_reading *services = qb_facts_reading(in->facts, SERVICE_WANTS);
 
 	return sockets && services && unit_starts(in, services->value, "virtqemud.service") &&
+	       !mounts_at_boot(&in->facts->libvirt) &&
 	       daemon_starts(in, sockets->value, services->value, "virtnetworkd") &&
 	       daemon_starts(in, sockets->value, services->value, "virtstoraged");
 }

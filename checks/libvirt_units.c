@@ -25,17 +25,35 @@ struct limit {
 	uint64_t least, per_guest;
 };
 
+static unsigned shift_of(char suffix)
+{
+	static const char suffixes[] = "KMGT";
+	const char *at = strchr(suffixes, suffix);
+
+	return at ? 10 * (unsigned)(at - suffixes + 1) : 0;
+}
+
 /* "SOFT:HARD" or one for both; the daemon raises itself to the hard one. False: no number. */
 static bool parse_limit(const char *value, uint64_t *ret)
 {
 	const char *hard = strchr(value, ':');
+	_cleanup_free_ char *digits = NULL;
+	unsigned shift;
+	size_t n;
 
 	hard = hard ? hard + 1 : value;
 	if (qb_streq(hard, "infinity")) {
 		*ret = UINT64_MAX;
 		return true;
 	}
-	return qb_parse_u64(hard, ret) == 0;
+	/* systemd.exec(5): K, M, G... to the base of 1024. */
+	n = strspn(hard, "0123456789");
+	shift = !hard[n] || hard[n + 1] ? 0 : shift_of(hard[n]);
+	digits = qb_strndup(hard, n);
+	if (qb_parse_u64(digits, ret) < 0 || (hard[n] && !shift))
+		return false;
+	*ret = *ret > UINT64_MAX >> shift ? UINT64_MAX : *ret << shift;
+	return true;
 }
 
 static void weigh_limit(struct qb_result *r, const struct limit *limit, const char *value,

@@ -108,10 +108,23 @@ bool qb_profile_is_for(const struct qb_profile *p, const struct qb_link *l)
 	return !path || !l->path || names_path(path, l->path);
 }
 
+/* What NetworkManager and the network scripts leave alone. */
+static bool is_backup(const char *path)
+{
+	static const char *const endings[] = {"~",       ".bak",     ".orig",   ".rej",
+					      ".rpmnew", ".rpmorig", ".rpmsave"};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(endings); i++)
+		if (qb_endswith(path, endings[i]))
+			return true;
+	return false;
+}
+
 bool qb_ifcfg_is_for(const struct qb_reading *x, const char *link)
 {
 	_cleanup_free_ char *name = x->value ? qb_conf_value(x->value, "DEVICE") : NULL;
 	_cleanup_free_ char *boot = x->value ? qb_conf_value(x->value, "ONBOOT") : NULL;
 
-	return qb_streq(name, link) && (!boot || strcasecmp(boot, "no") != 0);
+	return qb_streq(name, link) && !is_backup(x->path) &&
+	       (!boot || strcasecmp(boot, "no") != 0);
 }

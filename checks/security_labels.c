@@ -27,6 +27,22 @@ static bool is_one_of(const char *word, const char *const *words)
 static const char *const of_pools[] = {"virt_image_t", "virt_var_lib_t", "virt_content_t",
 				       "svirt_image_t", NULL};
 
+/* What has a use of its own, such as /root, /tmp and people's homes: another label would break
+ * that. virt-install makes pools of such directories for an image that lies there. */
+static const char *const of_others[] = {"admin_home_t",
+					"user_home_t",
+					"user_home_dir_t",
+					"user_tmp_t",
+					"tmp_t",
+					"home_root_t",
+					"root_t",
+					"etc_t",
+					"usr_t",
+					"boot_t",
+					"bin_t",
+					"qemu_var_run_t",
+					NULL};
+
 /* File systems whose files have one type for all, and what lets guests use them: virt_selinux(8).
  */
 static const struct {
@@ -82,6 +98,13 @@ static void weigh_directory(const struct qb_check_input *in, struct qb_result *r
 		weigh_boolean(in, r, s, boolean, t);
 	} else if (is_one_of(s->selinux_type, of_pools)) {
 		t->good++;
+	} else if (is_one_of(s->selinux_type, of_others)) {
+		qb_remedy(r,
+			  "virsh pool-list --all --details\n"
+			  "# Move the images to a pool of their own, and undefine this one: %s is "
+			  "labelled as it should be.",
+			  s->path);
+		qb_tally_bad(t, "%s, of type %s, is no place for images", s->path, s->selinux_type);
 	} else {
 		qb_remedy(r,
 			  "semanage fcontext -a -t virt_image_t %s'(/.*)?'\n"
@@ -135,7 +158,9 @@ static void image_labels(const struct qb_check_input *in, struct qb_result *r)
 		qb_evidence(r, s->path, "security.selinux", "%s",
 			    s->file_types.n ? types : "no files with a label");
 		for (size_t k = 0; k < s->file_types.n && !bad; k++) {
-			bad = is_one_of(s->file_types.v[k], strays);
+			/* Where the directory is of such a type restorecon changes nothing. */
+			bad = is_one_of(s->file_types.v[k], strays) &&
+			      !is_one_of(s->selinux_type, of_others);
 			if (bad)
 				qb_tally_bad(&t, "%s holds files of type %s", s->path,
 					     s->file_types.v[k]);

@@ -4,6 +4,16 @@
 
 #include <inttypes.h>
 
+/* By the disks something is made of them. */
+static bool has_holders(const struct qb_disks *d)
+{
+	for (size_t i = 0; i < d->n_disks; i++)
+		for (size_t k = 0; k < d->disks[i].holders.n; k++)
+			if (qb_startswith(d->disks[i].holders.v[k], "dm-"))
+				return true;
+	return false;
+}
+
 static void mapped_readable(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_disks *d = &in->facts->disks;
@@ -11,6 +21,10 @@ static void mapped_readable(const struct qb_check_input *in, struct qb_result *r
 
 	if (!qb_is(&d->known)) {
 		qb_unknown(r, "the disks could not be listed: %s", qb_why(&d->known));
+		return;
+	}
+	if (!d->n_mappings && has_holders(d)) {
+		qb_unknown(r, "nobody looked what is made of the disks");
 		return;
 	}
 	for (size_t i = 0; i < d->n_mappings; i++) {

@@ -27,6 +27,15 @@ static const struct qb_sysctl *last_local(const struct qb_sysctls *all, size_t i
 	return last;
 }
 
+/* Distributions link the one to the other. */
+static bool is_one_file(const char *a, const char *b)
+{
+	static const char link[] = "/etc/sysctl.d/99-sysctl.conf", conf[] = "/etc/sysctl.conf";
+
+	return qb_streq(a, b) || (qb_streq(a, link) && qb_streq(b, conf)) ||
+	       (qb_streq(a, conf) && qb_streq(b, link));
+}
+
 static void weigh_key(const struct qb_sysctls *all, size_t i, struct qb_tally *t,
 		      struct qb_result *r)
 {
@@ -41,7 +50,7 @@ static void weigh_key(const struct qb_sysctls *all, size_t i, struct qb_tally *t
 
 		/* Of one file the last line counts, and whoever wrote it sees both. */
 		if (!s->value || !qb_streq(s->key, last->key) || !qb_sysctl_is_local(s) ||
-		    qb_streq(s->path, last->path) || qb_sysctl_same(s->value, last->value))
+		    is_one_file(s->path, last->path) || qb_sysctl_same(s->value, last->value))
 			continue;
 		name = qb_sysctl_name(s->key);
 		qb_evidence(r, name, s->path, "%s", *s->value ? s->value : "(empty)");

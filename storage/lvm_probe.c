@@ -280,9 +280,11 @@ void qb_groups_begin(const struct qb_blocks *blocks, unsigned timeout_ms, struct
 		active |= blocks->v[i].dm_uuid && qb_startswith(blocks->v[i].dm_uuid, "LVM-");
 	if (!active || is_in_the_way(disks))
 		return;
-	r = qb_child_begin(tell_groups, &timeout_ms, ret);
+	r = qb_child_begin_named("lvm", tell_groups, &timeout_ms, ret);
 	if (r < 0)
-		qb_tri_unknown(&disks->lvm, "no process to ask it: %s", strerror(-r));
+		qb_tri_unknown(&disks->lvm, "no process to ask it: %s",
+			       r == -EBUSY ? "earlier ones still wait for an answer"
+					   : strerror(-r));
 }
 
 /* Yes, no, or unknown where a disk could not be read: a PV may be on it. */

@@ -13,7 +13,7 @@
 #include "agent/base/clock.h"
 
 enum {
-	NAMED_MAX = 3, /* two runs may meet */
+	NAMED_MAX = 16, /* several runs may meet */
 };
 
 /* One that cannot be killed is not to keep open what others read to its end. */
@@ -62,18 +62,15 @@ static struct sockaddr_un address_of(const char *name, unsigned i, socklen_t *re
 	return a;
 }
 
-/* Whether who has the name is of the same user: anybody may take one. Nobody there takes the calls
- * of those who ask, so that their queue is full some day. */
+/* Whether who has the name is of the same user: anybody may take one. */
 static bool is_own(const struct sockaddr_un *a, socklen_t len)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct ucred who = {.uid = (uid_t)-1};
 	socklen_t who_len = sizeof(who);
 
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)a, len) < 0)
-		return errno == EAGAIN;
-	return fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_len) == 0 &&
-	       who.uid == geteuid();
+	return fd >= 0 && connect(fd, (const struct sockaddr *)a, len) == 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_len) == 0 && who.uid == geteuid();
 }
 
 /* The socket that holds the name, for the child to keep; -EBUSY, or another -errno. */
@@ -82,7 +79,8 @@ static int hold_name(const char *name)
 	bool busy = true;
 
 	for (unsigned i = 0; i < NAMED_MAX; i++) {
-		_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		/* A program that the child runs keeps the name as well. */
+		_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 		socklen_t len;
 		struct sockaddr_un a = address_of(name, i, &len);
 

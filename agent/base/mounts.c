@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/base/mounts.h"
 
+#include <errno.h>
 #include <sys/statvfs.h>
 
 #include "agent/base/child.h"
@@ -61,7 +62,7 @@ static void tell(int fd, void *data)
 void qb_mounts_hung(const struct qb_root *root, struct qb_strs *ret)
 {
 	struct qb_child children[POINTS_MAX];
-	_cleanup_strs_ struct qb_strs points = {0};
+	_cleanup_strs_ struct qb_strs points = {0}, devnos = {0};
 	_cleanup_free_ char *text = NULL;
 	struct qb_mount m;
 	char *rest = NULL;
@@ -71,12 +72,18 @@ void qb_mounts_hung(const struct qb_root *root, struct qb_strs *ret)
 		return;
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
 		if (qb_mount_parse(line, &m) && has_server(m.type) &&
-		    !qb_strs_has(&points, m.point))
+		    !qb_strs_has(&points, m.point)) {
 			qb_strs_add(&points, m.point);
+			qb_strs_add(&devnos, m.devno);
+		}
 	n = points.n < POINTS_MAX ? points.n : POINTS_MAX;
-	for (size_t i = 0; i < n; i++)
-		if (qb_child_begin(tell, points.v[i], &children[i]) < 0)
-			children[i] = (struct qb_child)QB_CHILD_INIT;
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *name = qb_asprintf("mount-%s", devnos.v[i]);
+		int r = qb_child_begin_named(name, tell, points.v[i], &children[i]);
+
+		/* Those who asked before still wait. */
+		children[i].late = r == -EBUSY;
+	}
 	qb_children_wait(children, n, qb_now_ms() + ANSWER_MS);
 	for (size_t i = 0; i < n; i++) {
 		if (children[i].late)

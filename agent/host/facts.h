@@ -270,5 +270,7 @@ void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths, u
 /* The same with their spaces. */
 void qb_spaces_probe(const struct qb_root *root, const struct qb_strs *paths, unsigned timeout_ms,
 		     struct qb_facts *facts);
+/* The images in the directories of pools; of others it is known that they have none. */
+void qb_volumes_probe(const struct qb_root *root, unsigned timeout_ms, struct qb_libvirt_facts *v);
 void qb_libvirt_probe(const struct qb_root *root, const char *uri, unsigned timeout_ms,
 		      struct qb_libvirt_facts *ret);

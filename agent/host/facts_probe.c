@@ -162,6 +162,7 @@ static void live(const struct qb_probe_options *options, struct qb_facts *ret)
 		qb_vir_units_probe(root, &ret->libvirt);
 		targets(options, ret);
 		targets_spaces(options, ret);
+		qb_volumes_probe(root, options->timeout_ms, &ret->libvirt);
 	}
 }
 

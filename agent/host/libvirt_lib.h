@@ -46,12 +46,9 @@
 	X(virStoragePoolGetXMLDesc) \
 	X(virStoragePoolIsActive) \
 	X(virStoragePoolIsPersistent) \
-	X(virStoragePoolListAllVolumes) \
 	X(virStoragePoolLookupByName) \
 	X(virStoragePoolSetAutostart) \
-	X(virStoragePoolUndefine) \
-	X(virStorageVolFree) \
-	X(virStorageVolGetInfo)
+	X(virStoragePoolUndefine)
 /* clang-format on */
 
 QB_VIR_CALLS(QB_LIB_DECLARE)

@@ -8,7 +8,6 @@
 #include "agent/host/libvirt_lib.h"
 #include "agent/host/libvirt_parse.h"
 #include "agent/host/libvirt_units.h"
-#include "agent/host/libvirt_volumes.h"
 
 enum {
 	TIMEOUT_DEFAULT_MS = 5000
@@ -197,17 +196,14 @@ static void say(int fd, const struct qb_libvirt_facts *f)
 	json_decref(document);
 }
 
-/*
- * Three lines: what libvirt has, what makes it run QEMU to find out, which takes its time on a
- * slow host, and what makes it look at every volume.
- */
+/* Two lines: what libvirt has, and what makes it run QEMU to find out, which takes its time on a
+ * slow host. */
 static void inquire(int fd, void *data)
 {
 	const struct qb_vir_inquiry *q = data;
 	struct qb_libvirt_facts f = {.uri = qb_strdup(q->uri)}, late = {0};
 	struct qb_error err = QB_ERROR_INIT;
 	virConnectPtr conn = NULL;
-	json_t *volumes;
 
 	if (qb_vir_load(&err) < 0) {
 		qb_tri_unknown(&f.connected, "%s", err.msg);
@@ -225,11 +221,6 @@ static void inquire(int fd, void *data)
 	if (conn)
 		ask_hypervisor(conn, &late);
 	say(fd, &late);
-	if (conn) {
-		qb_vir_volumes_ask(conn, &f, &volumes);
-		qb_child_say(fd, volumes);
-		json_decref(volumes);
-	}
 	/* Nobody waits for the rest. */
 	close(fd);
 	qb_schema_done(&qb_libvirt_type, &f);
@@ -266,7 +257,7 @@ void qb_vir_inquiry_end(struct qb_vir_inquiry *q, struct qb_libvirt_facts *ret)
 {
 	_cleanup_free_ char *why = NULL;
 	struct qb_libvirt_facts late = {0};
-	const char *text, *end;
+	const char *text;
 
 	qb_children_wait(&q->child, 1, q->deadline_ms);
 	why = q->r < 0        ? qb_asprintf("no process to ask it: %s", strerror(-q->r))
@@ -286,8 +277,6 @@ void qb_vir_inquiry_end(struct qb_vir_inquiry *q, struct qb_libvirt_facts *ret)
 	} else {
 		qb_tri_unknown(&ret->kvm_domains, "%s", why);
 	}
-	end = text ? strchr(text, '\n') : NULL;
-	qb_vir_volumes_take(end ? text : NULL, end ? (size_t)(end - text) : 0, why, ret);
 	qb_schema_done(&qb_libvirt_type, &late);
 	qb_child_done(&q->child);
 	free(q->uri);

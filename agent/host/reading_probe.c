@@ -94,6 +94,17 @@ static const struct plain *plain_of(const char *path)
 	return NULL;
 }
 
+/* "key: word" or "key:": a value in flow style may hold anything. */
+static bool is_plain(const char *line)
+{
+	size_t len = strcspn(line, "\n"), key = strcspn(line, ":");
+
+	for (size_t i = key + 1; i < len; i++)
+		if (strchr("{}[]|>&*:", line[i]))
+			return false;
+	return true;
+}
+
 /* Whether a line is to stay. *inside: the section that it is in is one of those that hold none. */
 static bool stays(const struct plain *plain, const char *line, bool *inside)
 {
@@ -109,7 +120,7 @@ static bool stays(const struct plain *plain, const char *line, bool *inside)
 		named |= qb_startswith(line, plain->words[i]);
 	if (*line == '[')
 		*inside = named;
-	return plain->keys ? named : *inside;
+	return plain->keys ? named && is_plain(line) : *inside;
 }
 
 /*

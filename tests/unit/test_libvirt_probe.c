@@ -174,52 +174,45 @@ static void the_test_driver(void **state)
 	assert_string_equal(pool->type, "dir");
 }
 
-/* Its volumes, of which libvirt keeps what the document says, and none of it on the disk. */
-static void volumes_of_pools(void **state)
+static void add_image_pool(struct qb_libvirt_facts *v, const char *type, const char *target)
+{
+	struct qb_vir_pool *p = QB_APPEND(v->pools, v->n_pools);
+
+	p->name = qb_strdup(target);
+	p->type = qb_strdup(type);
+	p->target = qb_strdup(target);
+	p->active = true;
+}
+
+/* What images may grow to, by what they say themselves: libvirt is not asked. */
+static void images_of_pools(void **state)
 {
 	struct tree *t = *state;
-	_cleanup_root_ struct qb_root root = QB_ROOT_INIT;
-	_cleanup_free_ char *uri = qb_asprintf("test://%s/node.xml", t->top);
-	_cleanup_buf_ struct qb_buf xml = {0};
 	_cleanup_facts_ struct qb_facts f = {0};
-	const struct qb_vir_pool *pool;
+	struct qb_libvirt_facts *v = &f.libvirt;
+	static const char qcow[64] = "QFI\xfb\0\0\0\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\20\0\0\0"
+				     "\24\0\0\0\0"; /* 80 GiB */
 
-	qb_buf_printf(&xml,
-		      "<node><pool type='dir'><name>thin</name><target><path>%s/thin</path>"
-		      "</target>",
-		      t->top);
-	for (size_t i = 0; i < 2; i++)
-		qb_buf_printf(&xml,
-			      "<volume><name>v%zu</name><capacity unit='GiB'>80</capacity>"
-			      "<allocation unit='GiB'>3</allocation></volume>",
-			      i);
-	qb_buf_printf(&xml,
-		      "</pool><pool type='dir'><name>many</name><target><path>%s/many</path>"
-		      "</target>",
-		      t->top);
-	for (size_t i = 0; i < 1001; i++)
-		qb_buf_printf(&xml, "<volume><name>m%zu</name><capacity>1</capacity></volume>", i);
-	qb_buf_puts(&xml, "</pool><pool type='netfs'><name>far</name><source>"
-			  "<host name='192.0.2.1'/><dir path='/x'/><format type='nfs'/></source>"
-			  "<target><path>/srv/far</path></target></pool>"
-			  "<pool type='dir'><name>gone</name><target><path>/no/such/directory"
-			  "</path></target></pool></node>");
-	tree_put(t, "/node.xml", xml.s);
-	tree_put(t, "/thin/v0", "");
-	tree_put(t, "/many/m0", "");
-	assert_int_equal(qb_root_open("/", &root, NULL), 0);
-	qb_libvirt_probe(&root, uri, 10000, &f.libvirt);
-	assert_true(qb_is(&f.libvirt.connected));
-	pool = qb_facts_pool(&f, "thin");
-	assert_true(pool && qb_is(&pool->volumes_known));
-	assert_int_equal(pool->volumes, 2);
-	assert_int_equal(pool->volumes_capacity_bytes, 160ULL << 30);
-	assert_int_equal(pool->volumes_allocation_bytes, 6ULL << 30);
-	pool = qb_facts_pool(&f, "many");
-	assert_string_equal(pool->volumes_known.why, "1001 volumes are too many to ask each");
-	assert_true(qb_is_not(&qb_facts_pool(&f, "far")->volumes_known));
-	assert_string_equal(qb_facts_pool(&f, "gone")->volumes_known.why,
-			    "/no/such/directory: No such file or directory");
+	add_image_pool(v, "dir", "/thin");
+	add_image_pool(v, "dir", "/many");
+	add_image_pool(v, "netfs", "/far");
+	add_image_pool(v, "fs", "/none");
+	tree_write(t, "/thin/a.qcow2", qcow, sizeof(qcow));
+	tree_put(t, "/thin/b.img", "12345");
+	tree_link(t, "/thin/b.img", "/thin/c.img");
+	for (size_t i = 0; i < 1001; i++) {
+		_cleanup_free_ char *path = qb_asprintf("/many/%zu", i);
+
+		tree_put(t, path, "");
+	}
+	qb_volumes_probe(&t->root, 20000, v);
+	assert_true(qb_is(&v->pools[0].volumes_known));
+	assert_int_equal(v->pools[0].volumes, 2);
+	assert_int_equal(v->pools[0].volumes_capacity_bytes, (80ULL << 30) + 5);
+	assert_true(v->pools[0].volumes_allocation_bytes < 1 << 20);
+	assert_string_equal(v->pools[1].volumes_known.why, "/many holds more than 1000 files");
+	assert_true(qb_is_not(&v->pools[2].volumes_known));
+	assert_string_equal(v->pools[3].volumes_known.why, "/none: No such file or directory");
 }
 
 static void ask(const char *uri, unsigned timeout_ms, struct qb_facts *f)
@@ -502,7 +495,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_such_document),
 		tree_test(entities_are_not_followed),
 		cmocka_unit_test(the_test_driver),
-		tree_test(volumes_of_pools),
+		tree_test(images_of_pools),
 		tree_test(no_daemon),
 		tree_test(a_daemon_that_hangs),
 		tree_test(a_step_does_not_wait_for_one_either),
