@@ -73,7 +73,7 @@ sandbox: $(BUILD)/qubi-agent ## tests in private namespaces with a libvirtd of t
 	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/run
 
 bench: $(BUILD)/qubi-agent ## how long a report takes, beside virt-host-validate's: root
-	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/enter tests/sandbox/bench
+	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/enter --disks blank tests/sandbox/bench
 
 lab: rpm $(BUILD)/qubi-agent ## tests on a whole virtual machine, from the RPM: root
 	$(Q)tests/lab/run

@@ -162,7 +162,7 @@ static void pool_overcommit(const struct qb_check_input *in, struct qb_result *r
 					qb_why(&p->volumes_known));
 			continue;
 		}
-		qb_evidence(r, p->name, "libvirt",
+		qb_evidence(r, p->name, p->target ? p->target : "libvirt",
 			    "%" PRIu64 " volumes for %s in %s, of which %s are free", p->volumes,
 			    promised_text, all_text, free_text);
 		if (promised > p->capacity_bytes && growth > p->available_bytes &&
@@ -207,8 +207,9 @@ static const struct qb_check table[] = {
 		.id = "storage.pool-overcommit",
 		.title = "Pools hold what their volumes promise",
 		.severity = QB_INFORMATIONAL,
-		.looks = "Every active pool with a directory of this host. Not good is when its "
-			 "volumes together are larger than the pool, may yet grow by more than is "
+		.looks = "The images in the directory of every active pool of type dir or fs, by "
+			 "their own headers. Not good is when they together are larger than the "
+			 "pool, may yet grow by more than is "
 			 "free, and less than a quarter is free.",
 		.why = "Thin images promise more than there is, which is fine while much of it is "
 		       "free. After that guests fill the pool by what they were promised, and all "
