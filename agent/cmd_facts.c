@@ -10,6 +10,7 @@ static int run(struct qb_invocation *inv)
 	_cleanup_facts_ struct qb_facts facts = {0};
 	_cleanup_strs_ struct qb_strs reads = {0};
 	_cleanup_buf_ struct qb_buf text = {0};
+	struct qb_error err = QB_ERROR_INIT;
 	const char *unknown = NULL;
 	int r = qb_invocation_config_if_any(inv, &config, &unknown);
 
@@ -25,7 +26,11 @@ static int run(struct qb_invocation *inv)
 		return QB_EXIT_USAGE;
 	if (inv->opt.format == QB_FORMAT_JSON)
 		return qb_print_json(qb_facts_to_json(&facts)) < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;
-	qb_facts_text(&facts, qb_invocation_colour(inv), qb_terminal_width(), &text);
+	if (qb_facts_text(&facts, qb_invocation_colour(inv), qb_terminal_width(), &text, &err) <
+	    0) {
+		qb_log(QB_LOG_ERROR, "facts: %s", err.msg);
+		return QB_EXIT_FAILED;
+	}
 	return qb_print_text(&text) < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;
 }
 

@@ -2,9 +2,9 @@
 #include "agent/facts_text.h"
 
 #include <inttypes.h>
-#include <libsmartcols/libsmartcols.h>
 
 #include "agent/base/text.h"
+#include "agent/table_lib.h"
 
 /* A table under way; cells are made printable. Only the last column gives way to the width. */
 struct table {
@@ -15,20 +15,20 @@ struct table {
 
 static void table_begin(struct table *t, unsigned width, const char *const *headings)
 {
-	t->t = scols_new_table();
+	t->t = sym_scols_new_table();
 	if (!t->t)
 		abort();
-	scols_table_set_termforce(t->t, SCOLS_TERMFORCE_ALWAYS);
-	scols_table_set_termwidth(t->t, width);
+	sym_scols_table_set_termforce(t->t, SCOLS_TERMFORCE_ALWAYS);
+	sym_scols_table_set_termwidth(t->t, width);
 	for (size_t i = 0; headings[i]; i++)
-		if (!scols_table_new_column(t->t, headings[i], 0,
-					    !headings[i + 1] ? SCOLS_FL_WRAP : 0))
+		if (!sym_scols_table_new_column(t->t, headings[i], 0,
+						!headings[i + 1] ? SCOLS_FL_WRAP : 0))
 			abort();
 }
 
 static void table_line(struct table *t)
 {
-	t->line = scols_table_new_line(t->t, NULL);
+	t->line = sym_scols_table_new_line(t->t, NULL);
 	if (!t->line)
 		abort();
 	t->column = 0;
@@ -38,7 +38,7 @@ static void cell(struct table *t, const char *text)
 {
 	_cleanup_free_ char *safe = qb_str_printable(text ? text : "-");
 
-	if (scols_line_set_data(t->line, t->column++, *safe ? safe : "-") < 0)
+	if (sym_scols_line_set_data(t->line, t->column++, *safe ? safe : "-") < 0)
 		abort();
 }
 
@@ -46,12 +46,12 @@ static void table_end(struct table *t, struct qb_buf *out)
 {
 	char *text = NULL;
 
-	if (scols_print_table_to_string(t->t, &text) < 0)
+	if (sym_scols_print_table_to_string(t->t, &text) < 0)
 		abort();
 	qb_buf_puts(out, text);
 	qb_buf_puts(out, "\n");
 	free(text);
-	scols_unref_table(t->t);
+	sym_scols_unref_table(t->t);
 }
 
 static void heading(const char *text, bool colour, struct qb_buf *out)
@@ -243,11 +243,17 @@ static void libvirt_text(const struct qb_facts *f, bool colour, unsigned width, 
 		    v->pools[i].autostart ? ", autostart" : "");
 }
 
-void qb_facts_text(const struct qb_facts *facts, bool colour, unsigned width, struct qb_buf *out)
+int qb_facts_text(const struct qb_facts *facts, bool colour, unsigned width, struct qb_buf *out,
+		  struct qb_error *err)
 {
+	int r = qb_scols_load(err);
+
+	if (r < 0)
+		return r;
 	cpu_text(facts, colour, width, out);
 	modules_text(facts, colour, width, out);
 	links_text(facts, colour, width, out);
 	disks_text(facts, colour, width, out);
 	libvirt_text(facts, colour, width, out);
+	return 0;
 }

@@ -3,7 +3,8 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <yaml.h>
+
+#include "agent/base/yaml_lib.h"
 
 enum {
 	DEPTH_MAX = 32,
@@ -25,7 +26,7 @@ struct builder {
 
 static void _cleanup_event_done(yaml_event_t *event)
 {
-	yaml_event_delete(event);
+	sym_yaml_event_delete(event);
 }
 #define _cleanup_event_ QB_CLEANUP(_cleanup_event_done)
 
@@ -225,7 +226,7 @@ static int build(struct builder *b)
 	while (r == 0) {
 		_cleanup_event_ yaml_event_t event = {0};
 
-		if (!yaml_parser_parse(&b->parser, &event)) {
+		if (!sym_yaml_parser_parse(&b->parser, &event)) {
 			syntax_error(b);
 			return -EINVAL;
 		}
@@ -241,19 +242,25 @@ static int build(struct builder *b)
 int qb_yaml_parse(const char *text, size_t len, struct qb_yaml **ret, struct qb_diags *diags)
 {
 	struct builder b = {.text = text, .len = len, .diags = diags};
+	struct qb_error err = QB_ERROR_INIT;
 	int r;
 
 	if (len > SIZE_MAX_BYTES) {
 		qb_diags_add(diags, 0, 0, "larger than %d MiB", SIZE_MAX_BYTES >> 20);
 		return -EINVAL;
 	}
-	if (!yaml_parser_initialize(&b.parser))
+	r = qb_libyaml_load(&err);
+	if (r < 0) {
+		qb_diags_add(diags, 0, 0, "%s", err.msg);
+		return -EINVAL;
+	}
+	if (!sym_yaml_parser_initialize(&b.parser))
 		abort();
 	/* Not guessed from a byte order mark: UTF-16 would make every position wrong. */
-	yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&b.parser, (const unsigned char *)text, len);
+	sym_yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
+	sym_yaml_parser_set_input_string(&b.parser, (const unsigned char *)text, len);
 	r = build(&b);
-	yaml_parser_delete(&b.parser);
+	sym_yaml_parser_delete(&b.parser);
 	if (r == 0 && (!b.root || (qb_yaml_is_null(b.root) && !*b.root->text))) {
 		qb_diags_add(diags, 0, 0, "there is nothing in it");
 		r = -EINVAL;

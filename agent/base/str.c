@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 
 void *qb_alloc(size_t n, size_t size)
 {
@@ -337,7 +336,7 @@ int qb_parse_size(const char *s, uint64_t *ret_bytes)
 	bytes = ((long double)whole + fraction) * (long double)unit;
 	if (bytes >= 18446744073709551616.0L)
 		return -ERANGE;
-	*ret_bytes = (uint64_t)roundl(bytes);
+	*ret_bytes = (uint64_t)(bytes + 0.5L);
 	return 0;
 }
 
@@ -351,8 +350,8 @@ char *qb_format_size(uint64_t bytes)
 		v /= 1024;
 		i++;
 	}
-	v = round(v * 10) / 10;
-	if (v == floor(v))
+	v = (double)(uint64_t)(v * 10 + 0.5) / 10;
+	if (v == (double)(uint64_t)v)
 		return qb_asprintf("%.0f %s", v, names[i]);
 	return qb_asprintf("%.1f %s", v, names[i]);
 }

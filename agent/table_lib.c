@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/table_lib.h"
+
+QB_SCOLS_CALLS(QB_LIB_DEFINE)
+
+int qb_scols_load(struct qb_error *err)
+{
+	static const struct qb_lib_symbol symbols[] = {QB_SCOLS_CALLS(QB_LIB_SYMBOL)};
+	static struct qb_lib lib = {"libsmartcols.so.1", symbols, QB_ARRAY_SIZE(symbols), false};
+
+	return qb_lib_load(&lib, err);
+}
