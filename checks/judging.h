@@ -104,6 +104,8 @@ enum {
 
 /* True where links could not be read; the verdict, unknown, is given then. */
 bool qb_no_links(const struct qb_facts *f, struct qb_result *r);
+/* The same for disks. */
+bool qb_no_disks(const struct qb_facts *f, struct qb_result *r);
 bool qb_is_bridge(const struct qb_link *l);
 /* By which a bridge reaches the world: not what guests and containers bring. */
 bool qb_is_uplink(const struct qb_link *l);

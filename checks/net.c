@@ -19,6 +19,12 @@ bool qb_is_tap(const struct qb_link *l)
 	return qb_streq(l->kind, "tun");
 }
 
+bool qb_is_uplink(const struct qb_link *l)
+{
+	return !l->loopback && (!l->kind || qb_streq(l->kind, "bond") ||
+				qb_streq(l->kind, "team") || qb_streq(l->kind, "vlan"));
+}
+
 /* The i-th configured bridge where it is one on this host; NULL otherwise: net.bridge-present
  * tells of that. */
 static const struct qb_link *configured(const struct qb_check_input *in, size_t i)

@@ -5,12 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 
-bool qb_is_uplink(const struct qb_link *l)
-{
-	return !l->loopback && (!l->kind || qb_streq(l->kind, "bond") ||
-				qb_streq(l->kind, "team") || qb_streq(l->kind, "vlan"));
-}
-
 static bool is_uplink_of(const struct qb_link *l, const struct qb_link *bridge)
 {
 	return qb_is_uplink(l) && qb_streq(l->master, bridge->name);

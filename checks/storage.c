@@ -6,15 +6,21 @@ enum {
 	SPACE_PERCENT = 10
 };
 
+bool qb_no_disks(const struct qb_facts *f, struct qb_result *r)
+{
+	if (qb_is(&f->disks.known))
+		return false;
+	qb_unknown(r, "the disks could not be listed: %s", qb_why(&f->disks.known));
+	return true;
+}
+
 static void disks_readable(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_disks *d = &in->facts->disks;
 	struct qb_tally t = {0};
 
-	if (!qb_is(&d->known)) {
-		qb_unknown(r, "the disks could not be listed: %s", qb_why(&d->known));
+	if (qb_no_disks(in->facts, r))
 		return;
-	}
 	for (size_t i = 0; i < d->n_disks; i++) {
 		const struct qb_disk *disk = &d->disks[i];
 		_cleanup_free_ char *name = qb_shell_word(disk->name);

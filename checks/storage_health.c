@@ -165,10 +165,8 @@ static void disk_temperature(const struct qb_check_input *in, struct qb_result *
 	const struct qb_disks *d = &in->facts->disks;
 	struct qb_tally t = {0};
 
-	if (!qb_is(&d->known)) {
-		qb_unknown(r, "the disks could not be listed: %s", qb_why(&d->known));
+	if (qb_no_disks(in->facts, r))
 		return;
-	}
 	for (size_t i = 0; i < d->n_disks; i++) {
 		const struct qb_disk *disk = &d->disks[i];
 		bool limited = disk->celsius_limit >= LIMIT_LEAST;
@@ -291,10 +289,8 @@ static void disk_read_only(const struct qb_check_input *in, struct qb_result *r)
 	const struct qb_disks *d = &in->facts->disks;
 	struct qb_tally t = {0};
 
-	if (!qb_is(&d->known)) {
-		qb_unknown(r, "the disks could not be listed: %s", qb_why(&d->known));
+	if (qb_no_disks(in->facts, r))
 		return;
-	}
 	for (size_t i = 0; i < d->n_disks; i++) {
 		const struct qb_disk *disk = &d->disks[i];
 		_cleanup_free_ char *path = qb_asprintf("/sys/block/%s/ro", disk->name);

@@ -19,10 +19,8 @@ static void mapped_readable(const struct qb_check_input *in, struct qb_result *r
 	const struct qb_disks *d = &in->facts->disks;
 	struct qb_tally t = {0};
 
-	if (!qb_is(&d->known)) {
-		qb_unknown(r, "the disks could not be listed: %s", qb_why(&d->known));
+	if (qb_no_disks(in->facts, r))
 		return;
-	}
 	if (!d->n_mappings && has_holders(d)) {
 		qb_unknown(r, "nobody looked what is made of the disks");
 		return;
