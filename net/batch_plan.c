@@ -12,11 +12,13 @@ static struct qb_op *add(struct qb_ops *ops, enum qb_op_kind kind, const char *d
 	return op;
 }
 
-static void add_addresses(struct qb_ops *ops, enum qb_op_kind kind, const char *dev,
-			  const struct qb_address *a, size_t n)
+/* family: NULL is both */
+static void add_addresses(struct qb_ops *ops, enum qb_op_kind kind, const char *family,
+			  const char *dev, const struct qb_address *a, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		add(ops, kind, dev)->address = &a[i];
+		if (!family || qb_streq(qb_ip_family(a[i].address), family))
+			add(ops, kind, dev)->address = &a[i];
 }
 
 /*
@@ -54,53 +56,56 @@ static void delete_routes(struct qb_ops *ops, const char *dev, const struct qb_r
 	}
 }
 
-void qb_move_forward(const struct qb_move *move, struct qb_ops *ret_build, struct qb_ops *ret_clear)
+struct qb_batches qb_move_forward(const struct qb_move *move)
 {
-	struct qb_ops build = {0}, clear = {0};
+	struct qb_batches b = {0};
 
+	add_addresses(&b.build, QB_OP_ADDRESS_ADD, "inet", move->bridge, move->add, move->n_add);
 	for (size_t i = 0; i < move->n_ports; i++) {
-		add(&build, QB_OP_LINK_UP, move->ports[i].name);
-		add(&build, QB_OP_ENSLAVE, move->ports[i].name);
+		add(&b.build, QB_OP_LINK_UP, move->ports[i].name);
+		add(&b.build, QB_OP_ENSLAVE, move->ports[i].name);
 	}
-	add(&build, QB_OP_LINK_UP, move->bridge);
-	add_addresses(&build, QB_OP_ADDRESS_ADD, move->bridge, move->add, move->n_add);
+	add(&b.build, QB_OP_LINK_UP, move->bridge);
+	add_addresses(&b.build, QB_OP_ADDRESS_ADD, "inet6", move->bridge, move->add, move->n_add);
 	if (move->source)
-		add(&build, QB_OP_NEIGHBOURS, move->bridge)->from = move->source;
-	add_routes(&clear, move->bridge, move->add_routes, move->n_add_routes);
-	delete_routes(&clear, move->source, move->drop_routes, move->n_drop_routes);
-	delete_addresses(&clear, move->source, move->drop, move->n_drop);
-	add_addresses(&clear, QB_OP_ADDRESS_SETTLE, move->bridge, move->add, move->n_add);
-	*ret_build = build;
-	*ret_clear = clear;
+		add(&b.build, QB_OP_NEIGHBOURS, move->bridge)->from = move->source;
+	add_routes(&b.clear, move->bridge, move->add_routes, move->n_add_routes);
+	delete_routes(&b.clear, move->source, move->drop_routes, move->n_drop_routes);
+	delete_addresses(&b.clear, move->source, move->drop, move->n_drop);
+	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->bridge, move->add, move->n_add);
+	return b;
 }
 
-void qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
-		     bool bridge_is_there, struct qb_ops *ret_build, struct qb_ops *ret_clear)
+struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
+				  bool bridge_is_there)
 {
-	struct qb_ops build = {0}, clear = {0};
+	struct qb_batches b = {0};
 
-	add_addresses(&build, QB_OP_ADDRESS_ADD, move->source, move->drop, move->n_drop);
+	add_addresses(&b.build, QB_OP_ADDRESS_ADD, NULL, move->source, move->drop, move->n_drop);
 	if (move->source && bridge_is_there)
-		add(&build, QB_OP_NEIGHBOURS, move->source)->from = move->bridge;
-	add_routes(&clear, move->source, move->drop_routes, move->n_drop_routes);
-	/*
-	 * The kernel's own prefix route of an address goes behind one that is there: neighbours are
-	 * spoken to through the bridge until its address is gone, so that has to go before the
-	 * port.
-	 */
+		add(&b.build, QB_OP_NEIGHBOURS, move->source)->from = move->bridge;
+	add_routes(&b.clear, move->source, move->drop_routes, move->n_drop_routes);
 	if (bridge_is_there) {
-		delete_routes(&clear, move->bridge, move->add_routes, move->n_add_routes);
-		delete_addresses(&clear, move->bridge, move->add, move->n_add);
+		delete_routes(&b.clear, move->bridge, move->add_routes, move->n_add_routes);
+		/*
+		 * The port's own comes behind it: neighbours are spoken to through the bridge until
+		 * it is gone, so that has to go before the port.
+		 */
+		add_addresses(&b.clear, QB_OP_PREFIX_DELETE, NULL, move->bridge, move->add,
+			      move->n_add);
 	}
 	for (size_t i = 0; i < release->n; i++)
-		add(&clear, QB_OP_RELEASE, release->v[i]);
-	add_addresses(&clear, QB_OP_ADDRESS_SETTLE, move->source, move->drop, move->n_drop);
-	*ret_build = build;
-	*ret_clear = clear;
+		add(&b.clear, QB_OP_RELEASE, release->v[i]);
+	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->source, move->drop, move->n_drop);
+	if (bridge_is_there)
+		delete_addresses(&b.rest, move->bridge, move->add, move->n_add);
+	return b;
 }
 
-void qb_ops_done(struct qb_ops *ops)
+void qb_batches_done(struct qb_batches *batches)
 {
-	free(ops->v);
-	*ops = (struct qb_ops){0};
+	free(batches->build.v);
+	free(batches->clear.v);
+	free(batches->rest.v);
+	*batches = (struct qb_batches){0};
 }

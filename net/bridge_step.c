@@ -129,36 +129,37 @@ struct settings {
 };
 
 /*
- * Sends a move as its two batches. Until they are through, frames that come in by the bridge while
- * their route is still the NIC's must not be taken for forged: with "loose" they are not, whatever
- * holds for all links.
+ * Sends a move. Until it is through, frames that come in by the bridge while their route is still
+ * the NIC's must not be taken for forged: with "loose" they are not, whatever holds for all links.
  */
 static int send_move(struct nl_sock *sock, const char *bridge, const struct qb_strs *ports,
-		     const struct qb_ops *build, const struct qb_ops *clear,
-		     const struct settings *after, struct qb_error *err)
+		     const struct qb_batches *batches, const struct settings *after,
+		     struct qb_error *err)
 {
-	_cleanup_nl_batch_ struct qb_nl_batch first = {0}, second = {0};
+	_cleanup_nl_batch_ struct qb_nl_batch build = {0}, clear = {0}, rest = {0};
 	_cleanup_replay_ struct qb_replay replay = QB_REPLAY_INIT;
 	int r;
 
 	qb_replay_open(sock, bridge, ports, &replay);
 	/* Nothing is sent of a move that cannot be sent as a whole. */
-	qb_nl_write_rp_filter(bridge, RP_FILTER_LOOSE, &first);
-	r = qb_nl_write_ops(sock, build, bridge, &first, err);
+	qb_nl_write_rp_filter(bridge, RP_FILTER_LOOSE, &build);
+	r = qb_nl_write_ops(sock, &batches->build, bridge, &build, err);
 	if (r == 0 && after->addr_gen_mode >= 0)
-		r = qb_nl_write_addr_gen_mode(bridge, (unsigned char)after->addr_gen_mode, &first,
+		r = qb_nl_write_addr_gen_mode(bridge, (unsigned char)after->addr_gen_mode, &build,
 					      err);
 	if (r == 0)
-		r = qb_nl_write_ops(sock, clear, bridge, &second, err);
-	qb_nl_write_rp_filter(bridge, after->rp_filter, &second);
+		r = qb_nl_write_ops(sock, &batches->clear, bridge, &clear, err);
 	if (r == 0)
-		r = qb_nl_batch_send(sock, &first, err);
+		r = qb_nl_write_ops(sock, &batches->rest, bridge, &rest, err);
+	qb_nl_write_rp_filter(bridge, after->rp_filter, &rest);
 	if (r == 0)
-		r = qb_nl_settle(sock, build, err);
+		r = qb_nl_batch_send(sock, &build, err);
 	if (r == 0)
-		r = qb_nl_batch_send(sock, &second, err);
+		r = qb_nl_settle(sock, &batches->build, err);
+	if (r == 0)
+		r = qb_nl_batch_send(sock, &clear, err);
 	(void)qb_replay_run(&replay);
-	return r;
+	return r < 0 ? r : qb_nl_batch_send(sock, &rest, err);
 }
 
 static int set_managed(const struct qb_step_ctx *ctx, const json_t *before, bool managed,
@@ -232,7 +233,7 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 {
 	_cleanup_move_ struct qb_move move = {0};
 	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
-	_cleanup_ops_ struct qb_ops build = {0}, clear = {0};
+	_cleanup_batches_ struct qb_batches batches = {0};
 	_cleanup_strs_ struct qb_strs ports = {0};
 	struct settings after;
 	int r;
@@ -248,9 +249,9 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 		return r;
 	qb_bridge_state_lifetimes(before, &move);
 	names_of(json_object_get(before, "release"), &ports);
-	qb_move_forward(&move, &build, &clear);
+	batches = qb_move_forward(&move);
 	after = settings_after(ctx, &move, before);
-	r = send_move(sock, move.bridge, &ports, &build, &clear, &after, err);
+	r = send_move(sock, move.bridge, &ports, &batches, &after, err);
 	if (r == 0 && move.stp)
 		r = qb_nl_bridge_stp(sock, move.bridge, true, err);
 	return r;
@@ -317,7 +318,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	_cleanup_move_ struct qb_move move = {0};
 	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
 	_cleanup_strs_ struct qb_strs release = {0};
-	_cleanup_ops_ struct qb_ops build = {0}, clear = {0};
+	_cleanup_batches_ struct qb_batches batches = {0};
 	const struct settings as_it_is = {-1, -1};
 	bool gone = false;
 	int r;
@@ -338,8 +339,8 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	qb_bridge_state_lifetimes(before, &move);
 	/* First everything back onto the NIC: a bridge deleted before takes it all along. */
 	if (release.n || qb_bridge_state_is_touched(&net, &move)) {
-		qb_move_inverse(&move, &release, qb_net_link(&net, move.bridge), &build, &clear);
-		r = send_move(sock, move.bridge, &release, &build, &clear, &as_it_is, err);
+		batches = qb_move_inverse(&move, &release, qb_net_link(&net, move.bridge));
+		r = send_move(sock, move.bridge, &release, &batches, &as_it_is, err);
 	}
 	if (r == 0 && qb_net_link(&net, move.bridge))
 		r = undo_bridge(ctx, sock, &move, before, err);

@@ -72,6 +72,7 @@ enum qb_op_kind {
 	QB_OP_ADDRESS_ADD,    /* without waiting for duplicate address detection */
 	QB_OP_ADDRESS_SETTLE, /* its flags as they were, now that it is in use */
 	QB_OP_ADDRESS_DELETE,
+	QB_OP_PREFIX_DELETE, /* the route that the kernel made for the address */
 	QB_OP_ROUTE_ADD,
 	QB_OP_ROUTE_DELETE,
 };
@@ -89,24 +90,30 @@ struct qb_ops {
 };
 
 /*
- * Everything in the order in which no frame is lost, in two batches. In the first, build, the port
- * joins and its addresses come onto the bridge, too. Then the kernel takes the IPv6 ones into use,
- * which it does by itself some time after it was told of them. In the second, clear, the routes
- * change over, link routes before those that need them, and the addresses go off the port. That a
- * route is added and its like deleted in one batch also spares IPv6 a moment of two next hops, at
- * which a kill would leave what looks like multipath.
+ * Everything in the order in which no frame is lost. In the first batch, build, the port joins and
+ * its addresses come onto the bridge, too: the IPv4 ones before the port, for a link without any
+ * takes no IPv4 frame while paths are checked (rp_filter); the IPv6 ones after it, for the route
+ * of the newest is taken, and through it has to be somebody. Then the kernel takes the IPv6 ones
+ * into use, which it does by itself some time after it was told of them. In the second, clear, the
+ * routes change over, link routes before those that need them, and the addresses go off the port.
+ * That a route is added and its like deleted in one batch also spares IPv6 a moment of two next
+ * hops, at which a kill would leave what looks like multipath. The third, rest, is for after the
+ * frames that were dropped meanwhile are handed in again.
  */
-void qb_move_forward(const struct qb_move *move, struct qb_ops *ret_build,
-		     struct qb_ops *ret_clear);
+struct qb_batches {
+	struct qb_ops build, clear, rest;
+};
+
+struct qb_batches qb_move_forward(const struct qb_move *move);
 /*
  * The way back, for the ports named in release. A port can send while it is one, so it has all
- * that it needs before it leaves the bridge. Where the bridge is gone already, whoever deleted it,
- * there is only something to put back.
+ * that it needs before it leaves the bridge. The bridge keeps its addresses until it gets nothing
+ * more. Where it is gone already, whoever deleted it, there is only something to put back.
  */
-void qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
-		     bool bridge_is_there, struct qb_ops *ret_build, struct qb_ops *ret_clear);
-void qb_ops_done(struct qb_ops *ops);
-#define _cleanup_ops_ QB_CLEANUP(qb_ops_done)
+struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
+				  bool bridge_is_there);
+void qb_batches_done(struct qb_batches *batches);
+#define _cleanup_batches_ QB_CLEANUP(qb_batches_done)
 
 /* The link that a matcher names, or NULL with the refusal of config->name in plan. */
 const struct qb_link *qb_port_plan(const struct qb_net *net, const struct qb_bridge_config *config,

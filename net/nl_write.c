@@ -150,6 +150,35 @@ static int route_header(const struct qb_route *r, struct rtmsg *rtm, struct qb_i
 	return qb_route_type_parse(r->type, &rtm->rtm_type);
 }
 
+/* The kernel may not have made one, or have taken it back. */
+static int delete_prefix(const struct qb_op *op, unsigned ifindex, struct qb_nl_batch *batch,
+			 struct qb_error *err)
+{
+	const struct qb_address *a = op->address;
+	_cleanup_free_ char *dst = qb_ip_network(a->peer ? a->peer : a->address);
+	struct rtmsg rtm = {
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_KERNEL,
+		.rtm_scope = RT_SCOPE_NOWHERE,
+		.rtm_type = RTN_UNICAST,
+	};
+	struct qb_nl_item *item;
+	struct nl_msg *msg;
+	struct qb_ip ip;
+
+	if (!dst || qb_ip_parse(dst, &ip) < 0)
+		return qb_error_set(err, EINVAL, "%s: not an address", a->address);
+	rtm.rtm_family = (unsigned char)ip.family;
+	rtm.rtm_dst_len = (unsigned char)ip.prefix;
+	msg = message(RTM_DELROUTE, 0, &rtm, sizeof(rtm));
+	put(msg, RTA_DST, ip.bytes, ip.len);
+	put_u32(msg, RTA_OIF, ifindex);
+	item = qb_nl_batch_add(batch, msg, qb_asprintf("route %s by %s", dst, op->dev));
+	item->tolerate[0] = ESRCH;
+	item->tolerate[1] = ENODEV;
+	return 0;
+}
+
 static void put_pref(struct nl_msg *msg, const char *pref)
 {
 	unsigned char value = 0;
@@ -213,7 +242,8 @@ static int add_op(struct nl_sock *sock, const struct qb_op *op, const char *brid
 	int r = index_of(op->dev, &ifindex, err);
 
 	/* With the link goes all that it had. */
-	if (r == -ENODEV && (op->kind == QB_OP_ADDRESS_DELETE || op->kind == QB_OP_ROUTE_DELETE))
+	if (r == -ENODEV && (op->kind == QB_OP_ADDRESS_DELETE || op->kind == QB_OP_ROUTE_DELETE ||
+			     op->kind == QB_OP_PREFIX_DELETE))
 		return 0;
 	if (r < 0)
 		return r;
@@ -241,6 +271,8 @@ static int add_op(struct nl_sock *sock, const struct qb_op *op, const char *brid
 	case QB_OP_ADDRESS_SETTLE:
 	case QB_OP_ADDRESS_DELETE:
 		return add_address(op, ifindex, batch, err);
+	case QB_OP_PREFIX_DELETE:
+		return delete_prefix(op, ifindex, batch, err);
 	case QB_OP_ROUTE_ADD:
 	case QB_OP_ROUTE_DELETE:
 		return add_route(op, ifindex, batch, err);

@@ -44,7 +44,7 @@ static void run_prober(unsigned n, unsigned interval_us, int out)
 	unsigned char *seen[2] = {calloc(n, 1), calloc(n, 1)};
 	int64_t *sent_at = calloc(n, sizeof(*sent_at));
 	struct loss loss = {0};
-	int64_t start = now_us(), end = start + (int64_t)n * interval_us + 1500000;
+	int64_t start = now_us(), end = INT64_MAX;
 	unsigned next = 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -56,7 +56,8 @@ static void run_prober(unsigned n, unsigned interval_us, int out)
 				if (send(fd[i], &next, sizeof(next), 0) < 0)
 					loss.refused[i]++;
 			}
-			next++;
+			if (++next == n)
+				end = now + 1500000;
 		}
 		for (int i = 0; i < 2; i++) {
 			unsigned which;
@@ -69,8 +70,7 @@ static void run_prober(unsigned n, unsigned interval_us, int out)
 					loss.worst_us[i] = took;
 			}
 		}
-		if (next < n || now < end)
-			usleep(interval_us > 400 ? 100 : 1);
+		usleep(interval_us > 400 ? 100 : 1);
 	}
 	for (unsigned k = 0; k < n; k++)
 		for (int i = 0; i < 2; i++)

@@ -10,6 +10,7 @@
 #include "net/bridge.h"
 #include "net/link_fields.h"
 #include "net/move.h"
+#include "net/names.h"
 
 /*
  * A host with two cards: eth0 has the addresses and the default routes, eth1 has nothing. Cases
@@ -641,10 +642,20 @@ static const struct qb_op *find_op(const struct qb_ops *ops, enum qb_op_kind kin
 	return NULL;
 }
 
+static size_t place_of_address(const struct qb_ops *ops, const char *family)
+{
+	for (size_t i = 0; i < ops->n; i++)
+		if (ops->v[i].kind == QB_OP_ADDRESS_ADD &&
+		    !strcmp(qb_ip_family(ops->v[i].address->address), family))
+			return i;
+	fail_msg("no %s address", family);
+	return 0;
+}
+
 static void the_order_loses_nothing(void **state)
 {
-	_cleanup_ops_ struct qb_ops build = {0}, clear = {0};
-	size_t enslave = 0, address = 0, route = 0, route_off = 0, address_off = 0;
+	_cleanup_batches_ struct qb_batches b = {0};
+	size_t enslave = 0, route = 0, route_off = 0, address_off = 0;
 	struct qb_move move;
 	struct setup s;
 
@@ -653,27 +664,29 @@ static void the_order_loses_nothing(void **state)
 	load(&s,
 	     LINKS(ETH0) ROUTES(DEFAULT4 ", " DEFAULT6 ", " R4("203.0.113.0/24", ", dev: eth0")));
 	assert_step(&s, NULL, &move);
-	qb_move_forward(&move, &build, &clear);
-	find_op(&build, QB_OP_ENSLAVE, &enslave);
-	find_op(&build, QB_OP_ADDRESS_ADD, &address);
-	assert_true(enslave < address);
-	assert_null(find_op(&clear, QB_OP_ROUTE_ADD, &route)->route->gateway);
-	find_op(&clear, QB_OP_ROUTE_DELETE, &route_off);
+	b = qb_move_forward(&move);
+	find_op(&b.build, QB_OP_ENSLAVE, &enslave);
+	/* With paths checked a link without an IPv4 address takes no IPv4 frame. */
+	assert_true(place_of_address(&b.build, "inet") < enslave);
+	/* Of two IPv6 routes the newest is taken, and that must lead somewhere. */
+	assert_true(enslave < place_of_address(&b.build, "inet6"));
+	assert_null(find_op(&b.clear, QB_OP_ROUTE_ADD, &route)->route->gateway);
+	find_op(&b.clear, QB_OP_ROUTE_DELETE, &route_off);
 	assert_true(route < route_off);
 	/* The first address of a subnet takes the others with it, so it goes last. */
-	assert_ptr_equal(find_op(&clear, QB_OP_ADDRESS_DELETE, &address_off)->address,
+	assert_ptr_equal(find_op(&b.clear, QB_OP_ADDRESS_DELETE, &address_off)->address,
 			 &move.drop[move.n_drop - 1]);
 	assert_true(route_off < address_off);
-	for (size_t i = 0; i < build.n; i++)
-		assert_false(build.v[i].kind == QB_OP_ADDRESS_DELETE ||
-			     build.v[i].kind == QB_OP_ROUTE_DELETE);
+	for (size_t i = 0; i < b.build.n; i++)
+		assert_false(b.build.v[i].kind == QB_OP_ADDRESS_DELETE ||
+			     b.build.v[i].kind == QB_OP_ROUTE_DELETE);
 	qb_move_done(&move);
 	done(&s);
 }
 
 static void the_way_back_has_all_before_the_port_leaves(void **state)
 {
-	_cleanup_ops_ struct qb_ops build = {0}, clear = {0};
+	_cleanup_batches_ struct qb_batches b = {0};
 	char *ports[] = {(char *)"eth0"};
 	struct qb_strs release = {ports, 1};
 	size_t released = 0, deleted = 0, added = 0;
@@ -683,22 +696,25 @@ static void the_way_back_has_all_before_the_port_leaves(void **state)
 	(void)state;
 	load(&s, HOST);
 	assert_step(&s, NULL, &move);
-	qb_move_inverse(&move, &release, true, &build, &clear);
-	assert_string_equal(find_op(&build, QB_OP_ADDRESS_ADD, &added)->dev, "eth0");
-	assert_string_equal(find_op(&clear, QB_OP_ROUTE_ADD, &added)->dev, "eth0");
-	assert_true(added < clear.n - 1);
-	assert_string_equal(find_op(&clear, QB_OP_RELEASE, &released)->dev, "eth0");
-	assert_string_equal(find_op(&clear, QB_OP_ADDRESS_DELETE, &deleted)->dev, "br0");
+	b = qb_move_inverse(&move, &release, true);
+	assert_string_equal(find_op(&b.build, QB_OP_ADDRESS_ADD, &added)->dev, "eth0");
+	assert_string_equal(find_op(&b.clear, QB_OP_ROUTE_ADD, &added)->dev, "eth0");
+	assert_true(added < b.clear.n - 1);
+	assert_string_equal(find_op(&b.clear, QB_OP_RELEASE, &released)->dev, "eth0");
+	/* Who is spoken to by the bridge's own route is no longer when the port leaves... */
+	assert_string_equal(find_op(&b.clear, QB_OP_PREFIX_DELETE, &deleted)->dev, "br0");
 	assert_true(deleted < released);
+	/* ...but what the bridge still gets it can take, to the last frame. */
+	assert_string_equal(find_op(&b.rest, QB_OP_ADDRESS_DELETE, &deleted)->dev, "br0");
 	/* Whatever became of the bridge, the NIC gets its own back. */
-	qb_ops_done(&build);
-	qb_ops_done(&clear);
-	qb_move_inverse(&move, &(struct qb_strs){0}, false, &build, &clear);
-	for (size_t i = 0; i < build.n; i++)
-		assert_string_equal(build.v[i].dev, "eth0");
-	for (size_t i = 0; i < clear.n; i++)
-		assert_string_equal(clear.v[i].dev, "eth0");
-	assert_int_equal(build.n, move.n_drop);
+	qb_batches_done(&b);
+	b = qb_move_inverse(&move, &(struct qb_strs){0}, false);
+	for (size_t i = 0; i < b.build.n; i++)
+		assert_string_equal(b.build.v[i].dev, "eth0");
+	for (size_t i = 0; i < b.clear.n; i++)
+		assert_string_equal(b.clear.v[i].dev, "eth0");
+	assert_int_equal(b.build.n, move.n_drop);
+	assert_int_equal(b.rest.n, 0);
 	qb_move_done(&move);
 	done(&s);
 }

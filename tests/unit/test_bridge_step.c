@@ -664,10 +664,17 @@ static void an_address_that_is_not_ours_any_more_stays_away(void **state)
 	end(&h);
 }
 
+static void use_link(struct qb_ops *ops, const char *instead_of, const char *link)
+{
+	for (size_t i = 0; i < ops->n; i++)
+		if (!strcmp(ops->v[i].dev, instead_of))
+			ops->v[i].dev = link;
+}
+
 /* NetworkManager may take the bridge away while it is undone: what is left goes back. */
 static void a_bridge_that_goes_meanwhile(void **state)
 {
-	_cleanup_ops_ struct qb_ops build = {0}, clear = {0};
+	_cleanup_batches_ struct qb_batches b = {0};
 	_cleanup_nl_batch_ struct qb_nl_batch batch = {0};
 	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
 	_cleanup_free_ char *before = NULL, *after = NULL;
@@ -682,17 +689,18 @@ static void a_bridge_that_goes_meanwhile(void **state)
 	assert_ok(&h, apply(&h));
 	assert_ok(&h, qb_move_from_json(h.plan.steps[0].args, &move, &h.err));
 	assert_ok(&h, qb_nl_open(&sock, &h.err));
-	qb_move_inverse(&move, &(struct qb_strs){0}, true, &build, &clear);
+	b = qb_move_inverse(&move, &(struct qb_strs){0}, true);
 	ip("link add gone0 type veth peer name gone1");
-	for (size_t i = 0; i < clear.n; i++)
-		if (!strcmp(clear.v[i].dev, "br0"))
-			clear.v[i].dev = "gone0";
+	use_link(&b.clear, "br0", "gone0");
+	use_link(&b.rest, "br0", "gone0");
 	ip("link del br0");
-	assert_ok(&h, qb_nl_write_ops(sock, &build, "br0", &batch, &h.err));
-	assert_ok(&h, qb_nl_write_ops(sock, &clear, "br0", &batch, &h.err));
+	assert_ok(&h, qb_nl_write_ops(sock, &b.build, "br0", &batch, &h.err));
+	assert_ok(&h, qb_nl_write_ops(sock, &b.clear, "br0", &batch, &h.err));
+	assert_ok(&h, qb_nl_write_ops(sock, &b.rest, "br0", &batch, &h.err));
 	/* One that goes between the two is no different from one that went before. */
 	ip("link del gone0");
-	assert_ok(&h, qb_nl_write_ops(sock, &clear, "br0", &batch, &h.err));
+	assert_ok(&h, qb_nl_write_ops(sock, &b.clear, "br0", &batch, &h.err));
+	assert_ok(&h, qb_nl_write_ops(sock, &b.rest, "br0", &batch, &h.err));
 	assert_ok(&h, qb_nl_batch_send(sock, &batch, &h.err));
 	after = state_of_host(&h);
 	assert_string_equal(before, after);
