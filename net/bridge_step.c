@@ -149,9 +149,9 @@ static int send_move(struct nl_sock *sock, const char *bridge, const struct qb_s
 					      err);
 	if (r == 0)
 		r = qb_nl_write_ops(sock, &batches->clear, bridge, &clear, err);
+	qb_nl_write_rp_filter(bridge, after->rp_filter, &clear);
 	if (r == 0)
 		r = qb_nl_write_ops(sock, &batches->rest, bridge, &rest, err);
-	qb_nl_write_rp_filter(bridge, after->rp_filter, &rest);
 	if (r == 0)
 		r = qb_nl_batch_send(sock, &build, err);
 	if (r == 0)
