@@ -9,7 +9,7 @@ datadir ?= $(prefix)/share
 mandir  ?= $(datadir)/man
 
 PKGS := libvirt libnl-3.0 libnl-route-3.0 blkid fdisk libkmod jansson yaml-0.1 libudev \
-	libsystemd libselinux libxml-2.0 uuid smartcols
+	libsystemd libselinux expat uuid smartcols
 
 CFLAGS ?= -O2 -g
 WARN   := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
@@ -26,9 +26,14 @@ BUILD  := build/$(firstword $(subst $(comma), ,$(SANITIZE)))
 EARLY  := -Wl,--no-as-needed -lvirt -Wl,--as-needed
 endif
 
+# What only tests need.
+TEST_PKGS := cmocka libxml-2.0
+
 # Asked for at the first compile: on a fresh machine deps come first.
 PKG_CFLAGS  = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 PKG_LIBS    = $(eval PKG_LIBS := $(EARLY) $(shell pkg-config --libs $(PKGS)) -lm)$(PKG_LIBS)
+TEST_CFLAGS = $(eval TEST_CFLAGS := $(shell pkg-config --cflags $(TEST_PKGS)))$(TEST_CFLAGS)
+TEST_LIBS   = $(eval TEST_LIBS := $(shell pkg-config --libs $(TEST_PKGS)))$(TEST_LIBS)
 ALL_CFLAGS  = -std=gnu17 -D_GNU_SOURCE -DQB_VERSION='"$(VERSION)"' -I. $(WARN) $(WERROR) $(HARDEN) \
 	$(PKG_CFLAGS) $(CFLAGS) $(CPPFLAGS)
 ALL_LDFLAGS = $(HARDEN) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
@@ -64,7 +69,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libqubi.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -DQB_TESTS='"$(CURDIR)/tests"' \
-		-o $@ $< $(BUILD)/libqubi.a $(PKG_LIBS) -lcmocka
+		$(TEST_CFLAGS) -o $@ $< $(BUILD)/libqubi.a $(PKG_LIBS) $(TEST_LIBS)
 
 unit: $(TEST) ## unit tests: no root, seconds
 	$(Q)tests/unit/run $(TEST)

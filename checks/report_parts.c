@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include "agent/host/xml.h"
 #include "checks/judging.h"
 
 /* The results of one group from *at on, which moves behind them; whether one decides the verdict.
@@ -63,43 +64,19 @@ char *qb_report_time(int64_t time_s)
 	return qb_strdup(text);
 }
 
-static void escape(struct qb_buf *out, const char *safe)
-{
-	for (; *safe; safe++)
-		switch (*safe) {
-		case '<':
-			qb_buf_puts(out, "&lt;");
-			break;
-		case '>':
-			qb_buf_puts(out, "&gt;");
-			break;
-		case '&':
-			qb_buf_puts(out, "&amp;");
-			break;
-		case '"':
-			qb_buf_puts(out, "&quot;");
-			break;
-		case '\'':
-			qb_buf_puts(out, "&#39;");
-			break;
-		default:
-			qb_buf_add(out, safe, 1);
-		}
-}
-
 void qb_xml_text(struct qb_buf *out, const char *text)
 {
 	/* What is printable is a Char of XML 1.0, too. */
 	_cleanup_free_ char *safe = qb_str_printable(text);
 
-	escape(out, safe);
+	qb_xml_escape(out, safe);
 }
 
 void qb_xml_lines(struct qb_buf *out, const char *text)
 {
 	_cleanup_free_ char *safe = qb_report_lines(text);
 
-	escape(out, safe);
+	qb_xml_escape(out, safe);
 }
 
 void qb_xml_element(struct qb_buf *out, const char *name, const char *class, const char *text)

@@ -3,86 +3,16 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 
-#include "agent/host/xml_lib.h"
-
-enum {
-	XML_MAX = 16 << 20
-};
-
-static inline void doc_freep(xmlDocPtr *doc)
-{
-	if (*doc)
-		sym_xmlFreeDoc(*doc);
-}
-#define _cleanup_doc_ QB_CLEANUP(doc_freep)
-
-/* A document whose root element is kind, or NULL. */
-static xmlDocPtr read_doc(const char *xml, const char *kind)
-{
-	size_t len = strlen(xml);
-	xmlNodePtr root;
-	xmlDocPtr doc;
-
-	if (len > XML_MAX || qb_xml_load(NULL) < 0)
-		return NULL;
-	doc = sym_xmlReadMemory(xml, (int)len, NULL, NULL,
-				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-	root = doc ? sym_xmlDocGetRootElement(doc) : NULL;
-	if (!root || strcmp((const char *)root->name, kind) != 0) {
-		doc_freep(&doc);
-		return NULL;
-	}
-	return doc;
-}
-
-static xmlNodePtr next_named(xmlNodePtr node, const char *name)
-{
-	while (node &&
-	       (node->type != XML_ELEMENT_NODE || strcmp((const char *)node->name, name) != 0))
-		node = node->next;
-	return node;
-}
-
-static xmlNodePtr child(xmlNodePtr parent, const char *name)
-{
-	return parent ? next_named(parent->children, name) : NULL;
-}
-
-#define FOR_EACH_CHILD(node, parent, name)                                                         \
-	for (xmlNodePtr node = child(parent, name); node; node = next_named((node)->next, name))
-
-/* The value of an attribute, owned by the caller; NULL where there is none. */
-static char *attribute(xmlNodePtr node, const char *name)
-{
-	xmlChar *value = node ? sym_xmlGetNoNsProp(node, BAD_CAST name) : NULL;
-	char *copy = qb_strdup((const char *)value);
-
-	(*sym_xmlFree)(value);
-	return copy;
-}
-
-static char *content(xmlNodePtr node)
-{
-	xmlChar *value = node ? sym_xmlNodeGetContent(node) : NULL;
-	char *copy = value ? qb_strdup(qb_strip((char *)value)) : NULL;
-
-	(*sym_xmlFree)(value);
-	return copy;
-}
-
-static bool attribute_is(xmlNodePtr node, const char *name, const char *value)
-{
-	_cleanup_free_ char *is = attribute(node, name);
-
-	return qb_streq(is, value);
-}
+#include "agent/host/xml.h"
 
 /* "255.255.255.0" or "24", as an address is written with either. */
-static char *host_address(xmlNodePtr ip)
+static char *host_address(const struct qb_xml *ip)
 {
-	_cleanup_free_ char *address = attribute(ip, "address");
-	_cleanup_free_ char *prefix = attribute(ip, "prefix"), *netmask = attribute(ip, "netmask");
+	const char *address = qb_xml_value(ip, "address");
+	const char *prefix = qb_xml_value(ip, "prefix");
+	const char *netmask = qb_xml_value(ip, "netmask");
 	struct in_addr mask;
 
 	if (!address)
@@ -91,21 +21,20 @@ static char *host_address(xmlNodePtr ip)
 		return qb_asprintf("%s/%s", address, prefix);
 	if (netmask && inet_pton(AF_INET, netmask, &mask) == 1)
 		return qb_asprintf("%s/%d", address, __builtin_popcount(mask.s_addr));
-	return QB_TAKE_PTR(address);
+	return qb_strdup(address);
 }
 
 /* formatnetwork.html: the attribute dev, and those of interface and pf, which may repeat it. */
-static void forward_devices(xmlNodePtr forward, struct qb_strs *ret)
+static void forward_devices(const struct qb_xml *forward, struct qb_strs *ret)
 {
 	static const char *const elements[] = {"interface", "pf"};
-	_cleanup_free_ char *own = attribute(forward, "dev");
+	const char *own = qb_xml_value(forward, "dev");
 
 	if (own)
 		qb_strs_add(ret, own);
 	for (size_t i = 0; i < QB_ARRAY_SIZE(elements); i++) {
-		FOR_EACH_CHILD(node, forward, elements[i])
-		{
-			_cleanup_free_ char *dev = attribute(node, "dev");
+		QB_XML_EACH (node, forward, elements[i]) {
+			const char *dev = qb_xml_value(node, "dev");
 
 			if (dev && !qb_strs_has(ret, dev))
 				qb_strs_add(ret, dev);
@@ -115,22 +44,20 @@ static void forward_devices(xmlNodePtr forward, struct qb_strs *ret)
 
 int qb_vir_network_parse(const char *xml, struct qb_vir_network *ret)
 {
-	_cleanup_doc_ xmlDocPtr doc = read_doc(xml, "network");
-	xmlNodePtr root = doc ? sym_xmlDocGetRootElement(doc) : NULL, forward;
+	_cleanup_xml_ struct qb_xml *root = qb_xml_read(xml, "network");
+	const struct qb_xml *forward = qb_xml_child(root, "forward");
 
-	if (!root || !child(root, "name"))
+	if (!qb_xml_content(qb_xml_child(root, "name")))
 		return -EINVAL;
-	forward = child(root, "forward");
-	ret->name = content(child(root, "name"));
-	ret->uuid = content(child(root, "uuid"));
-	ret->forward = attribute(forward, "mode");
+	ret->name = qb_strdup(qb_xml_content(qb_xml_child(root, "name")));
+	ret->uuid = qb_strdup(qb_xml_content(qb_xml_child(root, "uuid")));
+	ret->forward = qb_strdup(qb_xml_value(forward, "mode"));
 	if (forward && !ret->forward)
 		ret->forward = qb_strdup("nat"); /* libvirt's default */
-	ret->bridge = attribute(child(root, "bridge"), "name");
+	ret->bridge = qb_strdup(qb_xml_value(qb_xml_child(root, "bridge"), "name"));
 	forward_devices(forward, &ret->devices);
-	FOR_EACH_CHILD(ip, root, "ip")
-	{
-		_cleanup_free_ char *family = attribute(ip, "family");
+	QB_XML_EACH (ip, root, "ip") {
+		const char *family = qb_xml_value(ip, "family");
 
 		if (!ret->address && (!family || !strcmp(family, "ipv4")))
 			ret->address = host_address(ip);
@@ -139,8 +66,9 @@ int qb_vir_network_parse(const char *xml, struct qb_vir_network *ret)
 }
 
 /* libvirt keeps the slashes that somebody wrote at the end. */
-static char *directory(char *path)
+static char *directory(const struct qb_xml *target)
 {
+	char *path = qb_strdup(qb_xml_content(qb_xml_child(target, "path")));
 	size_t n = path ? strlen(path) : 0;
 
 	while (n > 1 && path[n - 1] == '/')
@@ -150,33 +78,32 @@ static char *directory(char *path)
 
 int qb_vir_pool_parse(const char *xml, struct qb_vir_pool *ret)
 {
-	_cleanup_doc_ xmlDocPtr doc = read_doc(xml, "pool");
-	xmlNodePtr root = doc ? sym_xmlDocGetRootElement(doc) : NULL, source;
+	_cleanup_xml_ struct qb_xml *root = qb_xml_read(xml, "pool");
+	const struct qb_xml *source = qb_xml_child(root, "source");
 
-	if (!root || !child(root, "name"))
+	if (!qb_xml_content(qb_xml_child(root, "name")))
 		return -EINVAL;
-	source = child(root, "source");
-	ret->name = content(child(root, "name"));
-	ret->uuid = content(child(root, "uuid"));
-	ret->type = attribute(root, "type");
-	ret->target = directory(content(child(child(root, "target"), "path")));
-	ret->source_device = attribute(child(source, "device"), "path");
-	ret->source_name = content(child(source, "name"));
+	ret->name = qb_strdup(qb_xml_content(qb_xml_child(root, "name")));
+	ret->uuid = qb_strdup(qb_xml_content(qb_xml_child(root, "uuid")));
+	ret->type = qb_strdup(qb_xml_value(root, "type"));
+	ret->target = directory(qb_xml_child(root, "target"));
+	ret->source_device = qb_strdup(qb_xml_value(qb_xml_child(source, "device"), "path"));
+	ret->source_name = qb_strdup(qb_xml_content(qb_xml_child(source, "name")));
 	return 0;
 }
 
 int qb_vir_domain_parse(const char *xml, struct qb_strs *ret_devices)
 {
-	_cleanup_doc_ xmlDocPtr doc = read_doc(xml, "domain");
-	xmlNodePtr devices = doc ? child(sym_xmlDocGetRootElement(doc), "devices") : NULL;
+	_cleanup_xml_ struct qb_xml *root = qb_xml_read(xml, "domain");
+	const struct qb_xml *devices = qb_xml_child(root, "devices");
 
-	if (!doc)
+	if (!root)
 		return -EINVAL;
-	FOR_EACH_CHILD(disk, devices, "disk")
-	{
-		_cleanup_free_ char *dev = attribute(child(disk, "source"), "dev");
+	QB_XML_EACH (disk, devices, "disk") {
+		const char *dev = qb_xml_value(qb_xml_child(disk, "source"), "dev");
 
-		if (attribute_is(disk, "type", "block") && dev && !qb_strs_has(ret_devices, dev))
+		if (dev && qb_streq(qb_xml_value(disk, "type"), "block") &&
+		    !qb_strs_has(ret_devices, dev))
 			qb_strs_add(ret_devices, dev);
 	}
 	return 0;
@@ -184,13 +111,19 @@ int qb_vir_domain_parse(const char *xml, struct qb_strs *ret_devices)
 
 int qb_vir_capabilities_parse(const char *xml, bool *ret_kvm)
 {
-	_cleanup_doc_ xmlDocPtr doc = read_doc(xml, "capabilities");
+	_cleanup_xml_ struct qb_xml *root = qb_xml_read(xml, "capabilities");
 
-	if (!doc)
+	if (!root)
 		return -EINVAL;
 	*ret_kvm = false;
-	FOR_EACH_CHILD(guest, sym_xmlDocGetRootElement(doc), "guest")
-	FOR_EACH_CHILD(domain, child(guest, "arch"), "domain")
-	*ret_kvm |= attribute_is(domain, "type", "kvm");
+	QB_XML_EACH (guest, root, "guest")
+		QB_XML_EACH (domain, qb_xml_child(guest, "arch"), "domain")
+			*ret_kvm |= qb_streq(qb_xml_value(domain, "type"), "kvm");
 	return 0;
+}
+
+char *qb_vir_version_text(uint64_t version)
+{
+	return qb_asprintf("%" PRIu64 ".%" PRIu64 ".%" PRIu64, version / 1000000,
+			   version / 1000 % 1000, version % 1000);
 }

@@ -14,3 +14,5 @@ QB_MUST_CHECK int qb_vir_pool_parse(const char *xml, struct qb_vir_pool *ret);
 QB_MUST_CHECK int qb_vir_domain_parse(const char *xml, struct qb_strs *ret_devices);
 /* Whether capabilities offer <domain type='kvm'>. */
 QB_MUST_CHECK int qb_vir_capabilities_parse(const char *xml, bool *ret_kvm);
+/* "9.0.0" of 9000000; the caller frees it. */
+char *qb_vir_version_text(uint64_t version);

@@ -4,61 +4,22 @@
 #include <arpa/inet.h>
 #include <errno.h>
 
-#include "agent/base/log.h"
-#include "agent/host/xml_lib.h"
+#include "agent/host/xml.h"
 
-static const xmlChar *x(const char *s)
+static struct qb_xml *begin(const char *root, const char *name, const char *uuid)
 {
-	return (const xmlChar *)s;
+	struct qb_xml *element = qb_xml_add(NULL, root, NULL);
+
+	qb_xml_add(element, "name", name);
+	qb_xml_add(element, "uuid", uuid);
+	return element;
 }
 
-static xmlNodePtr element(xmlNodePtr parent, const char *name, const char *text)
+static char *end(struct qb_xml *root)
 {
-	xmlNodePtr node = sym_xmlNewTextChild(parent, NULL, x(name), text ? x(text) : NULL);
+	char *text = qb_xml_write(root);
 
-	if (!node)
-		abort();
-	return node;
-}
-
-static xmlNodePtr attribute(xmlNodePtr node, const char *name, const char *value)
-{
-	if (!sym_xmlNewProp(node, x(name), x(value)))
-		abort();
-	return node;
-}
-
-static xmlNodePtr begin(const char *root, const char *name, const char *uuid)
-{
-	struct qb_error err = QB_ERROR_INIT;
-	xmlNodePtr node;
-	xmlDocPtr doc;
-
-	/* The package requires it. */
-	if (qb_xml_load(&err) < 0) {
-		qb_log(QB_LOG_ERROR, "%s", err.msg);
-		abort();
-	}
-	doc = sym_xmlNewDoc(x("1.0"));
-	node = sym_xmlNewNode(NULL, x(root));
-	if (!doc || !node)
-		abort();
-	sym_xmlDocSetRootElement(doc, node);
-	element(node, "name", name);
-	element(node, "uuid", uuid);
-	return node;
-}
-
-static char *end(xmlNodePtr root)
-{
-	xmlBufferPtr buffer = sym_xmlBufferCreate();
-	char *text;
-
-	if (!buffer || sym_xmlNodeDump(buffer, root->doc, root, 0, 1) < 0)
-		abort();
-	text = qb_asprintf("%s\n", (const char *)sym_xmlBufferContent(buffer));
-	sym_xmlBufferFree(buffer);
-	sym_xmlFreeDoc(root->doc);
+	qb_xml_free(root);
 	return text;
 }
 
@@ -87,10 +48,10 @@ int qb_subnet_parse(const char *text, struct qb_subnet *ret)
 
 char *qb_network_bridge_xml(const char *name, const char *uuid, const char *bridge)
 {
-	xmlNodePtr root = begin("network", name, uuid);
+	struct qb_xml *root = begin("network", name, uuid);
 
-	attribute(element(root, "forward", NULL), "mode", "bridge");
-	attribute(element(root, "bridge", NULL), "name", bridge);
+	qb_xml_set(qb_xml_add(root, "forward", NULL), "mode", "bridge");
+	qb_xml_set(qb_xml_add(root, "bridge", NULL), "name", bridge);
 	return end(root);
 }
 
@@ -98,34 +59,34 @@ char *qb_network_xml(const struct qb_network_config *network, const char *uuid,
 		     const struct qb_subnet *subnet)
 {
 	static const char *const modes[] = {"nat", "route", NULL};
-	xmlNodePtr root = begin("network", network->name, uuid), ip, range;
+	struct qb_xml *root = begin("network", network->name, uuid), *ip, *range;
 	char prefix[8];
 
 	if (modes[network->forward])
-		attribute(element(root, "forward", NULL), "mode", modes[network->forward]);
+		qb_xml_set(qb_xml_add(root, "forward", NULL), "mode", modes[network->forward]);
 	/* Its bridge has no loops to find, and guests are not to wait for it. */
-	attribute(attribute(element(root, "bridge", NULL), "stp", "on"), "delay", "0");
+	qb_xml_set(qb_xml_set(qb_xml_add(root, "bridge", NULL), "stp", "on"), "delay", "0");
 	if (!subnet)
 		return end(root);
 	snprintf(prefix, sizeof(prefix), "%u", subnet->prefix);
-	ip = element(root, "ip", NULL);
-	attribute(attribute(ip, "address", subnet->host), "prefix", prefix);
-	range = element(element(ip, "dhcp", NULL), "range", NULL);
-	attribute(attribute(range, "start", subnet->first), "end", subnet->last);
+	ip = qb_xml_add(root, "ip", NULL);
+	qb_xml_set(qb_xml_set(ip, "address", subnet->host), "prefix", prefix);
+	range = qb_xml_add(qb_xml_add(ip, "dhcp", NULL), "range", NULL);
+	qb_xml_set(qb_xml_set(range, "start", subnet->first), "end", subnet->last);
 	return end(root);
 }
 
 char *qb_pool_xml(const struct qb_pool_config *pool, const char *uuid, const char *source_device)
 {
 	static const char *const types[] = {"dir", "fs", "logical"};
-	xmlNodePtr root = begin("pool", pool->name, uuid), source;
+	struct qb_xml *root = begin("pool", pool->name, uuid), *source;
 
-	attribute(root, "type", types[pool->type]);
+	qb_xml_set(root, "type", types[pool->type]);
 	if (source_device) {
-		source = element(root, "source", NULL);
-		attribute(element(source, "device", NULL), "path", source_device);
-		attribute(element(source, "format", NULL), "type", "xfs");
+		source = qb_xml_add(root, "source", NULL);
+		qb_xml_set(qb_xml_add(source, "device", NULL), "path", source_device);
+		qb_xml_set(qb_xml_add(source, "format", NULL), "type", "xfs");
 	}
-	element(element(root, "target", NULL), "path", pool->target);
+	qb_xml_add(qb_xml_add(root, "target", NULL), "path", pool->target);
 	return end(root);
 }

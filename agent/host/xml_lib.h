@@ -1,29 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libxml2, which brings a library of all scripts along. */
+/* expat: it only reads, and brings nothing along. */
 #pragma once
 
-#include <libxml/parser.h>
-#include <libxml/tree.h>
+#include <expat.h>
 
 #include "agent/base/lib.h"
 
 /* clang-format off */
 #define QB_XML_CALLS(X) \
-	X(xmlBufferContent) \
-	X(xmlBufferCreate) \
-	X(xmlBufferFree) \
-	X(xmlDocGetRootElement) \
-	X(xmlDocSetRootElement) \
-	X(xmlFree) \
-	X(xmlFreeDoc) \
-	X(xmlGetNoNsProp) \
-	X(xmlNewDoc) \
-	X(xmlNewNode) \
-	X(xmlNewProp) \
-	X(xmlNewTextChild) \
-	X(xmlNodeDump) \
-	X(xmlNodeGetContent) \
-	X(xmlReadMemory)
+	X(XML_Parse) \
+	X(XML_ParserCreate) \
+	X(XML_ParserFree) \
+	X(XML_SetCharacterDataHandler) \
+	X(XML_SetElementHandler) \
+	X(XML_SetStartDoctypeDeclHandler) \
+	X(XML_SetUserData) \
+	X(XML_StopParser)
 /* clang-format on */
 
 QB_XML_CALLS(QB_LIB_DECLARE)

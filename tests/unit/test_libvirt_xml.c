@@ -105,7 +105,7 @@ static void pools_and_names_that_must_be_escaped(void **state)
 	_cleanup_free_ char *fs = qb_pool_xml(&p, UUID, "/dev/disk/by-partuuid/" UUID), *dir = NULL;
 
 	(void)state;
-	assert_non_null(strstr(fs, "<name>a&lt;b&gt;&amp;\"c\"</name>"));
+	assert_non_null(strstr(fs, "<name>a&lt;b&gt;&amp;&quot;c&quot;</name>"));
 	assert_non_null(strstr(fs, "<path>/srv/x&amp;y</path>"));
 	p.type = QB_POOL_DIR;
 	p.name = (char *)(uintptr_t) "iso";

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An XML document as a tree, for what libvirt says and is told: elements, attributes and text. */
+#pragma once
+
+#include "agent/base/str.h"
+
+struct qb_xml {
+	char *name;
+	char *text; /* without white space at both ends; NULL: there is none */
+	struct qb_xml_attribute {
+		char *name, *value;
+	} * attributes;
+	size_t n_attributes;
+	struct qb_xml *parent, *first, *last, *next; /* owned by the parent */
+};
+
+/*
+ * The document, when its root element has that name, else NULL: also when it is not well formed,
+ * too large, too deep, or has a DOCTYPE, so that there are no entities but XML's own.
+ */
+struct qb_xml *qb_xml_read(const char *text, const char *root);
+void qb_xml_free(struct qb_xml *root);
+
+static inline void qb_xml_freep(struct qb_xml **root)
+{
+	qb_xml_free(*root);
+}
+#define _cleanup_xml_ QB_CLEANUP(qb_xml_freep)
+
+/* All take NULL for "no such element", and then return NULL. Strings are the tree's. */
+const struct qb_xml *qb_xml_child(const struct qb_xml *parent, const char *name);
+const struct qb_xml *qb_xml_next(const struct qb_xml *element); /* of its name */
+const char *qb_xml_value(const struct qb_xml *element, const char *name);
+const char *qb_xml_content(const struct qb_xml *element);
+
+#define QB_XML_EACH(element, parent, name)                                                         \
+	for (const struct qb_xml *element = qb_xml_child(parent, name); element;                   \
+	     element = qb_xml_next(element))
+
+/* parent NULL: the root. text may be NULL. */
+struct qb_xml *qb_xml_add(struct qb_xml *parent, const char *name, const char *text);
+/* Returns the element. */
+struct qb_xml *qb_xml_set(struct qb_xml *element, const char *name, const char *value);
+/* Adds s with what is special in text or in an attribute written as an entity. */
+void qb_xml_escape(struct qb_buf *out, const char *s);
+/* Indented, with everything escaped. The caller frees it. */
+char *qb_xml_write(const struct qb_xml *root);

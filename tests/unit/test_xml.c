@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "agent/host/xml.h"
+
+static void a_document_is_read(void **state)
+{
+	_cleanup_xml_ struct qb_xml *root = qb_xml_read(
+		"<?xml version='1.0'?><!-- of an earlier day -->\n"
+		"<pool type='dir'>\n <name> a &lt;b&gt; \n</name><x/><p a='1'/><x/><p a='&#38;2'/>"
+		"<text><![CDATA[<raw>]]></text></pool>",
+		"pool");
+	const struct qb_xml *p = qb_xml_child(root, "p");
+
+	(void)state;
+	assert_non_null(root);
+	assert_string_equal(qb_xml_value(root, "type"), "dir");
+	assert_null(qb_xml_content(root));
+	assert_string_equal(qb_xml_content(qb_xml_child(root, "name")), "a <b>");
+	assert_null(qb_xml_content(qb_xml_child(root, "x")));
+	assert_string_equal(qb_xml_content(qb_xml_child(root, "text")), "<raw>");
+	assert_string_equal(qb_xml_value(p, "a"), "1");
+	assert_string_equal(qb_xml_value(qb_xml_next(p), "a"), "&2");
+	assert_null(qb_xml_next(qb_xml_next(p)));
+	assert_null(qb_xml_value(qb_xml_child(p, "none"), "a"));
+}
+
+static char *nested(unsigned depth)
+{
+	struct qb_buf text = {0};
+
+	for (unsigned i = 0; i < depth; i++)
+		qb_buf_puts(&text, "<a>");
+	for (unsigned i = 0; i < depth; i++)
+		qb_buf_puts(&text, "</a>");
+	return text.s;
+}
+
+static void what_is_not_read(void **state)
+{
+	static const char *const rows[] = {
+		"",
+		"no XML",
+		"<a>",
+		"<a></b>",
+		"<a/><a/>",
+		"<other/>",
+		"<a>&undefined;</a>",
+		"<!DOCTYPE a><a/>",
+		"<!DOCTYPE a [<!ENTITY e 'text'>]><a>&e;</a>",
+		"<a>\xff</a>",
+	};
+	_cleanup_free_ char *deep = nested(65), *less = nested(64);
+	struct qb_xml *root = qb_xml_read(less, "a");
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(rows); i++)
+		assert_null(qb_xml_read(rows[i], "a"));
+	assert_null(qb_xml_read(deep, "a"));
+	assert_non_null(root);
+	qb_xml_free(root);
+}
+
+/* What is written is what is read again, whatever it holds. */
+static void a_tree_is_written(void **state)
+{
+	static const char value[] = "\"<&>'";
+	_cleanup_xml_ struct qb_xml *root = qb_xml_add(NULL, "a", NULL), *again = NULL;
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	qb_xml_set(qb_xml_add(root, "b", NULL), "c", value);
+	qb_xml_add(qb_xml_add(root, "d", NULL), "e", value);
+	text = qb_xml_write(root);
+	assert_string_equal(text, "<a>\n"
+				  "  <b c=\"&quot;&lt;&amp;&gt;&#39;\"/>\n"
+				  "  <d>\n"
+				  "    <e>&quot;&lt;&amp;&gt;&#39;</e>\n"
+				  "  </d>\n"
+				  "</a>\n");
+	again = qb_xml_read(text, "a");
+	assert_string_equal(qb_xml_value(qb_xml_child(again, "b"), "c"), value);
+	assert_string_equal(qb_xml_content(qb_xml_child(qb_xml_child(again, "d"), "e")), value);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_document_is_read),
+		cmocka_unit_test(what_is_not_read),
+		cmocka_unit_test(a_tree_is_written),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
