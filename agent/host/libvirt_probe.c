@@ -8,6 +8,7 @@
 #include "agent/host/libvirt_lib.h"
 #include "agent/host/libvirt_parse.h"
 #include "agent/host/libvirt_units.h"
+#include "agent/host/libvirt_wire.h"
 
 enum {
 	TIMEOUT_DEFAULT_MS = 5000
@@ -31,11 +32,6 @@ static char *last_error(void)
 	virErrorPtr last = sym_virGetLastError();
 
 	return qb_str_printable(last && last->message ? last->message : "no reason given");
-}
-
-static char *version_text(unsigned long v)
-{
-	return qb_asprintf("%lu.%lu.%lu", v / 1000000, v / 1000 % 1000, v % 1000);
 }
 
 /*
@@ -153,7 +149,7 @@ static void ask_hypervisor(virConnectPtr conn, struct qb_libvirt_facts *f)
 	bool kvm;
 
 	if (sym_virConnectGetVersion(conn, &version) == 0 && version)
-		f->hypervisor_version = version_text(version);
+		f->hypervisor_version = qb_vir_version_text(version);
 	if (!xml) {
 		_cleanup_free_ char *why = last_error();
 
@@ -173,7 +169,7 @@ static void ask_objects(virConnectPtr conn, struct qb_libvirt_facts *f)
 	bool ok = true;
 
 	if (sym_virConnectGetLibVersion(conn, &version) == 0)
-		f->version = version_text(version);
+		f->version = qb_vir_version_text(version);
 	ask_networks(conn, f, &ok);
 	if (ok)
 		ask_pools(conn, f, &ok);
@@ -187,13 +183,60 @@ static void ask_objects(virConnectPtr conn, struct qb_libvirt_facts *f)
 	}
 }
 
+/* NULL: it could not, and f says why. */
+static virConnectPtr open_library(struct qb_libvirt_facts *f)
+{
+	struct qb_error err = QB_ERROR_INIT;
+	virConnectPtr conn = NULL;
+
+	if (qb_vir_load(&err) < 0) {
+		qb_tri_unknown(&f->connected, "%s", err.msg);
+		f->error = qb_strdup(err.msg);
+		return NULL;
+	}
+	sym_virSetErrorFunc(NULL, silent);
+	/* Read-only is open to every user, and cannot change anything. */
+	conn = sym_virConnectOpenReadOnly(f->uri);
+	if (!conn)
+		not_connected(f);
+	return conn;
+}
+
+/*
+ * As the library chooses it: the daemon for QEMU where the daemons are modular. It hands on what
+ * is asked of networks and pools.
+ */
+static int ask_by_wire(struct qb_wire *wire, struct qb_libvirt_facts *f)
+{
+	int r;
+
+	if (strcmp(f->uri, "qemu:///system") != 0)
+		return -EOPNOTSUPP;
+	r = qb_wire_open("/run/libvirt/virtqemud-sock-ro", wire);
+	if (r == -ENOENT)
+		r = qb_wire_open("/run/libvirt/libvirt-sock-ro", wire);
+	return r < 0 ? r : qb_wire_objects(wire, f);
+}
+
 /* A line. */
-static void say(int fd, const struct qb_libvirt_facts *f)
+static void say(int fd, struct qb_libvirt_facts *f)
 {
 	json_t *document = qb_schema_to_json(&qb_libvirt_type, f);
 
 	qb_child_say(fd, document);
 	json_decref(document);
+	qb_schema_done(&qb_libvirt_type, f);
+}
+
+static virConnectPtr ask_by_library(const char *uri, struct qb_libvirt_facts *ret_objects)
+{
+	virConnectPtr conn;
+
+	*ret_objects = (struct qb_libvirt_facts){.uri = qb_strdup(uri)};
+	conn = open_library(ret_objects);
+	if (conn)
+		ask_objects(conn, ret_objects);
+	return conn;
 }
 
 /* Two lines: what libvirt has, and what makes it run QEMU to find out, which takes its time on a
@@ -202,31 +245,21 @@ static void inquire(int fd, void *data)
 {
 	const struct qb_vir_inquiry *q = data;
 	struct qb_libvirt_facts f = {.uri = qb_strdup(q->uri)}, late = {0};
-	struct qb_error err = QB_ERROR_INIT;
+	_cleanup_wire_ struct qb_wire wire = QB_WIRE_INIT;
+	bool by_wire = ask_by_wire(&wire, &f) == 0;
 	virConnectPtr conn = NULL;
 
-	if (qb_vir_load(&err) < 0) {
-		qb_tri_unknown(&f.connected, "%s", err.msg);
-		f.error = qb_strdup(err.msg);
-	} else {
-		sym_virSetErrorFunc(NULL, silent);
-		/* Read-only is open to every user, and cannot change anything. */
-		conn = sym_virConnectOpenReadOnly(q->uri);
-		if (conn)
-			ask_objects(conn, &f);
-		else
-			not_connected(&f);
+	if (!by_wire) {
+		qb_schema_done(&qb_libvirt_type, &f);
+		conn = ask_by_library(q->uri, &f);
 	}
 	say(fd, &f);
+	if (by_wire && qb_wire_hypervisor(&wire, &late) < 0)
+		conn = ask_by_library(q->uri, &late);
 	if (conn)
 		ask_hypervisor(conn, &late);
 	say(fd, &late);
-	/* Nobody waits for the rest. */
-	close(fd);
-	qb_schema_done(&qb_libvirt_type, &f);
-	qb_schema_done(&qb_libvirt_type, &late);
-	if (conn)
-		sym_virConnectClose(conn);
+	/* Ending closes the connection, too. */
 }
 
 struct qb_vir_inquiry *qb_vir_inquiry_begin(const char *uri, unsigned timeout_ms)
