@@ -169,9 +169,9 @@ static void qemu(const struct qb_check_input *in, struct qb_result *r)
 }
 
 #define BACKENDS_EL "/usr/lib64/libvirt/storage-backend"
-#define BACKENDS_DEBIAN "/usr/lib/*/libvirt/storage-backend"
+#define BACKENDS_DEBIAN "/usr/lib/*-linux-gnu/libvirt/storage-backend"
 #define DRIVERS_EL "/usr/lib64/libvirt/connection-driver"
-#define DRIVERS_DEBIAN "/usr/lib/*/libvirt/connection-driver"
+#define DRIVERS_DEBIAN "/usr/lib/*-linux-gnu/libvirt/connection-driver"
 
 /* The names in the directory, by either path; NULL: the verdict is given. */
 static const struct qb_reading *plugins(const struct qb_check_input *in, struct qb_result *r,

@@ -36,9 +36,12 @@ void qb_udev_wait(void)
 	QB_CLEANUP(udev_unrefp)
 	struct udev *udev = qb_udev_runs() && qb_udev_load(NULL) == 0 ? sym_udev_new() : NULL;
 	struct udev_queue *queue = udev ? sym_udev_queue_new(udev) : NULL;
-	struct pollfd p = {.fd = queue ? sym_udev_queue_get_fd(queue) : -1, .events = POLLIN};
+	struct pollfd p = {.fd = -1, .events = POLLIN};
 
-	/* Watched before it is asked, or the last event could end in between. */
+	/* To take a watch off again costs the kernel tens of milliseconds. */
+	if (queue && !sym_udev_queue_get_queue_is_empty(queue))
+		p.fd = sym_udev_queue_get_fd(queue);
+	/* Watched before it is asked again, or the last event could end in between. */
 	for (int i = 0; i < QUEUE_ROUNDS && p.fd >= 0 && !sym_udev_queue_get_queue_is_empty(queue);
 	     i++) {
 		if (poll(&p, 1, QUEUE_TIMEOUT_MS) <= 0)

@@ -158,22 +158,21 @@ int qb_root_openat(const struct qb_root *root, const char *path, int flags, mode
 	return fd < 0 ? -errno : (int)fd;
 }
 
-int qb_root_read(const struct qb_root *root, const char *path, size_t max, char **ret,
-		 size_t *ret_len)
+int qb_root_read_stat(const struct qb_root *root, const char *path, size_t max, char **ret,
+		      size_t *ret_len, struct stat *ret_stat)
 {
 	/* O_NONBLOCK: a fifo in a captured tree must not hold the reader. */
 	_cleanup_close_ int fd = qb_root_openat(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 	_cleanup_free_ char *buf = NULL;
 	size_t len = 0, size = 4096;
-	struct stat st;
 
 	if (fd < 0)
 		return fd;
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, ret_stat) < 0)
 		return -errno;
-	if (S_ISDIR(st.st_mode))
+	if (S_ISDIR(ret_stat->st_mode))
 		return -EISDIR;
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(ret_stat->st_mode))
 		return -EINVAL;
 	for (;;) {
 		ssize_t n;
@@ -197,6 +196,14 @@ int qb_root_read(const struct qb_root *root, const char *path, size_t max, char 
 	if (ret_len)
 		*ret_len = len;
 	return 0;
+}
+
+int qb_root_read(const struct qb_root *root, const char *path, size_t max, char **ret,
+		 size_t *ret_len)
+{
+	struct stat st;
+
+	return qb_root_read_stat(root, path, max, ret, ret_len, &st);
 }
 
 int qb_root_read_value(const struct qb_root *root, const char *path, char **ret)

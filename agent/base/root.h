@@ -43,6 +43,9 @@ QB_MUST_CHECK int qb_root_openat(const struct qb_root *root, const char *path, i
  */
 QB_MUST_CHECK int qb_root_read(const struct qb_root *root, const char *path, size_t max, char **ret,
 			       size_t *ret_len);
+/* Tells as well what it is, also when that is nothing to be read: -EISDIR, -EINVAL. */
+QB_MUST_CHECK int qb_root_read_stat(const struct qb_root *root, const char *path, size_t max,
+				    char **ret, size_t *ret_len, struct stat *ret_stat);
 /* A file of one value: stripped, at most 4 KiB. */
 QB_MUST_CHECK int qb_root_read_value(const struct qb_root *root, const char *path, char **ret);
 QB_MUST_CHECK int qb_root_read_u64(const struct qb_root *root, const char *path, uint64_t *ret);

@@ -258,6 +258,8 @@ const struct qb_space *qb_facts_space(const struct qb_facts *facts, const char *
 
 /* The parts of qb_facts_probe(). */
 void qb_system_probe(const struct qb_root *root, struct qb_system_facts *ret);
+/* A part of it, by itself: NULL where there is none. The caller frees it. */
+char *qb_machine_id_read(const struct qb_root *root);
 void qb_cpu_probe(const struct qb_root *root, struct qb_cpu_facts *ret);
 void qb_kvm_probe(const struct qb_root *root, struct qb_kvm_facts *ret);
 void qb_modules_probe(const struct qb_root *root, const struct qb_strs *names,

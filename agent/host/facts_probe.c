@@ -135,17 +135,20 @@ static void live(const struct qb_probe_options *options, struct qb_facts *ret)
 	unsigned parts = QB_FACTS_ALL & ~options->without;
 	struct qb_disks_inquiry *disks = NULL;
 	struct qb_vir_inquiry *vir = NULL;
+	_cleanup_free_ char *machine_id = qb_machine_id_read(root);
 	struct qb_kvm_inquiry kvm;
 
 	/* What takes long, and may hang, answers while the others read. */
 	if (parts & QB_FACTS_LIBVIRT)
 		vir = qb_vir_inquiry_begin(options->connect_uri, options->timeout_ms);
+	if (parts & QB_FACTS_DISKS)
+		disks = qb_disks_inquiry_begin(root, machine_id, parts & QB_FACTS_REASONS,
+					       options->timeout_ms);
+	/* Behind the disks: a guest that comes and goes makes work for udev, which they wait for.
+	 */
 	if (parts & QB_FACTS_KVM)
 		qb_kvm_inquiry_begin(root, &kvm, &ret->kvm);
 	qb_system_probe(root, &ret->system);
-	if (parts & QB_FACTS_DISKS)
-		disks = qb_disks_inquiry_begin(root, ret->system.machine_id,
-					       parts & QB_FACTS_REASONS, options->timeout_ms);
 	qb_cpu_probe(root, &ret->cpu);
 	if (parts & QB_FACTS_MODULES)
 		modules(options, ret);

@@ -2,6 +2,7 @@
 /* Small files, by paths in which "*" stands for any name. */
 #include "agent/host/facts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -17,15 +18,26 @@ struct readings {
 	struct qb_strs filled, empty; /* "/sys", "/proc"..., as far as they were looked at */
 };
 
+/* A directory that has more than itself and the one above; not all of /proc is read for that. */
+static bool is_filled(const struct qb_root *root, const char *path)
+{
+	_cleanup_close_ int fd = qb_root_openat(root, path, O_RDONLY | O_DIRECTORY, 0);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir)
+		return false;
+	QB_TAKE_FD(fd);
+	return readdir(dir) && readdir(dir) && readdir(dir);
+}
+
 /* A tree that was captured without /sys says nothing about what /sys would hold. */
 static bool surroundings_are_there(struct readings *to, const char *path)
 {
 	_cleanup_free_ char *top = qb_strndup(path, 1 + strcspn(path + 1, "/"));
-	_cleanup_strs_ struct qb_strs names = {0};
 	bool filled = qb_strs_has(&to->filled, top);
 
 	if (!filled && !qb_strs_has(&to->empty, top)) {
-		filled = qb_root_list(to->root, top, &names) == 0 && names.n;
+		filled = is_filled(to->root, top);
 		qb_strs_add(filled ? &to->filled : &to->empty, top);
 	}
 	return filled;
@@ -55,9 +67,12 @@ static int read_names(const struct qb_root *root, struct qb_reading *it)
 static size_t shown(const char *line, size_t len)
 {
 	static const char *const words[] = {"passw", "passphrase", "secret", "psk", "wep-key"};
-	_cleanup_free_ char *copy = qb_strndup(line, len);
+	_cleanup_free_ char *copy = NULL;
 	size_t least = len;
 
+	if (!memchr(line, '=', len))
+		return len;
+	copy = qb_strndup(line, len);
 	for (size_t i = 0; i < QB_ARRAY_SIZE(words); i++) {
 		const char *word = strcasestr(copy, words[i]);
 		const char *set = word ? strchr(word, '=') : NULL;
@@ -148,9 +163,11 @@ static int read_text(const struct qb_root *root, struct qb_reading *it)
 {
 	const struct plain *plain = plain_of(it->path);
 	_cleanup_free_ char *text = NULL;
+	struct stat st = {0};
 	size_t len;
-	int r = qb_root_read(root, it->path, VALUE_MAX, &text, &len);
+	int r = qb_root_read_stat(root, it->path, VALUE_MAX, &text, &len, &st);
 
+	it->mode = st.st_mode;
 	if (r == 0 && !qb_is_text(text, len))
 		r = -EILSEQ;
 	if (r == 0)
@@ -162,17 +179,24 @@ static int read_text(const struct qb_root *root, struct qb_reading *it)
 static void read_one(struct readings *to, const char *path)
 {
 	struct qb_reading *it = QB_APPEND(to->v, to->n);
+	/* A device that is opened may begin to do something. */
+	bool device = qb_startswith(path, "/dev/");
 	struct stat st;
 	int r;
 
 	it->path = qb_strdup(path);
-	r = qb_root_stat(to->root, path, true, &st);
-	if (r == 0)
-		it->mode = st.st_mode;
-	if (r == 0 && S_ISDIR(st.st_mode))
+	r = device ? 0 : read_text(to->root, it);
+	/* What cannot be opened can be looked at, as a socket. */
+	if (device || (r < 0 && r != -ENOENT && !it->mode)) {
+		int looked = qb_root_stat(to->root, path, true, &st);
+
+		it->mode = looked == 0 ? st.st_mode : 0;
+		r = r < 0 ? r : looked;
+	}
+	if (S_ISDIR(it->mode))
 		r = read_names(to->root, it);
-	else if (r == 0 && S_ISREG(st.st_mode))
-		r = st.st_size > VALUE_MAX ? -EFBIG : read_text(to->root, it);
+	else if (it->mode && !S_ISREG(it->mode))
+		r = 0;
 	if (r < 0)
 		failed(to, it, r);
 }

@@ -60,7 +60,7 @@ static void os_release(const struct qb_root *root, struct qb_system_facts *ret)
 }
 
 /* "uninitialized" is what an image has in the place of an id: machine-id(5). */
-static char *machine_id(const struct qb_root *root)
+char *qb_machine_id_read(const struct qb_root *root)
 {
 	_cleanup_free_ char *id = value(root, "/etc/machine-id");
 
@@ -224,7 +224,7 @@ void qb_system_probe(const struct qb_root *root, struct qb_system_facts *ret)
 	ret->kernel = value(root, "/proc/sys/kernel/osrelease");
 	ret->arch = arch(root, ret->kernel);
 	os_release(root, ret);
-	ret->machine_id = machine_id(root);
+	ret->machine_id = qb_machine_id_read(root);
 	ret->chassis_vendor = value(root, "/sys/class/dmi/id/sys_vendor");
 	ret->product = value(root, "/sys/class/dmi/id/product_name");
 	memory(root, ret);
