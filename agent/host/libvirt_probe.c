@@ -204,17 +204,25 @@ static virConnectPtr open_library(struct qb_libvirt_facts *f)
 
 /*
  * As the library chooses it: the daemon for QEMU where the daemons are modular. It hands on what
- * is asked of networks and pools.
+ * is asked of networks and pools. Less than 0: the library is to be asked.
  */
 static int ask_by_wire(struct qb_wire *wire, struct qb_libvirt_facts *f)
 {
+	const char *path = "/run/libvirt/virtqemud-sock-ro";
 	int r;
 
 	if (strcmp(f->uri, "qemu:///system") != 0)
 		return -EOPNOTSUPP;
-	r = qb_wire_open("/run/libvirt/virtqemud-sock-ro", wire);
-	if (r == -ENOENT)
-		r = qb_wire_open("/run/libvirt/libvirt-sock-ro", wire);
+	r = qb_wire_open(path, wire);
+	if (r == -ENOENT) {
+		path = "/run/libvirt/libvirt-sock-ro";
+		r = qb_wire_open(path, wire);
+	}
+	if (r == -ENOENT || r == -ECONNREFUSED) {
+		f->error = qb_asprintf("nobody listens at %s: %s", path, strerror(-r));
+		qb_tri_set(&f->connected, false);
+		return 0;
+	}
 	return r < 0 ? r : qb_wire_objects(wire, f);
 }
 
@@ -254,7 +262,7 @@ static void inquire(int fd, void *data)
 		conn = ask_by_library(q->uri, &f);
 	}
 	say(fd, &f);
-	if (by_wire && qb_wire_hypervisor(&wire, &late) < 0)
+	if (by_wire && wire.fd >= 0 && qb_wire_hypervisor(&wire, &late) < 0)
 		conn = ask_by_library(q->uri, &late);
 	if (conn)
 		ask_hypervisor(conn, &late);

@@ -105,5 +105,18 @@ def where_the_protocol_is_another_the_library_is_asked():
     qb.same(found["kvm_domains"], wanted["kvm_domains"], "domains of type kvm")
 
 
+@qb.case(disks="blank")
+def where_nobody_listens_that_is_the_answer():
+    os.rename(RUN + "libvirt-sock-ro", RUN + "away")
+    gone = libvirt()
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(RUN + "virtqemud-sock-ro")
+        refused = libvirt()
+    qb.same((gone["connected"], refused["connected"]), (False, False), "connected")
+    qb.contains(gone["error"], [RUN + "libvirt-sock-ro", "No such file"], "error")
+    qb.contains(refused["error"], [RUN + "virtqemud-sock-ro", "refused"], "error")
+    assert not loads_the_library(), "the library was loaded"
+
+
 if __name__ == "__main__":
     qb.main()
