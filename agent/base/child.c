@@ -39,8 +39,6 @@ int qb_child_begin(void (*tell)(int fd, void *data), void *data, struct qb_child
 		let_go_of_output();
 		if (getppid() == parent)
 			tell(fds[1], data);
-		/* What else it has open may take a while to close: nobody waits for that. */
-		close(fds[1]);
 		_exit(0);
 	}
 	if (ret->pid > 0)

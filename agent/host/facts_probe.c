@@ -144,7 +144,9 @@ static void live(const struct qb_probe_options *options, struct qb_facts *ret)
 	if (parts & QB_FACTS_DISKS)
 		disks = qb_disks_inquiry_begin(root, machine_id, parts & QB_FACTS_REASONS,
 					       options->timeout_ms);
-	/* Behind the disks: a guest that comes and goes makes work for udev, which they wait for.
+	/*
+	 * A guest that comes and goes makes work for udev, which the disks wait for: so it comes
+	 * behind them, though on a host where udev is busy it waits with them.
 	 */
 	if (parts & QB_FACTS_KVM)
 		qb_kvm_inquiry_begin(root, &kvm, &ret->kvm);

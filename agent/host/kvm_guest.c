@@ -358,6 +358,8 @@ static void tell(int fd, void *data)
 	const struct given *given = data;
 
 	child_run(given->kvm_fd, given->code, given->size, fd);
+	/* To take the machine down again takes the kernel a while: nobody waits for that. */
+	close(fd);
 }
 
 void qb_guest_begin(int kvm_fd, const unsigned char *code, size_t size, unsigned deadline_ms,

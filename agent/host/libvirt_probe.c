@@ -183,43 +183,45 @@ static void ask_objects(virConnectPtr conn, struct qb_libvirt_facts *f)
 	}
 }
 
-/* NULL: it could not, and f says why. */
-static virConnectPtr open_library(struct qb_libvirt_facts *f)
+/* NULL: it could not, and *ret says why. */
+static virConnectPtr open_library(const char *uri, struct qb_libvirt_facts *ret)
 {
 	struct qb_error err = QB_ERROR_INIT;
 	virConnectPtr conn = NULL;
 
+	*ret = (struct qb_libvirt_facts){.uri = qb_strdup(uri)};
 	if (qb_vir_load(&err) < 0) {
-		qb_tri_unknown(&f->connected, "%s", err.msg);
-		f->error = qb_strdup(err.msg);
-		return NULL;
+		qb_tri_unknown(&ret->connected, "%s", err.msg);
+		ret->error = qb_strdup(err.msg);
+	} else {
+		sym_virSetErrorFunc(NULL, silent);
+		/* Read-only is open to every user, and cannot change anything. */
+		conn = sym_virConnectOpenReadOnly(uri);
+		if (!conn)
+			not_connected(ret);
 	}
-	sym_virSetErrorFunc(NULL, silent);
-	/* Read-only is open to every user, and cannot change anything. */
-	conn = sym_virConnectOpenReadOnly(f->uri);
 	if (!conn)
-		not_connected(f);
+		qb_tri_unknown(&ret->kvm_domains, "%s", ret->error);
 	return conn;
 }
 
 /*
  * As the library chooses it: the daemon for QEMU where the daemons are modular. It hands on what
- * is asked of networks and pools. Less than 0: the library is to be asked.
+ * is asked of networks and pools. Less than 0: the library is to be asked, which also reads a
+ * remote_mode of libvirt.conf.
  */
 static int ask_by_wire(struct qb_wire *wire, struct qb_libvirt_facts *f)
 {
-	const char *path = "/run/libvirt/virtqemud-sock-ro";
 	int r;
 
 	if (strcmp(f->uri, "qemu:///system") != 0)
 		return -EOPNOTSUPP;
-	r = qb_wire_open(path, wire);
+	r = qb_wire_open("/run/libvirt/virtqemud-sock-ro", wire);
+	if (r == -ENOENT)
+		r = qb_wire_open("/run/libvirt/libvirt-sock-ro", wire);
 	if (r == -ENOENT) {
-		path = "/run/libvirt/libvirt-sock-ro";
-		r = qb_wire_open(path, wire);
-	}
-	if (r == -ENOENT || r == -ECONNREFUSED) {
-		f->error = qb_asprintf("nobody listens at %s: %s", path, strerror(-r));
+		f->error = qb_strdup("there is neither /run/libvirt/virtqemud-sock-ro nor "
+				     "/run/libvirt/libvirt-sock-ro");
 		qb_tri_set(&f->connected, false);
 		return 0;
 	}
@@ -236,17 +238,6 @@ static void say(int fd, struct qb_libvirt_facts *f)
 	qb_schema_done(&qb_libvirt_type, f);
 }
 
-static virConnectPtr ask_by_library(const char *uri, struct qb_libvirt_facts *ret_objects)
-{
-	virConnectPtr conn;
-
-	*ret_objects = (struct qb_libvirt_facts){.uri = qb_strdup(uri)};
-	conn = open_library(ret_objects);
-	if (conn)
-		ask_objects(conn, ret_objects);
-	return conn;
-}
-
 /* Two lines: what libvirt has, and what makes it run QEMU to find out, which takes its time on a
  * slow host. */
 static void inquire(int fd, void *data)
@@ -258,16 +249,25 @@ static void inquire(int fd, void *data)
 	virConnectPtr conn = NULL;
 
 	if (!by_wire) {
+		qb_wire_close(&wire);
 		qb_schema_done(&qb_libvirt_type, &f);
-		conn = ask_by_library(q->uri, &f);
+		conn = open_library(q->uri, &f);
+		if (conn)
+			ask_objects(conn, &f);
 	}
 	say(fd, &f);
-	if (by_wire && wire.fd >= 0 && qb_wire_hypervisor(&wire, &late) < 0)
-		conn = ask_by_library(q->uri, &late);
+	if (wire.fd >= 0 && qb_wire_hypervisor(&wire, &late) < 0) {
+		qb_schema_done(&qb_libvirt_type, &late);
+		conn = open_library(q->uri, &late);
+	}
 	if (conn)
 		ask_hypervisor(conn, &late);
+	/* With the last line this process may be ended, and libvirt logs who does not take leave.
+	 */
+	qb_wire_close(&wire);
+	if (conn)
+		sym_virConnectClose(conn);
 	say(fd, &late);
-	/* Ending closes the connection, too. */
 }
 
 struct qb_vir_inquiry *qb_vir_inquiry_begin(const char *uri, unsigned timeout_ms)

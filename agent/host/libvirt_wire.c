@@ -17,6 +17,7 @@ enum {
 	STATUS_ERROR = 1,
 	MESSAGE_MAX = 16777216 + 4,
 	WORD = 4,
+	CONNECT_CLOSE = 2,
 };
 
 /* The length counts itself. */
@@ -45,6 +46,10 @@ int qb_wire_open(const char *path, struct qb_wire *ret)
 
 void qb_wire_close(struct qb_wire *w)
 {
+	if (w->r == -EREMOTEIO)
+		w->r = 0;
+	if (w->r == 0)
+		(void)!qb_wire_call(w, CONNECT_CLOSE);
 	if (w->fd >= 0)
 		close(w->fd);
 	qb_buf_done(&w->call);
@@ -57,12 +62,17 @@ static size_t padding(size_t len)
 	return -len % WORD;
 }
 
-void qb_wire_put_raw(struct qb_wire *w, const char *data, size_t len)
+static void begin(struct qb_wire *w)
 {
 	static const struct header room = {0};
 
 	if (!w->call.len)
 		qb_buf_add(&w->call, (const char *)&room, sizeof(room));
+}
+
+void qb_wire_put_raw(struct qb_wire *w, const char *data, size_t len)
+{
+	begin(w);
 	qb_buf_add(&w->call, data, len);
 }
 
@@ -146,7 +156,7 @@ int qb_wire_call(struct qb_wire *w, uint32_t procedure)
 		.status = htobe32(STATUS_OK),
 	};
 
-	qb_wire_put_raw(w, NULL, 0);
+	begin(w);
 	h.length = htobe32((uint32_t)w->call.len);
 	memcpy(w->call.s, &h, sizeof(h));
 	if (w->r == 0)

@@ -29,6 +29,7 @@ struct qb_wire {
 
 /* To a socket for reading only, whoever this process runs as. -errno of connect(2). */
 QB_MUST_CHECK int qb_wire_open(const char *path, struct qb_wire *ret);
+/* Takes leave where libvirt still answers: it logs an error when somebody just goes. */
 void qb_wire_close(struct qb_wire *w);
 #define _cleanup_wire_ QB_CLEANUP(qb_wire_close)
 
@@ -49,8 +50,9 @@ void qb_wire_skip(struct qb_wire *w, size_t len);
 void qb_wire_skip_text(struct qb_wire *w);
 
 /*
- * What libvirt has, and what makes it run QEMU to find out. Less than 0: not all of it could be
- * asked in this way. What *ret then has is the caller's to free, as ever.
+ * What libvirt has, and what makes it run QEMU to find out; of to, uri is given. Less than 0: not
+ * all could be asked in this way, and to is filled in part. That any answer is an error is enough,
+ * such as for an object that went away meanwhile: the library tells why.
  */
-QB_MUST_CHECK int qb_wire_objects(struct qb_wire *w, struct qb_libvirt_facts *ret);
-QB_MUST_CHECK int qb_wire_hypervisor(struct qb_wire *w, struct qb_libvirt_facts *ret);
+QB_MUST_CHECK int qb_wire_objects(struct qb_wire *w, struct qb_libvirt_facts *to);
+QB_MUST_CHECK int qb_wire_hypervisor(struct qb_wire *w, struct qb_libvirt_facts *to);

@@ -169,37 +169,40 @@ static void ask_domains(struct qb_wire *w, struct qb_libvirt_facts *f)
 	}
 }
 
-int qb_wire_objects(struct qb_wire *w, struct qb_libvirt_facts *ret)
+int qb_wire_objects(struct qb_wire *w, struct qb_libvirt_facts *to)
 {
 	qb_wire_put_u32(w, true); /* there is a URI */
-	qb_wire_put_text(w, ret->uri);
+	qb_wire_put_text(w, to->uri);
 	qb_wire_put_u32(w, FLAG_READ_ONLY);
 	qb_wire_call(w, CONNECT_OPEN);
 	qb_wire_call(w, CONNECT_GET_LIB_VERSION);
-	ret->version = qb_vir_version_text(qb_wire_u64(w));
-	ask_networks(w, ret);
-	ask_pools(w, ret);
-	ask_domains(w, ret);
+	to->version = qb_vir_version_text(qb_wire_u64(w));
+	ask_networks(w, to);
+	ask_pools(w, to);
+	ask_domains(w, to);
 	if (w->r == 0)
-		qb_tri_set(&ret->connected, true);
+		qb_tri_set(&to->connected, true);
 	return w->r;
 }
 
-int qb_wire_hypervisor(struct qb_wire *w, struct qb_libvirt_facts *ret)
+int qb_wire_hypervisor(struct qb_wire *w, struct qb_libvirt_facts *to)
 {
 	_cleanup_free_ char *xml = NULL;
-	uint64_t version;
-	bool kvm;
+	uint64_t version = 0;
+	bool kvm = false;
 
 	qb_wire_call(w, CONNECT_GET_CAPABILITIES);
 	xml = qb_wire_text(w);
 	parsed(w, xml ? qb_vir_capabilities_parse(xml, &kvm) : -EPROTO);
-	qb_wire_call(w, CONNECT_GET_VERSION);
-	version = qb_wire_u64(w);
 	if (w->r < 0)
 		return w->r;
-	qb_tri_set(&ret->kvm_domains, kvm);
+	/* An error is the answer where there is no QEMU. */
+	if (qb_wire_call(w, CONNECT_GET_VERSION) == 0)
+		version = qb_wire_u64(w);
+	else if (w->r == -EREMOTEIO)
+		w->r = 0;
+	qb_tri_set(&to->kvm_domains, kvm);
 	if (version)
-		ret->hypervisor_version = qb_vir_version_text(version);
-	return 0;
+		to->hypervisor_version = qb_vir_version_text(version);
+	return w->r;
 }

@@ -192,6 +192,8 @@ static void read_one(struct readings *to, const char *path)
 
 		it->mode = looked == 0 ? st.st_mode : 0;
 		r = r < 0 ? r : looked;
+		if (device && S_ISREG(it->mode))
+			r = read_text(to->root, it);
 	}
 	if (S_ISDIR(it->mode))
 		r = read_names(to->root, it);

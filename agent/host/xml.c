@@ -77,7 +77,8 @@ static void begin(void *data, const XML_Char *name, const XML_Char **attributes)
 	r->text.len = 0;
 }
 
-/* Text that has elements in it is of no use here, and goes with them. */
+/* That is called, too, for an empty element at which begin() has stopped, with its parent open.
+ * Text that has elements in it is of no use here, and goes with them. */
 static void end(void *data, const XML_Char *name)
 {
 	struct reading *r = data;

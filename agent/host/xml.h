@@ -43,5 +43,5 @@ struct qb_xml *qb_xml_add(struct qb_xml *parent, const char *name, const char *t
 struct qb_xml *qb_xml_set(struct qb_xml *element, const char *name, const char *value);
 /* Adds s with what is special in text or in an attribute written as an entity. */
 void qb_xml_escape(struct qb_buf *out, const char *s);
-/* Indented, with everything escaped. The caller frees it. */
+/* Indented; for text without control characters and white space at its ends. Caller frees. */
 char *qb_xml_write(const struct qb_xml *root);

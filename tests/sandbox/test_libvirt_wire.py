@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """libvirt's answers to a health report, in its own protocol: the library would be told the same."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -65,6 +66,64 @@ def the_library_would_be_told_the_same():
     assert loads_the_library("--connect", "qemu+unix:///system"), "the library was not loaded"
 
 
+def message(source):
+    """The next one with its length, or nothing at the end."""
+    head = source.recv(4, socket.MSG_WAITALL)
+    return head and head + source.recv(int.from_bytes(head, "big") - 4, socket.MSG_WAITALL)
+
+
+def refused(answer):
+    return (28).to_bytes(4, "big") + answer[4:24] + (1).to_bytes(4, "big")
+
+
+def without_xml(answer):
+    return answer.replace(b"<", b"?")
+
+
+def of_another_program(answer):
+    return answer[:4] + bytes(4) + answer[8:]
+
+
+class Between:
+    """Stands where the library, too, looks for the daemon first. Of the first caller's answers the
+    n-th is spoilt, or all are (0); whoever comes next speaks with libvirtd itself."""
+
+    PATH = RUN + "virtqemud-sock-ro"
+
+    def __init__(self, spoil, n):
+        self.spoil, self.n, self.callers, self.answers = spoil, n, 0, 0
+
+    def __enter__(self):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.PATH)
+        self.listener.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+        os.unlink(self.PATH)
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            self.callers += 1
+            threading.Thread(target=self.speak if self.callers == 1 else pass_on, args=(client,),
+                             daemon=True).start()
+
+    def speak(self, client):
+        with client, socket.socket(socket.AF_UNIX) as daemon:
+            daemon.connect(RUN + "libvirt-sock-ro")
+            while call := message(client):
+                daemon.sendall(call)
+                answer = message(daemon)
+                self.answers += 1
+                client.sendall(self.spoil(answer) if self.n in (0, self.answers) else answer)
+
+
 def pass_on(client):
     """What the client and libvirtd say to each other."""
     with client, socket.socket(socket.AF_UNIX) as daemon:
@@ -73,49 +132,66 @@ def pass_on(client):
         def copy(source, to):
             while data := source.recv(1 << 16):
                 to.sendall(data)
-            to.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # it may have gone
+                to.shutdown(socket.SHUT_WR)
 
         there = threading.Thread(target=copy, args=(client, daemon), daemon=True)
         there.start()
         copy(daemon, client)
+        there.join()
 
 
-def speak_otherwise(listener):
-    """Answers the first caller with a header of another program; from then on it is libvirtd."""
-    first, _ = listener.accept()
-    with first:
-        first.recv(1 << 16)
-        first.sendall(b"\0\0\0\x1c" + bytes(24))
-    while True:
-        client, _ = listener.accept()
-        threading.Thread(target=pass_on, args=(client,), daemon=True).start()
-
-
-@qb.case(disks="blank")
-def where_the_protocol_is_another_the_library_is_asked():
+@qb.case(disks="blank", seconds=300)
+def where_an_answer_is_none_the_library_is_asked():
+    """Each answer in turn is an error, as when an object goes away between two questions. The
+    first is that to opening, the last but one the version of QEMU, which there need not be."""
+    os.mkdir("/srv/transient")
+    define("pool-create", POOL)
+    define("net-define", NETWORK)
+    define("define", DOMAIN.format(disk=os.environ["QB_BLANK"]))
     wanted = libvirt()
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(RUN + "virtqemud-sock-ro")  # where it is, the library prefers it, too
-        listener.listen()
-        threading.Thread(target=speak_otherwise, args=(listener,), daemon=True).start()
-        found = libvirt()
-    os.unlink(RUN + "virtqemud-sock-ro")
-    qb.same(found["connected"], True, "connected")
-    qb.same(found["version"], wanted["version"], "version")
-    qb.same(found["kvm_domains"], wanted["kvm_domains"], "domains of type kvm")
+    with Between(refused, -1) as all_well:
+        qb.same(libvirt(), wanted, "as it is")
+    qb.same(all_well.callers, 1, "connections where all is well")
+    for n in range(1, all_well.answers - 1):
+        with Between(refused, n) as between:
+            qb.same(libvirt(), wanted, f"answer {n} is an error")
+        qb.same(between.callers, 2, f"connections when answer {n} is an error")
+    with Between(refused, all_well.answers - 1) as between:
+        qb.same(libvirt(), {**wanted, "hypervisor_version": None}, "there is no QEMU")
+    qb.same(between.callers, 1, "connections where there is no QEMU")
+    for spoil in (without_xml, of_another_program):
+        with Between(spoil, 0) as between:
+            qb.same(libvirt(), wanted, spoil.__name__)
+        qb.same(between.callers, 2, f"connections, {spoil.__name__}")
 
 
 @qb.case(disks="blank")
 def where_nobody_listens_that_is_the_answer():
     os.rename(RUN + "libvirt-sock-ro", RUN + "away")
     gone = libvirt()
+    qb.same(gone["connected"], False, "connected")
+    qb.contains(gone["error"], RUN + "libvirt-sock-ro", "error")
+    assert not loads_the_library(), "the library was loaded"
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(RUN + "virtqemud-sock-ro")
-        refused = libvirt()
-    qb.same((gone["connected"], refused["connected"]), (False, False), "connected")
-    qb.contains(gone["error"], [RUN + "libvirt-sock-ro", "No such file"], "error")
-    qb.contains(refused["error"], [RUN + "virtqemud-sock-ro", "refused"], "error")
-    assert not loads_the_library(), "the library was loaded"
+        refuses = libvirt()
+    qb.same(refuses["connected"], False, "connected where nobody accepts")
+    qb.contains(refuses["error"], "refused", "error")
+
+
+def errors_logged():
+    with open("/var/log/libvirt/libvirtd.log", encoding="utf-8") as f:
+        return [line for line in f if "virNetSocketReadWire" in line]
+
+
+@qb.case(disks="blank")
+def libvirt_is_taken_leave_of():
+    """It logs an error for each client that just goes."""
+    before = errors_logged()
+    for options in ((), ("--connect", "qemu+unix:///system")):
+        libvirt(*options)
+        qb.same(errors_logged(), before, f"errors logged, {options}")
 
 
 if __name__ == "__main__":

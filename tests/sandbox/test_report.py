@@ -25,6 +25,34 @@ def no_disk_is_held_for_a_page():
 
 
 @qb.case(disks="blank")
+def devices_are_looked_at_and_not_opened():
+    """One that is opened may begin to do something. KVM, the CPU's registers and disks are asked
+    for what they are there for."""
+    qb.traced("-qq", "-e", "trace=openat,openat2", "-o", "/tmp/devices", qb.AGENT, "check",
+              code=(qb.OK, qb.FAILED))
+    with open("/tmp/devices", encoding="utf-8", errors="replace") as f:
+        found = re.findall(r'openat2?\(\S+ "/dev/(?!kvm|cpu/|disk|loop)([^"]*)".*flags=(\S+)', f.read())
+    qb.contains(" ".join(name for name, _ in found), ["vhost-net", "net/tun"], "looked at")
+    qb.same([name for name, flags in found if "O_PATH" not in flags and "O_DIRECTORY" not in flags],
+            [], "opened")
+
+
+@qb.case(disks="blank")
+def disks_are_what_udev_has_made_of_them():
+    """Whoever lists them waits for the events that have come."""
+    qb.run("/usr/bin/udevadm", "settle")
+    qb.run("/usr/bin/udevadm", "control", "--stop-exec-queue")
+    qb.run("/usr/bin/udevadm", "trigger", "--name-match", os.environ["QB_BLANK"])
+    with subprocess.Popen([qb.AGENT, "facts"], stdout=subprocess.DEVNULL) as facts:
+        try:
+            facts.wait(0.5)
+            raise AssertionError("facts did not wait for udev")
+        except subprocess.TimeoutExpired:
+            qb.run("/usr/bin/udevadm", "control", "--start-exec-queue")
+        qb.same(facts.wait(30), 0, "exit")
+
+
+@qb.case(disks="blank")
 def closed_descriptors_change_no_verdict():
     """What was opened in their place was let go of by the processes that ask libvirt and disks."""
     def verdicts(ways):

@@ -150,9 +150,12 @@ static void nobody_listens(void **state)
 	assert_int_equal(qb_wire_open(path, &w), -ENAMETOOLONG);
 }
 
-/* All that a report asks, of a daemon that says there are four thousand million networks. */
+/* All that a report asks, of a daemon that says there are four thousand million networks, and
+ * tells one and a half. */
 static void a_list_without_end(void **state)
 {
+	static const char networks[] = "\xff\xff\xff\xff\0\0\0\3net\0"
+				       "0123456789abcdef\0\0\0\3n";
 	struct qb_libvirt_facts f = {.uri = qb_strdup("qemu:///system")};
 	uint32_t header[WORDS];
 	int daemon;
@@ -164,8 +167,8 @@ static void a_list_without_end(void **state)
 	say(daemon, header, "", 0);
 	header[0] = 36, header[3] = 157, header[5] = 2;
 	say(daemon, header, "\0\0\0\0\0\x89\x54\x40", 8);
-	header[0] = 32, header[3] = 283, header[5] = 3;
-	say(daemon, header, "\xff\xff\xff\xff", 4);
+	header[0] = 28 + sizeof(networks) - 1, header[3] = 283, header[5] = 3;
+	say(daemon, header, networks, sizeof(networks) - 1);
 	assert_int_equal(qb_wire_objects(&w, &f), -EPROTO);
 	assert_string_equal(f.version, "9.0.0");
 	assert_int_equal(f.n_networks, 0);

@@ -30,12 +30,13 @@ static void a_document_is_read(void **state)
 	assert_null(qb_xml_value(qb_xml_child(p, "none"), "a"));
 }
 
-static char *nested(unsigned depth)
+static char *nested(unsigned depth, const char *inmost)
 {
 	struct qb_buf text = {0};
 
 	for (unsigned i = 0; i < depth; i++)
 		qb_buf_puts(&text, "<a>");
+	qb_buf_puts(&text, inmost);
 	for (unsigned i = 0; i < depth; i++)
 		qb_buf_puts(&text, "</a>");
 	return text.s;
@@ -55,18 +56,20 @@ static void what_is_not_read(void **state)
 		"<!DOCTYPE a [<!ENTITY e 'text'>]><a>&e;</a>",
 		"<a>\xff</a>",
 	};
-	_cleanup_free_ char *deep = nested(65), *less = nested(64);
+	_cleanup_free_ char *deep = nested(65, ""), *empty = nested(64, "<a/>");
+	_cleanup_free_ char *less = nested(63, "<a/>");
 	struct qb_xml *root = qb_xml_read(less, "a");
 
 	(void)state;
 	for (size_t i = 0; i < QB_ARRAY_SIZE(rows); i++)
 		assert_null(qb_xml_read(rows[i], "a"));
 	assert_null(qb_xml_read(deep, "a"));
+	assert_null(qb_xml_read(empty, "a"));
 	assert_non_null(root);
 	qb_xml_free(root);
 }
 
-/* What is written is what is read again, whatever it holds. */
+/* What is written is what is read again. */
 static void a_tree_is_written(void **state)
 {
 	static const char value[] = "\"<&>'";
