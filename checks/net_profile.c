@@ -26,9 +26,12 @@ static const struct qb_profile *profile_of(const struct qb_profiles *all, const 
 
 		if (!qb_profile_is_bridge(p, bridge) || !p->automatic || p->open)
 			continue;
-		tie = best && p->priority == best->priority;
-		if (!best || p->priority > best->priority)
+		if (!best || p->priority > best->priority) {
 			best = p;
+			tie = false;
+		} else if (p->priority == best->priority) {
+			tie = true;
+		}
 	}
 	return tie ? NULL : best;
 }
