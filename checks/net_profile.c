@@ -136,6 +136,39 @@ static bool is_ifcfg_port(const struct pair *x, const struct qb_link *port)
 	return false;
 }
 
+/* The bridge's profile starts those of its ports, whatever they say of themselves. */
+static bool starts_ports(const struct qb_profile *p)
+{
+	_cleanup_free_ char *slaves = qb_ini_value(p->text, "connection", "autoconnect-slaves");
+	_cleanup_free_ char *ports = qb_ini_value(p->text, "connection", "autoconnect-ports");
+	const char *value = ports ? ports : slaves;
+
+	return qb_streq(value, "1") || qb_streq(value, "true");
+}
+
+/* Whether NetworkManager would start p for the port by itself. */
+static void weigh_start(const struct pair *x, const struct qb_profile *p,
+			const struct qb_link *port)
+{
+	if (starts_ports(x->p))
+		return;
+	if (!p->automatic)
+		qb_tally_bad(x->t, "%s is a port of %s by %s, which nothing starts", port->name,
+			     x->l->name, p->file);
+	for (size_t i = 0; p->automatic && i < x->all->n; i++) {
+		const struct qb_profile *q = &x->all->v[i];
+
+		if (q->automatic && !q->open && q->priority > p->priority &&
+		    qb_profile_is_for(q, port) && !is_port_profile(x, q)) {
+			qb_evidence(x->r, port->name, q->path, "no port, and of a priority of %d",
+				    (int)q->priority);
+			qb_tally_bad(x->t, "%s goes before %s: at the next start %s is no port",
+				     q->file, p->file, port->name);
+			return;
+		}
+	}
+}
+
 static void weigh_port(const struct pair *x, const struct qb_link *port)
 {
 	for (size_t i = 0; i < x->all->n; i++) {
@@ -144,6 +177,7 @@ static void weigh_port(const struct pair *x, const struct qb_link *port)
 		if (!is_port_profile(x, p) || !qb_profile_is_for(p, port))
 			continue;
 		qb_evidence(x->r, port->name, p->path, "a port of %s", x->l->name);
+		weigh_start(x, p, port);
 		return;
 	}
 	if (is_ifcfg_port(x, port))
@@ -210,7 +244,7 @@ static const struct qb_check table[] = {
 		.severity = QB_RECOMMENDED,
 		.looks = "Of every configured bridge with a profile of NetworkManager: STP, the "
 			 "addresses of method manual and the MAC address against the kernel's, "
-			 "and a profile for each NIC that is a port.",
+			 "and for each NIC that is a port a profile that NetworkManager starts.",
 		.why = "What was changed by hand holds until the next restart; then the host has "
 		       "another address, or guests wait for STP.",
 		.remedy = "nmcli -f NAME,DEVICE,FILENAME connection\n"
