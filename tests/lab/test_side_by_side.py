@@ -47,6 +47,8 @@ WHY = {
         "the node is there, and the module behind it cannot be loaded",
     ("this machine", "hardware virtualization"):
         "it looks for flags; a guest ran here, by a driver that does without",
+    ("this machine", "/dev/kvm exists"): "where it finds no flag it looks no further",
+    ("this machine", "/dev/kvm is accessible"): "where it finds no flag it looks no further",
 }
 
 
