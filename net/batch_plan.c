@@ -25,11 +25,21 @@ static void add_addresses(struct qb_ops *ops, enum qb_op_kind kind, const char *
  * The last one first: with the first address of an IPv4 subnet the kernel deletes the others of
  * that subnet.
  */
-static void delete_addresses(struct qb_ops *ops, const char *dev, const struct qb_address *a,
-			     size_t n)
+static void delete_addresses(struct qb_ops *ops, const char *family, const char *dev,
+			     const struct qb_address *a, size_t n)
 {
 	for (size_t i = n; i-- > 0;)
-		add(ops, QB_OP_ADDRESS_DELETE, dev)->address = &a[i];
+		if (qb_streq(qb_ip_family(a[i].address), family))
+			add(ops, QB_OP_ADDRESS_DELETE, dev)->address = &a[i];
+}
+
+/* Addresses that have come onto another link go off this one. */
+static void leave_addresses(struct qb_batches *b, const char *dev, const struct qb_address *a,
+			    size_t n)
+{
+	add_addresses(&b->clear, QB_OP_ADDRESS_YIELD, "inet", dev, a, n);
+	delete_addresses(&b->clear, "inet6", dev, a, n);
+	delete_addresses(&b->rest, "inet", dev, a, n);
 }
 
 /*
@@ -71,7 +81,7 @@ struct qb_batches qb_move_forward(const struct qb_move *move)
 		add(&b.build, QB_OP_NEIGHBOURS, move->bridge)->from = move->source;
 	add_routes(&b.clear, move->bridge, move->add_routes, move->n_add_routes);
 	delete_routes(&b.clear, move->source, move->drop_routes, move->n_drop_routes);
-	delete_addresses(&b.clear, move->source, move->drop, move->n_drop);
+	leave_addresses(&b, move->source, move->drop, move->n_drop);
 	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->bridge, move->add, move->n_add);
 	return b;
 }
@@ -87,18 +97,11 @@ struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_st
 	add_routes(&b.clear, move->source, move->drop_routes, move->n_drop_routes);
 	if (bridge_is_there) {
 		delete_routes(&b.clear, move->bridge, move->add_routes, move->n_add_routes);
-		/*
-		 * The port's own comes behind it: neighbours are spoken to through the bridge until
-		 * it is gone, so that has to go before the port.
-		 */
-		add_addresses(&b.clear, QB_OP_PREFIX_DELETE, NULL, move->bridge, move->add,
-			      move->n_add);
+		leave_addresses(&b, move->bridge, move->add, move->n_add);
 	}
-	for (size_t i = 0; i < release->n; i++)
-		add(&b.clear, QB_OP_RELEASE, release->v[i]);
 	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->source, move->drop, move->n_drop);
-	if (bridge_is_there)
-		delete_addresses(&b.rest, move->bridge, move->add, move->n_add);
+	for (size_t i = 0; i < release->n; i++)
+		add(&b.leave, QB_OP_RELEASE, release->v[i]);
 	return b;
 }
 
@@ -106,6 +109,7 @@ void qb_batches_done(struct qb_batches *batches)
 {
 	free(batches->build.v);
 	free(batches->clear.v);
+	free(batches->leave.v);
 	free(batches->rest.v);
 	*batches = (struct qb_batches){0};
 }

@@ -63,6 +63,9 @@ void qb_move_plan(const struct qb_net *net, const struct qb_bridge_config *confi
 /* The bridge is as the move would leave it. */
 bool qb_move_is_done(const struct qb_net *net, const struct qb_move *move);
 
+/* Any other route to the same goes before it. Nobody gives it to a route that is to be used. */
+#define QB_METRIC_YIELD (UINT32_MAX - 1)
+
 /* One netlink message of a batch. */
 enum qb_op_kind {
 	QB_OP_LINK_UP,
@@ -72,7 +75,7 @@ enum qb_op_kind {
 	QB_OP_ADDRESS_ADD,    /* without waiting for duplicate address detection */
 	QB_OP_ADDRESS_SETTLE, /* its flags as they were, now that it is in use */
 	QB_OP_ADDRESS_DELETE,
-	QB_OP_PREFIX_DELETE, /* the route that the kernel made for the address */
+	QB_OP_ADDRESS_YIELD, /* the route that the kernel made for it gets QB_METRIC_YIELD */
 	QB_OP_ROUTE_ADD,
 	QB_OP_ROUTE_DELETE,
 };
@@ -95,20 +98,22 @@ struct qb_ops {
  * takes no IPv4 frame while paths are checked (rp_filter); the IPv6 ones after it, for the route
  * of the newest is taken, and through it has to be somebody. Then the kernel takes the IPv6 ones
  * into use, which it does by itself some time after it was told of them. In the second, clear, the
- * routes change over, link routes before those that need them, and the addresses go off the port.
- * That a route is added and its like deleted in one batch also spares IPv6 a moment of two next
- * hops, at which a kill would leave what looks like multipath. The third, rest, is for after the
- * frames that were dropped meanwhile are handed in again.
+ * routes change over, link routes before those that need them: what was the way out yields, or
+ * goes. That a route is added and its like deleted in one batch also spares IPv6 a moment of two
+ * next hops, at which a kill would leave what looks like multipath. In the third, leave, ports
+ * leave, once nobody sends through them any more who had looked for the way before. The last,
+ * rest, is for after the frames that were dropped meanwhile are handed in again: IPv4 addresses go
+ * off the old link, and with the last of them all that it knows of its neighbours.
  */
 struct qb_batches {
-	struct qb_ops build, clear, rest;
+	struct qb_ops build, clear, leave, rest;
 };
 
 struct qb_batches qb_move_forward(const struct qb_move *move);
 /*
  * The way back, for the ports named in release. A port can send while it is one, so it has all
- * that it needs before it leaves the bridge. The bridge keeps its addresses until it gets nothing
- * more. Where it is gone already, whoever deleted it, there is only something to put back.
+ * that it needs before it leaves the bridge. The bridge keeps its IPv4 addresses until it gets
+ * nothing more. Where it is gone already, whoever deleted it, there is only something to put back.
  */
 struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
 				  bool bridge_is_there);

@@ -37,7 +37,7 @@ static struct qb_address *copy_address(struct qb_address **list, size_t *n,
 	if (!inet6)
 		to->flags &= ~(uint64_t)IFA_F_SECONDARY;
 	to->proto = a->proto;
-	to->metric = a->metric;
+	to->metric = a->metric == QB_METRIC_YIELD ? 0 : a->metric;
 	to->valid_s = to->preferred_s = UINT32_MAX;
 	return to;
 }
@@ -66,10 +66,12 @@ static const struct qb_ip_config *mode_of(const struct context *c, const char *f
 	return !strcmp(family, "inet6") ? &c->config->ipv6 : &c->config->ipv4;
 }
 
+/* One that yields was on its way off when an earlier run was killed. */
 static bool link_has(const struct qb_link *link, const char *address)
 {
 	for (size_t i = 0; link && i < link->n_addresses; i++)
-		if (qb_streq(link->addresses[i].address, address))
+		if (qb_streq(link->addresses[i].address, address) &&
+		    link->addresses[i].metric != QB_METRIC_YIELD)
 			return true;
 	return false;
 }

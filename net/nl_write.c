@@ -104,7 +104,9 @@ static struct nl_msg *address_message(const struct qb_op *op, unsigned ifindex,
 	put(msg, IFA_CACHEINFO, &life, sizeof(life));
 	if (proto)
 		put(msg, ATTR_IFA_PROTO, &proto, sizeof(proto));
-	if (a->metric)
+	if (op->kind == QB_OP_ADDRESS_YIELD)
+		put_u32(msg, IFA_RT_PRIORITY, QB_METRIC_YIELD);
+	else if (a->metric)
 		put_u32(msg, IFA_RT_PRIORITY, (uint32_t)a->metric);
 	return msg;
 }
@@ -126,7 +128,7 @@ static int add_address(const struct qb_op *op, unsigned ifindex, struct qb_nl_ba
 	item = qb_nl_batch_add(batch, address_message(op, ifindex, &ip, scope),
 			       qb_asprintf("address %s on %s", op->address->address, op->dev));
 	item->tolerate[0] = op->kind == QB_OP_ADDRESS_DELETE ? EADDRNOTAVAIL : EEXIST;
-	if (op->kind == QB_OP_ADDRESS_DELETE)
+	if (op->kind == QB_OP_ADDRESS_DELETE || op->kind == QB_OP_ADDRESS_YIELD)
 		item->tolerate[1] = ENODEV;
 	return 0;
 }
@@ -148,35 +150,6 @@ static int route_header(const struct qb_route *r, struct rtmsg *rtm, struct qb_i
 	    qb_scope_parse(r->scope, &rtm->rtm_scope) < 0)
 		return -EINVAL;
 	return qb_route_type_parse(r->type, &rtm->rtm_type);
-}
-
-/* The kernel may not have made one, or have taken it back. */
-static int delete_prefix(const struct qb_op *op, unsigned ifindex, struct qb_nl_batch *batch,
-			 struct qb_error *err)
-{
-	const struct qb_address *a = op->address;
-	_cleanup_free_ char *dst = qb_ip_network(a->peer ? a->peer : a->address);
-	struct rtmsg rtm = {
-		.rtm_table = RT_TABLE_MAIN,
-		.rtm_protocol = RTPROT_KERNEL,
-		.rtm_scope = RT_SCOPE_NOWHERE,
-		.rtm_type = RTN_UNICAST,
-	};
-	struct qb_nl_item *item;
-	struct nl_msg *msg;
-	struct qb_ip ip;
-
-	if (!dst || qb_ip_parse(dst, &ip) < 0)
-		return qb_error_set(err, EINVAL, "%s: not an address", a->address);
-	rtm.rtm_family = (unsigned char)ip.family;
-	rtm.rtm_dst_len = (unsigned char)ip.prefix;
-	msg = message(RTM_DELROUTE, 0, &rtm, sizeof(rtm));
-	put(msg, RTA_DST, ip.bytes, ip.len);
-	put_u32(msg, RTA_OIF, ifindex);
-	item = qb_nl_batch_add(batch, msg, qb_asprintf("route %s by %s", dst, op->dev));
-	item->tolerate[0] = ESRCH;
-	item->tolerate[1] = ENODEV;
-	return 0;
 }
 
 static void put_pref(struct nl_msg *msg, const char *pref)
@@ -243,7 +216,7 @@ static int add_op(struct nl_sock *sock, const struct qb_op *op, const char *brid
 
 	/* With the link goes all that it had. */
 	if (r == -ENODEV && (op->kind == QB_OP_ADDRESS_DELETE || op->kind == QB_OP_ROUTE_DELETE ||
-			     op->kind == QB_OP_PREFIX_DELETE))
+			     op->kind == QB_OP_ADDRESS_YIELD))
 		return 0;
 	if (r < 0)
 		return r;
@@ -269,10 +242,9 @@ static int add_op(struct nl_sock *sock, const struct qb_op *op, const char *brid
 		return qb_neigh_copy(sock, op->from, op->dev, batch, err);
 	case QB_OP_ADDRESS_ADD:
 	case QB_OP_ADDRESS_SETTLE:
+	case QB_OP_ADDRESS_YIELD:
 	case QB_OP_ADDRESS_DELETE:
 		return add_address(op, ifindex, batch, err);
-	case QB_OP_PREFIX_DELETE:
-		return delete_prefix(op, ifindex, batch, err);
 	case QB_OP_ROUTE_ADD:
 	case QB_OP_ROUTE_DELETE:
 		return add_route(op, ifindex, batch, err);

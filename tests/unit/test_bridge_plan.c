@@ -673,13 +673,62 @@ static void the_order_loses_nothing(void **state)
 	assert_null(find_op(&b.clear, QB_OP_ROUTE_ADD, &route)->route->gateway);
 	find_op(&b.clear, QB_OP_ROUTE_DELETE, &route_off);
 	assert_true(route < route_off);
-	/* The first address of a subnet takes the others with it, so it goes last. */
-	assert_ptr_equal(find_op(&b.clear, QB_OP_ADDRESS_DELETE, &address_off)->address,
-			 &move.drop[move.n_drop - 1]);
+	/* IPv6 addresses go at once, IPv4 ones when nothing more comes in by the port. */
+	assert_string_equal(find_op(&b.clear, QB_OP_ADDRESS_DELETE, &address_off)->dev, "eth0");
 	assert_true(route_off < address_off);
+	assert_string_equal(find_op(&b.clear, QB_OP_ADDRESS_YIELD, &address_off)->dev, "eth0");
+	for (size_t i = 0; i < b.rest.n; i++)
+		assert_string_equal(qb_ip_family(b.rest.v[i].address->address), "inet");
+	assert_int_equal(b.leave.n, 0);
 	for (size_t i = 0; i < b.build.n; i++)
 		assert_false(b.build.v[i].kind == QB_OP_ADDRESS_DELETE ||
 			     b.build.v[i].kind == QB_OP_ROUTE_DELETE);
+	qb_move_done(&move);
+	done(&s);
+}
+
+/* With the first address of a subnet the kernel deletes the others of that subnet. */
+static void the_first_address_of_a_subnet_goes_last(void **state)
+{
+	_cleanup_batches_ struct qb_batches b = {0};
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0_HEAD ", addresses: ["
+				 "{address: 192.0.2.10/24, scope: global, flags: 128}, "
+				 "{address: 192.0.2.11/24, scope: global, flags: 129}]}"));
+	assert_step(&s, NULL, &move);
+	b = qb_move_forward(&move);
+	assert_int_equal(b.rest.n, 2);
+	assert_string_equal(b.rest.v[0].address->address, "192.0.2.11/24");
+	assert_string_equal(b.rest.v[1].address->address, "192.0.2.10/24");
+	qb_move_done(&move);
+	done(&s);
+}
+
+/* A run that was killed had made the bridge's addresses, or the port's, give way already. */
+static void what_was_on_its_way_off_is_taken_up(void **state)
+{
+#define YIELDING                                                                                   \
+	"{address: 192.0.2.10/24, broadcast: 192.0.2.255, scope: global, flags: 128, "             \
+	"metric: 4294967294}"
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0 ", {name: br0, ifindex: 7, kind: bridge, mac: 00:00:5e:00:53:01, "
+			    "mtu: 1500, up: true, stp: false, addresses: [" YIELDING "]}"));
+	assert_step(&s, NULL, &move);
+	assert_string_equal(move.add[0].address, "192.0.2.10/24");
+	assert_int_equal(move.add[0].metric, 0);
+	qb_move_done(&move);
+	done(&s);
+	load(&s, LINKS(ETH0_HEAD ", master: br0, addresses: [" YIELDING "]}, " BR0) ROUTES_BR0);
+	assert_step(&s, NULL, &move);
+	assert_int_equal(move.n_add, 0);
+	assert_int_equal(move.n_drop, 1);
+	assert_int_equal(move.drop[0].metric, 0);
 	qb_move_done(&move);
 	done(&s);
 }
@@ -700,10 +749,9 @@ static void the_way_back_has_all_before_the_port_leaves(void **state)
 	assert_string_equal(find_op(&b.build, QB_OP_ADDRESS_ADD, &added)->dev, "eth0");
 	assert_string_equal(find_op(&b.clear, QB_OP_ROUTE_ADD, &added)->dev, "eth0");
 	assert_true(added < b.clear.n - 1);
-	assert_string_equal(find_op(&b.clear, QB_OP_RELEASE, &released)->dev, "eth0");
-	/* Who is spoken to by the bridge's own route is no longer when the port leaves... */
-	assert_string_equal(find_op(&b.clear, QB_OP_PREFIX_DELETE, &deleted)->dev, "br0");
-	assert_true(deleted < released);
+	/* Nobody is spoken to by the bridge's own route any more when the port leaves... */
+	assert_string_equal(find_op(&b.leave, QB_OP_RELEASE, &released)->dev, "eth0");
+	assert_string_equal(find_op(&b.clear, QB_OP_ADDRESS_YIELD, &deleted)->dev, "br0");
 	/* ...but what the bridge still gets it can take, to the last frame. */
 	assert_string_equal(find_op(&b.rest, QB_OP_ADDRESS_DELETE, &deleted)->dev, "br0");
 	/* Whatever became of the bridge, the NIC gets its own back. */
@@ -714,6 +762,7 @@ static void the_way_back_has_all_before_the_port_leaves(void **state)
 	for (size_t i = 0; i < b.clear.n; i++)
 		assert_string_equal(b.clear.v[i].dev, "eth0");
 	assert_int_equal(b.build.n, move.n_drop);
+	assert_int_equal(b.leave.n, 0);
 	assert_int_equal(b.rest.n, 0);
 	qb_move_done(&move);
 	done(&s);
@@ -745,6 +794,8 @@ int main(void)
 		cmocka_unit_test(two_ports_need_one_source),
 		cmocka_unit_test(the_same_host_gives_the_same_plan),
 		cmocka_unit_test(the_order_loses_nothing),
+		cmocka_unit_test(the_first_address_of_a_subnet_goes_last),
+		cmocka_unit_test(what_was_on_its_way_off_is_taken_up),
 		cmocka_unit_test(the_way_back_has_all_before_the_port_leaves),
 	};
 
