@@ -145,6 +145,7 @@ static void nobody_listens(void **state)
 	(void)state;
 	assert_int_equal(qb_wire_open("/nonexistent/socket", &w), -ENOENT);
 	assert_int_equal(qb_wire_call(&w, PROCEDURE), -ENOTCONN);
+	qb_wire_close(&w);
 	memset(path, 'x', sizeof(path) - 1);
 	path[sizeof(path) - 1] = '\0';
 	assert_int_equal(qb_wire_open(path, &w), -ENAMETOOLONG);
