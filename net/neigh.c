@@ -62,7 +62,7 @@ static void copy_one(const struct ndmsg *from, struct nlattr *dst, struct nlattr
 	struct ndmsg ndm = {
 		.ndm_family = from->ndm_family,
 		.ndm_ifindex = (int)to,
-		.ndm_state = NUD_STALE,
+		.ndm_state = from->ndm_state & NUD_PERMANENT ? NUD_PERMANENT : NUD_STALE,
 		.ndm_flags = from->ndm_flags & NTF_ROUTER,
 	};
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWNEIGH, NLM_F_CREATE);
@@ -79,6 +79,7 @@ int qb_neigh_copy(struct nl_sock *sock, const char *from, const char *to, struct
 {
 	static const int families[] = {AF_INET, AF_INET6};
 	unsigned source = if_nametoindex(from), target = if_nametoindex(to), n = 0;
+	const unsigned learned = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE;
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(families); i++) {
 		_cleanup_buf_ struct qb_buf dump = {0};
@@ -86,19 +87,17 @@ int qb_neigh_copy(struct nl_sock *sock, const char *from, const char *to, struct
 
 		if (r < 0)
 			return r;
-		for (struct nlmsghdr *h = qb_nl_next(&dump, NULL); h && n < COPY_MAX;
-		     h = qb_nl_next(&dump, h)) {
+		for (struct nlmsghdr *h = qb_nl_next(&dump, NULL); h; h = qb_nl_next(&dump, h)) {
 			const struct ndmsg *ndm = nlmsg_data(h);
 			struct nlattr *tb[NDA_MAX + 1];
 
 			if (h->nlmsg_type != RTM_NEWNEIGH || ndm->ndm_ifindex != (int)source ||
-			    !(ndm->ndm_state &
-			      (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE)) ||
+			    !(ndm->ndm_state & (learned | NUD_PERMANENT)) ||
 			    nlmsg_parse(h, sizeof(*ndm), tb, NDA_MAX, NULL) < 0 || !tb[NDA_DST] ||
-			    !tb[NDA_LLADDR])
+			    !tb[NDA_LLADDR] ||
+			    (!(ndm->ndm_state & NUD_PERMANENT) && n++ >= COPY_MAX))
 				continue;
 			copy_one(ndm, tb[NDA_DST], tb[NDA_LLADDR], target, batch);
-			n++;
 		}
 	}
 	return 0;

@@ -4,8 +4,9 @@
 #include "net/nl.h"
 
 /*
- * Adds messages that tell link to what link from knows of its neighbours, as not quite fresh: they
- * are used at once and confirmed soon. What somebody set by hand is left out.
+ * Adds messages that tell link to what link from knows of its neighbours: of all those that were
+ * set by hand, and of so many that it learned. These as not quite fresh: they are used at once and
+ * confirmed soon.
  */
 QB_MUST_CHECK int qb_neigh_copy(struct nl_sock *sock, const char *from, const char *to,
 				struct qb_nl_batch *batch, struct qb_error *err);

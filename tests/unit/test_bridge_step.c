@@ -7,6 +7,7 @@
 #include <time.h>
 #include <net/if.h>
 #include <linux/if_tun.h>
+#include <linux/neighbour.h>
 #include <sys/ioctl.h>
 
 #include "agent/base/root.h"
@@ -307,6 +308,43 @@ static void a_refused_message_is_named_and_undone(void **state)
 	assert_ok(&h, undo(&h));
 	after = state_of_host(&h);
 	assert_string_equal(before, after);
+	end(&h);
+}
+
+/* How many of these neighbours the link has, as somebody set them by hand. */
+static size_t set_by_hand(const char *link)
+{
+	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
+	_cleanup_buf_ struct qb_buf dump = {0};
+	struct qb_error err = QB_ERROR_INIT;
+	size_t n = 0;
+
+	assert_int_equal(qb_nl_open(&sock, &err), 0);
+	assert_int_equal(qb_nl_dump(sock, RTM_GETNEIGH, AF_UNSPEC, &dump, &err), 0);
+	for (struct nlmsghdr *m = qb_nl_next(&dump, NULL); m; m = qb_nl_next(&dump, m)) {
+		const struct ndmsg *ndm = nlmsg_data(m);
+
+		n += m->nlmsg_type == RTM_NEWNEIGH && (ndm->ndm_state & NUD_PERMANENT) &&
+		     ndm->ndm_ifindex == (int)if_nametoindex(link);
+	}
+	return n;
+}
+
+/* A gateway that answers no ARP is reached by what somebody has set. */
+static void neighbours_that_were_set_by_hand_go_along(void **state)
+{
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	ip("neigh add 192.0.2.77 lladdr 00:00:5e:00:53:77 dev up0 nud permanent");
+	ip("neigh add 2001:db8::77 lladdr 00:00:5e:00:53:77 dev up0 nud permanent");
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_int_equal(set_by_hand("br0"), 2);
+	assert_ok(&h, undo(&h));
+	assert_int_equal(set_by_hand("up0"), 2);
 	end(&h);
 }
 
@@ -799,6 +837,7 @@ int main(void)
 		cmocka_unit_test(killed_anywhere),
 		cmocka_unit_test(what_changed_since_the_plan_is_seen),
 		cmocka_unit_test(a_refused_message_is_named_and_undone),
+		cmocka_unit_test(neighbours_that_were_set_by_hand_go_along),
 		cmocka_unit_test(a_gateway_that_is_gone_fails_the_move),
 		cmocka_unit_test(a_default_gateway_that_nobody_has_fails_the_move),
 		cmocka_unit_test(a_gateway_that_was_silent_is_not_asked_for),
