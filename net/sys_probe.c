@@ -3,6 +3,7 @@
 #include "net/sys_probe.h"
 
 #include <ctype.h>
+#include <strings.h>
 
 #define FILE_MAX (1 << 20)
 #define PROFILES "/etc/NetworkManager/system-connections"
@@ -123,6 +124,17 @@ static void zones(const struct qb_root *root, struct qb_net *net)
 	}
 }
 
+/* nm-settings-keyfile(5): a profile is for a link by its name, by its MAC address, or by both. */
+static bool is_for(const char *profile, const struct qb_link *l)
+{
+	_cleanup_free_ char *name = between(profile, "\ninterface-name=", "\n");
+	_cleanup_free_ char *mac = between(profile, "\nmac-address=", "\n");
+	const char *own = l->permanent_mac ? l->permanent_mac : l->mac;
+
+	return (name || mac) && (!name || qb_streq(name, l->name)) &&
+	       (!mac || (own && !strcasecmp(mac, own)));
+}
+
 /*
  * Of others' profiles only the zone of a link is kept: the rest may be passwords. Of ours, all.
  */
@@ -134,7 +146,7 @@ static void profiles(const struct qb_root *root, struct qb_net *net)
 		return;
 	for (size_t i = 0; i < names.n; i++) {
 		_cleanup_free_ char *path = qb_asprintf(PROFILES "/%s", names.v[i]);
-		_cleanup_free_ char *text = NULL, *zone = NULL, *name = NULL;
+		_cleanup_free_ char *text = NULL, *zone = NULL;
 		struct qb_keyfile *file;
 		size_t len;
 
@@ -148,9 +160,8 @@ static void profiles(const struct qb_root *root, struct qb_net *net)
 			continue;
 		}
 		zone = between(text, "\nzone=", "\n");
-		name = between(text, "\ninterface-name=", "\n");
-		for (size_t j = 0; zone && name && j < net->n_links; j++) {
-			if (qb_streq(net->links[j].name, name))
+		for (size_t j = 0; zone && j < net->n_links; j++) {
+			if (is_for(text, &net->links[j]))
 				qb_strset(&net->links[j].zone, zone);
 		}
 		explicit_bzero(text, len);

@@ -97,6 +97,11 @@ static void others_profiles_are_not_kept(void **state)
 	tree_put(t, PROFILES "office.nmconnection",
 		 "[connection]\nid=office\ninterface-name=eth0\nzone=dmz\n[802-1x]\n"
 		 "password=secret\n");
+	tree_put(t, PROFILES "card.nmconnection",
+		 "[connection]\nid=card\nzone=work\n[ethernet]\nmac-address=00:00:5E:00:53:0A\n");
+	tree_put(t, PROFILES "other.nmconnection",
+		 "[connection]\nid=other\ninterface-name=eth9\nzone=drop\n[ethernet]\n"
+		 "mac-address=00:00:5e:00:53:0a\n");
 	tree_put(t, PROFILES "qubi-br0.nmconnection", "[connection]\nid=qubi-br0\n");
 	tree_put(t, PROFILES "qubi-notes.txt", "not a profile\n");
 	tree_put(t, "/etc/firewalld/zones/internal.xml",
@@ -104,10 +109,14 @@ static void others_profiles_are_not_kept(void **state)
 	add_link(&net, "eth0", 2);
 	add_link(&net, "eth1", 3);
 	add_link(&net, "eth10", 4);
+	add_link(&net, "eth11", 5);
+	net.links[3].mac = qb_strdup("00:00:5e:00:53:0b");
+	net.links[3].permanent_mac = qb_strdup("00:00:5e:00:53:0a");
 	qb_net_sys_probe(&t->root, &net);
 	assert_string_equal(net.links[0].zone, "dmz");
 	assert_string_equal(net.links[1].zone, "internal");
 	assert_null(net.links[2].zone);
+	assert_string_equal(net.links[3].zone, "work");
 	assert_int_equal(net.n_keyfiles, 1);
 	assert_string_equal(net.keyfiles[0].path, PROFILES "qubi-br0.nmconnection");
 	assert_string_equal(net.keyfiles[0].text, "[connection]\nid=qubi-br0\n");
