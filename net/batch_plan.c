@@ -21,25 +21,48 @@ static void add_addresses(struct qb_ops *ops, enum qb_op_kind kind, const char *
 			add(ops, kind, dev)->address = &a[i];
 }
 
-/*
- * The last one first: with the first address of an IPv4 subnet the kernel deletes the others of
- * that subnet.
- */
-static void delete_addresses(struct qb_ops *ops, const char *family, const char *dev,
-			     const struct qb_address *a, size_t n)
+/* The addresses of one link, of which some come onto another. */
+struct side {
+	const char *dev;
+	const struct qb_address *a;
+	size_t n;
+};
+
+static char *network_of(const struct qb_address *a)
 {
-	for (size_t i = n; i-- > 0;)
-		if (qb_streq(qb_ip_family(a[i].address), family))
-			add(ops, QB_OP_ADDRESS_DELETE, dev)->address = &a[i];
+	return qb_ip_network(a->peer ? a->peer : a->address);
 }
 
-/* Addresses that have come onto another link go off this one. */
-static void leave_addresses(struct qb_batches *b, const char *dev, const struct qb_address *a,
-			    size_t n)
+/* What yields has to have something to yield to: a route to the same network. */
+static bool has_network(const struct side *side, const struct qb_address *a)
 {
-	add_addresses(&b->clear, QB_OP_ADDRESS_YIELD, "inet", dev, a, n);
-	delete_addresses(&b->clear, "inet6", dev, a, n);
-	delete_addresses(&b->rest, "inet", dev, a, n);
+	_cleanup_free_ char *network = network_of(a);
+	bool has = false;
+
+	for (size_t i = 0; network && !has && i < side->n; i++) {
+		_cleanup_free_ char *other = network_of(&side->a[i]);
+
+		has = qb_streq(network, other);
+	}
+	return has;
+}
+
+/*
+ * Takes addresses off a link: late those that may still be spoken to. The last one first, since
+ * with the first address of an IPv4 subnet the kernel deletes the others of that subnet.
+ */
+static void leave_addresses(struct qb_batches *b, const struct side *from, const struct side *to,
+			    bool inet6_late)
+{
+	for (size_t i = from->n; i-- > 0;) {
+		const struct qb_address *a = &from->a[i];
+		bool late = (inet6_late || qb_streq(qb_ip_family(a->address), "inet")) &&
+			    has_network(to, a);
+
+		if (late)
+			add(&b->clear, QB_OP_ADDRESS_YIELD, from->dev)->address = a;
+		add(late ? &b->rest : &b->clear, QB_OP_ADDRESS_DELETE, from->dev)->address = a;
+	}
 }
 
 /*
@@ -68,6 +91,8 @@ static void delete_routes(struct qb_ops *ops, const char *dev, const struct qb_r
 
 struct qb_batches qb_move_forward(const struct qb_move *move)
 {
+	const struct side source = {move->source, move->drop, move->n_drop};
+	const struct side bridge = {move->bridge, move->add, move->n_add};
 	struct qb_batches b = {0};
 
 	add_addresses(&b.build, QB_OP_ADDRESS_ADD, "inet", move->bridge, move->add, move->n_add);
@@ -81,7 +106,7 @@ struct qb_batches qb_move_forward(const struct qb_move *move)
 		add(&b.build, QB_OP_NEIGHBOURS, move->bridge)->from = move->source;
 	add_routes(&b.clear, move->bridge, move->add_routes, move->n_add_routes);
 	delete_routes(&b.clear, move->source, move->drop_routes, move->n_drop_routes);
-	leave_addresses(&b, move->source, move->drop, move->n_drop);
+	leave_addresses(&b, &source, &bridge, false);
 	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->bridge, move->add, move->n_add);
 	return b;
 }
@@ -89,6 +114,8 @@ struct qb_batches qb_move_forward(const struct qb_move *move)
 struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
 				  bool bridge_is_there)
 {
+	const struct side source = {move->source, move->drop, move->n_drop};
+	const struct side bridge = {move->bridge, move->add, move->n_add};
 	struct qb_batches b = {0};
 
 	add_addresses(&b.build, QB_OP_ADDRESS_ADD, NULL, move->source, move->drop, move->n_drop);
@@ -97,7 +124,8 @@ struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_st
 	add_routes(&b.clear, move->source, move->drop_routes, move->n_drop_routes);
 	if (bridge_is_there) {
 		delete_routes(&b.clear, move->bridge, move->add_routes, move->n_add_routes);
-		leave_addresses(&b, move->bridge, move->add, move->n_add);
+		/* Neighbours ask the bridge until the port has left. */
+		leave_addresses(&b, &bridge, &source, true);
 	}
 	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->source, move->drop, move->n_drop);
 	for (size_t i = 0; i < release->n; i++)

@@ -13,6 +13,14 @@ static const struct qb_address *find_address(const struct qb_link *link, const c
 	return NULL;
 }
 
+/* One that yields is on its way off. */
+static bool has_address(const struct qb_link *link, const char *address)
+{
+	const struct qb_address *a = find_address(link, address);
+
+	return a && a->metric != QB_METRIC_YIELD;
+}
+
 static bool has_route(const struct qb_net *net, const char *dev, const struct qb_route *wanted)
 {
 	for (size_t i = 0; i < net->n_routes; i++) {
@@ -69,7 +77,7 @@ static bool has_all(const struct qb_net *net, const struct qb_move *move)
 	const struct qb_link *bridge = qb_net_link(net, move->bridge);
 
 	for (size_t i = 0; i < move->n_add; i++)
-		if (!find_address(bridge, move->add[i].address))
+		if (!has_address(bridge, move->add[i].address))
 			return false;
 	for (size_t i = 0; i < move->n_add_routes; i++)
 		if (!has_route(net, move->bridge, &move->add_routes[i]))
@@ -140,7 +148,7 @@ static bool is_leftover(const struct qb_net *net, const struct qb_move *move)
 	for (size_t i = 0; i < bridge->n_addresses; i++) {
 		const char *address = bridge->addresses[i].address;
 
-		if (!qb_ip_is_link_local(address) && !find_address(source, address))
+		if (!qb_ip_is_link_local(address) && !has_address(source, address))
 			return false;
 	}
 	return true;
@@ -205,7 +213,7 @@ static int verify_address(const struct qb_net *net, const struct qb_move *move,
 		if (!qb_streq(net->links[i].name, move->bridge) &&
 		    find_address(&net->links[i], a->address))
 			elsewhere = net->links[i].name;
-	if (!find_address(qb_net_link(net, move->bridge), a->address))
+	if (!has_address(qb_net_link(net, move->bridge), a->address))
 		return qb_error_set(err, EIO, "%s is not on %s", a->address, move->bridge);
 	/* A link-local address belongs to its link; several may have the same one. */
 	if (elsewhere && !qb_ip_is_link_local(a->address))
@@ -316,7 +324,7 @@ bool qb_bridge_state_is_touched(const struct qb_net *net, const struct qb_move *
 		if (has_route(net, move->bridge, &move->add_routes[i]))
 			return true;
 	for (size_t i = 0; i < move->n_drop; i++)
-		if (!find_address(source, move->drop[i].address))
+		if (!has_address(source, move->drop[i].address))
 			return true;
 	for (size_t i = 0; i < move->n_drop_routes; i++)
 		if (!has_route(net, move->source, &move->drop_routes[i]))

@@ -165,10 +165,9 @@ static int send_move(struct nl_sock *sock, const char *bridge, const struct qb_s
 		r = qb_nl_settle(sock, &batches->build, err);
 	if (r == 0)
 		r = qb_nl_batch_send(sock, &clear, err);
-	if (r == 0 && batches->leave.n) {
-		nanosleep(&sent, NULL);
+	nanosleep(&sent, NULL);
+	if (r == 0)
 		r = qb_nl_batch_send(sock, &leave, err);
-	}
 	(void)qb_replay_run(&replay);
 	return r < 0 ? r : qb_nl_batch_send(sock, &rest, err);
 }

@@ -75,7 +75,8 @@ enum qb_op_kind {
 	QB_OP_ADDRESS_ADD,    /* without waiting for duplicate address detection */
 	QB_OP_ADDRESS_SETTLE, /* its flags as they were, now that it is in use */
 	QB_OP_ADDRESS_DELETE,
-	QB_OP_ADDRESS_YIELD, /* the route that the kernel made for it gets QB_METRIC_YIELD */
+	QB_OP_ADDRESS_YIELD, /* its network's route gets QB_METRIC_YIELD; it is made where missing
+			      */
 	QB_OP_ROUTE_ADD,
 	QB_OP_ROUTE_DELETE,
 };
@@ -102,8 +103,8 @@ struct qb_ops {
  * goes. That a route is added and its like deleted in one batch also spares IPv6 a moment of two
  * next hops, at which a kill would leave what looks like multipath. In the third, leave, ports
  * leave, once nobody sends through them any more who had looked for the way before. The last,
- * rest, is for after the frames that were dropped meanwhile are handed in again: IPv4 addresses go
- * off the old link, and with the last of them all that it knows of its neighbours.
+ * rest, is for after the frames that were dropped meanwhile are handed in again: what yielded goes,
+ * and with the last IPv4 address of a link all that it knows of its neighbours.
  */
 struct qb_batches {
 	struct qb_ops build, clear, leave, rest;
@@ -112,8 +113,8 @@ struct qb_batches {
 struct qb_batches qb_move_forward(const struct qb_move *move);
 /*
  * The way back, for the ports named in release. A port can send while it is one, so it has all
- * that it needs before it leaves the bridge. The bridge keeps its IPv4 addresses until it gets
- * nothing more. Where it is gone already, whoever deleted it, there is only something to put back.
+ * that it needs before it leaves the bridge. The bridge keeps its addresses until it gets nothing
+ * more. Where it is gone already, whoever deleted it, there is only something to put back.
  */
 struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
 				  bool bridge_is_there);

@@ -707,6 +707,26 @@ static void the_first_address_of_a_subnet_goes_last(void **state)
 	done(&s);
 }
 
+/* Without a like route on the bridge nothing would go before that of the port. */
+static void only_what_has_a_successor_yields(void **state)
+{
+	_cleanup_batches_ struct qb_batches b = {0};
+	char *addresses[] = {(char *)"192.0.2.10/16"};
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0));
+	s.config.ipv4 = (struct qb_ip_config){.mode = QB_IP_STATIC, .addresses = {addresses, 1}};
+	assert_step(&s, NULL, &move);
+	b = qb_move_forward(&move);
+	assert_int_equal(b.rest.n, 0);
+	for (size_t i = 0; i < b.clear.n; i++)
+		assert_false(b.clear.v[i].kind == QB_OP_ADDRESS_YIELD);
+	qb_move_done(&move);
+	done(&s);
+}
+
 /* A run that was killed had made the bridge's addresses, or the port's, give way already. */
 static void what_was_on_its_way_off_is_taken_up(void **state)
 {
@@ -795,6 +815,7 @@ int main(void)
 		cmocka_unit_test(the_same_host_gives_the_same_plan),
 		cmocka_unit_test(the_order_loses_nothing),
 		cmocka_unit_test(the_first_address_of_a_subnet_goes_last),
+		cmocka_unit_test(only_what_has_a_successor_yields),
 		cmocka_unit_test(what_was_on_its_way_off_is_taken_up),
 		cmocka_unit_test(the_way_back_has_all_before_the_port_leaves),
 	};

@@ -601,6 +601,50 @@ static void what_a_killed_run_left_is_made_whole_or_goes(void **state)
 	}
 }
 
+/* Killed when all had changed over, and what yields had not gone: what the next run adds to that
+ * can be undone by itself, and the first run then goes back as a whole. */
+static void what_had_changed_over_is_not_taken_for_a_leftover(void **state)
+{
+	_cleanup_batches_ struct qb_batches b = {0};
+	_cleanup_nl_batch_ struct qb_nl_batch batch = {0};
+	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	_cleanup_move_ struct qb_move move = {0};
+	json_auto_t *first_args = NULL, *first_before = NULL;
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	ip("-6 route flush dev up0 proto boot");
+	ip("-6 addr flush dev up0 scope global");
+	before = state_of_host(&h);
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	remember(&h);
+	first_args = json_incref(h.plan.steps[0].args);
+	first_before = json_incref(h.before);
+	assert_ok(&h, qb_move_from_json(first_args, &move, &h.err));
+	assert_ok(&h, qb_nl_open(&sock, &h.err));
+	assert_ok(&h, qb_nl_bridge_make(sock, &move, &h.err));
+	b = qb_move_forward(&move);
+	assert_ok(&h, qb_nl_write_ops(sock, &b.build, "br0", &batch, &h.err));
+	assert_ok(&h, qb_nl_write_ops(sock, &b.clear, "br0", &batch, &h.err));
+	assert_ok(&h, qb_nl_batch_send(sock, &batch, &h.err));
+
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_true(json_is_true(json_object_get(h.before, "existed")));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, verify(&h));
+	assert_ok(&h, undo(&h));
+	QB_SWAP(h.plan.steps[0].args, first_args);
+	QB_SWAP(h.before, first_before);
+	assert_ok(&h, undo(&h));
+	after = state_of_host(&h);
+	assert_string_equal(before, after);
+	end(&h);
+}
+
 /* The same, but nobody remembers having made it: it is somebody's, and stays. */
 static void a_bridge_of_others_is_not_taken_for_a_leftover(void **state)
 {
@@ -848,6 +892,7 @@ int main(void)
 		cmocka_unit_test(several_ports),
 		cmocka_unit_test(static_addresses),
 		cmocka_unit_test(what_a_killed_run_left_is_made_whole_or_goes),
+		cmocka_unit_test(what_had_changed_over_is_not_taken_for_a_leftover),
 		cmocka_unit_test(a_bridge_of_others_is_not_taken_for_a_leftover),
 		cmocka_unit_test(a_bridge_keeps_its_own_rp_filter),
 		cmocka_unit_test(a_bridge_with_stp_takes_a_port),
