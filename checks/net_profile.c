@@ -4,6 +4,10 @@
 
 #include "net/names.h"
 
+#define NM_CONF                                                                                    \
+	"/etc/NetworkManager/NetworkManager.conf", "/etc/NetworkManager/conf.d/*.conf",            \
+		"/run/NetworkManager/conf.d/*.conf", "/usr/lib/NetworkManager/conf.d/*.conf"
+
 /* One bridge, and the profile of which NetworkManager would make it. */
 struct pair {
 	const struct qb_check_input *in;
@@ -136,21 +140,47 @@ static bool is_ifcfg_port(const struct pair *x, const struct qb_link *port)
 	return false;
 }
 
-/* The bridge's profile starts those of its ports, whatever they say of themselves. */
-static bool starts_ports(const struct qb_profile *p)
+static bool says_one(const char *text, const char *prefix)
 {
-	_cleanup_free_ char *slaves = qb_ini_value(p->text, "connection", "autoconnect-slaves");
-	_cleanup_free_ char *ports = qb_ini_value(p->text, "connection", "autoconnect-ports");
-	const char *value = ports ? ports : slaves;
+	static const char *const keys[] = {"autoconnect-ports", "autoconnect-slaves"};
+	bool one = false;
 
-	return qb_streq(value, "1") || qb_streq(value, "true");
+	for (size_t i = 0; text && i < QB_ARRAY_SIZE(keys); i++) {
+		_cleanup_free_ char *key = qb_asprintf("%s%s", prefix, keys[i]);
+		_cleanup_free_ char *value = qb_ini_value(text, "connection", key);
+
+		one |= qb_streq(value, "1");
+	}
+	return one;
+}
+
+/* The bridge's profile starts those of its ports, whatever they say of themselves; one that leaves
+ * it open does what NetworkManager.conf(5) has for all. */
+static bool starts_ports(const struct pair *x)
+{
+	static const char *const patterns[] = {NM_CONF};
+	_cleanup_free_ char *ports = qb_ini_value(x->p->text, "connection", "autoconnect-ports");
+	_cleanup_free_ char *slaves = qb_ini_value(x->p->text, "connection", "autoconnect-slaves");
+	bool starts = says_one(x->p->text, ""),
+	     open = !qb_streq(ports, "0") && !qb_streq(slaves, "0");
+
+	for (size_t i = 0; open && i < QB_ARRAY_SIZE(patterns); i++)
+		for (const struct qb_reading *f = NULL; (f = qb_read_next(x->in, patterns[i], f));)
+			starts |= says_one(f->value, "connection.");
+	return starts;
+}
+
+static bool is_for_nic(const struct qb_profile *p, const struct qb_link *port)
+{
+	return (!p->type || qb_streq(p->type, "ethernet") || qb_streq(p->type, "802-3-ethernet")) &&
+	       qb_profile_is_for(p, port);
 }
 
 /* Whether NetworkManager would start p for the port by itself. */
 static void weigh_start(const struct pair *x, const struct qb_profile *p,
 			const struct qb_link *port)
 {
-	if (starts_ports(x->p))
+	if (starts_ports(x))
 		return;
 	if (!p->automatic)
 		qb_tally_bad(x->t, "%s is a port of %s by %s, which nothing starts", port->name,
@@ -158,10 +188,10 @@ static void weigh_start(const struct pair *x, const struct qb_profile *p,
 	for (size_t i = 0; p->automatic && i < x->all->n; i++) {
 		const struct qb_profile *q = &x->all->v[i];
 
-		if (q->automatic && !q->open && q->priority > p->priority &&
-		    qb_profile_is_for(q, port) && !is_port_profile(x, q)) {
-			qb_evidence(x->r, port->name, q->path, "no port, and of a priority of %d",
-				    (int)q->priority);
+		if (q->automatic && !q->open && q->priority > p->priority && is_for_nic(q, port) &&
+		    !is_port_profile(x, q)) {
+			qb_evidence(x->r, port->name, q->path, "no port, and of a priority of %ld",
+				    q->priority);
 			qb_tally_bad(x->t, "%s goes before %s: at the next start %s is no port",
 				     q->file, p->file, port->name);
 			return;
@@ -169,13 +199,27 @@ static void weigh_start(const struct pair *x, const struct qb_profile *p,
 	}
 }
 
-static void weigh_port(const struct pair *x, const struct qb_link *port)
+/* The one that NetworkManager would take of those that make the NIC a port; NULL: there is none. */
+static const struct qb_profile *port_profile(const struct pair *x, const struct qb_link *port)
 {
+	const struct qb_profile *best = NULL;
+
 	for (size_t i = 0; i < x->all->n; i++) {
 		const struct qb_profile *p = &x->all->v[i];
 
-		if (!is_port_profile(x, p) || !qb_profile_is_for(p, port))
-			continue;
+		if (is_port_profile(x, p) && qb_profile_is_for(p, port) &&
+		    (!best || p->automatic > best->automatic ||
+		     (p->automatic == best->automatic && p->priority > best->priority)))
+			best = p;
+	}
+	return best;
+}
+
+static void weigh_port(const struct pair *x, const struct qb_link *port)
+{
+	const struct qb_profile *p = port_profile(x, port);
+
+	if (p) {
 		qb_evidence(x->r, port->name, p->path, "a port of %s", x->l->name);
 		weigh_start(x, p, port);
 		return;
@@ -250,7 +294,7 @@ static const struct qb_check table[] = {
 		.remedy = "nmcli -f NAME,DEVICE,FILENAME connection\n"
 			  "# Whichever is right: nmcli connection modify PROFILE KEY VALUE; or, at "
 			  "the next quiet hour, nmcli connection up PROFILE.",
-		.reads = (const char *const[]){QB_PROFILES, QB_IFCFG, NULL},
+		.reads = (const char *const[]){QB_PROFILES, QB_IFCFG, NM_CONF, NULL},
 		.judge = agrees,
 	},
 };
