@@ -187,8 +187,9 @@ int qb_root_read_stat(const struct qb_root *root, const char *path, size_t max, 
 		len += (size_t)n;
 		if (len > max)
 			return -EFBIG;
-		/* A file with a size ends where a read comes up short; those of /proc have none. */
-		if (n == 0 || (ret_stat->st_size > 0 && len + 1 < size))
+		/* A file with a size ends where a read comes up short. Those of /proc have none,
+		 * and sysfs gives a page of 4 KiB or more at a time. */
+		if (n == 0 || (ret_stat->st_size > 0 && n < 4096 && len + 1 < size))
 			break;
 		if (len + 1 == size)
 			size *= 2;
@@ -245,7 +246,8 @@ int qb_root_list(const struct qb_root *root, const char *path, struct qb_strs *r
 				qb_strs_add(&names, e->d_name);
 			at += e->d_reclen;
 		}
-	if (n < 0)
+	/* It is gone, as a process is: so it holds no more. */
+	if (n < 0 && errno != ENOENT)
 		return -errno;
 	qb_strs_sort(&names);
 	*ret = names;

@@ -255,6 +255,8 @@ static void inquire(int fd, void *data)
 		if (conn)
 			ask_objects(conn, &f);
 	}
+	if (by_wire && wire.fd < 0)
+		qb_tri_unknown(&late.kvm_domains, "%s", f.error);
 	say(fd, &f);
 	if (wire.fd >= 0 && qb_wire_hypervisor(&wire, &late) < 0) {
 		qb_schema_done(&qb_libvirt_type, &late);

@@ -18,6 +18,7 @@ enum {
 	MESSAGE_MAX = 16777216 + 4,
 	WORD = 4,
 	CONNECT_CLOSE = 2,
+	CLOSE_US = 200000, /* what was asked for has been answered by then */
 };
 
 /* The length counts itself. */
@@ -46,9 +47,12 @@ int qb_wire_open(const char *path, struct qb_wire *ret)
 
 void qb_wire_close(struct qb_wire *w)
 {
-	if (w->r == -EREMOTEIO)
+	const struct timeval patience = {.tv_usec = CLOSE_US};
+
+	if (w->r == -EREMOTEIO || w->r == -EBADMSG)
 		w->r = 0;
-	if (w->r == 0)
+	if (w->r == 0 &&
+	    setsockopt(w->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0)
 		(void)!qb_wire_call(w, CONNECT_CLOSE);
 	if (w->fd >= 0)
 		close(w->fd);

@@ -40,6 +40,7 @@ void qb_wire_put_raw(struct qb_wire *w, const char *data, size_t len);
 /*
  * Calls, and waits for the answer, however long that takes. -EREMOTEIO: libvirt answered with an
  * error. -EPROTO: that was no answer; also when one is read that holds less than asked for.
+ * -EBADMSG is for the caller to set: an answer, but not to that question.
  */
 int qb_wire_call(struct qb_wire *w, uint32_t procedure);
 /* The values of the answer, in their order; 0 and NULL when there is none. */

@@ -84,11 +84,10 @@ static bool is(struct qb_wire *w, uint32_t procedure, const struct qb_buf *objec
 	return qb_wire_u32(w) == 1;
 }
 
-/* What is there and cannot be read is as good as no answer. */
 static void parsed(struct qb_wire *w, int r)
 {
 	if (w->r == 0 && r < 0)
-		w->r = -EPROTO;
+		w->r = -EBADMSG;
 }
 
 static void ask_networks(struct qb_wire *w, struct qb_libvirt_facts *f)
