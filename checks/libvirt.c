@@ -108,11 +108,6 @@ static void weigh_network(const struct qb_facts *f, const char *name, const char
 
 static void networks_defined(const struct qb_check_input *in, struct qb_result *r)
 {
-	static const char *const forwards[] = {
-		[QB_FORWARD_NAT] = "nat",
-		[QB_FORWARD_ROUTE] = "route",
-		[QB_FORWARD_ISOLATED] = "isolated",
-	};
 	const struct qb_config *c = in->config;
 	struct qb_tally t = {0};
 	size_t wanted;
@@ -125,8 +120,8 @@ static void networks_defined(const struct qb_check_input *in, struct qb_result *
 	if (wanted && qb_no_libvirt(in->facts, r))
 		return;
 	for (size_t i = 0; i < c->n_networks; i++)
-		weigh_network(in->facts, c->networks[i].name, forwards[c->networks[i].forward],
-			      NULL, &t, r);
+		weigh_network(in->facts, c->networks[i].name,
+			      qb_forward_name(c->networks[i].forward), NULL, &t, r);
 	for (size_t i = 0; i < c->n_bridges; i++)
 		if (c->bridges[i].libvirt_network)
 			weigh_network(in->facts, c->bridges[i].libvirt_network, "bridge",

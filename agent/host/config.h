@@ -15,8 +15,12 @@ struct qb_kvm_config {
 enum qb_forward {
 	QB_FORWARD_NAT,
 	QB_FORWARD_ROUTE,
+	QB_FORWARD_OPEN, /* as route, and libvirt adds no firewall rules: those are the host's */
 	QB_FORWARD_ISOLATED
 };
+
+/* Its word in the configuration. */
+const char *qb_forward_name(int forward);
 
 struct qb_network_config {
 	char *name;

@@ -191,6 +191,6 @@ void qb_config_check_networks(struct qb_config_check *c)
 			qb_config_wrong_object(c, n,
 					       "a network with forward: %s needs a subnet, like "
 					       "192.168.122.0/24",
-					       n->forward == QB_FORWARD_NAT ? "nat" : "route");
+					       qb_forward_name(n->forward));
 	}
 }

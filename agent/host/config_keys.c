@@ -92,15 +92,22 @@ static const struct qb_type bridge_type = {
 	.doc = "A bridge over NICs; the host's addresses move onto it.",
 };
 
-static const char *const forwards[] = {"nat", "route", "isolated", NULL};
+static const char *const forwards[] = {"nat", "route", "open", "isolated", NULL};
+
+const char *qb_forward_name(int forward)
+{
+	return forwards[forward];
+}
 
 static const struct qb_field network_fields[] = {
 	QB_F(qb_network_config, name, "name", STR, .valid = qb_valid_name,
 	     .flags = QB_FIELD_REQUIRED, .doc = "Name of the network in libvirt."),
 	QB_F(qb_network_config, forward, "forward", ENUM, .names = forwards,
-	     .doc = "How guests reach what is outside. Default: nat."),
+	     .doc = "How guests reach what is outside; open is route without firewall rules of "
+		    "libvirt's. Default: nat."),
 	QB_F(qb_network_config, subnet, "subnet", STR, .valid = qb_valid_subnet,
-	     .doc = "IPv4 network; the host takes its first address. Needed by nat and route."),
+	     .doc = "IPv4 network; the host takes its first address. Needed by all but "
+		    "isolated."),
 };
 
 static const struct qb_type network_type = {

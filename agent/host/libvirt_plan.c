@@ -202,7 +202,6 @@ static bool is_taken(const struct qb_facts *facts, const struct qb_network_confi
 static void plan_own_network(const struct qb_facts *facts, const struct qb_network_config *network,
 			     struct qb_plan *plan)
 {
-	static const char *const modes[] = {"nat", "route", NULL};
 	_cleanup_free_ char *address = NULL, *target = NULL, *what = NULL;
 	struct qb_subnet subnet;
 	char uuid[QB_UUID_LEN];
@@ -217,10 +216,10 @@ static void plan_own_network(const struct qb_facts *facts, const struct qb_netwo
 	}
 	if (network->subnet)
 		address = qb_asprintf("%s/%u", subnet.host, subnet.prefix);
-	what = qb_asprintf("%s%s%s", modes[network->forward] ? modes[network->forward] : "isolated",
+	what = qb_asprintf("%s%s%s", qb_forward_name(network->forward),
 			   address ? ", the host at " : "", address ? address : "");
 	uuid_of(facts, "network", network->name, uuid);
-	plan_network(facts, network->name, modes[network->forward], NULL, address,
+	plan_network(facts, network->name, qb_forward_mode(network->forward), NULL, address,
 		     qb_network_xml(network, uuid, network->subnet ? &subnet : NULL), what, plan);
 }
 

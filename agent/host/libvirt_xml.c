@@ -46,6 +46,11 @@ int qb_subnet_parse(const char *text, struct qb_subnet *ret)
 	return 0;
 }
 
+const char *qb_forward_mode(int forward)
+{
+	return forward == QB_FORWARD_ISOLATED ? NULL : qb_forward_name(forward);
+}
+
 char *qb_network_bridge_xml(const char *name, const char *uuid, const char *bridge)
 {
 	struct qb_xml *root = begin("network", name, uuid);
@@ -58,12 +63,12 @@ char *qb_network_bridge_xml(const char *name, const char *uuid, const char *brid
 char *qb_network_xml(const struct qb_network_config *network, const char *uuid,
 		     const struct qb_subnet *subnet)
 {
-	static const char *const modes[] = {"nat", "route", NULL};
+	const char *mode = qb_forward_mode(network->forward);
 	struct qb_xml *root = begin("network", network->name, uuid), *ip, *range;
 	char prefix[8];
 
-	if (modes[network->forward])
-		qb_xml_set(qb_xml_add(root, "forward", NULL), "mode", modes[network->forward]);
+	if (mode)
+		qb_xml_set(qb_xml_add(root, "forward", NULL), "mode", mode);
 	/* Its bridge has no loops to find, and guests are not to wait for it. */
 	qb_xml_set(qb_xml_set(qb_xml_add(root, "bridge", NULL), "stp", "on"), "delay", "0");
 	if (!subnet)

@@ -13,6 +13,9 @@ struct qb_subnet {
 	unsigned prefix;
 };
 
+/* Mode of <forward>; NULL for an isolated network, which has none. */
+const char *qb_forward_mode(int forward);
+
 QB_MUST_CHECK int qb_subnet_parse(const char *text, struct qb_subnet *ret);
 
 /* Each is freed by the caller. Names and paths are escaped. */

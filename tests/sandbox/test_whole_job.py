@@ -3,6 +3,7 @@
 """The whole job, once: from a bare host to one that libvirt can use, and nothing to do after."""
 
 import os
+import xml.etree.ElementTree as ElementTree
 
 import qb
 
@@ -107,6 +108,30 @@ def check_result(uplink, foreign):
     qb.same(qb.partition_table(os.environ["QB_BLANK"])["diskp1"]["PART_ENTRY_NAME"], "qubi:images",
             "mark of ownership")
     qb.same(qb.foreign_disks(), foreign, "disks of others")
+
+
+NETWORKS = """\
+version: 1
+networks:
+  - {name: by-nat, subnet: 198.51.100.0/28}
+  - {name: by-route, forward: route, subnet: 198.51.100.16/28}
+  - {name: by-open, forward: open, subnet: 198.51.100.32/28}
+  - {name: by-none, forward: isolated}
+"""
+
+
+@qb.case(disks="blank")
+def networks_of_every_mode():
+    qb.configure(NETWORKS)
+    qb.agent("apply", "--yes")
+    for name, mode in (("nat", "nat"), ("route", "route"), ("open", "open"), ("none", None)):
+        xml = ElementTree.fromstring(qb.virsh("net-dumpxml", f"by-{name}"))
+        forward = xml.find("forward")
+        qb.same(None if forward is None else forward.get("mode"), mode, f"mode of by-{name}")
+    qb.agent("plan")
+    found = {c["id"]: c["status"] for c in qb.agent("check", "libvirt", "--format", "json",
+                                                    code=(qb.OK, qb.FAILED)).json()["checks"]}
+    qb.same(found["libvirt.networks-defined"], "pass", "networks-defined")
 
 
 @qb.case

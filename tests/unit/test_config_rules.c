@@ -198,6 +198,8 @@ static void parts_that_do_not_go_together(void **state)
 		 "a network with forward: nat needs a subnet, like 192.168.122.0/24"},
 		{"networks:\n- {name: x, forward: route}\n", 3, 3,
 		 "a network with forward: route needs a subnet, like 192.168.122.0/24"},
+		{"networks:\n- {name: x, forward: open}\n", 3, 3,
+		 "a network with forward: open needs a subnet, like 192.168.122.0/24"},
 		{"networks:\n- {name: x, subnet: 10.0.0.0/8}\n- {name: y, subnet: 10.1.0.0/16}\n",
 		 4, 21, "the subnet 10.1.0.0/16 overlaps with 10.0.0.0/8 in line 3"},
 		{"bridges:\n- {name: br0, ports: {name: a}, ipv4: {addresses: 192.0.2.10/24}}\n"

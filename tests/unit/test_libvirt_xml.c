@@ -81,7 +81,8 @@ static void a_network_over_a_bridge(void **state)
 
 static void networks_of_libvirts_own(void **state)
 {
-	static const int forwards[] = {QB_FORWARD_NAT, QB_FORWARD_ROUTE, QB_FORWARD_ISOLATED};
+	static const int forwards[] = {QB_FORWARD_NAT, QB_FORWARD_ROUTE, QB_FORWARD_OPEN,
+				       QB_FORWARD_ISOLATED};
 
 	(void)state;
 	for (size_t i = 0; i < QB_ARRAY_SIZE(forwards); i++) {
