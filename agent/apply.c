@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/guard.h"
 #include "agent/steps.h"
 
 const char *qb_outcome_status_name(enum qb_outcome_status status)
@@ -89,11 +90,34 @@ static int record(struct qb_journal *journal, const char *event, size_t i, struc
 		journal, json_pack("{s:s, s:I}", "event", event, "step", (json_int_t)i), err);
 }
 
+/* What the guard does in our place. It keeps no journal: undoing once more does nothing. */
+struct guarded {
+	const struct qb_step_ctx *ctx;
+	const struct qb_step_kind *kind;
+	const json_t *args, *before;
+};
+
+static void undo_in_place(void *data)
+{
+	const struct guarded *g = data;
+
+	(void)!g->kind->undo(g->ctx, g->args, g->before, NULL);
+}
+
+static int guard_step(const struct qb_step_ctx *ctx, const struct qb_step_kind *kind,
+		      const json_t *args, const json_t *before, struct qb_guard *ret,
+		      struct qb_error *err)
+{
+	struct guarded guarded = {ctx, kind, args, before};
+
+	return kind->guarded ? qb_guard_begin(undo_in_place, &guarded, ret, err) : 0;
+}
+
 /* One step from observe to verify. *before is set once the intent is recorded: from there on the
- * step is to be undone when anything fails. */
+ * step is to be undone when anything fails, and where it is guarded *guard stands until then. */
 static int run_step(const struct qb_step_ctx *ctx, const struct qb_step *step, size_t i,
-		    struct qb_journal *journal, json_t **before, enum qb_outcome_status *status,
-		    struct qb_error *err)
+		    struct qb_journal *journal, json_t **before, struct qb_guard *guard,
+		    enum qb_outcome_status *status, struct qb_error *err)
 {
 	const struct qb_step_kind *kind = qb_step_kind_find(step->kind);
 	json_auto_t *seen = NULL;
@@ -118,15 +142,19 @@ static int run_step(const struct qb_step_ctx *ctx, const struct qb_step *step, s
 	if (r < 0)
 		return r;
 	*before = json_incref(seen);
-	r = kind->apply(ctx, step->args, seen, err);
+	r = guard_step(ctx, kind, step->args, seen, guard, err);
+	if (r == 0)
+		r = kind->apply(ctx, step->args, seen, err);
 	if (r < 0)
 		return r;
 	r = kind->verify(ctx, step->args, seen, err);
 	if (r < 0)
 		return qb_error_wrap(err, "done, but not as wanted");
 	r = record(journal, "done", i, err);
-	if (r == 0)
+	if (r == 0) {
+		qb_guard_end(guard);
 		*status = QB_OUTCOME_DONE;
+	}
 	return r;
 }
 
@@ -171,6 +199,7 @@ static bool undo_step(const struct doing *d, size_t i, const json_t *args, const
 {
 	const struct qb_step_kind *kind = qb_step_kind_find(out->kind);
 	_cleanup_free_ char *first = NULL, *safe = NULL;
+	struct qb_guard guard = QB_GUARD_INIT;
 	struct qb_error err = QB_ERROR_INIT;
 	int r;
 
@@ -180,7 +209,10 @@ static bool undo_step(const struct doing *d, size_t i, const json_t *args, const
 	else if (!kind->undo)
 		r = qb_error_set(&err, EOPNOTSUPP, "%s cannot be undone", out->kind);
 	else
+		r = guard_step(d->ctx, kind, args, before, &guard, &err);
+	if (r == 0)
 		r = kind->undo(d->ctx, args, before, &err);
+	qb_guard_end(&guard);
 	if (r == 0)
 		r = record(d->journal, "undone", i, &err);
 	out->status = r < 0 ? QB_OUTCOME_UNDO_FAILED : QB_OUTCOME_UNDONE;
@@ -208,6 +240,7 @@ void qb_apply(const struct qb_step_ctx *ctx, const struct qb_plan *plan, struct 
 	      const struct qb_apply_events *events, struct qb_outcome *ret)
 {
 	struct doing doing = {ctx, journal, events, plan->n_steps};
+	struct qb_guard guard = QB_GUARD_INIT;
 	json_t **before = qb_alloc(plan->n_steps, sizeof(*before));
 	struct signals signals;
 
@@ -225,8 +258,8 @@ void qb_apply(const struct qb_step_ctx *ctx, const struct qb_plan *plan, struct 
 		tell_begin(&doing, i, out->target, false);
 		r = signals_came(&signals)
 			    ? qb_error_set(&err, EINTR, "stopped by a signal before this step")
-			    : run_step(ctx, &plan->steps[i], i, journal, &before[i], &out->status,
-				       &err);
+			    : run_step(ctx, &plan->steps[i], i, journal, &before[i], &guard,
+				       &out->status, &err);
 		out->duration_us = qb_now_us() - start;
 		if (r < 0)
 			fail(ret, i, journal, &err);
@@ -236,6 +269,7 @@ void qb_apply(const struct qb_step_ctx *ctx, const struct qb_plan *plan, struct 
 		if (before[i] &&
 		    !undo_step(&doing, i, plan->steps[i].args, before[i], &ret->steps[i]))
 			ret->state = QB_RUN_STUCK;
+	qb_guard_end(&guard);
 	end_run(journal, ret);
 	signals_release(&signals);
 	for (size_t i = 0; i < plan->n_steps; i++)

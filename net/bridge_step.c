@@ -367,4 +367,5 @@ const struct qb_step_kind qb_bridge_step = {
 	.apply = apply,
 	.verify = verify,
 	.undo = undo,
+	.guarded = true,
 };

@@ -16,8 +16,7 @@ enum {
 	NAMED_MAX = 16, /* several runs may meet */
 };
 
-/* One that cannot be killed is not to keep open what others read to its end. */
-static void let_go_of_output(void)
+void qb_child_let_go_of_output(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -36,7 +35,7 @@ int qb_child_begin(void (*tell)(int fd, void *data), void *data, struct qb_child
 	ret->pid = fork();
 	if (ret->pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		let_go_of_output();
+		qb_child_let_go_of_output();
 		if (getppid() == parent)
 			tell(fds[1], data);
 		_exit(0);

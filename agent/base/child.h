@@ -41,5 +41,7 @@ void qb_child_say(int fd, const json_t *document);
 bool qb_child_says_more(struct qb_child *child, uint64_t deadline_ms);
 /* Reads what they say until all have ended or it is deadline_ms of qb_now_ms(). */
 void qb_children_wait(struct qb_child *children, size_t n, uint64_t deadline_ms);
+/* In a copy: what may live on is not to keep open what others read to its end. */
+void qb_child_let_go_of_output(void);
 void qb_child_done(struct qb_child *child);
 #define _cleanup_child_ QB_CLEANUP(qb_child_done)

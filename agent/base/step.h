@@ -110,4 +110,6 @@ struct qb_step_kind {
 	 */
 	int (*undo)(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		    struct qb_error *err);
+	/* Half done it could cut the host off: should the agent end in it, a guard calls undo. */
+	bool guarded;
 };

@@ -330,4 +330,10 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	return first;
 }
 
-const struct qb_step_kind qb_daemon_step = {"libvirt.daemon", observe, apply, verify, undo};
+const struct qb_step_kind qb_daemon_step = {
+	.kind = "libvirt.daemon",
+	.observe = observe,
+	.apply = apply,
+	.verify = verify,
+	.undo = undo,
+};

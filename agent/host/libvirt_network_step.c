@@ -140,4 +140,10 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	return qb_vir_restore(&networks, conn, name, &was, err);
 }
 
-const struct qb_step_kind qb_network_step = {"libvirt.network", observe, apply, verify, undo};
+const struct qb_step_kind qb_network_step = {
+	.kind = "libvirt.network",
+	.observe = observe,
+	.apply = apply,
+	.verify = verify,
+	.undo = undo,
+};

@@ -250,4 +250,10 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 	return r;
 }
 
-const struct qb_step_kind qb_pool_step = {"libvirt.pool", observe, apply, verify, undo};
+const struct qb_step_kind qb_pool_step = {
+	.kind = "libvirt.pool",
+	.observe = observe,
+	.apply = apply,
+	.verify = verify,
+	.undo = undo,
+};

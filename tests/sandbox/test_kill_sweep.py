@@ -73,8 +73,8 @@ def commit(calls):
 
 
 def wait_for_orphans():
-    """Children that the killed run had forked die with it, but not in the same moment; until then
-    they have open what it had open."""
+    """Children that the killed run had forked die with it, but not in the same moment, and its
+    guard has the lock until it is through; until then they have open what it had open."""
     try:
         while True:
             os.wait()
@@ -146,9 +146,9 @@ def trial(config, point, reboot):
                   f"inject={name}:signal=KILL:when={number}", qb.AGENT, "apply", "--yes",
                   code=None)
     killed = r.code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    wait_for_orphans()
     qb.same(qb.foreign_disks(), foreign, "disks of others after the kill")
     if reboot and r.code != 0:
-        wait_for_orphans()
         boot(os.environ["QB_BLANK"])
     events = qb.run("/bin/sh", "-c", "cat /var/lib/qubi-agent/journal/*", code=None).out
     again = qb.agent("apply", "--yes", code=None)

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <ftw.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <cmocka.h>
 
 #include "agent/apply.h"
@@ -19,6 +20,7 @@
 #include "tests/unit/scratch.h"
 
 static struct qb_buf trace;
+static int heard = -1; /* where undo says a word that is heard in another process, too */
 static char top[SCRATCH_MAX];
 static struct qb_root root;
 static const struct qb_apply_events *events; /* of the next run */
@@ -59,6 +61,8 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 	assert_string_equal(json_string_value(json_object_get(before, "was")), name_of(args));
 	if (json_object_get(args, "raise"))
 		raise(SIGTERM);
+	if (json_object_get(args, "die"))
+		raise(SIGKILL);
 	return tell("apply", args, err);
 }
 
@@ -74,6 +78,8 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 {
 	(void)ctx;
 	assert_string_equal(json_string_value(json_object_get(before, "was")), name_of(args));
+	if (heard >= 0)
+		(void)!write(heard, name_of(args), 1);
 	return tell("undo", args, err);
 }
 
@@ -81,8 +87,13 @@ const struct qb_step_kind *qb_step_kind_find(const char *kind)
 {
 	static const struct qb_step_kind counts = {"test.count", observe, apply, verify, undo};
 	static const struct qb_step_kind stays = {"test.stays", observe, apply, verify, NULL};
+	static const struct qb_step_kind guards = {"test.guards", observe, apply,
+						   verify,        undo,    true};
 
-	return !strcmp(kind, counts.kind) ? &counts : !strcmp(kind, stays.kind) ? &stays : NULL;
+	return !strcmp(kind, counts.kind)   ? &counts
+	       : !strcmp(kind, stays.kind)  ? &stays
+	       : !strcmp(kind, guards.kind) ? &guards
+					    : NULL;
 }
 
 static int setup(void **state)
@@ -246,6 +257,60 @@ static void a_signal_stops_between_steps(void **state)
 	assert_int_equal(run("test.count", args, &outcome, &runs), QB_RUN_UNDONE);
 	assert_string_equal(trace.s, "observe a;apply a;verify a;undo a;");
 	assert_string_equal(outcome.steps[1].error, "stopped by a signal before this step");
+}
+
+/* What the process of a run that is killed in its apply leaves to others: the first letter of each
+ * step that is undone without it. */
+static void undone_after(const char *kind, char ret[8])
+{
+	static const char *const args[] = {"{\"name\":\"a\"}", "{\"name\":\"b\",\"die\":1}", NULL};
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	_cleanup_runs_ struct qb_runs runs = {0};
+	int fds[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		heard = fds[1];
+		run(kind, args, &outcome, &runs);
+		_exit(0);
+	}
+	close(fds[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	/* Until the last who could say something has ended. */
+	n = read(fds[0], ret, 7);
+	ret[n] = '\0';
+	close(fds[0]);
+}
+
+static void a_guard_undoes_the_step_that_is_under_way(void **state)
+{
+	char undone[8];
+
+	(void)state;
+	undone_after("test.guards", undone);
+	assert_string_equal(undone, "b");
+	undone_after("test.count", undone);
+	assert_string_equal(undone, "");
+}
+
+static void a_guard_that_is_not_needed_does_nothing(void **state)
+{
+	static const char *const good[] = {"{\"name\":\"a\"}", NULL};
+	static const char *const bad[] = {"{\"name\":\"a\",\"fail\":\"verify\"}", NULL};
+	_cleanup_outcome_ struct qb_outcome first = {0}, second = {0};
+	_cleanup_runs_ struct qb_runs runs = {0}, after = {0};
+
+	(void)state;
+	assert_int_equal(run("test.guards", good, &first, &runs), QB_RUN_DONE);
+	assert_string_equal(trace.s, "observe a;apply a;verify a;");
+	assert_int_equal(run("test.guards", bad, &second, &after), QB_RUN_UNDONE);
+	assert_string_equal(trace.s, "observe a;apply a;verify a;undo a;");
+	/* Nobody is left. */
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
 static void rollback_undoes_last_first(void **state)
@@ -554,6 +619,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_step_without_undo_is_stuck, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_unknown_kind_does_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_signal_stops_between_steps, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_guard_undoes_the_step_that_is_under_way, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_guard_that_is_not_needed_does_nothing, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(rollback_undoes_last_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(completed_runs_are_one_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_journal_that_cannot_be_closed_is_said, setup,

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A process that stands by while this one does what could cut the host off, and acts in its place
+ * when it ends without a word: killed, or by a bug. It is a copy of this process with a session of
+ * its own, so it outlives the terminal, and it keeps the lock of the run until it is through.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "agent/base/error.h"
+
+struct qb_guard {
+	pid_t pid; /* -1: there is none */
+	int fd;    /* the word goes here */
+};
+
+#define QB_GUARD_INIT                                                                              \
+	{                                                                                          \
+		-1, -1                                                                             \
+	}
+
+/* act(data) is called in that process. To be begun before any thread. 0 or -errno. */
+QB_MUST_CHECK int qb_guard_begin(void (*act)(void *data), void *data, struct qb_guard *ret,
+				 struct qb_error *err);
+/* The word: there is nothing left to guard. Returns when the guard is gone. */
+void qb_guard_end(struct qb_guard *guard);

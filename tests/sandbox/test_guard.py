@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The agent is killed while the host's NIC goes under a bridge, and nobody runs it again."""
+
+import os
+import signal
+import time
+
+import qb
+
+STEP = 3
+MESSAGES = 90  # more than a run sends
+
+
+def network():
+    """Without what is the kernel's to count or to make anew."""
+    return qb.links(), qb.routes()
+
+
+def killed(number):
+    """Whether a run got to its so many'th message, and how long its guard took after that."""
+    r = qb.traced("-qq", "-o", "/dev/null", "-e", "trace=sendmsg", "-e",
+                  f"inject=sendmsg:signal=KILL:when={number}", qb.AGENT, "apply", "--yes",
+                  code=None)
+    began = time.monotonic()
+    try:
+        while True:
+            os.wait()
+    except ChildProcessError:
+        return r.code in (-signal.SIGKILL, 128 + signal.SIGKILL), time.monotonic() - began
+
+
+def was_in_a_step():
+    """The journal of the last run ends with an intent."""
+    folder = "/var/lib/qubi-agent/journal/"
+    with open(folder + max(os.listdir(folder)), encoding="utf-8") as f:
+        return '"event":"intent"' in f.read().splitlines()[-1]
+
+
+@qb.case(disks="ext4", seconds=300)
+def the_host_is_reached_as_before():
+    qb.libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    qb.configure(qb.BRIDGE_ONLY)
+    before, slowest, times, undone = network(), 0, 0, 0
+    for number in range(1, MESSAGES, STEP):
+        was_killed, took = killed(number)
+        if not was_killed:
+            break
+        if os.path.exists("/var/lib/qubi-agent/journal") and was_in_a_step():
+            qb.same(network(), before, f"killed at message {number}")
+            undone += 1
+        for gateway in ("192.0.2.1", "2001:db8::1"):
+            qb.run("/bin/ping", "-q", "-c", "1", "-W", "2", gateway)
+        slowest, times = max(slowest, took), times + 1
+    print(f"figure: killed {times} times, {undone} of them in the move; the slowest guard was "
+          f"through after {slowest:.2f} s")
+    assert undone >= 5, f"killed in the move {undone} times"
+
+
+if __name__ == "__main__":
+    qb.main()
