@@ -135,26 +135,28 @@ static int run_step(const struct qb_step_ctx *ctx, const struct qb_step *step, s
 	}
 	if (!seen)
 		seen = json_null();
+	r = guard_step(ctx, kind, step->args, seen, guard, err);
+	if (r < 0)
+		return r;
 	r = qb_journal_write(journal,
 			     json_pack("{s:s, s:I, s:O}", "event", "intent", "step", (json_int_t)i,
 				       "before", seen),
 			     err);
-	if (r < 0)
+	if (r < 0) {
+		qb_guard_end(guard);
 		return r;
+	}
 	*before = json_incref(seen);
-	r = guard_step(ctx, kind, step->args, seen, guard, err);
-	if (r == 0)
-		r = kind->apply(ctx, step->args, seen, err);
+	r = kind->apply(ctx, step->args, seen, err);
 	if (r < 0)
 		return r;
 	r = kind->verify(ctx, step->args, seen, err);
 	if (r < 0)
 		return qb_error_wrap(err, "done, but not as wanted");
+	qb_guard_end(guard);
 	r = record(journal, "done", i, err);
-	if (r == 0) {
-		qb_guard_end(guard);
+	if (r == 0)
 		*status = QB_OUTCOME_DONE;
-	}
 	return r;
 }
 
@@ -193,26 +195,27 @@ static void fail(struct qb_outcome *outcome, size_t i, struct qb_journal *journa
 				NULL);
 }
 
-/* Undoes step i. Returns whether nothing is left of it. */
+/* Undoes step i, which may have its guard. Returns whether nothing is left of it. */
 static bool undo_step(const struct doing *d, size_t i, const json_t *args, const json_t *before,
-		      struct qb_outcome_step *out)
+		      struct qb_guard *guard, struct qb_outcome_step *out)
 {
 	const struct qb_step_kind *kind = qb_step_kind_find(out->kind);
 	_cleanup_free_ char *first = NULL, *safe = NULL;
-	struct qb_guard guard = QB_GUARD_INIT;
 	struct qb_error err = QB_ERROR_INIT;
 	int r;
 
 	tell_begin(d, i, out->target, true);
-	if (!kind)
+	if (!kind) {
 		r = qb_error_set(&err, ENOSYS, "this version knows no step %s", out->kind);
-	else if (!kind->undo)
+	} else if (!kind->undo) {
 		r = qb_error_set(&err, EOPNOTSUPP, "%s cannot be undone", out->kind);
-	else
-		r = guard_step(d->ctx, kind, args, before, &guard, &err);
-	if (r == 0)
+	} else {
+		/* Where none can be had undoing is still the better way. */
+		if (guard->pid < 0)
+			(void)!guard_step(d->ctx, kind, args, before, guard, NULL);
 		r = kind->undo(d->ctx, args, before, &err);
-	qb_guard_end(&guard);
+		qb_guard_end(guard);
+	}
 	if (r == 0)
 		r = record(d->journal, "undone", i, &err);
 	out->status = r < 0 ? QB_OUTCOME_UNDO_FAILED : QB_OUTCOME_UNDONE;
@@ -267,9 +270,8 @@ void qb_apply(const struct qb_step_ctx *ctx, const struct qb_plan *plan, struct 
 	}
 	for (size_t i = plan->n_steps; ret->state != QB_RUN_DONE && i-- > 0;)
 		if (before[i] &&
-		    !undo_step(&doing, i, plan->steps[i].args, before[i], &ret->steps[i]))
+		    !undo_step(&doing, i, plan->steps[i].args, before[i], &guard, &ret->steps[i]))
 			ret->state = QB_RUN_STUCK;
-	qb_guard_end(&guard);
 	end_run(journal, ret);
 	signals_release(&signals);
 	for (size_t i = 0; i < plan->n_steps; i++)
@@ -282,6 +284,7 @@ static void rollback_run(const struct qb_step_ctx *ctx, const struct qb_run *run
 {
 	_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
 	struct doing doing = {ctx, &journal, events, run->n_steps};
+	struct qb_guard guard = QB_GUARD_INIT;
 	struct qb_error err = QB_ERROR_INIT;
 
 	if (qb_journal_reopen(ctx->root, run->id, &journal, &err) < 0) {
@@ -300,7 +303,7 @@ static void rollback_run(const struct qb_step_ctx *ctx, const struct qb_run *run
 		out = QB_APPEND(outcome->steps, outcome->n_steps);
 		out->kind = step->kind;
 		out->target = step->target;
-		if (!undo_step(&doing, i, step->args, step->before, out))
+		if (!undo_step(&doing, i, step->args, step->before, &guard, out))
 			outcome->state = QB_RUN_STUCK;
 		out->duration_us = qb_now_us() - start;
 	}

@@ -16,33 +16,56 @@
 /* What the kernel sends when the parent has ended; nobody else here uses it. */
 #define PARENT_ENDED SIGUSR1
 
-/* True: the word came. A descriptor of the parent's may live on in other copies of it, so that the
- * pipe ends is not the only sign of its end. */
-static bool word_comes(int fd, int ended, pid_t parent)
+enum {
+	LOOK_MS = 100, /* should that signal not have been to be had */
+	ACT_S = 60,    /* then it hangs, and the lock is to be free again */
+};
+
+/*
+ * True: the word came. That the pipe is shut is not yet the end of the parent, which may have other
+ * things open, and the pipe may live on in copies of it: only that it is nobody's parent any more.
+ */
+static bool word_comes(int fd, int signals, pid_t parent)
 {
-	struct pollfd p[] = {{fd, POLLIN, 0}, {ended, POLLIN, 0}};
+	struct pollfd p[] = {{fd, POLLIN, 0}, {signals, POLLIN, 0}};
+	struct signalfd_siginfo info;
 	char word;
 
-	while (getppid() == parent && poll(p, 2, -1) < 0 && errno == EINTR)
-		;
-	/* It may have come just before the end. */
-	return read(fd, &word, 1) == 1;
+	for (;;) {
+		bool ended = getppid() != parent;
+		ssize_t n = read(fd, &word, 1);
+
+		if (n == 1)
+			return true;
+		if (ended)
+			return false;
+		if (n == 0)
+			p[0].fd = -1;
+		(void)poll(p, 2, LOOK_MS);
+		(void)!read(signals, &info, sizeof(info));
+	}
 }
 
 /* With all signals blocked, from before it was made. */
 static void watch(int fd, pid_t parent, void (*act)(void *data), void *data)
 {
 	sigset_t mask;
-	int ended;
+	int signals;
 
 	setsid();
+	prctl(PR_SET_NAME, "qubi-guard");
 	sigemptyset(&mask);
 	sigaddset(&mask, PARENT_ENDED);
-	ended = signalfd(-1, &mask, SFD_CLOEXEC);
+	signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	prctl(PR_SET_PDEATHSIG, PARENT_ENDED);
 	qb_child_let_go_of_output();
-	if (!word_comes(fd, ended, parent))
-		act(data);
+	if (word_comes(fd, signals, parent))
+		return;
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &mask, NULL);
+	alarm(ACT_S);
+	act(data);
 }
 
 int qb_guard_begin(void (*act)(void *data), void *data, struct qb_guard *ret, struct qb_error *err)

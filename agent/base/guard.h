@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A process that stands by while this one does what could cut the host off, and acts in its place
- * when it ends without a word: killed, or by a bug. It is a copy of this process with a session of
- * its own, so it outlives the terminal, and it keeps the lock of the run until it is through.
+ * when it ends without a word: killed, or by a bug. It is a copy of this process with a session and
+ * a name of its own (qubi-guard), so it outlives the terminal and a killall; whoever kills a whole
+ * cgroup kills it, too. It keeps the lock of the run until it is through.
  */
 #pragma once
 

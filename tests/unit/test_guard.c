@@ -46,7 +46,7 @@ static void live(enum way way, int tell)
 		kill(guard.pid, SIGTERM);
 	}
 	if (way == A_COPY_LIVES_ON && fork() == 0) {
-		alarm(2);
+		alarm(3 * PATIENCE_MS / 1000);
 		pause();
 	}
 	if (way == ENDS_WELL)
@@ -68,13 +68,16 @@ static bool acted(enum way way)
 	assert_int_equal(pipe(said), 0);
 	assert_int_equal(pipe(tell), 0);
 	guarded = fork();
-	if (guarded == 0)
+	if (guarded == 0) {
+		setpgid(0, 0);
 		live(way, tell[1]);
+	}
 	close(said[1]);
 	assert_int_equal(read(tell[0], &guard, sizeof(guard)), sizeof(guard));
 	assert_int_equal(waitpid(guarded, NULL, 0), guarded);
 	is = poll(&(struct pollfd){said[0], POLLIN, 0}, 1, PATIENCE_MS) == 1 &&
 	     read(said[0], &c, 1) == 1 && c == 'a';
+	kill(-guarded, SIGKILL); /* the copy; the guard is in none of its groups */
 	close(said[0]);
 	close(tell[0]);
 	close(tell[1]);
