@@ -10,7 +10,7 @@
 enum {
 	LINKS_MAX = 40, /* as path_resolution(7) */
 	DEPTH_MAX = 64, /* directories one below the other */
-	RACES_MAX = 16, /* openat2 says EAGAIN when a rename crosses its ".." */
+	RACES_MAX = 16, /* openat2 says EAGAIN when a rename or mount crosses its ".." */
 	VALUE_MAX = 4096,
 };
 
@@ -103,6 +103,8 @@ static int walk_to(struct walk *w, const char *path, bool follow_last, char **re
 			*ret_name = QB_TAKE_PTR(name);
 			return 0;
 		}
+		if (!strcmp(name, "."))
+			continue;
 		if (w->depth + 1 == DEPTH_MAX)
 			return -ENAMETOOLONG;
 		w->fds[w->depth + 1] = openat(w->fds[w->depth], name,
@@ -154,7 +156,8 @@ int qb_root_openat(const struct qb_root *root, const char *path, int flags, mode
 		if (fd >= 0 || errno != EAGAIN)
 			break;
 	}
-	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+	/* Also where others mount or rename so much that no try stays undisturbed. */
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == EAGAIN))
 		return walk_openat(root, path, flags, mode);
 	return fd < 0 ? -errno : (int)fd;
 }

@@ -46,11 +46,20 @@ static int setup(void **state)
 	absolute = qb_asprintf("%s/secret", f->top);
 	assert_int_equal(mkdir(inside, 0755), 0);
 	assert_int_equal(mkdir(sub, 0755), 0);
+	for (const char *const *d = (const char *const[]){"deep", "deep/b", "deep/b/c", NULL}; *d;
+	     d++) {
+		_cleanup_free_ char *dir = qb_asprintf("%s/%s", inside, *d);
+
+		assert_int_equal(mkdir(dir, 0755), 0);
+	}
 	put(inside, "etc/host", "inside\n");
 	put(inside, "number", "42\n");
 	make_link(inside, "/etc/host", "absolute-in");
 	make_link(inside, "../../../../etc/host", "dots-in");
 	make_link(inside, "../secret", "dots-out");
+	/* As those in /sys/class are. */
+	make_link(inside, "../../../etc/host", "deep/b/c/some-up");
+	make_link(inside, ".././../b", "deep/b/c/two-up");
 	make_link(inside, absolute, "absolute-out");
 	make_link(inside, "/", "top");
 	make_link(inside, "loop", "loop");
@@ -85,14 +94,25 @@ static const struct {
 	const char *path;
 	int r;
 } cases[] = {
-	{"/etc/host", 0},        {"etc//./host", 0},
-	{"/../../etc/host", 0},  {"/absolute-in", 0},
-	{"/dots-in", 0},         {"/top/etc/host", 0},
-	{"/etc/up/etc/host", 0}, {"/top/top/etc/up/dots-in", 0},
-	{"/dots-out", -ENOENT},  {"/absolute-out", -ENOENT},
-	{"/passwd", -ENOENT},    {"/environ", -ENOENT},
-	{"/loop", -ELOOP},       {"/loop/x", -ELOOP},
-	{"/missing", -ENOENT},   {"/etc/host/x", -ENOTDIR},
+	{"/etc/host", 0},
+	{"etc//./host", 0},
+	{"/../../etc/host", 0},
+	{"/absolute-in", 0},
+	{"/dots-in", 0},
+	{"/top/etc/host", 0},
+	{"/etc/up/etc/host", 0},
+	{"/top/top/etc/up/dots-in", 0},
+	{"/deep/b/c/some-up", 0},
+	{"/deep/b/c/two-up/c/../c/some-up", 0},
+	{"/deep/b/c/../../../etc/host", 0},
+	{"/dots-out", -ENOENT},
+	{"/absolute-out", -ENOENT},
+	{"/passwd", -ENOENT},
+	{"/environ", -ENOENT},
+	{"/loop", -ELOOP},
+	{"/loop/x", -ELOOP},
+	{"/missing", -ENOENT},
+	{"/etc/host/x", -ENOTDIR},
 };
 
 static void nothing_outside_is_reached(void **state)
