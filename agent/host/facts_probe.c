@@ -135,15 +135,17 @@ static void live(const struct qb_probe_options *options, struct qb_facts *ret)
 	unsigned parts = QB_FACTS_ALL & ~options->without;
 	struct qb_disks_inquiry *disks = NULL;
 	struct qb_vir_inquiry *vir = NULL;
-	_cleanup_free_ char *machine_id = qb_machine_id_read(root);
+	_cleanup_free_ char *machine_id = NULL;
 	struct qb_kvm_inquiry kvm;
 
 	/* What takes long, and may hang, answers while the others read. */
 	if (parts & QB_FACTS_LIBVIRT)
 		vir = qb_vir_inquiry_begin(options->connect_uri, options->timeout_ms);
-	if (parts & QB_FACTS_DISKS)
+	if (parts & QB_FACTS_DISKS) {
+		machine_id = qb_machine_id_read(root);
 		disks = qb_disks_inquiry_begin(root, machine_id, parts & QB_FACTS_REASONS,
 					       options->timeout_ms);
+	}
 	/*
 	 * A guest that comes and goes makes work for udev, which the disks wait for: so it comes
 	 * behind them, though on a host where udev is busy it waits with them.

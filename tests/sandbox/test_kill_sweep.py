@@ -72,16 +72,6 @@ def commit(calls):
     return {i for i in span if i > made and f"<{disk}" in calls[i]}
 
 
-def wait_for_orphans():
-    """Children that the killed run had forked die with it, but not in the same moment, and its
-    guard has the lock until it is through; until then they have open what it had open."""
-    try:
-        while True:
-            os.wait()
-    except ChildProcessError:
-        pass
-
-
 def boot(disk):
     """What a reboot makes of the disk: the kernel takes the first copy of a GPT, or none.
 
@@ -139,14 +129,14 @@ def state():
 def trial(config, point, reboot):
     """In a sandbox: killed at that call, then run again. Prints what came of it."""
     name, number = point.split(":")
-    qb.libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    qb.adopt_orphans()
     qb.configure(config)
     foreign = qb.foreign_disks()
     r = qb.traced("-qq", "-o", "/dev/null", "-e", f"trace={name}", "-e",
                   f"inject={name}:signal=KILL:when={number}", qb.AGENT, "apply", "--yes",
                   code=None)
     killed = r.code in (-signal.SIGKILL, 128 + signal.SIGKILL)
-    wait_for_orphans()
+    qb.wait_for_orphans()
     qb.same(qb.foreign_disks(), foreign, "disks of others after the kill")
     if reboot and r.code != 0:
         boot(os.environ["QB_BLANK"])
