@@ -36,12 +36,14 @@ static int report(const struct qb_invocation *inv, const struct report *what,
 	int r;
 
 	if (inv->opt.format == QB_FORMAT_JSON) {
+		json_t *changes = plan->rebind ? qb_plan_changes_json(plan) : NULL;
+
 		qb_plan_hash(plan, hash);
-		r = qb_print_json(json_pack("{s:s, s:s, s:s, s:o, s:o, s:I}", "schema",
-					    "qubi-agent/apply/1", "result", what->result, "hash",
-					    hash, "steps", qb_outcome_steps_json(outcome),
-					    "refused", qb_plan_refused_json(plan), "duration_us",
-					    (json_int_t)duration_us));
+		r = qb_print_json(json_pack(
+			"{s:s, s:s, s:s, s:o*, s:o, s:o, s:I}", "schema", "qubi-agent/apply/1",
+			"result", what->result, "hash", hash, "changes", changes, "steps",
+			qb_outcome_steps_json(outcome), "refused", qb_plan_refused_json(plan),
+			"duration_us", (json_int_t)duration_us));
 		return r < 0 ? QB_EXIT_FAILED : what->exit;
 	}
 	qb_text_colour(&text, qb_invocation_colour(inv),
@@ -108,10 +110,10 @@ static int execute(struct qb_invocation *inv, struct qb_prepared *p, uint64_t st
 	return report(inv, what, &p->plan, &outcome, start_us);
 }
 
-static int run(struct qb_invocation *inv)
+int qb_run_plan(struct qb_invocation *inv, bool rebind)
 {
 	static const struct qb_outcome nothing = {0};
-	_cleanup_prepared_ struct qb_prepared p = {0};
+	_cleanup_prepared_ struct qb_prepared p = {.rebind = rebind};
 	_cleanup_buf_ struct qb_buf text = {0};
 	struct qb_error err = QB_ERROR_INIT;
 	_cleanup_close_ int lock = -1;
@@ -123,9 +125,13 @@ static int run(struct qb_invocation *inv)
 	r = qb_prepare(inv, &p);
 	if (r < 0)
 		return QB_EXIT_USAGE;
+	if (rebind)
+		qb_plan_changes_text(&p.plan, qb_invocation_colour(inv), qb_terminal_width(),
+				     &text);
 	if (!p.plan.n_steps && !p.plan.n_refused) {
 		if (qb_journal_complete(&inv->root, &err) < 0)
 			qb_log(QB_LOG_WARNING, "%s", err.msg);
+		qb_show(inv, &text);
 		return report(inv, &in_sync, &p.plan, &nothing, start_us);
 	}
 	plan_text(inv, &p.plan, &text);
@@ -136,6 +142,11 @@ static int run(struct qb_invocation *inv)
 	if (r != QB_EXIT_OK)
 		return r;
 	return execute(inv, &p, start_us);
+}
+
+static int run(struct qb_invocation *inv)
+{
+	return qb_run_plan(inv, false);
 }
 
 const struct qb_command qb_cmd_apply = {

@@ -2,9 +2,9 @@
 #include "agent/plan.h"
 
 void qb_plan_make(const struct qb_facts *facts, const struct qb_config *config,
-		  const struct qb_ledger *ledger, struct qb_plan *ret)
+		  const struct qb_ledger *ledger, bool rebind, struct qb_plan *ret)
 {
-	*ret = (struct qb_plan){0};
+	*ret = (struct qb_plan){.rebind = rebind};
 	qb_module_plan(facts, config, ret);
 	qb_daemon_plan(facts, config, ret);
 	qb_bridge_plan(&facts->net, config->bridges, config->n_bridges, ledger, ret);

@@ -34,6 +34,20 @@ json_t *qb_plan_refused_json(const struct qb_plan *plan)
 	return refused;
 }
 
+json_t *qb_plan_changes_json(const struct qb_plan *plan)
+{
+	json_t *changes = json_array();
+
+	for (size_t i = 0; i < plan->n_changes; i++) {
+		const struct qb_change *c = &plan->changes[i];
+
+		json_array_append_new(changes, json_pack("{s:s, s:s, s:s, s:O, s:O}", "kind",
+							 c->kind, "target", c->target, "why",
+							 c->why, "was", c->was, "is", c->is));
+	}
+	return changes;
+}
+
 void qb_plan_hash(const struct qb_plan *plan, char ret[QB_UUID_LEN])
 {
 	json_auto_t *what = json_pack("{s:o, s:o}", "steps", steps_json(plan), "refused",

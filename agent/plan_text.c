@@ -2,6 +2,20 @@
 #include "agent/base/text.h"
 #include "agent/plan.h"
 
+void qb_plan_changes_text(const struct qb_plan *plan, bool colour, unsigned width,
+			  struct qb_buf *out)
+{
+	qb_text_colour(out, colour, QB_BOLD,
+		       plan->n_changes ? "Hardware that changed since the last success:"
+				       : "No hardware has changed since the last success.");
+	qb_buf_puts(out, "\n");
+	for (size_t i = 0; i < plan->n_changes; i++) {
+		qb_buf_puts(out, "  - ");
+		qb_text_wrap(out, 4, 4, width, plan->changes[i].why);
+	}
+	qb_buf_puts(out, "\n");
+}
+
 static void heading(const struct qb_plan *plan, bool colour, struct qb_buf *out)
 {
 	_cleanup_free_ char *text = NULL;

@@ -35,7 +35,7 @@ int qb_prepare_again(const struct qb_invocation *inv, const struct qb_config *co
 	qb_runs_ledger(&ret->runs, &ret->ledger);
 	r = qb_invocation_facts(inv, config, NULL, 0, &ret->facts);
 	if (r == 0)
-		qb_plan_make(&ret->facts, config, &ret->ledger, &ret->plan);
+		qb_plan_make(&ret->facts, config, &ret->ledger, ret->rebind, &ret->plan);
 	return r;
 }
 

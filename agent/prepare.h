@@ -7,6 +7,7 @@
 #include "agent/plan.h"
 
 struct qb_prepared {
+	bool rebind; /* given: what was bound to hardware that changed is bound anew */
 	struct qb_config config;
 	struct qb_facts facts;
 	struct qb_runs runs;
@@ -34,6 +35,9 @@ QB_MUST_CHECK int qb_enter_run(const struct qb_invocation *inv, int *ret_lock);
 void qb_show(const struct qb_invocation *inv, const struct qb_buf *what);
 QB_MUST_CHECK int qb_consent(const struct qb_invocation *inv, const struct qb_buf *what,
 			     const char *question);
+
+/* Command apply, and with rebind command repair. */
+int qb_run_plan(struct qb_invocation *inv, bool rebind);
 
 /* Progress for a terminal, one line a step for everybody, and errors. data is the invocation. */
 extern void qb_progress_begin(void *data, size_t i, size_t n, const char *target, bool undo);

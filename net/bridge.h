@@ -44,4 +44,5 @@ void qb_bridge_plan(const struct qb_net *net, const struct qb_bridge_config *bri
 		    size_t n_bridges, const struct qb_ledger *ledger, struct qb_plan *plan);
 
 extern const struct qb_step_kind qb_bridge_step;         /* net.bridge */
+extern const struct qb_step_kind qb_bridge_bind_step;    /* net.bind */
 extern const struct qb_step_kind qb_bridge_persist_step; /* net.persist */

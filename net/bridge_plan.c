@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/bridge.h"
 
+#include "net/bound.h"
 #include "net/keyfile.h"
 #include "net/move.h"
 #include "net/names.h"
@@ -242,6 +243,25 @@ static void refuse_size(const struct qb_move *move, struct qb_plan *plan)
 			       move->source, move->n_drop_routes, move->n_drop);
 }
 
+/* Nothing on the host is to change, but what is remembered of it. */
+static void plan_binding(const struct qb_move *move, struct qb_plan *plan)
+{
+	json_auto_t *all = qb_move_to_json(move);
+	_cleanup_strs_ struct qb_strs ports = {0};
+	_cleanup_free_ char *list = NULL;
+
+	for (size_t i = 0; i < move->n_ports; i++)
+		qb_strs_addf(&ports, "%s (%s)", move->ports[i].name, move->ports[i].match);
+	list = qb_strs_sentence(&ports);
+	qb_step_why(qb_plan_step(plan, "net.bind", QB_UNDO_EXACT,
+				 json_pack("{s:s, s:O?, s:O}", "bridge", move->bridge, "mac",
+					   json_object_get(all, "mac"), "ports",
+					   json_object_get(all, "ports")),
+				 move->bridge),
+		    "its hardware changed, and its ports are as wanted: note that they are %s",
+		    list);
+}
+
 static void plan_one(const struct qb_net *net, const struct qb_bridge_config *config,
 		     const struct qb_ledger *ledger, struct qb_plan *plan)
 {
@@ -250,7 +270,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 	const struct qb_link *there = qb_net_link(net, config->name);
 	_cleanup_move_ struct qb_move move = {0};
 	struct qb_step *step;
-	size_t n_ports;
+	size_t n_ports, n_changes = plan->n_changes;
 	bool done;
 
 	if (there && !qb_streq(there->kind, "bridge"))
@@ -262,6 +282,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 			       "a bridge without a port is not implemented");
 	n_ports = plan_ports(net, config, ledger, plan, ports);
 	qb_move_plan(net, config, ports, n_ports, plan, &move);
+	qb_bound_mac(net, ledger, plan, n_changes, &move);
 	move.broken_off = there && was_broken_off(ledger, config->name);
 	refuse_size(&move, plan);
 	if (qb_plan_refuses(plan, config->name))
@@ -271,6 +292,8 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 		step = qb_plan_step(plan, "net.bridge", QB_UNDO_EXACT, qb_move_to_json(&move),
 				    config->name);
 		describe_step(net, &move, step);
+	} else if (plan->n_changes > n_changes) {
+		plan_binding(&move, plan);
 	}
 	if (net->networkmanager_installed)
 		plan_persistence(net, config, &move, !done || has_step(ledger, config->name), plan);

@@ -298,6 +298,8 @@ static char *port_text(const struct qb_bridge_config *config, const struct qb_mo
 			       NULL};
 	_cleanup_free_ char *id = qb_asprintf("qubi-%s-port-%zu", config->name, n + 1);
 	const struct qb_port_match *m = &config->ports[n];
+	/* It may have been moved to another slot since, and is meant all the same. */
+	bool by_path = m->path && qb_streq(m->path, port->path);
 	char uuid[QB_UUID_LEN];
 	struct qb_buf b = {0};
 
@@ -307,10 +309,10 @@ static char *port_text(const struct qb_bridge_config *config, const struct qb_mo
 	if (m->name || !mac)
 		qb_buf_printf(&b, "interface-name=%s\n", port->name);
 	qb_buf_printf(&b, "master=%s\nslave-type=bridge\n", bridge_uuid);
-	if (m->path)
+	if (by_path)
 		qb_buf_printf(&b, "\n[match]\npath=%s\n", m->path);
 	qb_buf_puts(&b, "\n[ethernet]\n");
-	if (!m->path && !m->name && mac)
+	if (!by_path && !m->name && mac)
 		qb_buf_printf(&b, "mac-address=%s\n", mac);
 	put_mtu(&b, move);
 	return b.s;

@@ -43,6 +43,8 @@ static const struct qb_field port_fields[] = {
 	QB_F(qb_port, mac, "mac", STR),
 	QB_F(qb_port, permanent_mac, "permanent_mac", STR),
 	QB_F(qb_port, path, "path", STR),
+	QB_F(qb_port, kind, "kind", STR),
+	QB_F(qb_port, match, "match", STR),
 };
 
 static const struct qb_type port_type = {

@@ -13,6 +13,8 @@ struct qb_port {
 	char *name;
 	int64_t ifindex;
 	char *mac, *permanent_mac, *path; /* what it is known by later */
+	char *kind;                       /* as of struct qb_link: NULL is hardware */
+	char *match;                      /* how the configuration names it, in words */
 };
 
 /*

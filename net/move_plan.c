@@ -5,6 +5,7 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
+#include "net/bound.h"
 #include "net/names.h"
 
 /* What the kernel notes of the life of an address; nobody sets it. */
@@ -360,6 +361,9 @@ void qb_move_plan(const struct qb_net *net, const struct qb_bridge_config *confi
 		port->mac = qb_strdup(ports[i]->mac);
 		port->permanent_mac = qb_strdup(ports[i]->permanent_mac);
 		port->path = qb_strdup(ports[i]->path);
+		port->kind = qb_strdup(ports[i]->kind);
+		if (i < config->n_ports)
+			port->match = qb_port_match_words(&config->ports[i]);
 		if (!move.mtu || ports[i]->mtu < move.mtu)
 			move.mtu = ports[i]->mtu;
 	}

@@ -82,6 +82,32 @@ static void step_done(struct qb_step *step)
 	json_decref(step->args);
 }
 
+void qb_plan_change(struct qb_plan *plan, const char *target, const char *kind, json_t *was,
+		    json_t *is, const char *fmt, ...)
+{
+	struct qb_change *change = QB_APPEND(plan->changes, plan->n_changes);
+	va_list ap;
+
+	change->kind = kind;
+	change->target = qb_strdup(target);
+	change->was = was;
+	change->is = is;
+	va_start(ap, fmt);
+	change->why = printable(fmt, ap);
+	va_end(ap);
+}
+
+void qb_change_why(struct qb_change *change, const char *fmt, ...)
+{
+	_cleanup_free_ char *first = change->why, *more = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	more = printable(fmt, ap);
+	va_end(ap);
+	change->why = qb_asprintf("%s%s", first, more);
+}
+
 void qb_plan_drop_refused(struct qb_plan *plan)
 {
 	size_t kept = 0;
@@ -108,8 +134,15 @@ void qb_plan_done(struct qb_plan *plan)
 		free(refusal->reasons);
 		free(refusal->target);
 	}
+	for (size_t i = 0; i < plan->n_changes; i++) {
+		free(plan->changes[i].target);
+		free(plan->changes[i].why);
+		json_decref(plan->changes[i].was);
+		json_decref(plan->changes[i].is);
+	}
 	free(plan->steps);
 	free(plan->refused);
+	free(plan->changes);
 	*plan = (struct qb_plan){0};
 }
 

@@ -41,11 +41,22 @@ struct qb_refusal {
 	size_t n_reasons;
 };
 
+/* Hardware that is not what it was when an earlier run bound a target to it. */
+struct qb_change {
+	const char *kind; /* "nic-replaced"; static */
+	char *target;
+	char *why; /* what was and what is, one sentence */
+	json_t *was, *is;
+};
+
 struct qb_plan {
 	struct qb_step *steps;
 	size_t n_steps;
 	struct qb_refusal *refused;
 	size_t n_refused;
+	bool rebind; /* targets go with changed hardware, which is noted; else they are refused */
+	struct qb_change *changes;
+	size_t n_changes;
 };
 
 /* Appends a step; args is stolen. The returned step is valid until the next one is added. */
@@ -56,6 +67,11 @@ QB_PRINTF(2, 3) void qb_step_why(struct qb_step *step, const char *fmt, ...);
 QB_PRINTF(4, 5)
 void qb_plan_refuse(struct qb_plan *plan, const char *target, const char *code, const char *fmt,
 		    ...);
+/* Notes a change; was and is are stolen. Its sentence may be added to. */
+QB_PRINTF(6, 7)
+void qb_plan_change(struct qb_plan *plan, const char *target, const char *kind, json_t *was,
+		    json_t *is, const char *fmt, ...);
+QB_PRINTF(2, 3) void qb_change_why(struct qb_change *change, const char *fmt, ...);
 bool qb_plan_refuses(const struct qb_plan *plan, const char *target);
 /* Takes the steps of a refused target out: what comes later may refuse what was planned before. */
 void qb_plan_drop_refused(struct qb_plan *plan);
