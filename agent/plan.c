@@ -7,7 +7,8 @@ void qb_plan_make(const struct qb_facts *facts, const struct qb_config *config,
 	*ret = (struct qb_plan){.rebind = rebind};
 	qb_module_plan(facts, config, ret);
 	qb_daemon_plan(facts, config, ret);
-	qb_bridge_plan(&facts->net, config->bridges, config->n_bridges, ledger, ret);
+	qb_bridge_plan(&facts->net, config->bridges, config->n_bridges, facts->system.machine_id,
+		       ledger, ret);
 	qb_pool_plan(&facts->disks, config->pools, config->n_pools, facts->system.machine_id,
 		     ledger, ret);
 	qb_libvirt_plan(facts, config, ret);

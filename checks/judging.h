@@ -107,8 +107,6 @@ bool qb_no_links(const struct qb_facts *f, struct qb_result *r);
 /* The same for disks. */
 bool qb_no_disks(const struct qb_facts *f, struct qb_result *r);
 bool qb_is_bridge(const struct qb_link *l);
-/* By which a bridge reaches the world: not what guests and containers bring. */
-bool qb_is_uplink(const struct qb_link *l);
 /* A guest's interface, which comes and goes with the guest. */
 bool qb_is_tap(const struct qb_link *l);
 /* The best one of the main table; of IPv4 before IPv6 where family is NULL. NULL for none. */

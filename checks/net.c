@@ -19,12 +19,6 @@ bool qb_is_tap(const struct qb_link *l)
 	return qb_streq(l->kind, "tun");
 }
 
-bool qb_is_uplink(const struct qb_link *l)
-{
-	return !l->loopback && (!l->kind || qb_streq(l->kind, "bond") ||
-				qb_streq(l->kind, "team") || qb_streq(l->kind, "vlan"));
-}
-
 /* The i-th configured bridge where it is one on this host; NULL otherwise: net.bridge-present
  * tells of that. */
 static const struct qb_link *configured(const struct qb_check_input *in, size_t i)
@@ -139,7 +133,7 @@ static bool port_matches(const struct qb_port_match *m, const struct qb_link *l,
 		return qb_streq(l->driver, m->driver);
 	/* Which NIC had the default route cannot be seen any more: hardware, or the one that has
 	 * the bridge's address; not what guests and containers bring. */
-	return m->match && (qb_is_uplink(l) || (l->mac && qb_streq(l->mac, bridge->mac)));
+	return m->match && (qb_link_is_uplink(l) || (l->mac && qb_streq(l->mac, bridge->mac)));
 }
 
 static const char *port_text(const struct qb_port_match *m)

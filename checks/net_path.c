@@ -7,7 +7,7 @@
 
 static bool is_uplink_of(const struct qb_link *l, const struct qb_link *bridge)
 {
-	return qb_is_uplink(l) && qb_streq(l->master, bridge->name);
+	return qb_link_is_uplink(l) && qb_streq(l->master, bridge->name);
 }
 
 /* Hardware that guests or the host depend on: a port of a bridge or bond, or the way out. Others,
@@ -100,7 +100,7 @@ static void weigh_mtu(const struct qb_net *net, const struct qb_link *bridge, st
 		if (!any)
 			qb_evidence(r, bridge->name, "netlink", "MTU %" PRIi64, bridge->mtu);
 		any = true;
-		if (qb_is_uplink(l) && (!nic || l->mtu < nic->mtu))
+		if (qb_link_is_uplink(l) && (!nic || l->mtu < nic->mtu))
 			nic = l;
 	}
 	for (size_t i = 0; i < net->n_links; i++) {
@@ -115,7 +115,7 @@ static void weigh_mtu(const struct qb_net *net, const struct qb_link *bridge, st
 			qb_tally_bad(t,
 				     "%s (%" PRIi64 ") is smaller than its bridge %s (%" PRIi64 ")",
 				     l->name, l->mtu, bridge->name, bridge->mtu);
-		else if (nic && l->mtu > nic->mtu && !qb_is_uplink(l))
+		else if (nic && l->mtu > nic->mtu && !qb_link_is_uplink(l))
 			qb_tally_bad(t, "%s (%" PRIi64 ") is larger than the NIC %s (%" PRIi64 ")",
 				     l->name, l->mtu, nic->name, nic->mtu);
 		else

@@ -38,10 +38,12 @@ struct qb_bridge_config {
 
 /*
  * Adds the steps that make the bridges, or refuses them with all reasons. Pure. The ledger tells
- * which NIC an earlier run bound to a bridge.
+ * which NIC an earlier run bound to a bridge. The MAC of a bridge without a port follows from
+ * machine_id, which may be NULL while there is none.
  */
 void qb_bridge_plan(const struct qb_net *net, const struct qb_bridge_config *bridges,
-		    size_t n_bridges, const struct qb_ledger *ledger, struct qb_plan *plan);
+		    size_t n_bridges, const char *machine_id, const struct qb_ledger *ledger,
+		    struct qb_plan *plan);
 
 extern const struct qb_step_kind qb_bridge_step;         /* net.bridge */
 extern const struct qb_step_kind qb_bridge_bind_step;    /* net.bind */

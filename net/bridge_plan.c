@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/bridge.h"
 
+#include "agent/base/uuid.h"
 #include "net/bound.h"
 #include "net/keyfile.h"
 #include "net/move.h"
@@ -192,12 +193,13 @@ static void describe_step(const struct qb_net *net, const struct qb_move *move,
 	for (size_t i = 0; i < move->n_add; i++)
 		if (!qb_ip_is_link_local(move->add[i].address))
 			qb_strs_add(&addresses, move->add[i].address);
-	port_list = ports.n ? qb_strs_sentence(&ports) : qb_strdup("no port");
+	port_list = ports.n ? qb_strs_sentence(&ports) : qb_strdup("without a port");
 	address_list = addresses.n ? qb_strs_sentence(&addresses) : qb_strdup("no address");
-	qb_step_why(step, "%s: put %s under it, with %s and %zu route%s%s",
+	qb_step_why(step, "%s: %s%s%s, with %s and %zu route%s%s",
 		    qb_net_link(net, move->bridge) ? "the bridge is not as wanted"
 						   : "there is no such bridge",
-		    port_list, address_list, move->n_add_routes, move->n_add_routes == 1 ? "" : "s",
+		    ports.n ? "put " : "make it, ", port_list, ports.n ? " under it" : "",
+		    address_list, move->n_add_routes, move->n_add_routes == 1 ? "" : "s",
 		    net->networkmanager_installed
 			    ? ""
 			    : "; it lasts until the next boot, as there is no NetworkManager to "
@@ -262,8 +264,42 @@ static void plan_binding(const struct qb_move *move, struct qb_plan *plan)
 		    list);
 }
 
+/* Locally administered, and the same each time: guests and their neighbours know it by that. */
+static char *derive_mac(const char *machine_id, const char *bridge)
+{
+	const char *parts[] = {"bridge", machine_id, bridge, NULL};
+	char uuid[QB_UUID_LEN];
+	unsigned first;
+
+	qb_uuid5(parts, uuid);
+	/* xxxxxxxx-xxxx: 48 bits of the hash, of which two say what kind of MAC it is. */
+	first = ((unsigned)strtoul((char[]){uuid[0], uuid[1], '\0'}, NULL, 16) & 0xfc) | 2;
+	return qb_asprintf("%02x:%.2s:%.2s:%.2s:%.2s:%.2s", first, uuid + 2, uuid + 4, uuid + 6,
+			   uuid + 9, uuid + 11);
+}
+
+/* What a port would bring along, where there is none. */
+static void plan_portless(const struct qb_net *net, const struct qb_bridge_config *config,
+			  const char *machine_id, struct qb_plan *plan, struct qb_move *move)
+{
+	_cleanup_free_ char *mac = NULL;
+
+	for (size_t i = 0; i < net->n_links; i++)
+		if (qb_streq(net->links[i].master, config->name) &&
+		    qb_link_is_uplink(&net->links[i]))
+			qb_plan_refuse(plan, config->name, "has-port",
+				       "it is to have no port and has %s; taking it out is not "
+				       "implemented: ip link set %s nomaster",
+				       net->links[i].name, net->links[i].name);
+	mac = machine_id ? derive_mac(machine_id, config->name) : NULL;
+	qb_strset(&move->mac, mac);
+	if (!mac)
+		qb_plan_refuse(plan, config->name, "unknown",
+			       "there is no machine-id, of which its MAC address is made");
+}
+
 static void plan_one(const struct qb_net *net, const struct qb_bridge_config *config,
-		     const struct qb_ledger *ledger, struct qb_plan *plan)
+		     const char *machine_id, const struct qb_ledger *ledger, struct qb_plan *plan)
 {
 	_cleanup_free_ const struct qb_link **ports =
 		qb_alloc(config->n_ports + 1, sizeof(const struct qb_link *));
@@ -277,12 +313,11 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 		qb_plan_refuse(plan, config->name, "name-taken",
 			       "%s is there and is %s%s, not a bridge", config->name,
 			       there->kind ? "a " : "", there->kind ? there->kind : "a NIC");
-	if (!config->n_ports)
-		qb_plan_refuse(plan, config->name, "unsupported",
-			       "a bridge without a port is not implemented");
 	n_ports = plan_ports(net, config, ledger, plan, ports);
 	qb_move_plan(net, config, ports, n_ports, plan, &move);
 	qb_bound_mac(net, ledger, plan, n_changes, &move);
+	if (!config->n_ports)
+		plan_portless(net, config, machine_id, plan, &move);
 	move.broken_off = there && was_broken_off(ledger, config->name);
 	refuse_size(&move, plan);
 	if (qb_plan_refuses(plan, config->name))
@@ -299,12 +334,26 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 		plan_persistence(net, config, &move, !done || has_step(ledger, config->name), plan);
 }
 
+/* Where there is no port there is nothing to inherit. */
+static void inherit_nothing(struct qb_ip_config *ip)
+{
+	if (ip->mode == QB_IP_INHERIT)
+		ip->mode = QB_IP_NONE;
+}
+
 void qb_bridge_plan(const struct qb_net *net, const struct qb_bridge_config *bridges,
-		    size_t n_bridges, const struct qb_ledger *ledger, struct qb_plan *plan)
+		    size_t n_bridges, const char *machine_id, const struct qb_ledger *ledger,
+		    struct qb_plan *plan)
 {
 	for (size_t i = 0; i < n_bridges; i++) {
+		struct qb_bridge_config config = bridges[i];
+
+		if (!config.n_ports) {
+			inherit_nothing(&config.ipv4);
+			inherit_nothing(&config.ipv6);
+		}
 		if (qb_is(&net->known))
-			plan_one(net, &bridges[i], ledger, plan);
+			plan_one(net, &config, machine_id, ledger, plan);
 		else
 			qb_plan_refuse(plan, bridges[i].name, "unknown",
 				       "links and routes could not be read: %s",

@@ -134,7 +134,8 @@ static bool has_others(const struct qb_net *net, const struct qb_move *move, str
 
 /*
  * A bridge that an earlier run made and did not fill: all that it has the source has, too. It is
- * as good as not there, and undoing what goes on with it does away with it.
+ * as good as not there, and undoing what goes on with it does away with it. So is one without a
+ * port, which has nothing of anybody's.
  */
 static bool is_leftover(const struct qb_net *net, const struct qb_move *move)
 {
@@ -142,10 +143,10 @@ static bool is_leftover(const struct qb_net *net, const struct qb_move *move)
 	const struct qb_link *source = qb_net_link(net, move->source);
 	_cleanup_strs_ struct qb_strs others = {0};
 
-	if (!bridge || !source || !move->broken_off || !qb_streq(bridge->mac, move->mac) ||
-	    has_others(net, move, &others))
+	if (!bridge || !move->broken_off || !qb_streq(bridge->mac, move->mac) ||
+	    (!source && move->n_ports) || has_others(net, move, &others))
 		return false;
-	for (size_t i = 0; i < bridge->n_addresses; i++) {
+	for (size_t i = 0; source && i < bridge->n_addresses; i++) {
 		const char *address = bridge->addresses[i].address;
 
 		if (!qb_ip_is_link_local(address) && !has_address(source, address))
@@ -259,7 +260,8 @@ static int check_after_boot(const struct qb_net *net, const struct qb_move *move
 			    struct qb_error *err)
 {
 	const struct qb_link *bridge = qb_net_link(net, move->bridge);
-	bool is_used = false;
+	/* Without a port it is known by its MAC, which no other bridge has. */
+	bool is_used = !move->n_ports && bridge && qb_streq(bridge->mac, move->mac);
 
 	for (size_t i = 0; i < move->n_ports; i++) {
 		const struct qb_link *port = qb_net_link(net, move->ports[i].name);

@@ -10,6 +10,12 @@ const struct qb_link *qb_net_link(const struct qb_net *net, const char *name)
 	return NULL;
 }
 
+bool qb_link_is_uplink(const struct qb_link *l)
+{
+	return !l->loopback && (!l->kind || qb_streq(l->kind, "bond") ||
+				qb_streq(l->kind, "team") || qb_streq(l->kind, "vlan"));
+}
+
 static void address_done(struct qb_address *a)
 {
 	free(a->address);

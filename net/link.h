@@ -94,6 +94,8 @@ struct qb_net {
 };
 
 const struct qb_link *qb_net_link(const struct qb_net *net, const char *name);
+/* It leads out of this host, as hardware, bonds and VLANs do and guests' taps do not. */
+bool qb_link_is_uplink(const struct qb_link *link);
 /* Frees what the snapshot owns and zeroes it. */
 void qb_net_done(struct qb_net *net);
 #define _cleanup_net_ QB_CLEANUP(qb_net_done)

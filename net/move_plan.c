@@ -299,7 +299,8 @@ static void check_mode(const struct context *c, const char *family)
 		qb_plan_refuse(c->plan, c->config->name, "unsupported",
 			       "%s: dhcp where no address of %s came by DHCP; asking for one is "
 			       "not implemented, \"inherit\" keeps what is there",
-			       !strcmp(family, "inet6") ? "ipv6" : "ipv4", c->source->name);
+			       !strcmp(family, "inet6") ? "ipv6" : "ipv4",
+			       c->source ? c->source->name : c->config->name);
 	if (ip->mode == QB_IP_STATIC)
 		add_static(c, ip, family);
 	if (ip->mode == QB_IP_STATIC || ip->mode == QB_IP_NONE)
@@ -381,9 +382,9 @@ void qb_move_plan(const struct qb_net *net, const struct qb_bridge_config *confi
 				move_route(&c, r);
 		}
 		check_rules(&c);
-		check_mode(&c, "inet");
-		check_mode(&c, "inet6");
 	}
+	check_mode(&c, "inet");
+	check_mode(&c, "inet6");
 	*ret = move;
 }
 

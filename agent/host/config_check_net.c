@@ -127,6 +127,18 @@ static void check_ip(struct qb_config_check *c, struct qb_ip_config *ip, int fam
 	check_gateway(c, ip, family);
 }
 
+/* Nobody is there to ask, and a default route would lead nowhere. */
+static void check_portless(struct qb_config_check *c, struct qb_ip_config *ip)
+{
+	if (qb_config_present(c, &ip->mode) && ip->mode == QB_IP_DHCP)
+		qb_config_wrong(c, &ip->mode, "dhcp asks through a port, and this bridge has none");
+	if (ip->gateway && qb_config_given(c, &ip->gateway))
+		qb_config_wrong(
+			c, &ip->gateway,
+			"the gateway %s is reached through a port, and this bridge has none",
+			ip->gateway);
+}
+
 void qb_config_check_bridges(struct qb_config_check *c)
 {
 	_cleanup_claims_ struct qb_claims nics = {0}, addresses = {0};
@@ -139,10 +151,12 @@ void qb_config_check_bridges(struct qb_config_check *c)
 			claim_port(c, &nics, &b->ports[j]);
 			lower_case(b->ports[j].mac);
 		}
-		if (!b->n_ports && qb_config_given(c, &b->ports))
-			qb_config_wrong(c, &b->ports, "a bridge needs at least one port");
 		check_ip(c, &b->ipv4, AF_INET, &addresses);
 		check_ip(c, &b->ipv6, AF_INET6, &addresses);
+		if (!b->n_ports && qb_config_given(c, &b->ports)) {
+			check_portless(c, &b->ipv4);
+			check_portless(c, &b->ipv6);
+		}
 	}
 }
 

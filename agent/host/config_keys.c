@@ -70,7 +70,8 @@ static const struct qb_field bridge_fields[] = {
 	     .flags = QB_FIELD_REQUIRED, .doc = "Name of the bridge."),
 	QB_F_LIST(qb_bridge_config, ports, "ports", &port_type,
 		  .flags = QB_FIELD_REQUIRED | QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
-		  .doc = "The NICs that become its ports."),
+		  .doc = "The NICs that become its ports. [] for a bridge of guests alone: its MAC "
+			 "address follows from the machine-id and its name."),
 	QB_F(qb_bridge_config, ipv4, "ipv4", OBJECT, .of = &ip_type,
 	     .doc = "IPv4 of the host on the bridge: inherit (what the ports had), dhcp, none, or "
 		    "addresses of its own. Default: inherit."),

@@ -108,7 +108,7 @@ static void lose_none(const char *rp_filter)
 	ctx.root = &root;
 	qb_net_probe(&root, &net);
 	net.networkmanager_installed = net.networkmanager_running = false;
-	qb_bridge_plan(&net, &config, 1, NULL, &plan);
+	qb_bridge_plan(&net, &config, 1, NULL, NULL, &plan);
 	for (size_t i = 0; i < plan.n_refused; i++)
 		print_error("%s\n", plan.refused[i].reasons[0].evidence);
 	assert_int_equal(plan.n_refused, 0);

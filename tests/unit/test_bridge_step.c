@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Step net.bridge on real links, in network namespaces. */
 #include "scratch.h"
-#include "test_bridge_ns.h"
+#include "test_bridge_host.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -16,136 +16,6 @@
 #include "net/move.h"
 #include "net/nl_write.h"
 #include "net/probe.h"
-
-struct host {
-	struct qb_root root;
-	struct qb_step_ctx ctx;
-	struct qb_port_match ports[2];
-	struct qb_bridge_config config;
-	struct qb_plan plan;
-	struct qb_ledger ledger;
-	json_t *before;
-	struct qb_error err;
-};
-
-static void begin(struct host *h)
-{
-	*h = (struct host){.root = QB_ROOT_INIT};
-	host_setup(true);
-	assert_int_equal(qb_root_open("/", &h->root, NULL), 0);
-	h->ctx = (struct qb_step_ctx){.root = &h->root, .timeout_ms = 5000};
-	h->ports[0].match = (char *)"default-route";
-	h->config =
-		(struct qb_bridge_config){.name = (char *)"br0", .ports = h->ports, .n_ports = 1};
-}
-
-static void end(struct host *h)
-{
-	qb_plan_done(&h->plan);
-	qb_ledger_done(&h->ledger);
-	json_decref(h->before);
-	qb_root_done(&h->root);
-	host_teardown();
-}
-
-/* What this machine says of NetworkManager is not of this namespace. */
-static void probe(const struct host *h, struct qb_net *ret)
-{
-	qb_net_probe(&h->root, ret);
-	assert_true(qb_is(&ret->known));
-	ret->networkmanager_installed = ret->networkmanager_running = false;
-}
-
-static size_t plan(struct host *h)
-{
-	_cleanup_net_ struct qb_net net = {0};
-
-	probe(h, &net);
-	qb_plan_done(&h->plan);
-	h->plan = (struct qb_plan){0};
-	qb_bridge_plan(&net, &h->config, 1, &h->ledger, &h->plan);
-	if (h->plan.n_refused)
-		fail_msg("refused: %s", h->plan.refused[0].reasons[0].evidence);
-	return h->plan.n_steps;
-}
-
-static int observe(struct host *h)
-{
-	enum qb_observed observed;
-	int r;
-
-	json_decref(h->before);
-	h->before = NULL;
-	r = qb_bridge_step.observe(&h->ctx, h->plan.steps[0].args, &observed, &h->before, &h->err);
-	return r < 0 ? r : observed == QB_OBSERVED_DONE;
-}
-
-static int apply(struct host *h)
-{
-	return qb_bridge_step.apply(&h->ctx, h->plan.steps[0].args, h->before, &h->err);
-}
-
-static int verify(struct host *h)
-{
-	return qb_bridge_step.verify(&h->ctx, h->plan.steps[0].args, h->before, &h->err);
-}
-
-static int undo(struct host *h)
-{
-	return qb_bridge_step.undo(&h->ctx, h->plan.steps[0].args, h->before, &h->err);
-}
-
-#define assert_ok(h, call)                                                                         \
-	do {                                                                                       \
-		int got_ = (call);                                                                 \
-		if (got_ != 0)                                                                     \
-			fail_msg("%s is %d: %s", #call, got_, (h)->err.msg);                       \
-	} while (0)
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void add_sorted(struct qb_buf *out, json_t *list)
-{
-	_cleanup_strs_ struct qb_strs lines = {0};
-	json_t *item;
-	size_t i;
-
-	json_array_foreach (list, i, item) {
-		_cleanup_free_ char *text = json_dumps(item, JSON_COMPACT);
-
-		qb_strs_add(&lines, text);
-	}
-	qsort(lines.v, lines.n, sizeof(*lines.v), by_text);
-	for (i = 0; i < lines.n; i++)
-		qb_buf_printf(out, "%s\n", lines.v[i]);
-	json_decref(list);
-}
-
-/*
- * All that the kernel says of addresses and routes, less the kernel's notes of what becomes of an
- * address while it is checked for duplicates. The caller frees it.
- */
-static char *state_of_host(const struct host *h)
-{
-	_cleanup_net_ struct qb_net net = {0};
-	json_t *links = json_array(), *routes = json_array();
-	struct qb_buf b = {0};
-
-	probe(h, &net);
-	for (size_t i = 0; i < net.n_links; i++) {
-		for (size_t j = 0; j < net.links[i].n_addresses; j++)
-			net.links[i].addresses[j].flags &= ~(uint64_t)0x40; /* tentative */
-		json_array_append_new(links, qb_schema_to_json(&qb_link_type, &net.links[i]));
-	}
-	for (size_t i = 0; i < net.n_routes; i++)
-		json_array_append_new(routes, qb_schema_to_json(&qb_route_type, &net.routes[i]));
-	add_sorted(&b, links);
-	add_sorted(&b, routes);
-	return b.s;
-}
 
 static void there_and_back(void **state)
 {
@@ -178,12 +48,6 @@ static void there_and_back(void **state)
 	/* Twice is as good as once. */
 	assert_ok(&h, undo(&h));
 	end(&h);
-}
-
-static const struct qb_link *find(struct qb_net *net, const struct host *h, const char *name)
-{
-	probe(h, net);
-	return qb_net_link(net, name);
 }
 
 static void the_bridge_is_the_nic_to_others(void **state)
@@ -534,17 +398,6 @@ static void static_addresses(void **state)
 	after = state_of_host(&h);
 	assert_string_equal(before, after);
 	end(&h);
-}
-
-/* What the journal of a run that was killed in its step tells the next one. */
-static void remember(struct host *h)
-{
-	struct qb_ledger_entry *entry = QB_APPEND(h->ledger.entries, h->ledger.n_entries);
-
-	entry->kind = qb_strdup("net.bridge");
-	entry->target = qb_strdup("br0");
-	entry->args = json_incref(h->plan.steps[0].args);
-	entry->before = json_incref(h->before);
 }
 
 static char *setting(const struct host *h, const char *family, const char *name)

@@ -146,7 +146,12 @@ static void parts_that_do_not_go_together(void **state)
 		{"bridges:\n- {name: br0, ports: [{}]}\n", 3, 23,
 		 "a port is named by exactly one of match, mac, path, name and driver; none is "
 		 "here"},
-		{"bridges:\n- {name: br0, ports: []}\n", 3, 15, "a bridge needs at least one port"},
+		{"bridges:\n- {name: br0, ports: [], ipv4: dhcp}\n", 3, 32,
+		 "dhcp asks through a port, and this bridge has none"},
+		{"bridges:\n- {name: br0, ports: [], ipv4: {addresses: [192.0.2.1/24], "
+		 "gateway: 192.0.2.2}}\n",
+		 3, 69,
+		 "the gateway 192.0.2.2 is reached through a port, and this bridge has none"},
 		{"bridges:\n- name: br0\n", 3, 3, "bridges[0]: \"ports\" is missing"},
 		{"bridges:\n- {name: br0, ports: {name: a}}\n- {name: br1, ports: {name: a}}\n", 4,
 		 29, "the NIC by name \"a\" is taken already in line 3"},

@@ -217,7 +217,7 @@ static void profiles_are_planned_where_networkmanager_is(void **state)
 	(void)state;
 	load(&s, "static.yaml");
 	s.net.networkmanager_installed = true;
-	qb_bridge_plan(&s.net, &s.config, 1, NULL, &s.plan);
+	qb_bridge_plan(&s.net, &s.config, 1, NULL, NULL, &s.plan);
 	assert_int_equal(s.plan.n_steps, 2);
 	assert_string_equal(s.plan.steps[0].kind, "net.bridge");
 	assert_null(strstr(s.plan.steps[0].why, "until the next boot"));
@@ -229,12 +229,12 @@ static void profiles_are_planned_where_networkmanager_is(void **state)
 	/* A lease is renewed by NetworkManager alone, so that takes over at once. */
 	load(&s, "dynamic.yaml");
 	s.net.networkmanager_installed = s.net.networkmanager_running = true;
-	qb_bridge_plan(&s.net, &s.config, 1, NULL, &s.plan);
+	qb_bridge_plan(&s.net, &s.config, 1, NULL, NULL, &s.plan);
 	assert_true(
 		json_is_true(json_object_get(find_step(&s.plan, "net.persist")->args, "activate")));
 	done(&s);
 	load(&s, "static.yaml");
-	qb_bridge_plan(&s.net, &s.config, 1, NULL, &s.plan);
+	qb_bridge_plan(&s.net, &s.config, 1, NULL, NULL, &s.plan);
 	assert_null(find_step(&s.plan, "net.persist"));
 	done(&s);
 }
@@ -250,11 +250,11 @@ static void others_bridges_are_left_to_them(void **state)
 	(void)state;
 	load(&s, "done.yaml");
 	s.net.networkmanager_installed = true;
-	qb_bridge_plan(&s.net, &s.config, 1, NULL, &s.plan);
+	qb_bridge_plan(&s.net, &s.config, 1, NULL, NULL, &s.plan);
 	assert_int_equal(s.plan.n_refused, 0);
 	assert_int_equal(s.plan.n_steps, 0);
 	/* Made by a run of ours that was killed before it wrote them. */
-	qb_bridge_plan(&s.net, &s.config, 1, &ours, &s.plan);
+	qb_bridge_plan(&s.net, &s.config, 1, NULL, &ours, &s.plan);
 	assert_int_equal(s.plan.n_steps, 1);
 	assert_string_equal(s.plan.steps[0].kind, "net.persist");
 	/* With them there is nothing to do, whatever else NetworkManager does with the addresses.
@@ -268,11 +268,11 @@ static void others_bridges_are_left_to_them(void **state)
 	qb_plan_done(&s.plan);
 	s.plan = (struct qb_plan){0};
 	s.net.links[2].addresses[0].flags |= 0x200;
-	qb_bridge_plan(&s.net, &s.config, 1, &ours, &s.plan);
+	qb_bridge_plan(&s.net, &s.config, 1, NULL, &ours, &s.plan);
 	assert_int_equal(s.plan.n_steps, 0);
 	/* One that somebody changed is written anew. */
 	qb_strset(&s.net.keyfiles[1].text, "[connection]\n");
-	qb_bridge_plan(&s.net, &s.config, 1, &ours, &s.plan);
+	qb_bridge_plan(&s.net, &s.config, 1, NULL, &ours, &s.plan);
 	assert_int_equal(s.plan.n_steps, 1);
 	assert_non_null(strstr(s.plan.steps[0].why, "qubi-br0-port-1"));
 	done(&s);

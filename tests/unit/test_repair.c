@@ -86,7 +86,7 @@ static void plan(struct setup *s, bool rebind)
 {
 	qb_plan_done(&s->plan);
 	s->plan.rebind = rebind;
-	qb_bridge_plan(&s->net, &s->config, 1, &s->ledger, &s->plan);
+	qb_bridge_plan(&s->net, &s->config, 1, NULL, &s->ledger, &s->plan);
 }
 
 static const char *said(const struct setup *s)
