@@ -40,6 +40,12 @@ struct qb_apply_events {
 	void (*begin)(void *data, size_t i, size_t n, const char *target, bool undo);
 	void (*end)(void *data, size_t i, size_t n, const struct qb_outcome_step *step,
 		    const char *error);
+	/*
+	 * Asked once the last step that could cut the host off is verified, while a guard stands
+	 * by: 0, or why all is to be undone. It takes confirm_ms at most. NULL: nobody is asked.
+	 */
+	int (*confirm)(void *data, struct qb_error *err);
+	unsigned confirm_ms;
 	void *data;
 };
 

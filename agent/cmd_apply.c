@@ -82,7 +82,13 @@ static int execute(struct qb_invocation *inv, struct qb_prepared *p, uint64_t st
 {
 	_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
 	_cleanup_outcome_ struct qb_outcome outcome = {0};
-	struct qb_apply_events events = {qb_progress_begin, qb_progress_end, inv};
+	struct qb_apply_events events = {
+		.begin = qb_progress_begin,
+		.end = qb_progress_end,
+		.confirm = inv->opt.confirm_ms ? qb_confirm : NULL,
+		.confirm_ms = inv->opt.confirm_ms,
+		.data = inv,
+	};
 	struct qb_step_ctx ctx = qb_step_context(inv, &p->facts);
 	struct qb_runs broken_off = qb_runs_broken_off(&p->runs);
 	json_auto_t *document = qb_plan_to_json(&p->plan);
@@ -120,6 +126,8 @@ int qb_run_plan(struct qb_invocation *inv, bool rebind)
 	uint64_t start_us = qb_now_us();
 	int r = qb_enter_run(inv, &lock);
 
+	if (r == QB_EXIT_OK)
+		r = qb_can_confirm(inv);
 	if (r != QB_EXIT_OK)
 		return r;
 	r = qb_prepare(inv, &p);
@@ -155,7 +163,12 @@ const struct qb_command qb_cmd_apply = {
 	.help = "Prints the plan, asks, and executes it. Each step is observed, applied and\n"
 		"verified; when one fails, it and all before it are undone. When any part of the\n"
 		"plan is refused nothing is done, unless --allow-partial is given. A run that was\n"
-		"killed is completed by running apply again, and undone with it if that fails.",
-	.takes = QB_TAKES_CONSENT | QB_TAKES_PARTIAL,
+		"killed is completed by running apply again, and undone with it if that fails.\n\n"
+		"A change of the network is undone when what answered before it does not after "
+		"it,\n"
+		"also when the agent is killed in it. With --confirm it is undone as well, and "
+		"with\n"
+		"it the run, unless somebody answers \"y\" in time: who cannot, has been cut off.",
+	.takes = QB_TAKES_CONSENT | QB_TAKES_PARTIAL | QB_TAKES_CONFIRM,
 	.run = run,
 };

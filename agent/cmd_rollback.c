@@ -20,7 +20,8 @@ static void list(const struct qb_runs *change, struct qb_buf *out)
 
 static int undo(struct qb_invocation *inv, const struct qb_runs *change)
 {
-	struct qb_apply_events events = {qb_progress_begin, qb_progress_end, inv};
+	struct qb_apply_events events = {
+		.begin = qb_progress_begin, .end = qb_progress_end, .data = inv};
 	_cleanup_outcome_ struct qb_outcome outcome = {.state = QB_RUN_UNDONE};
 	_cleanup_facts_ struct qb_facts facts = {0};
 	const char *result = "undone", *text = "Undone.";

@@ -45,6 +45,7 @@ enum qb_takes {
 	QB_TAKES_IGNORE = 1 << 5,  /* --ignore ID */
 	QB_TAKES_ARGS = 1 << 6,    /* words beside options */
 	QB_TAKES_FORMATS = 1 << 7, /* --format junit and the like, --output FILE */
+	QB_TAKES_CONFIRM = 1 << 8, /* --confirm SECONDS */
 };
 
 struct qb_options {
@@ -56,6 +57,7 @@ struct qb_options {
 	char *connect;
 	enum qb_format format;
 	unsigned timeout_ms;
+	unsigned confirm_ms; /* --confirm; 0: nobody is asked */
 	bool quiet, verbose, no_color, yes, allow_partial, list;
 	struct qb_strs ignore;
 };

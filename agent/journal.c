@@ -21,6 +21,7 @@ static void run_done(struct qb_run *run)
 	for (size_t i = 0; i < run->n_steps; i++) {
 		free(run->steps[i].kind);
 		free(run->steps[i].target);
+		free(run->steps[i].error);
 		json_decref(run->steps[i].args);
 		json_decref(run->steps[i].before);
 	}
@@ -103,7 +104,9 @@ static int read_step(json_t *record, const char *event, struct qb_run *run)
 		step->state = QB_STEP_SKIPPED;
 	} else if (!strcmp(event, "undone")) {
 		step->state = QB_STEP_UNDONE;
-	} else if (strcmp(event, "failed") != 0) {
+	} else if (!strcmp(event, "failed")) {
+		qb_strset(&step->error, json_string_value(json_object_get(record, "error")));
+	} else {
 		return -EINVAL;
 	}
 	return 0;

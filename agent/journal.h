@@ -38,6 +38,7 @@ enum qb_run_step_state {
 struct qb_run_step {
 	char *kind, *target;
 	json_t *args, *before;
+	char *error; /* what last went wrong with it; NULL: nothing did */
 	enum qb_run_step_state state;
 };
 

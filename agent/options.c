@@ -34,6 +34,8 @@ static const struct {
 	{"list", NULL, 0, QB_TAKES_LIST, "list every check: id, severity, title"},
 	{"ignore", "ID", 0, QB_TAKES_IGNORE, "demote a check to informational; repeatable"},
 	{"yes", NULL, 'y', QB_TAKES_CONSENT, "go ahead without asking"},
+	{"confirm", "SECONDS", 0, QB_TAKES_CONFIRM,
+	 "undo it unless somebody confirms in time that the host is reached"},
 	{"allow-partial", NULL, 0, QB_TAKES_PARTIAL, "do what is not refused"},
 	{"quiet", NULL, 'q', COMMON, "say only what matters"},
 	{"verbose", NULL, 'v', COMMON, "say more"},
@@ -80,12 +82,12 @@ static void command_help(const struct qb_command *command)
 	}
 }
 
-static int parse_timeout(const char *text, unsigned *ret_ms, struct qb_error *err)
+static int parse_seconds(const char *name, const char *text, unsigned *ret_ms, struct qb_error *err)
 {
 	uint64_t s;
 
 	if (qb_parse_u64(text, &s) < 0 || !s || s > TIMEOUT_MAX_S)
-		return qb_error_set(err, EINVAL, "--timeout takes whole seconds from 1 to %d",
+		return qb_error_set(err, EINVAL, "--%s takes whole seconds from 1 to %d", name,
 				    TIMEOUT_MAX_S);
 	*ret_ms = (unsigned)s * 1000;
 	return 0;
@@ -157,7 +159,9 @@ static int take(const struct qb_command *command, struct qb_options *opt, const 
 	if (!strcmp(name, "ignore"))
 		qb_strs_add(&opt->ignore, arg);
 	else if (!strcmp(name, "timeout"))
-		return parse_timeout(arg, &opt->timeout_ms, err);
+		return parse_seconds(name, arg, &opt->timeout_ms, err);
+	else if (!strcmp(name, "confirm"))
+		return parse_seconds(name, arg, &opt->confirm_ms, err);
 	else
 		return parse_format(command, arg, &opt->format, err);
 	return 0;

@@ -39,11 +39,32 @@ int qb_prepare_again(const struct qb_invocation *inv, const struct qb_config *co
 	return r;
 }
 
+/* Nobody was there to hear it from the run itself. */
+static void tell_broken_off(const struct qb_runs *runs)
+{
+	struct qb_runs part = qb_runs_broken_off(runs);
+
+	for (size_t i = 0; i < part.n; i++)
+		for (size_t j = 0; part.v[i].state == QB_RUN_OPEN && j < part.v[i].n_steps; j++) {
+			const struct qb_run_step *step = &part.v[i].steps[j];
+			_cleanup_free_ char *target = qb_str_printable(step->target);
+			_cleanup_free_ char *error = qb_str_printable(step->error);
+
+			if (step->error)
+				qb_log(QB_LOG_WARNING, "run %u was broken off, %s: %s",
+				       part.v[i].id, target, error);
+		}
+}
+
 int qb_prepare(const struct qb_invocation *inv, struct qb_prepared *ret)
 {
 	int r = qb_invocation_config(inv, &ret->config);
 
-	return r < 0 ? r : qb_prepare_again(inv, &ret->config, ret);
+	if (r == 0)
+		r = qb_prepare_again(inv, &ret->config, ret);
+	if (r == 0)
+		tell_broken_off(&ret->runs);
+	return r;
 }
 
 void qb_prepared_done(struct qb_prepared *p)

@@ -39,6 +39,14 @@ QB_MUST_CHECK int qb_consent(const struct qb_invocation *inv, const struct qb_bu
 /* Command apply, and with rebind command repair. */
 int qb_run_plan(struct qb_invocation *inv, bool rebind);
 
+/*
+ * Whether there is somebody who could answer --confirm, where it is given: an enum qb_exit as
+ * above; and the question (agent/apply.h). data is the invocation. What was typed before the
+ * question is no answer to it.
+ */
+QB_MUST_CHECK int qb_can_confirm(const struct qb_invocation *inv);
+QB_MUST_CHECK int qb_confirm(void *data, struct qb_error *err);
+
 /* Progress for a terminal, one line a step for everybody, and errors. data is the invocation. */
 extern void qb_progress_begin(void *data, size_t i, size_t n, const char *target, bool undo);
 extern void qb_progress_end(void *data, size_t i, size_t n, const struct qb_outcome_step *step,

@@ -1,153 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Runs of plans whose steps only count, so that order, journal and undo can be seen. The table of
- * step kinds is this file's own; everything else is the real thing.
- */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <errno.h>
-#include <signal.h>
-#include <ftw.h>
+/* What a run does, in which order, and what its journal has of it. */
+#include "tests/unit/counted_run.h"
+
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <cmocka.h>
-
-#include "agent/apply.h"
-#include "agent/plan.h"
-#include "agent/steps.h"
-#include "tests/unit/scratch.h"
-
-static struct qb_buf trace;
-static int heard = -1; /* where undo says a word that is heard in another process, too */
-static char top[SCRATCH_MAX];
-static struct qb_root root;
-static const struct qb_apply_events *events; /* of the next run */
-
-static const char *name_of(const json_t *args)
-{
-	return json_string_value(json_object_get(args, "name"));
-}
-
-/* args.fail names the function that is to fail. */
-static int tell(const char *what, const json_t *args, struct qb_error *err)
-{
-	const char *bad = json_string_value(json_object_get(args, "fail"));
-
-	qb_buf_printf(&trace, "%s %s;", what, name_of(args));
-	if (bad && strstr(bad, what))
-		return qb_error_set(err, EIO, "%s was told to fail", what);
-	return 0;
-}
-
-static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_observed *ret,
-		   json_t **ret_before, struct qb_error *err)
-{
-	int r = tell("observe", args, err);
-
-	(void)ctx;
-	if (r < 0)
-		return r;
-	*ret = json_object_get(args, "is-there") ? QB_OBSERVED_DONE : QB_OBSERVED_NEEDED;
-	*ret_before = json_pack("{s:s}", "was", name_of(args));
-	return 0;
-}
-
-static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
-		 struct qb_error *err)
-{
-	(void)ctx;
-	assert_string_equal(json_string_value(json_object_get(before, "was")), name_of(args));
-	if (json_object_get(args, "raise"))
-		raise(SIGTERM);
-	if (json_object_get(args, "die"))
-		raise(SIGKILL);
-	return tell("apply", args, err);
-}
-
-static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
-		  struct qb_error *err)
-{
-	(void)ctx, (void)before;
-	return tell("verify", args, err);
-}
-
-static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
-		struct qb_error *err)
-{
-	(void)ctx;
-	assert_string_equal(json_string_value(json_object_get(before, "was")), name_of(args));
-	if (heard >= 0)
-		(void)!write(heard, name_of(args), 1);
-	return tell("undo", args, err);
-}
-
-const struct qb_step_kind *qb_step_kind_find(const char *kind)
-{
-	static const struct qb_step_kind counts = {"test.count", observe, apply, verify, undo};
-	static const struct qb_step_kind stays = {"test.stays", observe, apply, verify, NULL};
-	static const struct qb_step_kind guards = {"test.guards", observe, apply,
-						   verify,        undo,    true};
-
-	return !strcmp(kind, counts.kind)   ? &counts
-	       : !strcmp(kind, stays.kind)  ? &stays
-	       : !strcmp(kind, guards.kind) ? &guards
-					    : NULL;
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	scratch(top);
-	assert_non_null(mkdtemp(top));
-	assert_int_equal(qb_root_open(top, &root, NULL), 0);
-	return 0;
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	qb_root_done(&root);
-	qb_buf_done(&trace);
-	return nftw(top, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/* Runs a plan of one step per word: its args, in JSON, and reads the journal back. */
-static enum qb_run_state run(const char *kind, const char *const *args, struct qb_outcome *outcome,
-			     struct qb_runs *runs)
-{
-	struct qb_step_ctx ctx = {.root = &root};
-	_cleanup_plan_ struct qb_plan plan = {0};
-	_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
-	_cleanup_runs_ struct qb_runs before = {0};
-	json_auto_t *document = NULL;
-
-	for (size_t i = 0; args[i]; i++) {
-		json_t *parsed = json_loads(args[i], 0, NULL);
-
-		assert_non_null(parsed);
-		qb_step_why(qb_plan_step(&plan, kind, QB_UNDO_EXACT, parsed, name_of(parsed)),
-			    "because");
-	}
-	qb_buf_done(&trace);
-	qb_buf_puts(&trace, "");
-	document = qb_plan_to_json(&plan);
-	assert_int_equal(qb_journal_read(&root, &before, NULL), 0);
-	assert_int_equal(qb_journal_begin(&root, &before, document, &journal, NULL), 0);
-	qb_apply(&ctx, &plan, &journal, events, outcome);
-	/* They outlive the plan. */
-	for (size_t i = 0; i < outcome->n_steps; i++)
-		outcome->steps[i].kind = outcome->steps[i].target = NULL;
-	assert_int_equal(qb_journal_read(&root, runs, NULL), 0);
-	return runs->v[runs->n - 1].state;
-}
 
 static void steps_run_in_order_and_are_journaled(void **state)
 {
@@ -257,70 +112,6 @@ static void a_signal_stops_between_steps(void **state)
 	assert_int_equal(run("test.count", args, &outcome, &runs), QB_RUN_UNDONE);
 	assert_string_equal(trace.s, "observe a;apply a;verify a;undo a;");
 	assert_string_equal(outcome.steps[1].error, "stopped by a signal before this step");
-}
-
-/* What the process of a run that is killed in its apply leaves to others: the first letter of each
- * step that is undone without it. */
-static void undone_after(const char *kind, char ret[8])
-{
-	static const char *const args[] = {"{\"name\":\"a\"}", "{\"name\":\"b\",\"die\":1}", NULL};
-	_cleanup_outcome_ struct qb_outcome outcome = {0};
-	_cleanup_runs_ struct qb_runs runs = {0};
-	int fds[2], status;
-	size_t len;
-	ssize_t n;
-	pid_t pid;
-
-	assert_int_equal(pipe(fds), 0);
-	pid = fork();
-	if (pid == 0) {
-		heard = fds[1];
-		run(kind, args, &outcome, &runs);
-		_exit(0);
-	}
-	close(fds[1]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	/* Until the last who could say something has ended. */
-	for (len = 0; len < 7 && (n = read(fds[0], ret + len, 7 - len)) > 0;)
-		len += (size_t)n;
-	ret[len] = '\0';
-	close(fds[0]);
-}
-
-static void a_guard_undoes_the_step_that_is_under_way(void **state)
-{
-	char undone[8];
-
-	(void)state;
-	undone_after("test.guards", undone);
-	assert_string_equal(undone, "b");
-	undone_after("test.count", undone);
-	assert_string_equal(undone, "");
-}
-
-static void a_guard_that_is_not_needed_does_nothing(void **state)
-{
-	static const char *const good[] = {"{\"name\":\"a\"}", NULL};
-	static const char *const bad[] = {"{\"name\":\"a\",\"fail\":\"verify\"}", NULL};
-	_cleanup_outcome_ struct qb_outcome first = {0}, second = {0};
-	_cleanup_runs_ struct qb_runs runs = {0}, after = {0};
-	char words[8];
-	int fds[2];
-
-	(void)state;
-	assert_int_equal(pipe(fds), 0);
-	heard = fds[1];
-	assert_int_equal(run("test.guards", good, &first, &runs), QB_RUN_DONE);
-	assert_string_equal(trace.s, "observe a;apply a;verify a;");
-	assert_int_equal(run("test.guards", bad, &second, &after), QB_RUN_UNDONE);
-	assert_string_equal(trace.s, "observe a;apply a;verify a;undo a;");
-	/* Nobody is left, and only the run itself has undone anything. */
-	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-	heard = -1;
-	close(fds[1]);
-	assert_int_equal(read(fds[0], words, sizeof(words)), 1);
-	close(fds[0]);
 }
 
 static void rollback_undoes_last_first(void **state)
@@ -459,7 +250,7 @@ static void a_journal_that_cannot_be_closed_is_said(void **state)
 		{{"{\"name\":\"a\",\"fail\":\"observe\"}"}, QB_RUN_UNDONE},
 	};
 	struct rlimit limit;
-	struct qb_apply_events full = {NULL, no_more_room, &limit};
+	struct qb_apply_events full = {.end = no_more_room, .data = &limit};
 
 	(void)state;
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -531,7 +322,7 @@ static void an_error_is_told_once(void **state)
 		_cleanup_outcome_ struct qb_outcome outcome = {0};
 		_cleanup_runs_ struct qb_runs runs = {0};
 		_cleanup_buf_ struct qb_buf told = {0};
-		struct qb_apply_events tell = {NULL, tell_errors, &told};
+		struct qb_apply_events tell = {.end = tell_errors, .data = &told};
 
 		events = &tell;
 		run("test.count", cases[i].args, &outcome, &runs);
@@ -629,10 +420,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_step_without_undo_is_stuck, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_unknown_kind_does_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_signal_stops_between_steps, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_guard_undoes_the_step_that_is_under_way, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(a_guard_that_is_not_needed_does_nothing, setup,
-						teardown),
 		cmocka_unit_test_setup_teardown(rollback_undoes_last_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(completed_runs_are_one_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_journal_that_cannot_be_closed_is_said, setup,

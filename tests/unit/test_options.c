@@ -13,19 +13,24 @@ static const struct qb_command reads = {
 	.name = "reads", .help = "", .summary = "", .takes = QB_TAKES_ROOT | QB_TAKES_FACTS};
 static const struct qb_command reports = {
 	.name = "reports", .help = "", .summary = "", .takes = QB_TAKES_FORMATS};
-static const struct qb_command writes = {
-	.name = "writes", .help = "", .summary = "", .takes = QB_TAKES_CONSENT | QB_TAKES_ARGS};
+static const struct qb_command writes = {.name = "writes",
+					 .help = "",
+					 .summary = "",
+					 .takes = QB_TAKES_CONSENT | QB_TAKES_ARGS |
+						  QB_TAKES_CONFIRM};
 
 const struct qb_command *const qb_commands[] = {&reads, &writes, NULL};
 
 static int parse(const struct qb_command *command, const char *const *words,
 		 struct qb_invocation *inv, struct qb_error *err)
 {
-	char *argv[8] = {(char *)(uintptr_t)command->name};
+	static char *argv[9]; /* inv->args are its last ones */
 	int argc = 1;
 
+	argv[0] = (char *)(uintptr_t)command->name;
 	for (; words[argc - 1]; argc++)
 		argv[argc] = (char *)(uintptr_t)words[argc - 1];
+	argv[argc] = NULL;
 	*inv = (struct qb_invocation){.root = QB_ROOT_INIT};
 	*err = (struct qb_error)QB_ERROR_INIT;
 	optind = 0; /* glibc: begin anew */
@@ -65,6 +70,8 @@ static void what_is_wrong_is_said(void **state)
 		{&reads, {"--timeout", "0"}, "--timeout takes whole seconds from 1 to 3600"},
 		{&reads, {"--timeout", "3601"}, "--timeout takes whole seconds from 1 to 3600"},
 		{&reads, {"--timeout", "1s"}, "--timeout takes whole seconds from 1 to 3600"},
+		{&writes, {"--confirm", "0"}, "--confirm takes whole seconds from 1 to 3600"},
+		{&writes, {"--confirm=soon"}, "--confirm takes whole seconds from 1 to 3600"},
 		{&reads, {"-q", "-v"}, "--quiet and --verbose contradict each other"},
 		{&reads,
 		 {"--facts", "f", "--root", "/x"},
@@ -87,8 +94,8 @@ static void what_is_wrong_is_said(void **state)
 
 static void options_and_words_are_taken(void **state)
 {
-	static const char *const words[] = {"one",         "--yes", "-f", "json",
-					    "--timeout=7", "two",   NULL};
+	static const char *const words[] = {"one",         "--yes", "-f",           "json",
+					    "--timeout=7", "two",   "--confirm=60", NULL};
 	static const char *const none[] = {NULL};
 	struct qb_invocation inv;
 	struct qb_error err;
@@ -98,6 +105,7 @@ static void options_and_words_are_taken(void **state)
 	assert_true(inv.opt.yes);
 	assert_int_equal(inv.opt.format, QB_FORMAT_JSON);
 	assert_int_equal(inv.opt.timeout_ms, 7000);
+	assert_int_equal(inv.opt.confirm_ms, 60000);
 	assert_int_equal(inv.n_args, 2);
 	assert_string_equal(inv.args[0], "one");
 	assert_string_equal(inv.args[1], "two");

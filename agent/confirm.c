@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether somebody still reaches this host: asked for a while, and no answer is a no. */
+#include "agent/prepare.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <termios.h>
+#include <unistd.h>
+#include <sys/stat.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+
+enum {
+	TICK_MS = 200 /* for the countdown and for signals, which are held back */
+};
+
+int qb_can_confirm(const struct qb_invocation *inv)
+{
+	struct stat st;
+
+	if (!inv->opt.confirm_ms || isatty(STDIN_FILENO) ||
+	    (fstat(STDIN_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))))
+		return QB_EXIT_OK;
+	qb_log(QB_LOG_ERROR,
+	       "nothing was done: --confirm needs somebody to ask, and standard input "
+	       "is neither a terminal nor a pipe");
+	return QB_EXIT_USAGE;
+}
+
+static bool is_stopped_by_signal(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 &&
+	       (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM));
+}
+
+static void ask(bool terminal, uint64_t left_ms)
+{
+	fprintf(stderr,
+		"%sIs this host still reached? Without an answer all is undone in %llu s. "
+		"Keep the change? [y/N] ",
+		terminal ? "\r\033[K" : "", (unsigned long long)(left_ms + 999) / 1000);
+}
+
+/* One line: 1 yes, 0 no. -EPIPE: nobody is there who could answer. */
+static int read_answer(void)
+{
+	char text[64];
+	ssize_t n = read(STDIN_FILENO, text, sizeof(text));
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return -EAGAIN;
+	return n <= 0 ? -EPIPE : text[0] == 'y' || text[0] == 'Y';
+}
+
+int qb_confirm(void *data, struct qb_error *err)
+{
+	const struct qb_invocation *inv = data;
+	uint64_t end = qb_now_ms() + inv->opt.confirm_ms, now;
+	bool terminal = isatty(STDERR_FILENO), asked = false;
+	struct pollfd in = {STDIN_FILENO, POLLIN, 0};
+	int answer = -EAGAIN;
+
+	tcflush(STDIN_FILENO, TCIFLUSH);
+	while (answer == -EAGAIN && !is_stopped_by_signal() && (now = qb_now_ms()) < end) {
+		if (terminal || !asked)
+			ask(terminal, end - now);
+		asked = true;
+		if (poll(&in, 1, (int)(end - now < TICK_MS ? end - now : TICK_MS)) > 0)
+			answer = read_answer();
+	}
+	if (answer != 1 || !terminal)
+		fputc('\n', stderr);
+	if (answer == 1)
+		return 0;
+	if (answer == 0)
+		return qb_error_set(err, ECANCELED, "it was answered that it is not to be kept");
+	if (answer == -EPIPE)
+		return qb_error_set(err, EPIPE,
+				    "whoever was to confirm it is gone: standard input has ended");
+	if (is_stopped_by_signal())
+		return qb_error_set(err, EINTR, "stopped by a signal instead of being confirmed");
+	return qb_error_set(err, ETIMEDOUT, "nobody confirmed within %u s that it is to be kept",
+			    inv->opt.confirm_ms / 1000);
+}

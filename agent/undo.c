@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/running.h"
+
+#include <errno.h>
+
+#include "agent/base/clock.h"
+#include "agent/steps.h"
+
+bool qb_running_undo(struct qb_running *run, size_t i, struct qb_outcome_step *out)
+{
+	struct qb_running_step *step = &run->steps[i];
+	_cleanup_free_ char *first = NULL, *safe = NULL;
+	struct qb_error err = QB_ERROR_INIT;
+	int r;
+
+	qb_running_tell_begin(run, i, out->target, true);
+	if (!step->kind) {
+		r = qb_error_set(&err, ENOSYS, "this version knows no step %s", out->kind);
+	} else if (!step->kind->undo) {
+		r = qb_error_set(&err, EOPNOTSUPP, "%s cannot be undone", out->kind);
+	} else {
+		/* Where no guard can be had undoing is still the better way. */
+		if (step->kind->guarded)
+			(void)!qb_running_guard(run, i, qb_running_limit_ms(run), NULL);
+		r = step->kind->undo(run->ctx, step->args, step->before, &err);
+	}
+	if (r == 0) {
+		json_decref(QB_TAKE_PTR(step->before));
+		r = qb_running_record(run, "undone", i, &err);
+	}
+	out->status = r < 0 ? QB_OUTCOME_UNDO_FAILED : QB_OUTCOME_UNDONE;
+	if (r < 0) {
+		/* What went wrong first is the more interesting half. */
+		first = QB_TAKE_PTR(out->error);
+		safe = qb_str_printable(err.msg);
+		out->error =
+			qb_asprintf("%s%sundo: %s", first ? first : "", first ? "; " : "", safe);
+	}
+	qb_running_tell_end(run, i, out, safe);
+	return r == 0;
+}
+
+static void rollback_run(const struct qb_step_ctx *ctx, const struct qb_run *run,
+			 const struct qb_apply_events *events, struct qb_outcome *outcome)
+{
+	_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
+	_cleanup_running_ struct qb_running r = {
+		.ctx = ctx, .journal = &journal, .events = events, .guard = QB_GUARD_INIT};
+	struct qb_error err = QB_ERROR_INIT;
+
+	if (qb_journal_reopen(ctx->root, run->id, &journal, &err) < 0) {
+		free(outcome->error);
+		outcome->error = qb_str_printable(err.msg);
+		outcome->state = QB_RUN_STUCK;
+		return;
+	}
+	r.steps = qb_alloc(run->n_steps, sizeof(*r.steps));
+	r.n_steps = run->n_steps;
+	for (size_t i = 0; i < run->n_steps; i++) {
+		const struct qb_run_step *step = &run->steps[i];
+
+		r.steps[i] =
+			(struct qb_running_step){qb_step_kind_find(step->kind), step->args, NULL};
+		if (qb_run_step_stands(step))
+			r.steps[i].before = json_incref(step->before);
+	}
+	for (size_t i = run->n_steps; i-- > 0;) {
+		uint64_t start = qb_now_us();
+		struct qb_outcome_step *out;
+
+		if (!qb_run_step_stands(&run->steps[i]))
+			continue;
+		out = QB_APPEND(outcome->steps, outcome->n_steps);
+		out->kind = run->steps[i].kind;
+		out->target = run->steps[i].target;
+		if (!qb_running_undo(&r, i, out))
+			outcome->state = QB_RUN_STUCK;
+		out->duration_us = qb_now_us() - start;
+	}
+	qb_running_end(&r, outcome);
+}
+
+void qb_rollback(const struct qb_step_ctx *ctx, const struct qb_runs *runs,
+		 const struct qb_apply_events *events, struct qb_outcome *outcome)
+{
+	struct qb_signals signals;
+
+	qb_signals_hold(&signals);
+	for (size_t i = runs->n; i-- > 0 && outcome->state == QB_RUN_UNDONE;)
+		if (runs->v[i].state != QB_RUN_UNDONE)
+			rollback_run(ctx, &runs->v[i], events, outcome);
+	qb_signals_release(&signals);
+}

@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""apply --confirm: what nobody confirms in time is undone, whatever became of the agent."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+
+import qb
+
+QUESTION = b"Keep the change? [y/N]"
+
+
+class Asked:
+    """The agent with a terminal, up to where it asks whether the host is still reached."""
+
+    def __init__(self, *args):
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen([qb.AGENT, "apply", "--yes", *args], stdin=slave,
+                                        stdout=slave, stderr=slave)
+        os.close(slave)
+        self.seen = b""
+
+    def until_asked(self):
+        end = time.monotonic() + 60
+        while QUESTION not in self.seen and time.monotonic() < end:
+            if select.select([self.master], [], [], 0.1)[0]:
+                self.seen += os.read(self.master, 65536)
+        assert QUESTION in self.seen, f"it did not ask: {self.seen.decode(errors='replace')}"
+        return self
+
+    def end(self):
+        """(exit status, all that stood on the terminal)"""
+        try:
+            while chunk := os.read(self.master, 65536):
+                self.seen += chunk
+        except OSError:  # EIO: nobody has the terminal open any more
+            pass
+        code = self.process.wait(60)
+        os.close(self.master)
+        return code, self.seen.decode(errors="replace")
+
+
+def network():
+    return qb.links(), qb.routes()
+
+
+def reaches():
+    for gateway in ("192.0.2.1", "2001:db8::1"):
+        qb.assert_reaches(gateway)
+
+
+@qb.case(disks="ext4")
+def a_yes_keeps_it():
+    qb.configure(qb.BRIDGE_ONLY)
+    asked = Asked("--confirm", "60").until_asked()
+    qb.same(qb.links()["uplink0"]["master"], "br0", "while it is asked the NIC is in the bridge")
+    reaches()
+    os.write(asked.master, b"y\n")
+    code, seen = asked.end()
+    qb.same(code, qb.OK, f"exit status: {seen}")
+    qb.agent("plan")
+
+
+@qb.case(disks="ext4")
+def anything_else_undoes_it():
+    qb.configure(qb.BRIDGE_ONLY)
+    before = network()
+
+    def answered(words, wanted, *args, typed_ahead=b""):
+        asked = Asked("--confirm", *args)
+        os.write(asked.master, typed_ahead)
+        asked.until_asked()
+        began = time.monotonic()
+        words(asked)
+        code, seen = asked.end()
+        qb.same(code, qb.FAILED, f"exit status: {seen}")
+        qb.contains(seen, wanted, "terminal")
+        qb.same(network(), before, f"{wanted}: the network")
+        reaches()
+        return time.monotonic() - began
+
+    answered(lambda a: os.write(a.master, b"n\n"), "answered that it is not to be kept", "60")
+    answered(lambda a: a.process.send_signal(signal.SIGTERM), "stopped by a signal", "60")
+    # What was typed before the question is no answer to it.
+    took = answered(lambda a: None, "nobody confirmed within 2 s", "2", typed_ahead=b"y\n")
+    assert 1.5 < took < 8, f"undone after {took:.1f} s instead of 2"
+
+
+@qb.case(disks="ext4")
+def who_has_gone_has_not_confirmed():
+    """The session ends, or the agent does: by a kill, or by being stopped."""
+    qb.adopt_orphans()
+    qb.configure(qb.BRIDGE_ONLY)
+    before, slowest = network(), 0
+
+    for what, limit in ((None, 5), (signal.SIGKILL, 5), (signal.SIGSTOP, 10)):
+        asked = Asked("--confirm", "600").until_asked()
+        began = time.monotonic()
+        if what is None:
+            os.close(asked.master)
+        else:
+            asked.process.send_signal(what)
+        asked.process.wait(30)
+        qb.wait_for_orphans()
+        took = time.monotonic() - began
+        qb.same(network(), before, f"{what}: the network")
+        assert took < limit, f"{what}: undone after {took:.1f} s"
+        slowest = max(slowest, took)
+        reaches()
+        told = qb.agent("plan", code=qb.PENDING).err
+        if what is not None:
+            os.close(asked.master)
+            qb.contains(told, "its guard undid it", f"{what}: plan afterwards")
+    print(f"figure: as before after {slowest:.2f} s at the latest")
+
+
+@qb.case(disks="ext4")
+def a_pipe_is_asked_and_nobody_is_not():
+    qb.configure(qb.BRIDGE_ONLY)
+    before = network()
+    r = qb.agent("apply", "--yes", "--confirm", "60", code=qb.USAGE)
+    qb.contains(r.err, "needs somebody to ask", "with /dev/null as standard input")
+    with subprocess.Popen([qb.AGENT, "apply", "--yes", "--confirm", "60", "-f", "json"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as p:
+        p.stdin.close()
+        p.wait(60)
+        qb.same(p.returncode, qb.FAILED, "exit status when the pipe ends")
+        qb.contains(p.stderr.read().decode(), "whoever was to confirm it is gone", "stderr")
+    qb.same(network(), before, "the network")
+    with subprocess.Popen([qb.AGENT, "apply", "--yes", "--confirm", "60", "-f", "json"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as p:
+        seen = b""
+        while QUESTION not in seen:
+            seen += os.read(p.stderr.fileno(), 4096)
+        p.stdin.write(b"yes\n")
+        p.stdin.flush()
+        out, _ = p.communicate(timeout=60)
+        qb.same(p.returncode, qb.OK, f"exit status when it says yes: {seen}")
+        assert QUESTION not in out, "the question is in the report"
+    # There is nothing left that could cut the host off: nobody is asked.
+    with subprocess.Popen([qb.AGENT, "apply", "--yes", "--confirm", "60"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as p:
+        out, err = p.communicate(timeout=60)
+        qb.same(p.returncode, qb.OK, "exit status when there is nothing to confirm")
+        assert QUESTION not in err, err
+
+
+if __name__ == "__main__":
+    qb.main()
