@@ -2,6 +2,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/base/text.h"
+#include "agent/peer.h"
 #include "agent/prepare.h"
 
 struct report {
@@ -89,6 +90,7 @@ static int execute(struct qb_invocation *inv, struct qb_prepared *p, uint64_t st
 		.confirm_ms = inv->opt.confirm_ms,
 		.data = inv,
 	};
+	_cleanup_free_ char *peer = qb_session_peer(&inv->root);
 	struct qb_step_ctx ctx = qb_step_context(inv, &p->facts);
 	struct qb_runs broken_off = qb_runs_broken_off(&p->runs);
 	json_auto_t *document = qb_plan_to_json(&p->plan);
@@ -100,6 +102,7 @@ static int execute(struct qb_invocation *inv, struct qb_prepared *p, uint64_t st
 		qb_log(QB_LOG_ERROR, "nothing was done: %s", err.msg);
 		return QB_EXIT_FAILED;
 	}
+	ctx.peer = peer;
 	qb_apply(&ctx, &p->plan, &journal, &events, &outcome);
 	/* What it was to complete goes with it: to the one who called apply it is one change. */
 	if (outcome.state == QB_RUN_UNDONE)

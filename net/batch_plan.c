@@ -118,6 +118,9 @@ struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_st
 	const struct side bridge = {move->bridge, move->add, move->n_add};
 	struct qb_batches b = {0};
 
+	/* What somebody has switched off meanwhile takes neither IPv6 addresses nor routes. */
+	for (size_t i = 0; i < release->n; i++)
+		add(&b.build, QB_OP_LINK_UP, release->v[i]);
 	add_addresses(&b.build, QB_OP_ADDRESS_ADD, NULL, move->source, move->drop, move->n_drop);
 	if (move->source && bridge_is_there)
 		add(&b.build, QB_OP_NEIGHBOURS, move->source)->from = move->bridge;

@@ -9,7 +9,7 @@
  *   managed            ports that NetworkManager managed
  *   networkmanager     it runs
  *   lifetimes          {address: [valid_s, preferred_s]} of what is moved
- *   gateways, defaults who answered, see net/gateway.h
+ *   gateways, defaults, whole, peer: who answered, see net/gateway.h
  */
 #include "net/bridge.h"
 
@@ -46,13 +46,16 @@ static int probe(const struct qb_step_ctx *ctx, struct qb_net *ret, struct qb_er
 }
 
 /* Who answers before the change has to answer after it. */
-static int note_gateways(struct nl_sock *sock, const struct qb_net *net, const struct qb_move *move,
-			 json_t *before, struct qb_error *err)
+static int note_who_answers(const struct qb_step_ctx *ctx, struct nl_sock *sock,
+			    const struct qb_net *net, const struct qb_move *move, json_t *before,
+			    struct qb_error *err)
 {
 	int r = move->source ? qb_gateways_note(sock, net, move->source, before, err) : 0;
 
 	if (r == 0 && qb_net_link(net, move->bridge))
 		r = qb_gateways_note(sock, net, move->bridge, before, err);
+	if (r == 0 && ctx->peer)
+		qb_peer_note(ctx->peer, before);
 	return r;
 }
 
@@ -112,7 +115,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 	if (!done) {
 		r = qb_nl_open(&sock, err);
 		if (r == 0)
-			r = note_gateways(sock, &net, &move, before, err);
+			r = note_who_answers(ctx, sock, &net, &move, before, err);
 		if (r == 0)
 			r = note_managed(ctx, &net, &move, json_object_get(before, "managed"), err);
 		if (r < 0)

@@ -3,14 +3,44 @@
 
 #include <errno.h>
 
+#include "net/echo.h"
 #include "net/neigh.h"
 
 #define BEFORE_MS 1000
 #define AFTER_MS 3500 /* the kernel asks three times, once a second */
+#define ECHO_BEFORE_MS 300
+#define PEER_BEFORE_MS 900 /* it may be at the other end of the world */
+#define ECHO_AFTER_MS 3000
+#define PEER_BYTES 64
 
 static bool is_default(const struct qb_route *r)
 {
 	return !strcmp(r->dst, "default") && r->table == RT_TABLE_MAIN;
+}
+
+static void set(json_t *noted, const char *list, const char *key, json_t *value)
+{
+	if (!json_object_get(noted, list))
+		json_object_set_new(noted, list, json_object());
+	json_object_set_new(json_object_get(noted, list), key, value);
+}
+
+static void note_whole(const struct qb_net *net, const struct qb_route *route, json_t *noted)
+{
+	const struct qb_link *link = qb_net_link(net, route->dev);
+	int64_t bytes = link ? link->mtu : 0;
+
+	if (route->mtu && route->mtu < bytes)
+		bytes = route->mtu;
+	if (!json_object_get(json_object_get(noted, "whole"), route->gateway) && bytes > 0 &&
+	    qb_echo_answers(route->dev, route->gateway, (size_t)bytes, ECHO_BEFORE_MS))
+		set(noted, "whole", route->gateway, json_integer(bytes));
+}
+
+void qb_peer_note(const char *address, json_t *noted)
+{
+	set(noted, "peer", address,
+	    json_boolean(qb_echo_answers(NULL, address, PEER_BYTES, PEER_BEFORE_MS)));
 }
 
 int qb_gateways_note(struct nl_sock *sock, const struct qb_net *net, const char *dev, json_t *noted,
@@ -32,8 +62,10 @@ int qb_gateways_note(struct nl_sock *sock, const struct qb_net *net, const char 
 				return r;
 			json_object_set_new(gateways, route->gateway, json_boolean(answers));
 		}
-		if (is_default(route) && json_is_true(json_object_get(gateways, route->gateway)))
-			json_object_set_new(defaults, route->family, json_string(route->gateway));
+		if (!is_default(route) || !json_is_true(json_object_get(gateways, route->gateway)))
+			continue;
+		json_object_set_new(defaults, route->family, json_string(route->gateway));
+		note_whole(net, route, noted);
 	}
 	return 0;
 }
@@ -89,6 +121,39 @@ static bool is_used(const struct qb_net *net, const char *dev, const char *gatew
 	return false;
 }
 
+static int verify_whole(const struct qb_net *net, const char *dev, const json_t *noted,
+			struct qb_error *err)
+{
+	const char *address;
+	json_t *bytes;
+
+	json_object_foreach (json_object_get(noted, "whole"), address, bytes) {
+		size_t n = (size_t)json_integer_value(bytes);
+
+		if (is_used(net, dev, address) && !qb_echo_answers(dev, address, n, ECHO_AFTER_MS))
+			return qb_error_set(err, EHOSTUNREACH,
+					    "%s: gateway %s answered packets of %zu bytes before "
+					    "and does not now",
+					    dev, address, n);
+	}
+	return 0;
+}
+
+static int verify_peer(const json_t *noted, struct qb_error *err)
+{
+	const char *address;
+	json_t *answered;
+
+	json_object_foreach (json_object_get(noted, "peer"), address, answered)
+		if (json_is_true(answered) &&
+		    !qb_echo_answers(NULL, address, PEER_BYTES, ECHO_AFTER_MS))
+			return qb_error_set(err, EHOSTUNREACH,
+					    "%s, from where somebody has logged in, answered "
+					    "before and does not now",
+					    address);
+	return 0;
+}
+
 int qb_gateways_verify(const struct qb_net *net, const char *dev, const json_t *noted,
 		       struct qb_error *err)
 {
@@ -108,5 +173,9 @@ int qb_gateways_verify(const struct qb_net *net, const char *dev, const json_t *
 					 "%s: gateway %s answered before and does not now", dev,
 					 address);
 	}
-	return r < 0 ? r : verify_defaults(sock, net, dev, noted, err);
+	if (r == 0)
+		r = verify_defaults(sock, net, dev, noted, err);
+	if (r == 0)
+		r = verify_whole(net, dev, noted, err);
+	return r < 0 ? r : verify_peer(noted, err);
 }

@@ -74,6 +74,8 @@ static int note_bridge(const struct qb_step_ctx *ctx, const char *bridge, json_t
 	json_object_set_new(noted, "gateways", json_object());
 	json_object_set_new(noted, "defaults", json_object());
 	r = qb_gateways_note(sock, &net, bridge, noted, err);
+	if (r == 0 && ctx->peer)
+		qb_peer_note(ctx->peer, noted);
 	if (r == 0)
 		json_object_set(before, "bridge", noted);
 	return r;
@@ -262,4 +264,5 @@ const struct qb_step_kind qb_bridge_persist_step = {
 	.apply = apply,
 	.verify = verify,
 	.undo = undo,
+	.guarded = true,
 };

@@ -99,6 +99,7 @@ struct qb_step_ctx {
 	const char *connect_uri;
 	unsigned timeout_ms; /* for each wait on another program */
 	const char *machine_id;
+	const char *peer; /* address from where whoever runs this has logged in; NULL: unknown */
 };
 
 enum qb_observed {
