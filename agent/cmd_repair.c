@@ -14,6 +14,6 @@ const struct qb_command qb_cmd_repair = {
 		"as apply, which refuses such a bridge: the plan, bound to the hardware as it is\n"
 		"now, a question, and its execution. A NIC that is gone without another in its\n"
 		"slot is for you to name; the NICs that are not in use are listed.",
-	.takes = QB_TAKES_CONSENT | QB_TAKES_PARTIAL,
+	.takes = QB_TAKES_CONSENT | QB_TAKES_PARTIAL | QB_TAKES_CONFIRM,
 	.run = run,
 };
