@@ -56,30 +56,49 @@ static int ask(struct nl_sock *sock, unsigned ifindex, const struct qb_ip *ip, u
 	return qb_nl_batch_send(sock, &batch, err);
 }
 
-static void copy_one(const struct ndmsg *from, struct nlattr *dst, struct nlattr *lladdr,
-		     unsigned to, struct qb_nl_batch *batch)
+static void copy_one(const struct ndmsg *from, struct nlattr **tb, unsigned to,
+		     struct qb_nl_batch *batch)
 {
+	bool proxy = from->ndm_flags & NTF_PROXY, by_hand = from->ndm_state & NUD_PERMANENT;
 	struct ndmsg ndm = {
 		.ndm_family = from->ndm_family,
 		.ndm_ifindex = (int)to,
-		.ndm_state = from->ndm_state & NUD_PERMANENT ? NUD_PERMANENT : NUD_STALE,
-		.ndm_flags = from->ndm_flags & NTF_ROUTER,
+		.ndm_state = proxy     ? NUD_NONE
+			     : by_hand ? NUD_PERMANENT
+				       : NUD_STALE,
+		.ndm_flags = from->ndm_flags & (NTF_ROUTER | NTF_PROXY),
 	};
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWNEIGH, NLM_F_CREATE);
 
 	if (!msg || nlmsg_append(msg, &ndm, sizeof(ndm), NLMSG_ALIGNTO) < 0 ||
-	    nla_put(msg, NDA_DST, nla_len(dst), nla_data(dst)) < 0 ||
-	    nla_put(msg, NDA_LLADDR, nla_len(lladdr), nla_data(lladdr)) < 0)
+	    nla_put(msg, NDA_DST, nla_len(tb[NDA_DST]), nla_data(tb[NDA_DST])) < 0 ||
+	    (tb[NDA_LLADDR] &&
+	     nla_put(msg, NDA_LLADDR, nla_len(tb[NDA_LLADDR]), nla_data(tb[NDA_LLADDR])) < 0) ||
+	    (tb[NDA_PROTOCOL] && nla_put_u8(msg, NDA_PROTOCOL, nla_get_u8(tb[NDA_PROTOCOL])) < 0))
 		abort();
 	qb_nl_batch_add(batch, msg, qb_strdup("neighbour"))->tolerate[0] = EEXIST;
+}
+
+static bool is_to_copy(const struct ndmsg *ndm, struct nlattr **tb, unsigned *n_learned)
+{
+	const unsigned learned = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE;
+
+	if (!tb[NDA_DST])
+		return false;
+	if (ndm->ndm_flags & NTF_PROXY)
+		return true;
+	if (!tb[NDA_LLADDR])
+		return false;
+	return ndm->ndm_state & NUD_PERMANENT ||
+	       (ndm->ndm_state & learned && (*n_learned)++ < COPY_MAX);
 }
 
 int qb_neigh_copy(struct nl_sock *sock, const char *from, const char *to, struct qb_nl_batch *batch,
 		  struct qb_error *err)
 {
-	static const int families[] = {AF_INET, AF_INET6};
+	static const int families[] = {AF_INET, AF_INET6, AF_INET | QB_NL_PROXIES,
+				       AF_INET6 | QB_NL_PROXIES};
 	unsigned source = if_nametoindex(from), target = if_nametoindex(to), n = 0;
-	const unsigned learned = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE;
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(families); i++) {
 		_cleanup_buf_ struct qb_buf dump = {0};
@@ -91,13 +110,10 @@ int qb_neigh_copy(struct nl_sock *sock, const char *from, const char *to, struct
 			const struct ndmsg *ndm = nlmsg_data(h);
 			struct nlattr *tb[NDA_MAX + 1];
 
-			if (h->nlmsg_type != RTM_NEWNEIGH || ndm->ndm_ifindex != (int)source ||
-			    !(ndm->ndm_state & (learned | NUD_PERMANENT)) ||
-			    nlmsg_parse(h, sizeof(*ndm), tb, NDA_MAX, NULL) < 0 || !tb[NDA_DST] ||
-			    !tb[NDA_LLADDR] ||
-			    (!(ndm->ndm_state & NUD_PERMANENT) && n++ >= COPY_MAX))
-				continue;
-			copy_one(ndm, tb[NDA_DST], tb[NDA_LLADDR], target, batch);
+			if (h->nlmsg_type == RTM_NEWNEIGH && ndm->ndm_ifindex == (int)source &&
+			    nlmsg_parse(h, sizeof(*ndm), tb, NDA_MAX, NULL) == 0 &&
+			    is_to_copy(ndm, tb, &n))
+				copy_one(ndm, tb, target, batch);
 		}
 	}
 	return 0;

@@ -5,8 +5,8 @@
 
 /*
  * Adds messages that tell link to what link from knows of its neighbours: of all those that were
- * set by hand, and of so many that it learned. These as not quite fresh: they are used at once and
- * confirmed soon.
+ * set by hand, or for which the host answers there, and of so many that it learned. These as not
+ * quite fresh: they are used at once and confirmed soon.
  */
 QB_MUST_CHECK int qb_neigh_copy(struct nl_sock *sock, const char *from, const char *to,
 				struct qb_nl_batch *batch, struct qb_error *err);

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <linux/neighbour.h>
+#include <linux/nexthop.h>
 
 #include <netlink/errno.h>
 
@@ -72,7 +74,9 @@ static struct nl_msg *dump_request(int type, int family)
 	struct ifinfomsg link = {.ifi_family = (unsigned char)family};
 	struct ifaddrmsg address = {.ifa_family = (unsigned char)family};
 	struct rtmsg route = {.rtm_family = (unsigned char)family};
-	struct ndmsg neigh = {.ndm_family = (unsigned char)family};
+	struct ndmsg neigh = {.ndm_family = (unsigned char)family,
+			      .ndm_flags = family & QB_NL_PROXIES ? NTF_PROXY : 0};
+	struct nhmsg nexthop = {.nh_family = (unsigned char)family};
 	int r = -1;
 
 	if (!msg)
@@ -85,6 +89,8 @@ static struct nl_msg *dump_request(int type, int family)
 		r = nlmsg_append(msg, &address, sizeof(address), NLMSG_ALIGNTO);
 	} else if (type == RTM_GETNEIGH) {
 		r = nlmsg_append(msg, &neigh, sizeof(neigh), NLMSG_ALIGNTO);
+	} else if (type == RTM_GETNEXTHOP) {
+		r = nlmsg_append(msg, &nexthop, sizeof(nexthop), NLMSG_ALIGNTO);
 	} else {
 		r = nlmsg_append(msg, &route, sizeof(route), NLMSG_ALIGNTO);
 	}

@@ -22,6 +22,9 @@ QB_DEFINE_CLEANUP(struct nl_msg *, nlmsg_free);
 
 QB_MUST_CHECK int qb_nl_open(struct nl_sock **ret, struct qb_error *err);
 
+/* With the family of a dump of neighbours: those for which the host answers, instead. */
+#define QB_NL_PROXIES 0x100
+
 /*
  * Asks for all objects of a kind and family; *ret holds the answers, one after the other, to be
  * walked with qb_nl_next(). A dump that the kernel says was disturbed is taken again, a few

@@ -175,8 +175,9 @@ static void a_refused_message_is_named_and_undone(void **state)
 	end(&h);
 }
 
-/* How many of these neighbours the link has, as somebody set them by hand. */
-static size_t set_by_hand(const char *link)
+/* How many of these neighbours the link has, as somebody set them by hand: family may ask for
+ * those that the host answers for. */
+static size_t set_by_hand(const char *link, int family)
 {
 	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
 	_cleanup_buf_ struct qb_buf dump = {0};
@@ -184,11 +185,12 @@ static size_t set_by_hand(const char *link)
 	size_t n = 0;
 
 	assert_int_equal(qb_nl_open(&sock, &err), 0);
-	assert_int_equal(qb_nl_dump(sock, RTM_GETNEIGH, AF_UNSPEC, &dump, &err), 0);
+	assert_int_equal(qb_nl_dump(sock, RTM_GETNEIGH, family, &dump, &err), 0);
 	for (struct nlmsghdr *m = qb_nl_next(&dump, NULL); m; m = qb_nl_next(&dump, m)) {
 		const struct ndmsg *ndm = nlmsg_data(m);
 
-		n += m->nlmsg_type == RTM_NEWNEIGH && (ndm->ndm_state & NUD_PERMANENT) &&
+		n += m->nlmsg_type == RTM_NEWNEIGH &&
+		     (ndm->ndm_state & NUD_PERMANENT || ndm->ndm_flags & NTF_PROXY) &&
 		     ndm->ndm_ifindex == (int)if_nametoindex(link);
 	}
 	return n;
@@ -203,12 +205,15 @@ static void neighbours_that_were_set_by_hand_go_along(void **state)
 	begin(&h);
 	ip("neigh add 192.0.2.77 lladdr 00:00:5e:00:53:77 dev up0 nud permanent");
 	ip("neigh add 2001:db8::77 lladdr 00:00:5e:00:53:77 dev up0 nud permanent");
+	ip("neigh add proxy 192.0.2.78 dev up0");
 	assert_int_equal(plan(&h), 1);
 	assert_ok(&h, observe(&h));
 	assert_ok(&h, apply(&h));
-	assert_int_equal(set_by_hand("br0"), 2);
+	assert_int_equal(set_by_hand("br0", AF_UNSPEC), 2);
+	assert_int_equal(set_by_hand("br0", AF_INET | QB_NL_PROXIES), 1);
 	assert_ok(&h, undo(&h));
-	assert_int_equal(set_by_hand("up0"), 2);
+	assert_int_equal(set_by_hand("up0", AF_UNSPEC), 2);
+	assert_int_equal(set_by_hand("up0", AF_INET | QB_NL_PROXIES), 1);
 	end(&h);
 }
 
