@@ -114,6 +114,9 @@ static void parse_address(struct nlmsghdr *hdr, struct qb_net *net)
 		a->valid_s = life->ifa_valid;
 		a->preferred_s = life->ifa_prefered;
 	}
+	/* Of a permanent IPv4 address the kernel says only by this that it is not preferred. */
+	if (a->flags & IFA_F_DEPRECATED)
+		a->preferred_s = 0;
 	a->proto = tb[ATTR_IFA_PROTO] ? nla_get_u8(tb[ATTR_IFA_PROTO]) : 0;
 	a->metric = tb[IFA_RT_PRIORITY] ? nla_get_u32(tb[IFA_RT_PRIORITY]) : 0;
 }
