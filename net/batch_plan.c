@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/move.h"
 
+#include <linux/if_addr.h>
+
 #include "net/names.h"
 
 static struct qb_op *add(struct qb_ops *ops, enum qb_op_kind kind, const char *dev)
@@ -12,12 +14,18 @@ static struct qb_op *add(struct qb_ops *ops, enum qb_op_kind kind, const char *d
 	return op;
 }
 
-/* family: NULL is both */
+/*
+ * family: NULL is both. The newest IPv6 address comes first in what the kernel lists, and is the
+ * one that it sends from where all else is equal; of IPv4 it is the oldest.
+ */
 static void add_addresses(struct qb_ops *ops, enum qb_op_kind kind, const char *family,
 			  const char *dev, const struct qb_address *a, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!family || qb_streq(qb_ip_family(a[i].address), family))
+		if (qb_streq(qb_ip_family(a[i].address), "inet") && !qb_streq(family, "inet6"))
+			add(ops, kind, dev)->address = &a[i];
+	for (size_t i = n; i-- > 0;)
+		if (qb_streq(qb_ip_family(a[i].address), "inet6") && !qb_streq(family, "inet"))
 			add(ops, kind, dev)->address = &a[i];
 }
 
@@ -47,46 +55,60 @@ static bool has_network(const struct side *side, const struct qb_address *a)
 	return has;
 }
 
+static bool has_own_route(const struct qb_address *a)
+{
+	return !(a->flags & IFA_F_NOPREFIXROUTE);
+}
+
+static void leave_address(struct qb_batches *b, const struct side *from, const struct side *to,
+			  const struct qb_address *a, bool inet6_late)
+{
+	bool late =
+		(inet6_late || qb_streq(qb_ip_family(a->address), "inet")) && has_network(to, a);
+
+	if (late)
+		add(&b->clear, QB_OP_ADDRESS_YIELD, from->dev)->address = a;
+	add(late ? &b->rest : &b->clear, QB_OP_ADDRESS_DELETE, from->dev)->address = a;
+}
+
 /*
  * Takes addresses off a link: late those that may still be spoken to. The last one first, since
- * with the first address of an IPv4 subnet the kernel deletes the others of that subnet.
+ * with the first address of an IPv4 subnet the kernel deletes the others of that subnet; but those
+ * without a route of their own before the others, for beside one of those the kernel would let the
+ * route of the others stay (IPv6).
  */
 static void leave_addresses(struct qb_batches *b, const struct side *from, const struct side *to,
 			    bool inet6_late)
 {
-	for (size_t i = from->n; i-- > 0;) {
-		const struct qb_address *a = &from->a[i];
-		bool late = (inet6_late || qb_streq(qb_ip_family(a->address), "inet")) &&
-			    has_network(to, a);
-
-		if (late)
-			add(&b->clear, QB_OP_ADDRESS_YIELD, from->dev)->address = a;
-		add(late ? &b->rest : &b->clear, QB_OP_ADDRESS_DELETE, from->dev)->address = a;
-	}
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = from->n; i-- > 0;)
+			if (has_own_route(&from->a[i]) == (pass == 1))
+				leave_address(b, from, to, &from->a[i], inet6_late);
 }
 
 /*
- * A gateway must be reachable when its route comes, so what is on link goes first. A dump gives
- * the default route first: replayed so, the kernel refuses it.
+ * A gateway must be reachable when its route comes, so what is on link goes first, whatever the
+ * table. A dump gives the default route first: replayed so, the kernel refuses it. Of routes that
+ * are alike the last that is added is asked first, so it is the first.
  */
 static void add_routes(struct qb_ops *ops, const char *dev, const struct qb_route *r, size_t n)
 {
-	for (size_t pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < n; i++) {
-			if ((r[i].gateway != NULL) == (pass == 1))
+	for (int gateway = 0; gateway < 2; gateway++) {
+		for (size_t i = n; i-- > 0;)
+			if (qb_route_has_gateway(&r[i]) == gateway && !r[i].behind)
 				add(ops, QB_OP_ROUTE_ADD, dev)->route = &r[i];
-		}
+		for (size_t i = 0; i < n; i++)
+			if (qb_route_has_gateway(&r[i]) == gateway && r[i].behind)
+				add(ops, QB_OP_ROUTE_ADD, dev)->route = &r[i];
 	}
 }
 
 static void delete_routes(struct qb_ops *ops, const char *dev, const struct qb_route *r, size_t n)
 {
-	for (size_t pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < n; i++) {
-			if ((r[i].gateway != NULL) == (pass == 0))
+	for (int gateway = 1; gateway >= 0; gateway--)
+		for (size_t i = 0; i < n; i++)
+			if (qb_route_has_gateway(&r[i]) == gateway)
 				add(ops, QB_OP_ROUTE_DELETE, dev)->route = &r[i];
-		}
-	}
 }
 
 struct qb_batches qb_move_forward(const struct qb_move *move)
@@ -104,10 +126,10 @@ struct qb_batches qb_move_forward(const struct qb_move *move)
 	add_addresses(&b.build, QB_OP_ADDRESS_ADD, "inet6", move->bridge, move->add, move->n_add);
 	if (move->source)
 		add(&b.build, QB_OP_NEIGHBOURS, move->bridge)->from = move->source;
+	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->bridge, move->add, move->n_add);
 	add_routes(&b.clear, move->bridge, move->add_routes, move->n_add_routes);
 	delete_routes(&b.clear, move->source, move->drop_routes, move->n_drop_routes);
 	leave_addresses(&b, &source, &bridge, false);
-	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->bridge, move->add, move->n_add);
 	return b;
 }
 
@@ -124,13 +146,13 @@ struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_st
 	add_addresses(&b.build, QB_OP_ADDRESS_ADD, NULL, move->source, move->drop, move->n_drop);
 	if (move->source && bridge_is_there)
 		add(&b.build, QB_OP_NEIGHBOURS, move->source)->from = move->bridge;
+	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->source, move->drop, move->n_drop);
 	add_routes(&b.clear, move->source, move->drop_routes, move->n_drop_routes);
 	if (bridge_is_there) {
 		delete_routes(&b.clear, move->bridge, move->add_routes, move->n_add_routes);
 		/* Neighbours ask the bridge until the port has left. */
 		leave_addresses(&b, &bridge, &source, true);
 	}
-	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->source, move->drop, move->n_drop);
 	for (size_t i = 0; i < release->n; i++)
 		add(&b.leave, QB_OP_RELEASE, release->v[i]);
 	return b;

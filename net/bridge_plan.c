@@ -320,6 +320,8 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 		plan_portless(net, config, machine_id, plan, &move);
 	move.broken_off = there && was_broken_off(ledger, config->name);
 	refuse_size(&move, plan);
+	if (net->networkmanager_installed)
+		qb_keyfile_refuse(&move, plan);
 	if (qb_plan_refuses(plan, config->name))
 		return;
 	done = qb_move_is_done(net, &move);

@@ -21,17 +21,35 @@ static bool has_address(const struct qb_link *link, const char *address)
 	return a && a->metric != QB_METRIC_YIELD;
 }
 
-static bool has_route(const struct qb_net *net, const char *dev, const struct qb_route *wanted)
+static bool same_hops(const struct qb_route *a, const struct qb_route *b)
+{
+	for (size_t i = 0; i < a->n_hops && i < b->n_hops; i++)
+		if (!qb_streq(a->hops[i].dev, b->hops[i].dev) ||
+		    !qb_streq(a->hops[i].gateway, b->hops[i].gateway))
+			return false;
+	return a->n_hops == b->n_hops;
+}
+
+/* The next hops of a multipath route say themselves by which link they leave. */
+static const struct qb_route *find_route(const struct qb_net *net, const char *dev,
+					 const struct qb_route *wanted)
 {
 	for (size_t i = 0; i < net->n_routes; i++) {
 		const struct qb_route *r = &net->routes[i];
 
-		if (qb_streq(r->dev, dev) && qb_streq(r->family, wanted->family) &&
-		    qb_streq(r->dst, wanted->dst) && qb_streq(r->gateway, wanted->gateway) &&
-		    r->table == wanted->table && r->metric == wanted->metric)
-			return true;
+		if ((wanted->n_hops || qb_streq(r->dev, dev)) && same_hops(r, wanted) &&
+		    qb_streq(r->family, wanted->family) && qb_streq(r->dst, wanted->dst) &&
+		    qb_streq(r->from, wanted->from) && qb_streq(r->gateway, wanted->gateway) &&
+		    r->table == wanted->table && r->metric == wanted->metric &&
+		    r->tos == wanted->tos)
+			return r;
 	}
-	return false;
+	return NULL;
+}
+
+static bool has_route(const struct qb_net *net, const char *dev, const struct qb_route *wanted)
+{
+	return find_route(net, dev, wanted);
 }
 
 /* A card keeps its index until the next boot, and its own address for ever. */
@@ -155,6 +173,28 @@ static bool is_leftover(const struct qb_net *net, const struct qb_move *move)
 	return true;
 }
 
+/* What is unlike in routes of one link that may expire; the caller frees it. */
+static char *key_of(const struct qb_route *r)
+{
+	return qb_asprintf("%s table %lld metric %lld from %s via %s", r->dst, (long long)r->table,
+			   (long long)r->metric, r->from ? r->from : "any",
+			   r->gateway ? r->gateway : "none");
+}
+
+static json_t *expiries(const struct qb_net *net, const struct qb_move *move)
+{
+	json_t *list = json_object();
+
+	for (size_t i = 0; i < move->n_drop_routes; i++) {
+		const struct qb_route *r = find_route(net, move->source, &move->drop_routes[i]);
+		_cleanup_free_ char *key = r && r->expires_s ? key_of(r) : NULL;
+
+		if (key)
+			json_object_set_new(list, key, json_integer((json_int_t)r->expires_s));
+	}
+	return list;
+}
+
 json_t *qb_bridge_state_before(const struct qb_net *net, const struct qb_move *move)
 {
 	const struct qb_link *bridge = qb_net_link(net, move->bridge);
@@ -178,11 +218,11 @@ json_t *qb_bridge_state_before(const struct qb_net *net, const struct qb_move *m
 					    json_pack("[I,I]", (json_int_t)a->valid_s,
 						      (json_int_t)a->preferred_s));
 	}
-	return json_pack("{s:b, s:b, s:b, s:b, s:o, s:o, s:[], s:o, s:{}, s:{}}", "existed",
+	return json_pack("{s:b, s:b, s:b, s:b, s:o, s:o, s:[], s:o, s:o, s:{}, s:{}}", "existed",
 			 existed, "networkmanager", net->networkmanager_running, "up",
 			 existed && bridge->up, "stp", bridge && qb_is(&bridge->stp), "release",
-			 release, "down", down, "managed", "lifetimes", lifetimes, "gateways",
-			 "defaults");
+			 release, "down", down, "managed", "lifetimes", lifetimes, "expiries",
+			 expiries(net, move), "gateways", "defaults");
 }
 
 static void set_lifetimes(const json_t *lifetimes, struct qb_address *a, size_t n)
@@ -197,9 +237,22 @@ static void set_lifetimes(const json_t *lifetimes, struct qb_address *a, size_t 
 	}
 }
 
+static void set_expiries(const json_t *expiries, struct qb_route *r, size_t n)
+{
+	for (size_t i = 0; i < n && json_object_size(expiries); i++) {
+		_cleanup_free_ char *key = key_of(&r[i]);
+
+		r[i].expires_s = (uint64_t)json_integer_value(json_object_get(expiries, key));
+	}
+}
+
 void qb_bridge_state_lifetimes(const json_t *before, struct qb_move *move)
 {
 	const json_t *lifetimes = json_object_get(before, "lifetimes");
+	const json_t *expires = json_object_get(before, "expiries");
+
+	set_expiries(expires, move->add_routes, move->n_add_routes);
+	set_expiries(expires, move->drop_routes, move->n_drop_routes);
 
 	set_lifetimes(lifetimes, move->add, move->n_add);
 	set_lifetimes(lifetimes, move->drop, move->n_drop);

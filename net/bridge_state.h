@@ -12,7 +12,7 @@ QB_MUST_CHECK int qb_bridge_state_check(const struct qb_net *net, const struct q
 					bool *ret_done, struct qb_error *err);
 /* What undo will need, as far as the snapshot tells. */
 json_t *qb_bridge_state_before(const struct qb_net *net, const struct qb_move *move);
-/* Gives the addresses of the move the lifetimes they had. */
+/* Gives the addresses and routes of the move the lifetimes they had. */
 void qb_bridge_state_lifetimes(const json_t *before, struct qb_move *move);
 /* Everything of the move is there, each address once on the host. Names what is not. */
 QB_MUST_CHECK int qb_bridge_state_verify(const struct qb_net *net, const struct qb_move *move,

@@ -9,6 +9,7 @@
  *   managed            ports that NetworkManager managed
  *   networkmanager     it runs
  *   lifetimes          {address: [valid_s, preferred_s]} of what is moved
+ *   expiries           {route: seconds} likewise
  *   gateways, defaults, whole, peer: who answered, see net/gateway.h
  */
 #include "net/bridge.h"

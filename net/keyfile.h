@@ -20,6 +20,21 @@ void qb_keyfile_plan(const struct qb_net *net, const struct qb_bridge_config *co
 		     const struct qb_move *move, struct qb_keyfiles *ret);
 
 /*
+ * A profile is to have it: somebody set it by hand or by a profile. What the kernel makes of an
+ * address in table main comes again with that, what expires was not to stay, and what has another
+ * proto belongs to who speaks a routing protocol, and comes again with that one.
+ */
+bool qb_keyfile_wants(const struct qb_route *r);
+/* Routes as "route1=..." and "route1_options=...", with all that a profile can say of them. */
+void qb_keyfile_routes(struct qb_buf *b, const struct qb_route *const *routes, size_t n,
+		       bool inet6);
+/*
+ * Refuses the bridge in plan with everything that moves, that a profile is to have, and that none
+ * can say: multipath routes, metrics that NetworkManager does not know.
+ */
+void qb_keyfile_refuse(const struct qb_move *move, struct qb_plan *plan);
+
+/*
  * Every key that wanted has is in text with that value. Sections ipv4 and ipv6 are left out unless
  * addresses is set: where the bridge inherits, what the profile says of them is what holds.
  */

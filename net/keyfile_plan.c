@@ -57,7 +57,7 @@ static void take_addresses(struct family *f, const struct qb_address *a, size_t 
 
 static bool is_gateway(const struct qb_route *r)
 {
-	return !strcmp(r->dst, "default") && r->gateway;
+	return !strcmp(r->dst, "default") && r->gateway && r->table == RT_TABLE_MAIN;
 }
 
 /* What a lease or a router announces comes again with it. */
@@ -70,8 +70,7 @@ static bool is_renewed(const struct qb_route *r)
 static bool is_relevant(const struct family *f, const struct qb_route *r, const char *dev)
 {
 	return !strcmp(r->family, f->name) && (!dev || qb_streq(r->dev, dev)) &&
-	       r->table == RT_TABLE_MAIN && !strcmp(r->type, "unicast") &&
-	       strcmp(r->proto, "kernel") != 0;
+	       qb_keyfile_wants(r);
 }
 
 static void find_announced(struct family *f, const struct qb_route *r, size_t n, const char *dev)
@@ -124,34 +123,6 @@ static void put_list(struct qb_buf *b, const char *key, const struct qb_strs *li
 	}
 	if (any)
 		qb_buf_puts(b, "\n");
-}
-
-static void put_routes(struct qb_buf *b, const struct family *f)
-{
-	for (size_t i = 0; i < f->n_routes; i++) {
-		const struct qb_route *r = f->routes[i];
-
-		qb_buf_printf(b, "route%zu=%s", i + 1,
-			      !strcmp(r->dst, "default")
-				      ? (!strcmp(f->name, "inet6") ? "::/0" : "0.0.0.0/0")
-				      : r->dst);
-		if (r->gateway || r->metric)
-			qb_buf_printf(b, ",%s", r->gateway ? r->gateway : "");
-		if (r->metric)
-			qb_buf_printf(b, ",%lld", (long long)r->metric);
-		qb_buf_puts(b, "\n");
-		if (!r->mtu && !r->prefsrc && !(r->flags & RTNH_F_ONLINK))
-			continue;
-		qb_buf_printf(b, "route%zu_options=", i + 1);
-		if (r->mtu)
-			qb_buf_printf(b, "mtu=%lld,", (long long)r->mtu);
-		if (r->flags & RTNH_F_ONLINK)
-			qb_buf_puts(b, "onlink=true,");
-		if (r->prefsrc)
-			qb_buf_printf(b, "src=%s,", r->prefsrc);
-		b->s[--b->len] = '\0';
-		qb_buf_puts(b, "\n");
-	}
 }
 
 /* The link-local address that the kernel makes of a MAC (RFC 4291, appendix A). */
@@ -244,7 +215,7 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 	/* The metric that a bridge gets otherwise is worse than the NIC's was. */
 	if (f.best && f.best->metric && !(inet6 && f.best->metric == 1024))
 		qb_buf_printf(b, "route-metric=%lld\n", (long long)f.best->metric);
-	put_routes(b, &f);
+	qb_keyfile_routes(b, f.routes, f.n_routes, inet6);
 	if (inet6)
 		put_identifier(b, &f, move->mac);
 	if (f.fixed) {

@@ -16,6 +16,14 @@ bool qb_link_is_uplink(const struct qb_link *l)
 				qb_streq(l->kind, "team") || qb_streq(l->kind, "vlan"));
 }
 
+bool qb_route_has_gateway(const struct qb_route *r)
+{
+	for (size_t i = 0; i < r->n_hops; i++)
+		if (r->hops[i].gateway)
+			return true;
+	return r->gateway;
+}
+
 static void address_done(struct qb_address *a)
 {
 	free(a->address);
@@ -54,7 +62,14 @@ static void route_done(struct qb_route *r)
 	free(r->proto);
 	free(r->pref);
 	free(r->extra);
+	free(r->from);
+	qb_strs_done(&r->metrics);
 	qb_strs_done(&r->devs);
+	for (size_t i = 0; i < r->n_hops; i++) {
+		free(r->hops[i].dev);
+		free(r->hops[i].gateway);
+	}
+	free(r->hops);
 }
 
 void qb_net_done(struct qb_net *net)

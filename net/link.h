@@ -42,10 +42,19 @@ struct qb_link {
 	size_t n_addresses;
 };
 
+/* One of the next hops of a multipath route. */
+struct qb_hop {
+	char *dev, *gateway;
+	int64_t weight; /* from 1 */
+	uint64_t flags; /* RTNH_F_* */
+	uint64_t realms;
+};
+
 struct qb_route {
 	char *family;  /* inet, inet6 */
 	char *dst;     /* "default" or a prefix */
-	char *gateway; /* NULL: on link */
+	char *from;    /* the prefix a packet has to come from (IPv6); NULL: any */
+	char *gateway; /* NULL: on link; of an IPv4 route it may be an IPv6 address */
 	char *dev;     /* name; NULL for multipath and for unreachable and the like */
 	char *prefsrc;
 	char *type;    /* unicast, local, broadcast, ... */
@@ -53,13 +62,22 @@ struct qb_route {
 	char *proto;   /* kernel, boot, static, dhcp, ra or a number */
 	int64_t table; /* 254 is main */
 	int64_t metric;
-	uint64_t flags;      /* RTNH_F_*: onlink, linkdown... */
-	uint64_t nhid;       /* nexthop object; 0 for none */
-	int64_t n_nexthops;  /* > 1: multipath */
-	int64_t mtu;         /* RTAX_MTU; 0 for none */
-	char *pref;          /* RFC 4191 preference of an IPv6 route when not medium */
-	struct qb_strs devs; /* of the next hops of a multipath route */
-	char *extra; /* what the members above cannot say ("encap, tos 16"); NULL: nothing */
+	int64_t tos;
+	uint64_t realms;        /* RTA_FLOW; 0 for none */
+	uint64_t expires_s;     /* seconds left (IPv6); 0: it stays */
+	uint64_t flags;         /* RTNH_F_*: onlink, linkdown... */
+	uint64_t nhid;          /* nexthop object; 0 for none */
+	int64_t n_nexthops;     /* > 1: multipath */
+	int64_t mtu;            /* RTAX_MTU; 0 for none */
+	struct qb_strs metrics; /* the other RTAX_*: "advmss 1400", as the kernel counts them */
+	char *pref;             /* RFC 4191 preference of an IPv6 route when not medium */
+	struct qb_strs devs;    /* of the next hops of a multipath route */
+	struct qb_hop *hops;    /* likewise */
+	size_t n_hops;
+	/* Of several that only their next hops tell from each other the first is asked. It is not
+	 * this one but another link's, or one that needs no gateway. */
+	bool behind;
+	char *extra; /* what the members above cannot say ("encap, via"); NULL: nothing */
 };
 
 /* A policy rule other than the kernel's own (0, 32766 and 32767). */
@@ -78,7 +96,7 @@ struct qb_net {
 	struct qb_tri known; /* the snapshot was taken; else why not */
 	struct qb_link *links;
 	size_t n_links;
-	struct qb_route *routes; /* unicast and the like of all tables but local (255) */
+	struct qb_route *routes; /* of table local (255) only those that the kernel did not make */
 	size_t n_routes;
 	struct qb_rule *rules;
 	size_t n_rules;
@@ -96,6 +114,8 @@ struct qb_net {
 const struct qb_link *qb_net_link(const struct qb_net *net, const char *name);
 /* It leads out of this host, as hardware, bonds and VLANs do and guests' taps do not. */
 bool qb_link_is_uplink(const struct qb_link *link);
+/* It needs somebody on a link to pass packets on. */
+bool qb_route_has_gateway(const struct qb_route *r);
 /* Frees what the snapshot owns and zeroes it. */
 void qb_net_done(struct qb_net *net);
 #define _cleanup_net_ QB_CLEANUP(qb_net_done)

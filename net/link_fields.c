@@ -62,9 +62,26 @@ const struct qb_type qb_link_type = {
 	.doc = "A network link.",
 };
 
+static const struct qb_field hop_fields[] = {
+	QB_F(qb_hop, dev, "dev", STR, .doc = "Link it leaves by."),
+	QB_F(qb_hop, gateway, "gateway", STR, .doc = "Next hop; null: on link."),
+	QB_F(qb_hop, weight, "weight", I64, .doc = "Its share; 1 is the least."),
+	QB_F(qb_hop, flags, "flags", U64, .doc = "RTNH_F_* of linux/rtnetlink.h."),
+	QB_F(qb_hop, realms, "realms", U64, .doc = "Realms; 0 for none."),
+};
+
+const struct qb_type qb_hop_type = {
+	.name = "hop",
+	.size = sizeof(struct qb_hop),
+	.fields = hop_fields,
+	.n_fields = QB_ARRAY_SIZE(hop_fields),
+	.doc = "One of the next hops of a multipath route.",
+};
+
 static const struct qb_field route_fields[] = {
 	QB_F(qb_route, family, "family", STR, .flags = QB_FIELD_REQUIRED, .doc = "inet or inet6."),
 	QB_F(qb_route, dst, "dst", STR, .flags = QB_FIELD_REQUIRED, .doc = "Prefix, or default."),
+	QB_F(qb_route, from, "from", STR, .doc = "Prefix it is for packets of; null: any."),
 	QB_F(qb_route, gateway, "gateway", STR, .doc = "Next hop; null: on link."),
 	QB_F(qb_route, dev, "dev", STR, .doc = "Link it leaves by."),
 	QB_F(qb_route, prefsrc, "prefsrc", STR, .doc = "Preferred source address."),
@@ -73,12 +90,22 @@ static const struct qb_field route_fields[] = {
 	QB_F(qb_route, proto, "proto", STR, .doc = "kernel, boot, static, dhcp, ra or a number."),
 	QB_F(qb_route, table, "table", I64, .doc = "Routing table; 254 is main."),
 	QB_F(qb_route, metric, "metric", I64, .doc = "Metric; the lowest wins."),
+	QB_F(qb_route, tos, "tos", I64, .doc = "Type of service it is for; 0: any."),
+	QB_F(qb_route, realms, "realms", U64, .doc = "Realms; 0 for none."),
+	QB_F(qb_route, expires_s, "expires_s", U64,
+	     .doc = "Seconds until the kernel deletes it; 0: never."),
 	QB_F(qb_route, flags, "flags", U64, .doc = "RTNH_F_* of linux/rtnetlink.h."),
 	QB_F(qb_route, nhid, "nhid", U64, .doc = "Nexthop object; 0 for none."),
 	QB_F(qb_route, n_nexthops, "n_nexthops", I64, .doc = "More than 1: multipath."),
 	QB_F(qb_route, mtu, "mtu", I64, .doc = "Path MTU set on it; 0 for none."),
+	QB_F(qb_route, metrics, "metrics", STRS,
+	     .doc = "Its other metrics (advmss 1400...), as the kernel counts them."),
 	QB_F(qb_route, pref, "pref", STR, .doc = "Router preference when not medium."),
 	QB_F(qb_route, devs, "devs", STRS, .doc = "Links of a multipath route."),
+	QB_F_LIST(qb_route, hops, "hops", &qb_hop_type, .doc = "Hops of a multipath route."),
+	QB_F(qb_route, behind, "behind", BOOL,
+	     .doc = "Only its next hop tells it from one by another link, or without a gateway, "
+		    "that is asked before it."),
 	QB_F(qb_route, extra, "extra", STR, .doc = "What it has beyond these members."),
 };
 
@@ -87,7 +114,7 @@ const struct qb_type qb_route_type = {
 	.size = sizeof(struct qb_route),
 	.fields = route_fields,
 	.n_fields = QB_ARRAY_SIZE(route_fields),
-	.doc = "A route of any table but local.",
+	.doc = "A route; of table local only what the kernel did not make itself.",
 };
 
 static const struct qb_field rule_fields[] = {

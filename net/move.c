@@ -6,7 +6,7 @@
 
 #include "agent/base/schema.h"
 
-/* As in net/link_fields.c, less what runs (lifetimes) and what a move never has (nexthops). */
+/* As in net/link_fields.c, less what runs: lifetimes. */
 static const struct qb_field address_fields[] = {
 	QB_F(qb_address, address, "address", STR),     QB_F(qb_address, peer, "peer", STR),
 	QB_F(qb_address, broadcast, "broadcast", STR), QB_F(qb_address, label, "label", STR),
@@ -21,6 +21,21 @@ static const struct qb_type address_type = {
 	.n_fields = QB_ARRAY_SIZE(address_fields),
 };
 
+static const struct qb_field hop_fields[] = {
+	QB_F(qb_hop, dev, "dev", STR, .flags = QB_FIELD_REQUIRED),
+	QB_F(qb_hop, gateway, "gateway", STR),
+	QB_F(qb_hop, weight, "weight", I64, .flags = QB_FIELD_REQUIRED),
+	QB_F(qb_hop, flags, "flags", U64),
+	QB_F(qb_hop, realms, "realms", U64),
+};
+
+static const struct qb_type hop_type = {
+	.name = "moved-hop",
+	.size = sizeof(struct qb_hop),
+	.fields = hop_fields,
+	.n_fields = QB_ARRAY_SIZE(hop_fields),
+};
+
 static const struct qb_field route_fields[] = {
 	QB_F(qb_route, dst, "dst", STR),         QB_F(qb_route, gateway, "gateway", STR),
 	QB_F(qb_route, prefsrc, "prefsrc", STR), QB_F(qb_route, family, "family", STR),
@@ -28,6 +43,9 @@ static const struct qb_field route_fields[] = {
 	QB_F(qb_route, proto, "proto", STR),     QB_F(qb_route, table, "table", I64),
 	QB_F(qb_route, metric, "metric", I64),   QB_F(qb_route, flags, "flags", U64),
 	QB_F(qb_route, mtu, "mtu", I64),         QB_F(qb_route, pref, "pref", STR),
+	QB_F(qb_route, from, "from", STR),       QB_F(qb_route, tos, "tos", I64),
+	QB_F(qb_route, realms, "realms", U64),   QB_F(qb_route, metrics, "metrics", STRS),
+	QB_F(qb_route, behind, "behind", BOOL),  QB_F_LIST(qb_route, hops, "hops", &hop_type),
 };
 
 static const struct qb_type route_type = {

@@ -100,7 +100,9 @@ struct qb_ops {
  * its addresses come onto the bridge, too: the IPv4 ones before the port, for a link without any
  * takes no IPv4 frame while paths are checked (rp_filter); the IPv6 ones after it, for the route
  * of the newest is taken, and through it has to be somebody. Then the kernel takes the IPv6 ones
- * into use, which it does by itself some time after it was told of them. In the second, clear, the
+ * into use, which it does by itself some time after it was told of them. In the second, clear, they
+ * get their flags, before other routes to the same networks are there: the kernel would take the
+ * first that it finds for the address's own (IPv6), and give it that one's metric. Then the
  * routes change over, link routes before those that need them: what was the way out yields, or
  * goes. That a route is added and its like deleted in one batch also spares IPv6 a moment of two
  * next hops, at which a kill would leave what looks like multipath. In the third, leave, ports

@@ -34,6 +34,27 @@ static const struct name protos[] = {
 	{RTPROT_DHCP, "dhcp"},
 };
 
+/* RTAX_*, as ip-route(8) names them. */
+static const struct name metrics[] = {
+	{RTAX_LOCK, "lock"},
+	{RTAX_MTU, "mtu"},
+	{RTAX_WINDOW, "window"},
+	{RTAX_RTT, "rtt"},
+	{RTAX_RTTVAR, "rttvar"},
+	{RTAX_SSTHRESH, "ssthresh"},
+	{RTAX_CWND, "cwnd"},
+	{RTAX_ADVMSS, "advmss"},
+	{RTAX_REORDERING, "reordering"},
+	{RTAX_HOPLIMIT, "hoplimit"},
+	{RTAX_INITCWND, "initcwnd"},
+	{RTAX_FEATURES, "features"},
+	{RTAX_RTO_MIN, "rto_min"},
+	{RTAX_INITRWND, "initrwnd"},
+	{RTAX_QUICKACK, "quickack"},
+	{RTAX_CC_ALGO, "congctl"},
+	{RTAX_FASTOPEN_NO_COOKIE, "fastopen_no_cookie"},
+};
+
 static char *name_of(const struct name *names, size_t n, unsigned number)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -87,6 +108,16 @@ int qb_route_type_parse(const char *s, unsigned char *ret)
 int qb_route_proto_parse(const char *s, unsigned char *ret)
 {
 	return number_of(protos, QB_ARRAY_SIZE(protos), s, ret);
+}
+
+char *qb_metric_name(unsigned metric)
+{
+	return name_of(metrics, QB_ARRAY_SIZE(metrics), metric);
+}
+
+int qb_metric_parse(const char *s, unsigned char *ret)
+{
+	return number_of(metrics, QB_ARRAY_SIZE(metrics), s, ret);
 }
 
 int qb_ip_parse(const char *s, struct qb_ip *ret)

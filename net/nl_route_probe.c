@@ -28,60 +28,87 @@ static char *name_of(const struct qb_net *net, uint32_t ifindex)
 
 static void parse_metrics(struct nlattr *attr, struct qb_route *r)
 {
-	struct nlattr *tb[RTAX_MAX + 1];
+	struct nlattr *m;
+	int left;
 
-	if (nla_parse_nested(tb, RTAX_MAX, attr, NULL) < 0) {
-		add_extra(r, "metrics");
-		return;
-	}
-	for (int i = 1; i <= RTAX_MAX; i++) {
-		if (tb[i] && i == RTAX_MTU)
-			r->mtu = nla_get_u32(tb[i]);
-		else if (tb[i])
-			add_extra(r, "metric %d", i);
+	nla_for_each_nested(m, attr, left)
+	{
+		_cleanup_free_ char *word = qb_metric_name((unsigned)nla_type(m));
+
+		if (nla_type(m) == RTAX_MTU)
+			r->mtu = nla_get_u32(m);
+		else if (nla_type(m) == RTAX_CC_ALGO)
+			qb_strs_addf(&r->metrics, "%s %s", word, nla_get_string(m));
+		else if (nla_len(m) == sizeof(uint32_t))
+			qb_strs_addf(&r->metrics, "%s %u", word, nla_get_u32(m));
+		else
+			add_extra(r, "metric %s", word);
 	}
 }
 
-static void parse_multipath(struct nlattr *attr, const struct qb_net *net, struct qb_route *r)
+/* The next hop of a route, or of one of its hops. An IPv4 one may be reached over IPv6. */
+static char *gateway_of(int family, struct nlattr **tb)
+{
+	const struct rtvia *via = tb[RTA_VIA] ? nla_data(tb[RTA_VIA]) : NULL;
+
+	if (tb[RTA_GATEWAY])
+		return qb_ip_format(family, nla_data(tb[RTA_GATEWAY]));
+	return via && via->rtvia_family == AF_INET6 ? qb_ip_format(AF_INET6, via->rtvia_addr)
+						    : NULL;
+}
+
+static void parse_multipath(int family, struct nlattr *attr, const struct qb_net *net,
+			    struct qb_route *r)
 {
 	const struct rtnexthop *hop = nla_data(attr);
 	int left = nla_len(attr);
 
-	r->n_nexthops = 0;
 	while (RTNH_OK(hop, left)) {
-		_cleanup_free_ char *dev = name_of(net, (uint32_t)hop->rtnh_ifindex);
+		struct qb_hop *to = QB_APPEND(r->hops, r->n_hops);
+		struct nlattr *tb[RTA_MAX + 1];
 
-		r->n_nexthops++;
-		qb_strs_add(&r->devs, dev);
+		to->dev = name_of(net, (uint32_t)hop->rtnh_ifindex);
+		to->weight = hop->rtnh_hops + 1;
+		to->flags = hop->rtnh_flags;
+		qb_strs_add(&r->devs, to->dev);
+		if (nla_parse(tb, RTA_MAX, (struct nlattr *)(void *)RTNH_DATA(hop),
+			      hop->rtnh_len - (int)sizeof(*hop), NULL) == 0) {
+			to->gateway = gateway_of(family, tb);
+			to->realms = tb[RTA_FLOW] ? nla_get_u32(tb[RTA_FLOW]) : 0;
+			if (tb[RTA_ENCAP])
+				add_extra(r, "encap");
+		}
 		left -= (int)RTNH_ALIGN(hop->rtnh_len);
 		hop = RTNH_NEXT(hop);
 	}
+	r->n_nexthops = (int64_t)r->n_hops;
 }
 
 /* What of a route no member of struct qb_route can hold. */
-static void parse_rest(const struct rtmsg *rtm, struct nlattr **tb, struct qb_route *r)
+static void parse_rest(struct nlattr **tb, struct qb_route *r)
 {
 	static const char *const words[RTA_MAX + 1] = {
-		[RTA_IIF] = "iif",     [RTA_FLOW] = "realm",    [RTA_VIA] = "via",
-		[RTA_ENCAP] = "encap", [RTA_NEWDST] = "newdst", [RTA_MARK] = "mark",
+		[RTA_IIF] = "iif",
+		[RTA_ENCAP] = "encap",
+		[RTA_NEWDST] = "newdst",
+		[RTA_MARK] = "mark",
 	};
-	const struct rta_cacheinfo *cache;
 
-	if (rtm->rtm_tos)
-		add_extra(r, "tos %u", rtm->rtm_tos);
-	if (rtm->rtm_src_len)
-		add_extra(r, "source prefix");
 	for (int i = 0; i <= RTA_MAX; i++) {
 		if (tb[i] && words[i])
 			add_extra(r, "%s", words[i]);
 	}
-	if (tb[RTA_CACHEINFO] && nla_len(tb[RTA_CACHEINFO]) >= (int)sizeof(*cache)) {
-		cache = nla_data(tb[RTA_CACHEINFO]);
-		if (cache->rta_expires)
-			add_extra(r, "expires");
-	}
-	if (tb[RTA_METRICS])
-		parse_metrics(tb[RTA_METRICS], r);
+}
+
+/* An IPv6 route may be for a time, in hundredths of a second. */
+static uint64_t expiry_of(const struct rtmsg *rtm, struct nlattr *attr)
+{
+	const struct rta_cacheinfo *cache = attr ? nla_data(attr) : NULL;
+
+	if (!cache || nla_len(attr) < (int)sizeof(*cache) || rtm->rtm_family != AF_INET6 ||
+	    !cache->rta_expires)
+		return 0;
+	return cache->rta_expires < 100 ? 1 : (uint64_t)cache->rta_expires / 100;
 }
 
 static void parse_route(struct nlmsghdr *hdr, struct qb_net *net)
@@ -97,7 +124,8 @@ static void parse_route(struct nlmsghdr *hdr, struct qb_net *net)
 	if (nlmsg_parse(hdr, sizeof(*rtm), tb, RTA_MAX, NULL) < 0)
 		return;
 	table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : rtm->rtm_table;
-	if (table == RT_TABLE_LOCAL || (rtm->rtm_flags & RTM_F_CLONED))
+	if ((table == RT_TABLE_LOCAL && rtm->rtm_protocol == RTPROT_KERNEL) ||
+	    (rtm->rtm_flags & RTM_F_CLONED))
 		return;
 	r = QB_APPEND(net->routes, net->n_routes);
 	r->family = qb_strdup(rtm->rtm_family == AF_INET6 ? "inet6" : "inet");
@@ -107,8 +135,11 @@ static void parse_route(struct nlmsghdr *hdr, struct qb_net *net)
 		r->dst = qb_ip_format_prefix(rtm->rtm_family,
 					     tb[RTA_DST] ? nla_data(tb[RTA_DST]) : zero,
 					     rtm->rtm_dst_len);
-	if (tb[RTA_GATEWAY])
-		r->gateway = qb_ip_format(rtm->rtm_family, nla_data(tb[RTA_GATEWAY]));
+	if (rtm->rtm_src_len)
+		r->from = qb_ip_format_prefix(rtm->rtm_family,
+					      tb[RTA_SRC] ? nla_data(tb[RTA_SRC]) : zero,
+					      rtm->rtm_src_len);
+	r->gateway = gateway_of(rtm->rtm_family, tb);
 	if (tb[RTA_PREFSRC])
 		r->prefsrc = qb_ip_format(rtm->rtm_family, nla_data(tb[RTA_PREFSRC]));
 	if (tb[RTA_OIF])
@@ -118,14 +149,19 @@ static void parse_route(struct nlmsghdr *hdr, struct qb_net *net)
 	r->proto = qb_route_proto_name(rtm->rtm_protocol);
 	r->table = table;
 	r->metric = tb[RTA_PRIORITY] ? nla_get_u32(tb[RTA_PRIORITY]) : 0;
+	r->tos = rtm->rtm_tos;
+	r->realms = tb[RTA_FLOW] ? nla_get_u32(tb[RTA_FLOW]) : 0;
+	r->expires_s = expiry_of(rtm, tb[RTA_CACHEINFO]);
 	r->flags = rtm->rtm_flags;
 	r->nhid = tb[RTA_NH_ID] ? nla_get_u32(tb[RTA_NH_ID]) : 0;
 	r->n_nexthops = 1;
 	if (tb[RTA_MULTIPATH])
-		parse_multipath(tb[RTA_MULTIPATH], net, r);
+		parse_multipath(rtm->rtm_family, tb[RTA_MULTIPATH], net, r);
 	if (tb[RTA_PREF] && nla_get_u8(tb[RTA_PREF]) < QB_ARRAY_SIZE(prefs))
 		qb_strset(&r->pref, prefs[nla_get_u8(tb[RTA_PREF])]);
-	parse_rest(rtm, tb, r);
+	if (tb[RTA_METRICS])
+		parse_metrics(tb[RTA_METRICS], r);
+	parse_rest(tb, r);
 }
 
 static void parse_rule(struct nlmsghdr *hdr, struct qb_net *net)
@@ -150,6 +186,31 @@ static void parse_rule(struct nlmsghdr *hdr, struct qb_net *net)
 		rule->oif = qb_strdup(nla_get_string(tb[FRA_OIFNAME]));
 }
 
+static bool is_behind(const struct qb_route *r, const struct qb_route *like)
+{
+	bool same_link = qb_streq(r->dev, like->dev) && !r->n_hops && !like->n_hops;
+
+	return r->metric == like->metric && r->tos == like->tos &&
+	       (!same_link || (qb_route_has_gateway(r) && !qb_route_has_gateway(like)));
+}
+
+/* The kernel lists routes of one prefix together, and those that are alike as it asks them. */
+static void mark_behind(struct qb_net *net)
+{
+	for (size_t i = 0; i < net->n_routes; i++) {
+		struct qb_route *r = &net->routes[i];
+
+		for (size_t j = i; j-- > 0 && !r->behind;) {
+			const struct qb_route *like = &net->routes[j];
+
+			if (r->table != like->table || !qb_streq(r->dst, like->dst) ||
+			    !qb_streq(r->family, like->family))
+				break;
+			r->behind = is_behind(r, like);
+		}
+	}
+}
+
 int qb_nl_routes(struct nl_sock *sock, struct qb_net *net, struct qb_error *err)
 {
 	static const int families[] = {AF_INET, AF_INET6};
@@ -171,5 +232,6 @@ int qb_nl_routes(struct nl_sock *sock, struct qb_net *net, struct qb_error *err)
 			if (h->nlmsg_type == RTM_NEWRULE)
 				parse_rule(h, net);
 	}
+	mark_behind(net);
 	return 0;
 }

@@ -9,6 +9,8 @@
 
 #include "net/names.h"
 #include "net/neigh.h"
+#include "net/nl_msg.h"
+#include "net/nl_route.h"
 
 /* The answers of so many fit into the socket's buffer. See QB_MOVE_MAX, too. */
 #define BATCH_MAX 12288
@@ -18,51 +20,12 @@ enum {
 	ATTR_IFA_PROTO = 11
 };
 
-static struct nl_msg *message(int type, int flags, const void *head, size_t len)
-{
-	struct nl_msg *msg = nlmsg_alloc_size(4096);
-
-	if (!msg || !nlmsg_put(msg, 0, 0, type, 0, flags) ||
-	    nlmsg_append(msg, (void *)head, len, NLMSG_ALIGNTO) < 0)
-		abort();
-	return msg;
-}
-
-/* A message has room for all that is put into one here; that it has not cannot happen. */
-static void put(struct nl_msg *msg, int type, const void *data, size_t len)
-{
-	if (nla_put(msg, type, (int)len, data) < 0)
-		abort();
-}
-
-static void put_u32(struct nl_msg *msg, int type, uint32_t value)
-{
-	put(msg, type, &value, sizeof(value));
-}
-
-static struct nlattr *nest(struct nl_msg *msg, int type)
-{
-	struct nlattr *attr = nla_nest_start(msg, type);
-
-	if (!attr)
-		abort();
-	return attr;
-}
-
-static void put_ip(struct nl_msg *msg, int type, const char *text)
-{
-	struct qb_ip ip;
-
-	if (text && qb_ip_parse(text, &ip) == 0)
-		put(msg, type, ip.bytes, ip.len);
-}
-
 static struct nl_msg *link_message(int type, unsigned ifindex, unsigned flags, unsigned change)
 {
 	struct ifinfomsg ifi = {
 		.ifi_index = (int)ifindex, .ifi_flags = flags, .ifi_change = change};
 
-	return message(type, 0, &ifi, sizeof(ifi));
+	return qb_nl_message(type, 0, &ifi, sizeof(ifi));
 }
 
 static int index_of(const char *name, unsigned *ret, struct qb_error *err)
@@ -88,26 +51,26 @@ static struct nl_msg *address_message(const struct qb_op *op, unsigned ifindex,
 	unsigned char proto = (unsigned char)a->proto;
 	struct nl_msg *msg;
 
-	msg = message(delete ? RTM_DELADDR : RTM_NEWADDR, delete ? 0 : NLM_F_CREATE | NLM_F_REPLACE,
-		      &ifa, sizeof(ifa));
-	put(msg, IFA_LOCAL, ip->bytes, ip->len);
-	put_ip(msg, IFA_ADDRESS, a->peer ? a->peer : a->address);
+	msg = qb_nl_message(delete ? RTM_DELADDR : RTM_NEWADDR,
+			    delete ? 0 : NLM_F_CREATE | NLM_F_REPLACE, &ifa, sizeof(ifa));
+	qb_nl_put(msg, IFA_LOCAL, ip->bytes, ip->len);
+	qb_nl_put_ip(msg, IFA_ADDRESS, a->peer ? a->peer : a->address);
 	if (delete)
 		return msg;
-	put_ip(msg, IFA_BROADCAST, a->broadcast);
+	qb_nl_put_ip(msg, IFA_BROADCAST, a->broadcast);
 	if (a->label)
-		put(msg, IFA_LABEL, a->label, strlen(a->label) + 1);
+		qb_nl_put(msg, IFA_LABEL, a->label, strlen(a->label) + 1);
 	/* It was in use on this wire a moment ago: there is no need to ask whether it is free. */
 	if (op->kind == QB_OP_ADDRESS_ADD && ip->family == AF_INET6)
 		flags |= IFA_F_NODAD;
-	put_u32(msg, IFA_FLAGS, flags);
-	put(msg, IFA_CACHEINFO, &life, sizeof(life));
+	qb_nl_put_u32(msg, IFA_FLAGS, flags);
+	qb_nl_put(msg, IFA_CACHEINFO, &life, sizeof(life));
 	if (proto)
-		put(msg, ATTR_IFA_PROTO, &proto, sizeof(proto));
+		qb_nl_put(msg, ATTR_IFA_PROTO, &proto, sizeof(proto));
 	if (op->kind == QB_OP_ADDRESS_YIELD)
-		put_u32(msg, IFA_RT_PRIORITY, QB_METRIC_YIELD);
+		qb_nl_put_u32(msg, IFA_RT_PRIORITY, QB_METRIC_YIELD);
 	else if (a->metric)
-		put_u32(msg, IFA_RT_PRIORITY, (uint32_t)a->metric);
+		qb_nl_put_u32(msg, IFA_RT_PRIORITY, (uint32_t)a->metric);
 	return msg;
 }
 
@@ -129,80 +92,6 @@ static int add_address(const struct qb_op *op, unsigned ifindex, struct qb_nl_ba
 			       qb_asprintf("address %s on %s", op->address->address, op->dev));
 	item->tolerate[0] = op->kind == QB_OP_ADDRESS_DELETE ? EADDRNOTAVAIL : EEXIST;
 	if (op->kind == QB_OP_ADDRESS_DELETE || op->kind == QB_OP_ADDRESS_YIELD)
-		item->tolerate[1] = ENODEV;
-	return 0;
-}
-
-static int route_header(const struct qb_route *r, struct rtmsg *rtm, struct qb_ip *dst)
-{
-	bool inet6 = !strcmp(r->family, "inet6");
-
-	*dst = (struct qb_ip){.family = inet6 ? AF_INET6 : AF_INET};
-	if (strcmp(r->dst, "default") != 0 && qb_ip_parse(r->dst, dst) < 0)
-		return -EINVAL;
-	*rtm = (struct rtmsg){
-		.rtm_family = (unsigned char)dst->family,
-		.rtm_dst_len = (unsigned char)dst->prefix,
-		.rtm_table = r->table < 256 ? (unsigned char)r->table : RT_TABLE_COMPAT,
-		.rtm_flags = (unsigned)r->flags & RTNH_F_ONLINK,
-	};
-	if (qb_route_proto_parse(r->proto, &rtm->rtm_protocol) < 0 ||
-	    qb_scope_parse(r->scope, &rtm->rtm_scope) < 0)
-		return -EINVAL;
-	return qb_route_type_parse(r->type, &rtm->rtm_type);
-}
-
-static void put_pref(struct nl_msg *msg, const char *pref)
-{
-	unsigned char value = 0;
-
-	if (!pref)
-		return;
-	if (!strcmp(pref, "high"))
-		value = 1;
-	else if (!strcmp(pref, "low"))
-		value = 3;
-	put(msg, RTA_PREF, &value, sizeof(value));
-}
-
-/*
- * Without NLM_F_APPEND or REPLACE an IPv4 route goes in front of its like, and takes over at that
- * moment; the old one is then deleted by its link. REPLACE would take whichever route of that
- * prefix and metric comes first, another NIC's, too.
- */
-static int add_route(const struct qb_op *op, unsigned ifindex, struct qb_nl_batch *batch,
-		     struct qb_error *err)
-{
-	const struct qb_route *r = op->route;
-	bool delete = op->kind == QB_OP_ROUTE_DELETE;
-	struct qb_nl_item *item;
-	struct nl_msg *msg;
-	struct rtmsg rtm;
-	struct qb_ip dst;
-
-	if (route_header(r, &rtm, &dst) < 0)
-		return qb_error_set(err, EINVAL, "route %s: cannot be read", r->dst);
-	msg = message(delete ? RTM_DELROUTE : RTM_NEWROUTE, delete ? 0 : NLM_F_CREATE, &rtm,
-		      sizeof(rtm));
-	if (dst.len)
-		put(msg, RTA_DST, dst.bytes, dst.len);
-	put_u32(msg, RTA_TABLE, (uint32_t)r->table);
-	put_u32(msg, RTA_OIF, ifindex);
-	put_ip(msg, RTA_GATEWAY, r->gateway);
-	put_ip(msg, RTA_PREFSRC, r->prefsrc);
-	if (r->metric)
-		put_u32(msg, RTA_PRIORITY, (uint32_t)r->metric);
-	if (!delete &&r->mtu) {
-		struct nlattr *metrics = nest(msg, RTA_METRICS);
-
-		put_u32(msg, RTAX_MTU, (uint32_t)r->mtu);
-		nla_nest_end(msg, metrics);
-	}
-	if (!delete)
-		put_pref(msg, r->pref);
-	item = qb_nl_batch_add(batch, msg, qb_asprintf("route %s by %s", r->dst, op->dev));
-	item->tolerate[0] = delete ? ESRCH : EEXIST;
-	if (delete)
 		item->tolerate[1] = ENODEV;
 	return 0;
 }
@@ -230,12 +119,12 @@ static int add_op(struct nl_sock *sock, const struct qb_op *op, const char *brid
 		if (r < 0)
 			return r;
 		msg = link_message(RTM_NEWLINK, ifindex, 0, 0);
-		put_u32(msg, IFLA_MASTER, master);
+		qb_nl_put_u32(msg, IFLA_MASTER, master);
 		qb_nl_batch_add(batch, msg, qb_asprintf("making %s a port", op->dev));
 		return 0;
 	case QB_OP_RELEASE:
 		msg = link_message(RTM_NEWLINK, ifindex, 0, 0);
-		put_u32(msg, IFLA_MASTER, 0);
+		qb_nl_put_u32(msg, IFLA_MASTER, 0);
 		qb_nl_batch_add(batch, msg, qb_asprintf("releasing port %s", op->dev));
 		return 0;
 	case QB_OP_NEIGHBOURS:
@@ -247,7 +136,7 @@ static int add_op(struct nl_sock *sock, const struct qb_op *op, const char *brid
 		return add_address(op, ifindex, batch, err);
 	case QB_OP_ROUTE_ADD:
 	case QB_OP_ROUTE_DELETE:
-		return add_route(op, ifindex, batch, err);
+		return qb_nl_write_route(op, ifindex, batch, err);
 	}
 	return qb_error_set(err, EINVAL, "operation %d", op->kind);
 }
@@ -284,12 +173,12 @@ static int parse_mac(const char *s, unsigned char mac[6])
 /* stp: NULL leaves it as it is. */
 static void put_bridge(struct nl_msg *msg, const bool *stp)
 {
-	struct nlattr *info = nest(msg, IFLA_LINKINFO), *data;
+	struct nlattr *info = qb_nl_nest(msg, IFLA_LINKINFO), *data;
 
-	put(msg, IFLA_INFO_KIND, "bridge", sizeof("bridge"));
+	qb_nl_put(msg, IFLA_INFO_KIND, "bridge", sizeof("bridge"));
 	if (stp) {
-		data = nest(msg, IFLA_INFO_DATA);
-		put_u32(msg, IFLA_BR_STP_STATE, *stp);
+		data = qb_nl_nest(msg, IFLA_INFO_DATA);
+		qb_nl_put_u32(msg, IFLA_BR_STP_STATE, *stp);
 		nla_nest_end(msg, data);
 	}
 	nla_nest_end(msg, info);
@@ -300,17 +189,18 @@ static void put_identity(struct nl_msg *msg, const char *mac_text, int64_t mtu)
 	unsigned char mac[6];
 
 	if (parse_mac(mac_text, mac) == 0)
-		put(msg, IFLA_ADDRESS, mac, sizeof(mac));
+		qb_nl_put(msg, IFLA_ADDRESS, mac, sizeof(mac));
 	if (mtu)
-		put_u32(msg, IFLA_MTU, (uint32_t)mtu);
+		qb_nl_put_u32(msg, IFLA_MTU, (uint32_t)mtu);
 }
 
 int qb_nl_bridge_make(struct nl_sock *sock, const struct qb_move *move, struct qb_error *err)
 {
 	struct ifinfomsg ifi = {0};
-	struct nl_msg *msg = message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ifi, sizeof(ifi));
+	struct nl_msg *msg =
+		qb_nl_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ifi, sizeof(ifi));
 
-	put(msg, IFLA_IFNAME, move->bridge, strlen(move->bridge) + 1);
+	qb_nl_put(msg, IFLA_IFNAME, move->bridge, strlen(move->bridge) + 1);
 	/* An address given by hand stays; else it would follow the ports, and the lease with it. */
 	put_identity(msg, move->mac, move->mtu);
 	put_bridge(msg, NULL);
@@ -355,9 +245,9 @@ int qb_nl_write_addr_gen_mode(const char *name, unsigned char mode, struct qb_nl
 	if (r < 0)
 		return r;
 	msg = link_message(RTM_NEWLINK, index, 0, 0);
-	spec = nest(msg, IFLA_AF_SPEC);
-	inet6 = nest(msg, AF_INET6);
-	put(msg, IFLA_INET6_ADDR_GEN_MODE, &mode, sizeof(mode));
+	spec = qb_nl_nest(msg, IFLA_AF_SPEC);
+	inet6 = qb_nl_nest(msg, AF_INET6);
+	qb_nl_put(msg, IFLA_INET6_ADDR_GEN_MODE, &mode, sizeof(mode));
 	nla_nest_end(msg, inet6);
 	nla_nest_end(msg, spec);
 	/* A kernel without IPv6. */
@@ -384,10 +274,10 @@ void qb_nl_write_rp_filter(const char *name, int value, struct qb_nl_batch *batc
 	if (!index || value < 0)
 		return;
 	msg = link_message(RTM_NEWLINK, index, 0, 0);
-	spec = nest(msg, IFLA_AF_SPEC);
-	inet = nest(msg, AF_INET);
-	conf = nest(msg, IFLA_INET_CONF);
-	put_u32(msg, IPV4_DEVCONF_RP_FILTER, (uint32_t)value);
+	spec = qb_nl_nest(msg, IFLA_AF_SPEC);
+	inet = qb_nl_nest(msg, AF_INET);
+	conf = qb_nl_nest(msg, IFLA_INET_CONF);
+	qb_nl_put_u32(msg, IPV4_DEVCONF_RP_FILTER, (uint32_t)value);
 	nla_nest_end(msg, conf);
 	nla_nest_end(msg, inet);
 	nla_nest_end(msg, spec);
@@ -405,10 +295,10 @@ int qb_nl_port_learning(struct nl_sock *sock, const char *port, bool on, struct 
 	if (r < 0)
 		return r;
 	msg = link_message(RTM_NEWLINK, index, 0, 0);
-	info = nest(msg, IFLA_LINKINFO);
-	put(msg, IFLA_INFO_SLAVE_KIND, "bridge", sizeof("bridge"));
-	data = nest(msg, IFLA_INFO_SLAVE_DATA);
-	put(msg, IFLA_BRPORT_LEARNING, &value, sizeof(value));
+	info = qb_nl_nest(msg, IFLA_LINKINFO);
+	qb_nl_put(msg, IFLA_INFO_SLAVE_KIND, "bridge", sizeof("bridge"));
+	data = qb_nl_nest(msg, IFLA_INFO_SLAVE_DATA);
+	qb_nl_put(msg, IFLA_BRPORT_LEARNING, &value, sizeof(value));
 	nla_nest_end(msg, data);
 	nla_nest_end(msg, info);
 	return send_one(sock, msg, qb_asprintf("learning of %s", port), 0, err);

@@ -47,20 +47,12 @@ static const struct {
 	{LINKS(ETH0) "network_root: 192.0.2.9:/export / nfs4 rw 0 0\n", "network-root", "nfs4"},
 	{LINKS(ETH0 ", {name: br0, ifindex: 7, kind: dummy}"), "name-taken", "dummy"},
 	{LINKS(ETH0 ", {name: br0, ifindex: 7}"), "name-taken", "a NIC"},
-	{LINKS(ETH0) ROUTES(R4("default", ", devs: [eth0, eth1]")), "route-unsupported",
-	 "several next hops"},
 	{LINKS(ETH0) ROUTES(R4("198.51.100.0/24", ", dev: eth0, nhid: 7")), "route-unsupported",
 	 "nexthop object 7"},
 	{LINKS(ETH0) ROUTES(R4("198.51.100.0/24", ", nhid: 8")), "route-unsupported",
 	 "nexthop object 8"},
 	{LINKS(ETH0) ROUTES(R4("198.51.100.0/24", ", dev: eth0, extra: encap")),
 	 "route-unsupported", "encap"},
-	{LINKS(ETH0) ROUTES("{family: inet, dst: default, dev: eth0, type: unicast, "
-			    "proto: static, scope: global, table: 100, n_nexthops: 1}"),
-	 "route-unsupported", "table 100"},
-	{LINKS(ETH0) ROUTES("{family: inet, dst: 198.51.100.0/24, dev: eth0, type: local, "
-			    "proto: static, scope: host, table: 254, n_nexthops: 1}"),
-	 "route-unsupported", "type local"},
 	{LINKS(ETH0) "rules: [{family: inet, priority: 99, table: 100, oif: eth0}]\n",
 	 "route-unsupported", "rule 99"},
 	{LINKS(ETH0) "rules: [{family: inet6, priority: 98, table: 100, iif: eth0}]\n",
@@ -70,6 +62,10 @@ static const struct {
 	 "address-unsupported", "temporary"},
 	{LINKS(ETH0_HEAD ", addresses: [{address: 2001:db8::5/64, scope: global, flags: 136}]}"),
 	 "address-unsupported", "duplicate"},
+	{LINKS(ETH0_HEAD ", addresses: ["
+			 "{address: 2001:db8::5/64, scope: global, flags: 128, metric: 50}, "
+			 "{address: 2001:db8::6/64, scope: global, flags: 128}]}"),
+	 "address-unsupported", "2001:db8::6/64 of eth0 has another metric"},
 	{LINKS(ETH0_HEAD ", addresses: [{address: 192.0.2.5/24, scope: global, flags: 0, "
 			 "valid_s: 600, preferred_s: 300}]}"),
 	 "dynamic-address", "600 s left"},
@@ -529,7 +525,7 @@ static size_t place_of_address(const struct qb_ops *ops, const char *family)
 static void the_order_loses_nothing(void **state)
 {
 	_cleanup_batches_ struct qb_batches b = {0};
-	size_t enslave = 0, route = 0, route_off = 0, address_off = 0;
+	size_t enslave = 0, route = 0, route_off = 0, address_off = 0, settle = 0;
 	struct qb_move move;
 	struct setup s;
 
@@ -547,6 +543,9 @@ static void the_order_loses_nothing(void **state)
 	assert_null(find_op(&b.clear, QB_OP_ROUTE_ADD, &route)->route->gateway);
 	find_op(&b.clear, QB_OP_ROUTE_DELETE, &route_off);
 	assert_true(route < route_off);
+	/* The kernel would take another route of that network for the address's own. */
+	find_op(&b.clear, QB_OP_ADDRESS_SETTLE, &settle);
+	assert_true(settle < route);
 	/* IPv6 addresses go at once, IPv4 ones when nothing more comes in by the port. */
 	assert_string_equal(find_op(&b.clear, QB_OP_ADDRESS_DELETE, &address_off)->dev, "eth0");
 	assert_true(route_off < address_off);
@@ -577,6 +576,41 @@ static void the_first_address_of_a_subnet_goes_last(void **state)
 	assert_int_equal(b.rest.n, 2);
 	assert_string_equal(b.rest.v[0].address->address, "192.0.2.11/24");
 	assert_string_equal(b.rest.v[1].address->address, "192.0.2.10/24");
+	qb_move_done(&move);
+	done(&s);
+}
+
+static void assert_addresses(const struct qb_ops *ops, enum qb_op_kind kind, const char *wanted)
+{
+	_cleanup_buf_ struct qb_buf b = {0};
+
+	for (size_t i = 0; i < ops->n; i++)
+		if (ops->v[i].kind == kind)
+			qb_buf_printf(&b, "%s%s", b.len ? " " : "", ops->v[i].address->address);
+	assert_string_equal(b.s, wanted);
+}
+
+/*
+ * The kernel lists the newest IPv6 address first and prefers it; and it keeps the route of one that
+ * goes while there is another without a route of its own.
+ */
+static void ipv6_addresses_keep_their_order(void **state)
+{
+	_cleanup_batches_ struct qb_batches b = {0};
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0_HEAD ", addresses: ["
+				 "{address: 2001:db8::10/64, scope: global, flags: 128}, "
+				 "{address: 2001:db8::11/64, scope: global, flags: 640}, "
+				 "{address: 192.0.2.10/24, scope: global, flags: 128}, "
+				 "{address: 192.0.2.11/24, scope: global, flags: 129}]}"));
+	assert_step(&s, NULL, &move);
+	b = qb_move_forward(&move);
+	assert_addresses(&b.build, QB_OP_ADDRESS_ADD,
+			 "192.0.2.10/24 192.0.2.11/24 2001:db8::11/64 2001:db8::10/64");
+	assert_addresses(&b.clear, QB_OP_ADDRESS_DELETE, "2001:db8::11/64 2001:db8::10/64");
 	qb_move_done(&move);
 	done(&s);
 }
@@ -689,6 +723,7 @@ int main(void)
 		cmocka_unit_test(the_same_host_gives_the_same_plan),
 		cmocka_unit_test(the_order_loses_nothing),
 		cmocka_unit_test(the_first_address_of_a_subnet_goes_last),
+		cmocka_unit_test(ipv6_addresses_keep_their_order),
 		cmocka_unit_test(only_what_has_a_successor_yields),
 		cmocka_unit_test(what_was_on_its_way_off_is_taken_up),
 		cmocka_unit_test(the_way_back_has_all_before_the_port_leaves),

@@ -94,9 +94,12 @@ static void addresses(void **state)
 	ip("addr add 198.51.100.1 peer 198.51.100.2/32 dev up0 scope link");
 	ip("addr add 203.0.113.5/24 dev up0 valid_lft 600 preferred_lft 300 noprefixroute");
 	ip("addr add 2001:db8::10/64 dev up0 metric 77");
+	ip("addr add 192.0.2.12/24 dev up0 preferred_lft 0");
 	probe(&net);
 	up0 = qb_net_link(&net, "up0");
-	assert_int_equal(up0->n_addresses, 6);
+	assert_int_equal(up0->n_addresses, 7);
+	/* The kernel says "for ever" of it, and marks it. */
+	assert_int_equal(address(up0, "192.0.2.12/24")->preferred_s, 0);
 	a = address(up0, "192.0.2.10/24");
 	assert_string_equal(a->broadcast, "192.0.2.255");
 	assert_null(a->label);
@@ -118,6 +121,17 @@ static void addresses(void **state)
 	assert_string_equal(address(up0, "fe80::200:5eff:fe00:5301/64")->scope, "link");
 }
 
+/* Which of the routes to dst are behind another, a digit each. */
+static void assert_behind(const struct qb_net *net, const char *dst, const char *wanted)
+{
+	_cleanup_buf_ struct qb_buf b = {0};
+
+	for (size_t i = 0; i < net->n_routes; i++)
+		if (!strcmp(net->routes[i].dst, dst))
+			qb_buf_puts(&b, net->routes[i].behind ? "1" : "0");
+	assert_string_equal(b.s, wanted);
+}
+
 static void routes(void **state)
 {
 	_cleanup_net_ struct qb_net net = {0};
@@ -137,6 +151,11 @@ static void routes(void **state)
 	ip("route add 203.0.113.128/26 dev up0 rtt 20 realm 7");
 	ip("nexthop add id 55 via 192.0.2.1 dev up0");
 	ip("route add 203.0.113.192/26 nhid 55");
+	ip("route append 198.19.0.0/24 via 192.0.2.1 dev up0");
+	ip("route append 198.19.0.0/24 via 192.0.2.2 dev up0");
+	ip("route append 198.19.0.0/24 via 192.0.2.2 dev gw0");
+	ip("route append 198.19.1.0/24 dev up0 scope link");
+	ip("route append 198.19.1.0/24 via 192.0.2.1 dev up0");
 	ip("-6 route add 2001:db8:1::/48 via 2001:db8::1 pref high");
 	ip("-6 route add 2001:db8:2::/48 from 2001:db8:3::/48 dev up0");
 	ip("-6 route add 2001:db8:4::/48 dev up0 expires 900");
@@ -161,13 +180,22 @@ static void routes(void **state)
 	assert_int_equal(r->n_nexthops, 2);
 	assert_null(r->dev);
 	assert_true(qb_strs_has(&r->devs, "up0") && qb_strs_has(&r->devs, "gw0"));
-	assert_string_equal(route(&net, "203.0.113.64/26")->extra, "tos 16");
-	assert_non_null(strstr(route(&net, "203.0.113.128/26")->extra, "realm"));
-	assert_non_null(strstr(route(&net, "203.0.113.128/26")->extra, "metric"));
+	assert_int_equal(r->n_hops, 2);
+	assert_string_equal(r->hops[1].dev, "gw0");
+	assert_string_equal(r->hops[1].gateway, "192.0.2.2");
+	assert_int_equal(r->hops[1].weight, 1);
+	assert_int_equal(route(&net, "203.0.113.64/26")->tos, 16);
+	r = route(&net, "203.0.113.128/26");
+	assert_int_equal(r->realms, 7);
+	assert_int_equal(r->metrics.n, 1);
+	assert_string_equal(r->metrics.v[0], "rtt 20");
+	assert_null(r->extra);
 	assert_int_equal(route(&net, "203.0.113.192/26")->nhid, 55);
 	assert_string_equal(route(&net, "2001:db8:1::/48")->pref, "high");
-	assert_string_equal(route(&net, "2001:db8:2::/48")->extra, "source prefix");
-	assert_string_equal(route(&net, "2001:db8:4::/48")->extra, "expires");
+	assert_string_equal(route(&net, "2001:db8:2::/48")->from, "2001:db8:3::/48");
+	assert_in_range(route(&net, "2001:db8:4::/48")->expires_s, 890, 900);
+	assert_behind(&net, "198.19.0.0/24", "001");
+	assert_behind(&net, "198.19.1.0/24", "01");
 	r = route(&net, "192.0.2.0/24");
 	assert_string_equal(r->proto, "kernel");
 	assert_string_equal(r->scope, "link");

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of a NIC's routes goes to a bridge, in which order, and what of them lasts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "agent/base/schema.h"
+#include "net/bridge.h"
+#include "net/link_fields.h"
+#include "net/move.h"
+
+#define HOST                                                                                       \
+	"known: true\n"                                                                            \
+	"links:\n"                                                                                 \
+	"  - {name: eth0, ifindex: 2, mac: 00:00:5e:00:53:01, mtu: 1500, up: true,\n"              \
+	"     addresses: [{address: 192.0.2.10/24, scope: global, flags: 128},\n"                  \
+	"                 {address: '2001:db8::10/64', scope: global, flags: 128}]}\n"             \
+	"  - {name: eth1, ifindex: 3, mac: 00:00:5e:00:53:02, mtu: 1500, up: true}\n"
+#define NM HOST "networkmanager_installed: true\n"
+#define ROUTE(family, dst, rest)                                                                   \
+	"  - {family: " family ", dst: " dst ", type: unicast, proto: static, scope: global, "     \
+	"table: 254, n_nexthops: 1" rest "}\n"
+/* The same with a table of its own. */
+#define IN_TABLE(family, dst, table, rest)                                                         \
+	"  - {family: " family ", dst: " dst ", type: unicast, proto: static, scope: global, "     \
+	"table: " table ", n_nexthops: 1" rest "}\n"
+#define ECMP(family, dst, gateway)                                                                 \
+	"  - {family: " family ", dst: " dst ", type: unicast, proto: static, scope: global, "     \
+	"table: 254, n_nexthops: 2, devs: [eth0, eth1], hops: ["                                   \
+	"{dev: eth0, gateway: '" gateway "', weight: 3, flags: 4}, {dev: eth1, weight: 1}]}\n"
+
+struct setup {
+	struct qb_net net;
+	struct qb_plan plan;
+	struct qb_port_match port;
+	struct qb_bridge_config config;
+	struct qb_move move;
+};
+
+static void load(struct setup *s, const char *yaml)
+{
+	_cleanup_diags_ struct qb_diags diags = {0};
+
+	*s = (struct setup){.port = {.name = (char *)"eth0"}};
+	if (qb_schema_load(&qb_net_type, yaml, strlen(yaml), QB_LOAD_STRICT, &s->net, NULL,
+			   &diags) < 0)
+		fail_msg("%s\n%s", diags.v[0].msg, yaml);
+	s->config =
+		(struct qb_bridge_config){.name = (char *)"br0", .ports = &s->port, .n_ports = 1};
+}
+
+/* The move as the step gets it. */
+static void plan(struct setup *s)
+{
+	struct qb_error err = QB_ERROR_INIT;
+
+	qb_bridge_plan(&s->net, &s->config, 1, NULL, NULL, &s->plan);
+	if (s->plan.n_refused)
+		fail_msg("refused: %s", s->plan.refused[0].reasons[0].evidence);
+	assert_true(s->plan.n_steps >= 1);
+	assert_int_equal(qb_move_from_json(s->plan.steps[0].args, &s->move, &err), 0);
+}
+
+static void done(struct setup *s)
+{
+	qb_net_done(&s->net);
+	qb_plan_done(&s->plan);
+	qb_move_done(&s->move);
+}
+
+static void assert_refused(const char *yaml, enum qb_ip_mode mode, const char *code,
+			   const char *evidence)
+{
+	struct setup s;
+	bool found = false;
+
+	load(&s, yaml);
+	s.config.ipv4.mode = mode;
+	qb_bridge_plan(&s.net, &s.config, 1, NULL, NULL, &s.plan);
+	for (size_t i = 0; s.plan.n_refused && i < s.plan.refused[0].n_reasons; i++)
+		found |= !strcmp(s.plan.refused[0].reasons[i].code, code) &&
+			 strstr(s.plan.refused[0].reasons[i].evidence, evidence);
+	if (!found)
+		fail_msg("not refused as %s, %s, but %s:\n%s", code, evidence,
+			 s.plan.n_refused ? s.plan.refused[0].reasons[0].evidence : "planned",
+			 yaml);
+	assert_int_equal(s.plan.n_steps, 0);
+	done(&s);
+}
+
+/* "dst/table" of the routes of a kind, in their order. */
+static void assert_order(const struct qb_ops *ops, enum qb_op_kind kind, const char *wanted)
+{
+	_cleanup_buf_ struct qb_buf b = {0};
+
+	for (size_t i = 0; i < ops->n; i++)
+		if (ops->v[i].kind == kind)
+			qb_buf_printf(&b, "%s%s table %lld", b.len ? ", " : "",
+				      ops->v[i].route->dst, (long long)ops->v[i].route->table);
+	assert_string_equal(b.s, wanted);
+}
+
+static void routes_of_all_tables_go_along(void **state)
+{
+	_cleanup_batches_ struct qb_batches b = {0};
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST "routes:\n" IN_TABLE("inet", "default", "100",
+					   ", gateway: 192.0.2.1, dev: eth0") //
+	     IN_TABLE("inet", "192.0.2.0/24", "100", ", dev: eth0")           //
+	     IN_TABLE("inet6", "default", "70000", ", gateway: '2001:db8::1', dev: eth0")
+		     IN_TABLE("inet", "198.51.100.0/24", "100", ", dev: eth1"));
+	plan(&s);
+	assert_int_equal(s.move.n_add_routes, 3);
+	assert_int_equal(s.move.n_drop_routes, 3);
+	b = qb_move_forward(&s.move);
+	/* Whatever the table, a gateway has to be reachable when its route comes. */
+	assert_order(&b.clear, QB_OP_ROUTE_ADD,
+		     "192.0.2.0/24 table 100, default table 70000, default table 100");
+	assert_order(&b.clear, QB_OP_ROUTE_DELETE,
+		     "default table 100, default table 70000, 192.0.2.0/24 table 100");
+	done(&s);
+}
+
+static void all_that_a_route_is_goes_along(void **state)
+{
+	const struct qb_route *r;
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST
+	     "routes:\n"
+	     "  - {family: inet6, dst: '2001:db8:1::/48', from: '2001:db8:2::/48', type: local,\n"
+	     "     proto: '11', scope: global, table: 7, n_nexthops: 1, dev: eth0, metric: 5,\n"
+	     "     tos: 16, realms: 9, mtu: 1400, metrics: [lock 4, congctl reno], pref: high,\n"
+	     "     prefsrc: '2001:db8::10', flags: 20, expires_s: 600}\n");
+	plan(&s);
+	r = &s.move.add_routes[0];
+	assert_string_equal(r->from, "2001:db8:2::/48");
+	assert_string_equal(r->type, "local");
+	assert_string_equal(r->proto, "11");
+	assert_string_equal(r->prefsrc, "2001:db8::10");
+	assert_string_equal(r->pref, "high");
+	assert_int_equal(r->tos, 16);
+	assert_int_equal(r->realms, 9);
+	assert_int_equal(r->metrics.n, 2);
+	assert_string_equal(r->metrics.v[1], "congctl reno");
+	/* "linkdown" is the kernel's note. */
+	assert_int_equal(r->flags, 4);
+	/* What runs is no part of a plan. */
+	assert_int_equal(r->expires_s, 0);
+	done(&s);
+}
+
+static void of_a_multipath_route_one_hop_is_exchanged(void **state)
+{
+	const struct qb_route *r;
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST "routes:\n" ECMP("inet", "default", "192.0.2.1"));
+	plan(&s);
+	r = &s.move.add_routes[0];
+	assert_int_equal(r->n_hops, 2);
+	assert_string_equal(r->hops[0].dev, "br0");
+	assert_string_equal(r->hops[0].gateway, "192.0.2.1");
+	assert_int_equal(r->hops[0].weight, 3);
+	assert_int_equal(r->hops[0].flags, 4);
+	assert_string_equal(r->hops[1].dev, "eth1");
+	assert_string_equal(s.move.drop_routes[0].hops[0].dev, "eth0");
+	done(&s);
+}
+
+/* The kernel asks the first of several that only their next hops tell from each other. */
+static void the_first_of_routes_that_are_alike_stays_first(void **state)
+{
+	_cleanup_batches_ struct qb_batches b = {0};
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST "routes:\n" ROUTE("inet", "198.51.100.0/24", ", dev: eth0, metric: 1")
+			 ROUTE("inet", "198.51.100.0/25", ", dev: eth0, metric: 2, behind: true")
+				 ROUTE("inet", "198.51.100.0/26", ", dev: eth0, metric: 3"));
+	plan(&s);
+	/* Each is put before its like, so the last is added first. */
+	b = qb_move_forward(&s.move);
+	assert_order(&b.clear, QB_OP_ROUTE_ADD,
+		     "198.51.100.0/26 table 254, 198.51.100.0/24 table 254, "
+		     "198.51.100.0/25 table 254");
+	done(&s);
+}
+
+/* "proto kernel", but not what comes with the address: NetworkManager's, with another metric. */
+static void only_the_route_of_an_address_comes_with_it(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST "routes:\n"
+		      "  - {family: inet, dst: 192.0.2.0/24, type: unicast, proto: kernel, "
+		      "scope: link, table: 254, dev: eth0}\n"
+		      "  - {family: inet, dst: 192.0.2.0/24, type: unicast, proto: kernel, "
+		      "scope: link, table: 254, dev: eth0, metric: 100}\n"
+		      "  - {family: inet6, dst: '2001:db8::/64', type: unicast, proto: kernel, "
+		      "scope: global, table: 254, dev: eth0, metric: 256}\n");
+	plan(&s);
+	assert_int_equal(s.move.n_add_routes, 1);
+	assert_int_equal(s.move.add_routes[0].metric, 100);
+	done(&s);
+}
+
+static void too_many_hops(char *yaml, size_t size)
+{
+	size_t at =
+		(size_t)snprintf(yaml, size,
+				 HOST "routes: [{family: inet, dst: default, type: unicast, "
+				      "proto: static, scope: global, table: 254, n_nexthops: 129, "
+				      "devs: [eth0], hops: [");
+
+	for (int i = 0; i < 129; i++)
+		at += (size_t)snprintf(yaml + at, size - at, "%s{dev: eth0, weight: 1}",
+				       i ? ", " : "");
+	snprintf(yaml + at, size - at, "]}]\n");
+}
+
+static void what_cannot_be_moved_is_refused(void **state)
+{
+	char yaml[8192];
+
+	(void)state;
+	too_many_hops(yaml, sizeof(yaml));
+	assert_refused(yaml, QB_IP_INHERIT, "route-unsupported", "129 next hops");
+	assert_refused(HOST "routes:\n" ECMP("inet", "198.51.100.0/24", "192.0.2.1"), QB_IP_NONE,
+		       "route-unsupported", "198.51.100.0/24 leaves by other links, too");
+}
+
+/* What step net.persist writes for the bridge. */
+static const char *profile_of(const struct setup *s)
+{
+	const json_t *files = json_object_get(s->plan.steps[s->plan.n_steps - 1].args, "files");
+
+	return json_string_value(json_object_get(json_array_get(files, 0), "text"));
+}
+
+static void assert_profile(const char *yaml, const char *lines)
+{
+	struct setup s;
+
+	load(&s, yaml);
+	plan(&s);
+	assert_non_null(profile_of(&s));
+	if (!strstr(profile_of(&s), lines))
+		fail_msg("not in the profile:\n%s\nbut:\n%s", lines, profile_of(&s));
+	done(&s);
+}
+
+static void what_a_profile_can_say_is_in_it(void **state)
+{
+	(void)state;
+	assert_profile(NM "routes:\n" IN_TABLE("inet", "default", "100",
+					       ", gateway: 192.0.2.1, dev: eth0"),
+		       "route1=0.0.0.0/0,192.0.2.1\nroute1_options=table=100\n");
+	assert_profile(NM "routes:\n" ROUTE("inet", "198.51.100.0/24",
+					    ", dev: eth0, tos: 8, mtu: 1400, metric: 7, flags: 4, "
+					    "prefsrc: 192.0.2.10, metrics: [lock 4, window 9, "
+					    "quickack 1, rto_min 300]"),
+		       "route1=198.51.100.0/24,,7\n"
+		       "route1_options=tos=8,mtu=1400,lock-mtu=true,window=9,quickack=true,"
+		       "rto_min=300,onlink=true,src=192.0.2.10\n");
+	assert_profile(NM "routes:\n"
+			  "  - {family: inet6, dst: '2001:db8:1::/48', from: '2001:db8:2::/48', "
+			  "type: local, proto: boot, scope: global, table: 254, dev: eth0}\n",
+		       "route1=2001:db8:1::/48\n"
+		       "route1_options=from=2001:db8:2::/48,type=local\n");
+}
+
+/* These come again, or go, by themselves: who speaks a routing protocol makes them anew. */
+static void what_a_profile_is_not_about_is_not_in_it(void **state)
+{
+	static const char *const rests[] = {
+		"proto: '186'",
+		"proto: kernel",
+		"proto: static, expires_s: 60",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(rests); i++) {
+		_cleanup_free_ char *yaml = qb_asprintf(
+			NM "routes: [{family: inet, dst: 198.51.100.0/24, type: unicast, "
+			   "scope: global, table: 254, dev: eth0, realms: 7, %s}]\n",
+			rests[i]);
+		struct setup s;
+
+		load(&s, yaml);
+		plan(&s);
+		assert_non_null(profile_of(&s));
+		assert_null(strstr(profile_of(&s), "route1"));
+		done(&s);
+	}
+}
+
+static void what_would_be_gone_after_a_reboot_is_refused(void **state)
+{
+	static const char *const rests[] = {
+		"dev: eth0, realms: 7",
+		"dev: eth0, metrics: [advmss 1300]",
+		"dev: eth0, metrics: [lock 256]",
+		"dev: eth0, metrics: [congctl reno]",
+		"dev: eth0, gateway: 'fe80::1'",
+		"dev: eth0, pref: high",
+		"devs: [eth0], hops: [{dev: eth0, weight: 1}, {dev: eth1, weight: 1}]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(rests); i++) {
+		_cleanup_free_ char *yaml = qb_asprintf(
+			NM "routes: [{family: inet, dst: 198.51.100.0/24, type: unicast, "
+			   "proto: static, scope: global, table: 254, %s}]\n",
+			rests[i]);
+
+		assert_refused(yaml, QB_IP_INHERIT, "not-persistent",
+			       "198.51.100.0/24 of table 254 by eth0 would be gone");
+	}
+	assert_refused(NM "routes: [{family: inet, dst: 233.252.0.0/24, type: multicast, "
+			  "proto: boot, scope: global, table: 254, dev: eth0}]\n",
+		       QB_IP_INHERIT, "not-persistent", "233.252.0.0/24");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(routes_of_all_tables_go_along),
+		cmocka_unit_test(all_that_a_route_is_goes_along),
+		cmocka_unit_test(of_a_multipath_route_one_hop_is_exchanged),
+		cmocka_unit_test(the_first_of_routes_that_are_alike_stays_first),
+		cmocka_unit_test(only_the_route_of_an_address_comes_with_it),
+		cmocka_unit_test(what_cannot_be_moved_is_refused),
+		cmocka_unit_test(what_a_profile_can_say_is_in_it),
+		cmocka_unit_test(what_a_profile_is_not_about_is_not_in_it),
+		cmocka_unit_test(what_would_be_gone_after_a_reboot_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
