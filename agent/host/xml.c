@@ -54,11 +54,75 @@ struct qb_xml *qb_xml_add(struct qb_xml *parent, const char *name, const char *t
 
 struct qb_xml *qb_xml_set(struct qb_xml *element, const char *name, const char *value)
 {
-	struct qb_xml_attribute *a = QB_APPEND(element->attributes, element->n_attributes);
+	struct qb_xml_attribute *a;
 
+	for (size_t i = 0; i < element->n_attributes; i++)
+		if (!strcmp(element->attributes[i].name, name)) {
+			qb_strset(&element->attributes[i].value, value);
+			return element;
+		}
+	a = QB_APPEND(element->attributes, element->n_attributes);
 	a->name = qb_strdup(name);
 	a->value = qb_strdup(value);
 	return element;
+}
+
+void qb_xml_unset(struct qb_xml *element, const char *name)
+{
+	for (size_t i = 0; i < element->n_attributes; i++) {
+		struct qb_xml_attribute *a = &element->attributes[i];
+
+		if (strcmp(a->name, name) != 0)
+			continue;
+		free(a->name);
+		free(a->value);
+		memmove(a, a + 1, (--element->n_attributes - i) * sizeof(*a));
+		return;
+	}
+}
+
+struct qb_xml *qb_xml_part(struct qb_xml *parent, const char *name)
+{
+	struct qb_xml *child = parent->first;
+
+	while (child && strcmp(child->name, name) != 0)
+		child = child->next;
+	return child ? child : qb_xml_add(parent, name, NULL);
+}
+
+struct qb_xml *qb_xml_copy(struct qb_xml *parent, const struct qb_xml *element)
+{
+	struct qb_xml *copy = qb_xml_add(parent, element->name, element->text);
+
+	for (size_t i = 0; i < element->n_attributes; i++)
+		qb_xml_set(copy, element->attributes[i].name, element->attributes[i].value);
+	for (const struct qb_xml *child = element->first; child; child = child->next)
+		qb_xml_copy(copy, child);
+	return copy;
+}
+
+void qb_xml_drop(struct qb_xml *child)
+{
+	struct qb_xml *parent = child->parent, *before = NULL;
+
+	for (struct qb_xml *c = parent->first; c != child; c = c->next)
+		before = c;
+	if (before)
+		before->next = child->next;
+	else
+		parent->first = child->next;
+	if (parent->last == child)
+		parent->last = before;
+	qb_xml_free(child);
+}
+
+void qb_xml_drop_all(struct qb_xml *parent, const char *name)
+{
+	for (struct qb_xml *next, *child = parent->first; child; child = next) {
+		next = child->next;
+		if (!strcmp(child->name, name))
+			qb_xml_drop(child);
+	}
 }
 
 static void begin(void *data, const XML_Char *name, const XML_Char **attributes)
@@ -82,10 +146,11 @@ static void begin(void *data, const XML_Char *name, const XML_Char **attributes)
 static void end(void *data, const XML_Char *name)
 {
 	struct reading *r = data;
+	const char *inside = r->text.len && !r->open->first ? qb_strip(r->text.s) : "";
 
 	(void)name;
-	if (r->text.len && !r->open->first)
-		r->open->text = qb_strdup(qb_strip(r->text.s));
+	if (*inside)
+		r->open->text = qb_strdup(inside);
 	r->text.len = 0;
 	r->open = r->open->parent;
 	r->depth--;

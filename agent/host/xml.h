@@ -39,8 +39,17 @@ const char *qb_xml_content(const struct qb_xml *element);
 
 /* parent NULL: the root. text may be NULL. */
 struct qb_xml *qb_xml_add(struct qb_xml *parent, const char *name, const char *text);
-/* Returns the element. */
+/* Returns the element. What the attribute was is replaced. */
 struct qb_xml *qb_xml_set(struct qb_xml *element, const char *name, const char *value);
+void qb_xml_unset(struct qb_xml *element, const char *name);
+/* The first child of that name, made where there is none. */
+struct qb_xml *qb_xml_part(struct qb_xml *parent, const char *name);
+/* A copy of the element as the last child of parent (NULL: as a root). */
+struct qb_xml *qb_xml_copy(struct qb_xml *parent, const struct qb_xml *element);
+/* Takes a child out of its parent, and frees it. */
+void qb_xml_drop(struct qb_xml *child);
+/* All children of that name. */
+void qb_xml_drop_all(struct qb_xml *parent, const char *name);
 /* Adds s with what is special in text or in an attribute written as an entity. */
 void qb_xml_escape(struct qb_buf *out, const char *s);
 /* Indented; for text without control characters and white space at its ends. Caller frees. */

@@ -10,11 +10,12 @@
 
 static void a_document_is_read(void **state)
 {
-	_cleanup_xml_ struct qb_xml *root = qb_xml_read(
-		"<?xml version='1.0'?><!-- of an earlier day -->\n"
-		"<pool type='dir'>\n <name> a &lt;b&gt; \n</name><x/><p a='1'/><x/><p a='&#38;2'/>"
-		"<text><![CDATA[<raw>]]></text></pool>",
-		"pool");
+	_cleanup_xml_ struct qb_xml *root =
+		qb_xml_read("<?xml version='1.0'?><!-- of an earlier day -->\n"
+			    "<pool type='dir'>\n <name> a &lt;b&gt; \n</name><x/><p a='1'/><x> \n "
+			    "</x><p a='&#38;2'/>"
+			    "<text><![CDATA[<raw>]]></text></pool>",
+			    "pool");
 	const struct qb_xml *p = qb_xml_child(root, "p");
 
 	(void)state;
@@ -23,6 +24,7 @@ static void a_document_is_read(void **state)
 	assert_null(qb_xml_content(root));
 	assert_string_equal(qb_xml_content(qb_xml_child(root, "name")), "a <b>");
 	assert_null(qb_xml_content(qb_xml_child(root, "x")));
+	assert_null(qb_xml_content(qb_xml_next(qb_xml_child(root, "x"))));
 	assert_string_equal(qb_xml_content(qb_xml_child(root, "text")), "<raw>");
 	assert_string_equal(qb_xml_value(p, "a"), "1");
 	assert_string_equal(qb_xml_value(qb_xml_next(p), "a"), "&2");
@@ -91,12 +93,46 @@ static void a_tree_is_written(void **state)
 	assert_string_equal(qb_xml_content(qb_xml_child(qb_xml_child(again, "d"), "e")), value);
 }
 
+static void expect_written(const struct qb_xml *root, const char *wanted)
+{
+	_cleanup_free_ char *text = qb_xml_write(root);
+
+	assert_string_equal(text, wanted);
+}
+
+/* The first, one in the middle and the last child go; what is added after stands at the end. */
+static void a_tree_is_edited(void **state)
+{
+	_cleanup_xml_ struct qb_xml *root = qb_xml_read(
+		"<a><b n='1'/><c/><b n='2'><d>text</d></b><e x='1' y='2' z='3'/><b n='3'/></a>",
+		"a");
+	_cleanup_xml_ struct qb_xml *other = qb_xml_copy(NULL, qb_xml_child(root, "b"));
+
+	(void)state;
+	assert_ptr_equal(qb_xml_part(root, "e"), qb_xml_child(root, "e"));
+	qb_xml_unset(qb_xml_part(root, "e"), "y");
+	qb_xml_unset(qb_xml_part(root, "e"), "none");
+	qb_xml_set(qb_xml_part(root, "e"), "z", "4");
+	qb_xml_set(qb_xml_part(root, "e"), "w", "5");
+	qb_xml_copy(other, qb_xml_next(qb_xml_child(root, "b")));
+	qb_xml_drop_all(root, "b");
+	qb_xml_part(root, "f");
+	expect_written(root, "<a>\n  <c/>\n  <e x=\"1\" z=\"4\" w=\"5\"/>\n  <f/>\n</a>\n");
+	expect_written(other, "<b n=\"1\">\n  <b n=\"2\">\n    <d>text</d>\n  </b>\n</b>\n");
+	qb_xml_drop_all(root, "f");
+	qb_xml_drop_all(root, "e");
+	qb_xml_drop_all(root, "c");
+	qb_xml_part(root, "g");
+	expect_written(root, "<a>\n  <g/>\n</a>\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_document_is_read),
 		cmocka_unit_test(what_is_not_read),
 		cmocka_unit_test(a_tree_is_written),
+		cmocka_unit_test(a_tree_is_edited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
