@@ -231,9 +231,9 @@ static void libvirt_text(const struct qb_facts *f, bool colour, unsigned width, 
 	    v->version ? v->version : "");
 	for (size_t i = 0; i < v->n_networks; i++)
 		row(out, width, "network", "%s: %s%s%s, %s%s", v->networks[i].name,
-		    v->networks[i].forward ? v->networks[i].forward : "isolated",
-		    v->networks[i].bridge ? " on " : "",
-		    v->networks[i].bridge ? v->networks[i].bridge : "",
+		    v->networks[i].now.forward ? v->networks[i].now.forward : "isolated",
+		    v->networks[i].now.bridge ? " on " : "",
+		    v->networks[i].now.bridge ? v->networks[i].now.bridge : "",
 		    v->networks[i].active ? "active" : "inactive",
 		    v->networks[i].autostart ? ", autostart" : "");
 	for (size_t i = 0; i < v->n_pools; i++)

@@ -29,8 +29,8 @@ static void weigh_subnet(const struct qb_facts *f, const struct qb_network_confi
 			if (!qb_prefix_parse(l->addresses[k].address, true, &address) ||
 			    !qb_prefix_overlaps(&subnet, &address))
 				continue;
-			if (qb_is_bridge(l) &&
-			    (known ? qb_streq(known->bridge, l->name) : is_own(&subnet, &address)))
+			if (qb_is_bridge(l) && (known ? qb_streq(known->now.bridge, l->name)
+						      : is_own(&subnet, &address)))
 				continue;
 			qb_tally_bad(t, "the subnet %s of network %s overlaps with %s on %s",
 				     n->subnet, n->name, l->addresses[k].address, l->name);

@@ -133,12 +133,14 @@ static void network_subnets(const struct qb_check_input *in, struct qb_result *r
 
 		if (!is || !n->subnet)
 			continue;
-		qb_evidence(r, n->name, "libvirt", "%s", is->address ? is->address : "no address");
-		if (is_first(is->address, n->subnet))
+		qb_evidence(r, n->name, "libvirt", "%s",
+			    is->now.address ? is->now.address : "no address");
+		if (is_first(is->now.address, n->subnet))
 			t.good++;
 		else
 			qb_tally_bad(&t, "the network %s has %s, not the first address of %s",
-				     n->name, is->address ? is->address : "no address", n->subnet);
+				     n->name, is->now.address ? is->now.address : "no address",
+				     n->subnet);
 	}
 	qb_tally_end(&t, r, "networks have the subnets of the configuration",
 		     "none of the configuration's networks with a subnet is there");

@@ -91,15 +91,16 @@ static void weigh_network(const struct qb_facts *f, const char *name, const char
 		return;
 	}
 	qb_evidence(r, name, "libvirt", "forward %s, bridge %s, %s",
-		    n->forward ? n->forward : "none", n->bridge ? n->bridge : "none",
-		    n->active ? "active" : "not active");
+		    n->now.forward ? n->now.forward : "none",
+		    n->now.bridge ? n->now.bridge : "none", n->active ? "active" : "not active");
 	/* An isolated network has no <forward> at all. */
-	if (!qb_streq(n->forward, forward) && (n->forward || strcmp(forward, "isolated") != 0))
+	if (!qb_streq(n->now.forward, forward) &&
+	    (n->now.forward || strcmp(forward, "isolated") != 0))
 		qb_tally_bad(t, "%s has the forward mode %s, not %s", name,
-			     n->forward ? n->forward : "none", forward);
-	else if (bridge && !qb_streq(n->bridge, bridge))
+			     n->now.forward ? n->now.forward : "none", forward);
+	else if (bridge && !qb_streq(n->now.bridge, bridge))
 		qb_tally_bad(t, "%s is on the bridge %s, not %s", name,
-			     n->bridge ? n->bridge : "none", bridge);
+			     n->now.bridge ? n->now.bridge : "none", bridge);
 	else if (!n->active)
 		qb_tally_bad(t, "%s is not active", name);
 	else
@@ -207,7 +208,7 @@ static void autostart(const struct qb_check_input *in, struct qb_result *r)
 					   : c->bridges[i - c->n_networks].libvirt_network;
 		const struct qb_vir_network *n = name ? qb_facts_network(in->facts, name) : NULL;
 
-		if (n)
+		if (n && (i >= c->n_networks || c->networks[i].autostart))
 			weigh_autostart(&t, r, "network", name, n->persistent, n->autostart);
 	}
 	if (!t.bad.n)

@@ -285,14 +285,14 @@ static bool collides(const struct qb_net *net, const struct qb_vir_network *n,
 	for (size_t i = 0; i < net->n_links; i++) {
 		const struct qb_link *l = &net->links[i];
 
-		if (l->loopback || qb_streq(l->name, n->bridge))
+		if (l->loopback || qb_streq(l->name, n->now.bridge))
 			continue;
 		for (size_t k = 0; k < l->n_addresses; k++) {
 			if (!parse_subnet(l->addresses[k].address, &other) ||
 			    !qb_prefix_overlaps(subnet, &other))
 				continue;
 			qb_tally_bad(t, "the network %s (%s) overlaps with %s on %s", n->name,
-				     n->address, l->addresses[k].address, l->name);
+				     n->now.address, l->addresses[k].address, l->name);
 			return true;
 		}
 	}
@@ -301,12 +301,12 @@ static bool collides(const struct qb_net *net, const struct qb_vir_network *n,
 
 		/* A wider route goes on beside it; one as narrow or narrower takes guests'
 		 * packets elsewhere. */
-		if (route->table != TABLE_MAIN || !route->dev || qb_streq(route->dev, n->bridge) ||
-		    !parse_subnet(route->dst, &other) || !qb_prefix_contains(subnet, &other) ||
-		    other.length < subnet->length)
+		if (route->table != TABLE_MAIN || !route->dev ||
+		    qb_streq(route->dev, n->now.bridge) || !parse_subnet(route->dst, &other) ||
+		    !qb_prefix_contains(subnet, &other) || other.length < subnet->length)
 			continue;
 		qb_tally_bad(t, "the network %s (%s) overlaps with the route to %s by %s", n->name,
-			     n->address, route->dst, route->dev);
+			     n->now.address, route->dst, route->dev);
 		return true;
 	}
 	return false;
@@ -327,9 +327,9 @@ static void subnet_free(const struct qb_check_input *in, struct qb_result *r)
 		const struct qb_vir_network *n = &f->libvirt.networks[i];
 		struct qb_prefix subnet;
 
-		if ((!n->active && !n->autostart) || !parse_subnet(n->address, &subnet))
+		if ((!n->active && !n->autostart) || !parse_subnet(n->now.address, &subnet))
 			continue;
-		qb_evidence(r, n->name, "libvirt", "%s", n->address);
+		qb_evidence(r, n->name, "libvirt", "%s", n->now.address);
 		if (!collides(&f->net, n, &subnet, &t))
 			t.good++;
 	}

@@ -160,7 +160,7 @@ static void forwarding(const struct qb_check_input *in, struct qb_result *r)
 	if (qb_no_libvirt(in->facts, r))
 		return;
 	for (size_t i = 0; i < v->n_networks; i++) {
-		const char *forward = v->networks[i].forward;
+		const char *forward = v->networks[i].now.forward;
 
 		/* libvirt switches it on when it starts one of them. */
 		if (v->networks[i].active &&

@@ -305,17 +305,17 @@ static void link_network(struct qb_picture *p, const struct qb_net *net,
 			 const struct qb_vir_network *n, size_t to)
 {
 	const struct qb_column *nics = &p->columns[0], *bridges = &p->columns[1];
-	const struct qb_box *bridge = box_of(bridges, net, n->bridge);
+	const struct qb_box *bridge = box_of(bridges, net, n->now.bridge);
 
 	if (bridge)
 		qb_picture_edge(p, 1, (size_t)(bridge - bridges->boxes), 2, to);
-	for (size_t i = 0; i < n->devices.n; i++) {
-		const struct qb_box *nic = box_of(nics, net, n->devices.v[i]);
-		const struct qb_box *other = box_of(bridges, net, n->devices.v[i]);
+	for (size_t i = 0; i < n->now.devices.n; i++) {
+		const struct qb_box *nic = box_of(nics, net, n->now.devices.v[i]);
+		const struct qb_box *other = box_of(bridges, net, n->now.devices.v[i]);
 
 		if (nic)
 			qb_picture_edge(p, 0, (size_t)(nic - nics->boxes), 2, to);
-		else if (other && !qb_streq(n->bridge, n->devices.v[i]))
+		else if (other && !qb_streq(n->now.bridge, n->now.devices.v[i]))
 			qb_picture_edge(p, 1, (size_t)(other - bridges->boxes), 2, to);
 	}
 }
@@ -338,7 +338,8 @@ static void draw_network(const struct qb_facts *f, struct qb_buf *out)
 		const struct qb_vir_network *n = &f->libvirt.networks[i];
 
 		qb_picture_box(&p.columns[2], n->name, i, "%s%s",
-			       n->forward ? n->forward : "isolated", n->active ? "" : ", inactive")
+			       n->now.forward ? n->now.forward : "isolated",
+			       n->active ? "" : ", inactive")
 			->off = !n->active;
 		link_network(&p, &f->net, n, i);
 	}

@@ -4,6 +4,7 @@
 
 #include "agent/base/root.h"
 #include "agent/base/schema.h"
+#include "agent/host/facts.h"
 #include "net/bridge.h"
 #include "storage/pool.h"
 
@@ -22,10 +23,41 @@ enum qb_forward {
 /* Its word in the configuration. */
 const char *qb_forward_name(int forward);
 
+/*
+ * DHCP on a network, and DNS. What is not given is libvirt's, and not compared with what it has:
+ * hence the members that say whether a list was.
+ */
+struct qb_dhcp_config {
+	struct qb_tri enabled; /* written in place of the keys */
+	struct qb_vir_range *ranges;
+	size_t n_ranges;
+	struct qb_vir_host *hosts;
+	size_t n_hosts;
+	bool has_ranges, has_hosts; /* of enabled, too, follows what they are */
+};
+
+struct qb_dns_config {
+	struct qb_vir_forwarder *forwarders;
+	size_t n_forwarders;
+	struct qb_vir_record *hosts;
+	size_t n_hosts;
+	bool has_forwarders, has_hosts;
+};
+
+struct qb_domain_config {
+	char *name;
+	struct qb_tri local_only;
+};
+
 struct qb_network_config {
 	char *name;
-	int forward;  /* enum qb_forward */
+	int forward; /* enum qb_forward */
+	bool autostart;
 	char *subnet; /* "192.168.122.0/24": the host takes the first address */
+	char *bridge; /* libvirt's own; NULL: as libvirt names it */
+	struct qb_domain_config domain;
+	struct qb_dhcp_config dhcp;
+	struct qb_dns_config dns;
 };
 
 /* The least that checks are content with. */

@@ -111,9 +111,12 @@ void qb_config_check_names(struct qb_config_check *c)
 		qb_config_claim(c, &claims, "the libvirt network name", b->libvirt_network,
 				&b->libvirt_network, false);
 	}
-	for (size_t i = 0; i < config->n_networks; i++)
-		qb_config_claim(c, &claims, "the libvirt network name", config->networks[i].name,
-				&config->networks[i].name, false);
+	for (size_t i = 0; i < config->n_networks; i++) {
+		struct qb_network_config *n = &config->networks[i];
+
+		qb_config_claim(c, &claims, "the libvirt network name", n->name, &n->name, false);
+		qb_config_claim(c, &claims, "the bridge name", n->bridge, &n->bridge, false);
+	}
 	for (size_t i = 0; i < config->n_pools; i++)
 		qb_config_claim(c, &claims, "the pool name", config->pools[i].name,
 				&config->pools[i].name, false);

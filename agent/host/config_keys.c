@@ -100,6 +100,129 @@ const char *qb_forward_name(int forward)
 	return forwards[forward];
 }
 
+static const struct qb_field range_fields[] = {
+	QB_F(qb_vir_range, start, "start", STR, .valid = qb_valid_gateway,
+	     .flags = QB_FIELD_REQUIRED, .doc = "The first address."),
+	QB_F(qb_vir_range, end, "end", STR, .valid = qb_valid_gateway, .flags = QB_FIELD_REQUIRED,
+	     .doc = "The last address."),
+};
+
+static const struct qb_type range_type = {
+	.name = "range",
+	.size = sizeof(struct qb_vir_range),
+	.fields = range_fields,
+	.n_fields = QB_ARRAY_SIZE(range_fields),
+	.doc = "Addresses that whoever asks gets.",
+};
+
+static const struct qb_field dhcp_host_fields[] = {
+	QB_F(qb_vir_host, mac, "mac", STR, .valid = qb_valid_mac, .flags = QB_FIELD_REQUIRED,
+	     .doc = "MAC address of the guest's interface."),
+	QB_F(qb_vir_host, ip, "ip", STR, .valid = qb_valid_gateway, .flags = QB_FIELD_REQUIRED,
+	     .doc = "The address it gets, also within a range."),
+	QB_F(qb_vir_host, name, "name", STR, .valid = qb_valid_host_name,
+	     .doc = "The name it gets, by which DNS knows it from then on. None where not given."),
+};
+
+static const struct qb_type dhcp_host_type = {
+	.name = "host",
+	.size = sizeof(struct qb_vir_host),
+	.fields = dhcp_host_fields,
+	.n_fields = QB_ARRAY_SIZE(dhcp_host_fields),
+	.doc = "What one guest gets.",
+};
+
+static const struct qb_field dhcp_fields[] = {
+	QB_F(qb_dhcp_config, enabled, "enabled", TRI, .flags = QB_FIELD_SCALAR_ONLY,
+	     .doc = "Written in place of the keys."),
+	QB_F_LIST(qb_dhcp_config, ranges, "ranges", &range_type, .flags = QB_FIELD_ONE_IS_LIST,
+		  .max = ITEMS_MAX,
+		  .doc = "What whoever asks gets; [] for nothing. Where not given, a new network "
+			 "has the rest of its subnet, and one that is there is left as it is."),
+	QB_F_LIST(qb_dhcp_config, hosts, "hosts", &dhcp_host_type, .flags = QB_FIELD_ONE_IS_LIST,
+		  .max = ITEMS_MAX,
+		  .doc = "What single guests get; changed while the network runs. Given, these "
+			 "are all there are; where not given, those that libvirt has stay."),
+};
+
+static const struct qb_type dhcp_type = {
+	.name = "dhcp",
+	.size = sizeof(struct qb_dhcp_config),
+	.fields = dhcp_fields,
+	.n_fields = QB_ARRAY_SIZE(dhcp_fields),
+	.scalar = "enabled",
+	.doc = "How guests get their addresses.",
+};
+
+static const struct qb_field domain_fields[] = {
+	QB_F(qb_domain_config, name, "name", STR, .valid = qb_valid_dns_name,
+	     .flags = QB_FIELD_REQUIRED, .doc = "The domain."),
+	QB_F(qb_domain_config, local_only, "local-only", TRI,
+	     .doc = "Whether nobody else is asked about names in it. Where not given, a new "
+		    "network asks, and one that is there is left as it is."),
+};
+
+static const struct qb_type domain_type = {
+	.name = "domain",
+	.size = sizeof(struct qb_domain_config),
+	.fields = domain_fields,
+	.n_fields = QB_ARRAY_SIZE(domain_fields),
+	.scalar = "name",
+	.doc = "The DNS domain of the guests.",
+};
+
+static const struct qb_field forwarder_fields[] = {
+	QB_F(qb_vir_forwarder, addr, "addr", STR, .valid = qb_valid_gateway,
+	     .flags = QB_FIELD_REQUIRED, .doc = "Address of the server."),
+	QB_F(qb_vir_forwarder, domain, "domain", STR, .valid = qb_valid_dns_name,
+	     .doc = "The domain it is asked about. All where not given."),
+};
+
+static const struct qb_type forwarder_type = {
+	.name = "forwarder",
+	.size = sizeof(struct qb_vir_forwarder),
+	.fields = forwarder_fields,
+	.n_fields = QB_ARRAY_SIZE(forwarder_fields),
+	.scalar = "addr",
+	.doc = "A server that is asked.",
+};
+
+static const struct qb_field dns_host_fields[] = {
+	QB_F(qb_vir_record, ip, "ip", STR, .valid = qb_valid_gateway, .flags = QB_FIELD_REQUIRED,
+	     .doc = "The address."),
+	QB_F(qb_vir_record, names, "names", STRS, .valid = qb_valid_dns_name,
+	     .flags = QB_FIELD_REQUIRED | QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
+	     .doc = "Names of this address."),
+};
+
+static const struct qb_type dns_host_type = {
+	.name = "host",
+	.size = sizeof(struct qb_vir_record),
+	.fields = dns_host_fields,
+	.n_fields = QB_ARRAY_SIZE(dns_host_fields),
+	.doc = "An address with its names.",
+};
+
+static const struct qb_field dns_fields[] = {
+	QB_F_LIST(qb_dns_config, forwarders, "forwarders", &forwarder_type,
+		  .flags = QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
+		  .doc = "Servers that are asked; [] for the host's nameservers. Given, these are "
+			 "all there are; where not given, those that libvirt has stay."),
+	QB_F_LIST(qb_dns_config, hosts, "hosts", &dns_host_type, .flags = QB_FIELD_ONE_IS_LIST,
+		  .max = ITEMS_MAX,
+		  .doc = "What is answered without asking anybody; changed while the network "
+			 "runs. Given, these are all there are; where not given, those that "
+			 "libvirt has stay."),
+};
+
+static const struct qb_type dns_type = {
+	.name = "dns",
+	.size = sizeof(struct qb_dns_config),
+	.fields = dns_fields,
+	.n_fields = QB_ARRAY_SIZE(dns_fields),
+	.doc = "What guests are told about names.",
+};
+
 static const struct qb_field network_fields[] = {
 	QB_F(qb_network_config, name, "name", STR, .valid = qb_valid_name,
 	     .flags = QB_FIELD_REQUIRED, .doc = "Name of the network in libvirt."),
@@ -109,13 +232,33 @@ static const struct qb_field network_fields[] = {
 	QB_F(qb_network_config, subnet, "subnet", STR, .valid = qb_valid_subnet,
 	     .doc = "IPv4 network; the host takes its first address. Needed by all but "
 		    "isolated."),
+	QB_F(qb_network_config, bridge, "bridge", STR, .valid = qb_valid_interface,
+	     .doc = "Name of the bridge that libvirt makes for it. Where not given, a new network "
+		    "gets the next free one of virbr0, virbr1..."),
+	QB_F(qb_network_config, domain, "domain", OBJECT, .of = &domain_type,
+	     .doc = "The DNS domain of the guests. Where not given, a new network has none, and "
+		    "one that is there is left as it is."),
+	QB_F(qb_network_config, dhcp, "dhcp", OBJECT, .of = &dhcp_type,
+	     .doc = "How guests get their addresses; false: not from this host; true: anybody "
+		    "who asks, from the rest of the subnet. Where not given, a new network is as "
+		    "with true, and one that is there is left as it is."),
+	QB_F(qb_network_config, dns, "dns", OBJECT, .of = &dns_type,
+	     .doc = "What guests are told about names."),
+	QB_F(qb_network_config, autostart, "autostart", BOOL,
+	     .doc = "Whether it is started with the host. Default: true."),
 };
+
+static void network_init(void *obj)
+{
+	((struct qb_network_config *)obj)->autostart = true;
+}
 
 static const struct qb_type network_type = {
 	.name = "network",
 	.size = sizeof(struct qb_network_config),
 	.fields = network_fields,
 	.n_fields = QB_ARRAY_SIZE(network_fields),
+	.init = network_init,
 	.doc = "A network of libvirt's own.",
 };
 

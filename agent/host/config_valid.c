@@ -16,6 +16,8 @@ enum {
 	NAME_MAX_LIBVIRT = 200,
 	SUBNET_SHORTEST = 8,
 	SUBNET_LONGEST = 30,
+	DNS_LABEL_MAX = 63, /* RFC 1035 */
+	DNS_NAME_MAX = 253,
 };
 
 static bool only(const char *value, const char *accepted)
@@ -224,4 +226,30 @@ const char *qb_valid_default_route(const char *value)
 {
 	return qb_streq(value, "default-route") ? NULL
 						: "\"default-route\", the one value there is";
+}
+
+const char *qb_valid_dns_name(const char *value)
+{
+	static const char expected[] = "a name that DNS takes, like web or web.example.com";
+
+	if (strlen(value) > DNS_NAME_MAX)
+		return expected;
+	for (const char *label = value;; label++) {
+		size_t n = strspn(label, LETTERS CAPITALS DIGITS "-");
+
+		if (n < 1 || n > DNS_LABEL_MAX || *label == '-' || label[n - 1] == '-')
+			return expected;
+		label += n;
+		if (!*label)
+			return NULL;
+		if (*label != '.')
+			return expected;
+	}
+}
+
+const char *qb_valid_host_name(const char *value)
+{
+	return !qb_valid_dns_name(value) && isalpha((unsigned char)*value)
+		       ? NULL
+		       : "the name of a host, like web, which begins with a letter";
 }

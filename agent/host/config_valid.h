@@ -21,6 +21,8 @@ const char *qb_valid_address(const char *value); /* with its prefix length */
 const char *qb_valid_gateway(const char *value); /* an address without */
 const char *qb_valid_subnet(const char *value);  /* IPv4, /8 to /30, host bits zero */
 const char *qb_valid_default_route(const char *value);
+const char *qb_valid_dns_name(const char *value);  /* labels of letters, digits and hyphens */
+const char *qb_valid_host_name(const char *value); /* the same, and as libvirt wants a host's */
 
 /* An address of either family, with the length of its prefix where one was written, else all. */
 struct qb_prefix {

@@ -112,9 +112,45 @@ struct qb_module {
 	struct qb_tri persisted; /* it will be loaded at boot: modules-load.d, not blacklisted */
 };
 
-struct qb_vir_network {
-	char *name, *uuid, *forward, *bridge, *address; /* address: "192.168.122.1/24" or NULL */
+/* Addresses that DHCP gives to whoever asks: both ends of a range, and what one MAC gets. */
+struct qb_vir_range {
+	char *start, *end;
+};
+
+struct qb_vir_host {
+	char *mac, *ip, *name; /* the MAC in lower case; what is not said is NULL */
+};
+
+/* Whom DNS asks about a domain (NULL: about all), and what it answers by itself. */
+struct qb_vir_forwarder {
+	char *domain, *addr;
+};
+
+struct qb_vir_record {
+	char *ip;
+	struct qb_strs names;
+};
+
+/* What libvirt's XML says of a network; of what it says about DHCP, the part about IPv4. */
+struct qb_vir_definition {
+	char *forward, *bridge, *address; /* address: "192.168.122.1/24" or NULL */
 	struct qb_strs devices; /* links of the host that it is bound to, where it names some */
+	char *domain;
+	bool domain_local_only;
+	struct qb_vir_range *dhcp_ranges;
+	size_t n_dhcp_ranges;
+	struct qb_vir_host *dhcp_hosts;
+	size_t n_dhcp_hosts;
+	struct qb_vir_forwarder *dns_forwarders;
+	size_t n_dns_forwarders;
+	struct qb_vir_record *dns_hosts;
+	size_t n_dns_hosts;
+};
+
+struct qb_vir_network {
+	char *name, *uuid;
+	struct qb_vir_definition now;  /* JSON: its members stand beside the name */
+	struct qb_vir_definition next; /* what it will be started with */
 	bool active, autostart, persistent;
 };
 
@@ -130,6 +166,11 @@ struct qb_vir_pool {
 /* A block device that a defined or running guest uses. */
 struct qb_vir_disk {
 	char *domain, *device;
+};
+
+/* An interface of a running guest. network: NULL where it is on a bridge without one. */
+struct qb_vir_nic {
+	char *domain, *network, *bridge, *link;
 };
 
 enum qb_vir_flavour {
@@ -152,6 +193,8 @@ struct qb_libvirt_facts {
 	size_t n_pools;
 	struct qb_vir_disk *guest_disks;
 	size_t n_guest_disks;
+	struct qb_vir_nic *guest_interfaces;
+	size_t n_guest_interfaces;
 };
 
 /* The directory of a pool, of the configuration or of libvirt's. */
@@ -209,7 +252,7 @@ struct qb_facts {
 	size_t n_readings;
 };
 
-extern const struct qb_type qb_facts_type, qb_libvirt_type;
+extern const struct qb_type qb_facts_type, qb_libvirt_type, qb_vir_definition_type;
 
 struct qb_config;
 

@@ -33,8 +33,11 @@
 	X(virNetworkIsPersistent) \
 	X(virNetworkListAllPorts) \
 	X(virNetworkLookupByName) \
+	X(virNetworkPortFree) \
+	X(virNetworkPortGetXMLDesc) \
 	X(virNetworkSetAutostart) \
 	X(virNetworkUndefine) \
+	X(virNetworkUpdate) \
 	X(virSetErrorFunc) \
 	X(virStoragePoolCreate) \
 	X(virStoragePoolDefineXML) \

@@ -107,6 +107,16 @@ int qb_vir_restore(const struct qb_vir_class *class, virConnectPtr conn, const c
 	return r;
 }
 
+char *qb_vir_network_next(virNetworkPtr network)
+{
+	char *xml = sym_virNetworkGetXMLDesc(network, VIR_NETWORK_XML_INACTIVE);
+
+	/* libvirt's test driver has one definition of each, and takes no flag for another one. */
+	if (!xml && sym_virGetLastErrorCode() == VIR_ERR_INVALID_ARG)
+		xml = sym_virNetworkGetXMLDesc(network, 0);
+	return xml;
+}
+
 json_t *qb_vir_state_json(const struct qb_vir_state *state)
 {
 	return json_pack("{s:b, s:b, s:b}", "exists", state->exists, "active", state->active,

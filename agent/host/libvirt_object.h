@@ -41,5 +41,8 @@ QB_MUST_CHECK int qb_vir_restore(const struct qb_vir_class *class, virConnectPtr
 				 const char *name, const struct qb_vir_state *state,
 				 struct qb_error *err);
 
+/* The XML that a network is started with next; NULL: libvirt's last error says why. */
+char *qb_vir_network_next(virNetworkPtr network);
+
 json_t *qb_vir_state_json(const struct qb_vir_state *state);
 void qb_vir_state_read(const json_t *json, struct qb_vir_state *ret);

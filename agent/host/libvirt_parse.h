@@ -6,12 +6,15 @@
 
 /*
  * Each returns -EINVAL when the text is no such document. What is not in the XML (active,
- * autostart...) is left as it is. Strings belong to the caller.
+ * autostart, what it is started with next...) is left as it is. Strings belong to the caller.
  */
 QB_MUST_CHECK int qb_vir_network_parse(const char *xml, struct qb_vir_network *ret);
 QB_MUST_CHECK int qb_vir_pool_parse(const char *xml, struct qb_vir_pool *ret);
-/* Adds the block devices that a domain uses. */
-QB_MUST_CHECK int qb_vir_domain_parse(const char *xml, struct qb_strs *ret_devices);
+/* The definition alone. */
+QB_MUST_CHECK int qb_vir_definition_parse(const char *xml, struct qb_vir_definition *ret);
+/* What a domain uses, under its name: block devices, each once, and interfaces while it runs. */
+QB_MUST_CHECK int qb_vir_domain_parse(const char *xml, const char *name,
+				      struct qb_libvirt_facts *to);
 /* Whether capabilities offer <domain type='kvm'>. */
 QB_MUST_CHECK int qb_vir_capabilities_parse(const char *xml, bool *ret_kvm);
 /* "9.0.0" of 9000000; the caller frees it. */

@@ -5,7 +5,7 @@
 
 #include "agent/base/child.h"
 #include "agent/base/clock.h"
-#include "agent/host/libvirt_lib.h"
+#include "agent/host/libvirt_object.h"
 #include "agent/host/libvirt_parse.h"
 #include "agent/host/libvirt_units.h"
 #include "agent/host/libvirt_wire.h"
@@ -59,11 +59,13 @@ static void ask_networks(virConnectPtr conn, struct qb_libvirt_facts *f, bool *o
 	*ok &= n >= 0;
 	for (int i = 0; i < n; i++) {
 		char *xml = sym_virNetworkGetXMLDesc(list[i], 0);
+		char *next = xml ? qb_vir_network_next(list[i]) : NULL;
 		struct qb_vir_network *net = QB_APPEND(f->networks, f->n_networks);
 
-		if (!xml || qb_vir_network_parse(xml, net) < 0) {
+		if (!next || qb_vir_network_parse(xml, net) < 0 ||
+		    qb_vir_definition_parse(next, &net->next) < 0) {
 			/* One that was undefined since the list was made is none any more. */
-			*ok &= !xml && sym_virGetLastErrorCode() == VIR_ERR_NO_NETWORK;
+			*ok &= !next && sym_virGetLastErrorCode() == VIR_ERR_NO_NETWORK;
 			f->n_networks--;
 		} else {
 			net->active = sym_virNetworkIsActive(list[i]) == 1;
@@ -72,6 +74,7 @@ static void ask_networks(virConnectPtr conn, struct qb_libvirt_facts *f, bool *o
 				sym_virNetworkGetAutostart(list[i], &autostart) == 0 && autostart;
 		}
 		free(xml);
+		free(next);
 		sym_virNetworkFree(list[i]);
 	}
 	free(list);
@@ -112,20 +115,13 @@ static void ask_pools(virConnectPtr conn, struct qb_libvirt_facts *f, bool *ok)
 static void ask_domain(virDomainPtr domain, struct qb_libvirt_facts *f, bool *ok)
 {
 	static const unsigned flags[] = {0, VIR_DOMAIN_XML_INACTIVE};
-	_cleanup_strs_ struct qb_strs devices = {0};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(flags); i++) {
 		char *xml = sym_virDomainGetXMLDesc(domain, flags[i]);
 
-		if (!xml || qb_vir_domain_parse(xml, &devices) < 0)
+		if (!xml || qb_vir_domain_parse(xml, sym_virDomainGetName(domain), f) < 0)
 			*ok &= !xml && sym_virGetLastErrorCode() == VIR_ERR_NO_DOMAIN;
 		free(xml);
-	}
-	for (size_t i = 0; i < devices.n; i++) {
-		struct qb_vir_disk *disk = QB_APPEND(f->guest_disks, f->n_guest_disks);
-
-		disk->domain = qb_strdup(sym_virDomainGetName(domain));
-		disk->device = qb_strdup(devices.v[i]);
 	}
 }
 

@@ -26,7 +26,8 @@ enum {
 	CONNECT_LIST_ALL_NETWORKS = 283,
 
 	FLAG_READ_ONLY = 1,
-	FLAG_XML_INACTIVE = 2,
+	FLAG_NETWORK_INACTIVE = 1,
+	FLAG_DOMAIN_INACTIVE = 2,
 	UUID_LEN = 16,
 	ID_LEN = 4,
 };
@@ -97,9 +98,12 @@ static void ask_networks(struct qb_wire *w, struct qb_libvirt_facts *f)
 	list(w, CONNECT_LIST_ALL_NETWORKS, UUID_LEN, &all);
 	for (size_t i = 0; i < all.n && w->r == 0; i++) {
 		_cleanup_free_ char *xml = describe(w, NETWORK_GET_XML_DESC, &all.v[i], 0);
+		_cleanup_free_ char *next =
+			describe(w, NETWORK_GET_XML_DESC, &all.v[i], FLAG_NETWORK_INACTIVE);
 		struct qb_vir_network *net = QB_APPEND(f->networks, f->n_networks);
 
 		parsed(w, xml ? qb_vir_network_parse(xml, net) : -EPROTO);
+		parsed(w, next ? qb_vir_definition_parse(next, &net->next) : -EPROTO);
 		net->active = is(w, NETWORK_IS_ACTIVE, &all.v[i]);
 		net->persistent = is(w, NETWORK_IS_PERSISTENT, &all.v[i]);
 		net->autostart = is(w, NETWORK_GET_AUTOSTART, &all.v[i]);
@@ -129,18 +133,6 @@ static void ask_pools(struct qb_wire *w, struct qb_libvirt_facts *f)
 	}
 }
 
-/* Both what it runs with and what it will be started with next. */
-static void ask_domain(struct qb_wire *w, const struct qb_buf *object, struct qb_strs *ret)
-{
-	static const uint32_t flags[] = {0, FLAG_XML_INACTIVE};
-
-	for (size_t i = 0; i < QB_ARRAY_SIZE(flags); i++) {
-		_cleanup_free_ char *xml = describe(w, DOMAIN_GET_XML_DESC, object, flags[i]);
-
-		parsed(w, xml ? qb_vir_domain_parse(xml, ret) : -EPROTO);
-	}
-}
-
 /* An object begins with its name, and that with its length. */
 static char *name_of(const struct qb_buf *object)
 {
@@ -150,22 +142,26 @@ static char *name_of(const struct qb_buf *object)
 	return qb_strndup(object->s + sizeof(len), be32toh(len));
 }
 
+/* Both what it runs with and what it will be started with next. */
+static void ask_domain(struct qb_wire *w, const struct qb_buf *object, struct qb_libvirt_facts *f)
+{
+	static const uint32_t flags[] = {0, FLAG_DOMAIN_INACTIVE};
+	_cleanup_free_ char *name = name_of(object);
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(flags); i++) {
+		_cleanup_free_ char *xml = describe(w, DOMAIN_GET_XML_DESC, object, flags[i]);
+
+		parsed(w, xml ? qb_vir_domain_parse(xml, name, f) : -EPROTO);
+	}
+}
+
 static void ask_domains(struct qb_wire *w, struct qb_libvirt_facts *f)
 {
 	_cleanup_objects_ struct objects all = {0};
 
 	list(w, CONNECT_LIST_ALL_DOMAINS, UUID_LEN + ID_LEN, &all);
-	for (size_t i = 0; i < all.n && w->r == 0; i++) {
-		_cleanup_strs_ struct qb_strs devices = {0};
-
-		ask_domain(w, &all.v[i], &devices);
-		for (size_t j = 0; j < devices.n; j++) {
-			struct qb_vir_disk *disk = QB_APPEND(f->guest_disks, f->n_guest_disks);
-
-			disk->domain = name_of(&all.v[i]);
-			disk->device = qb_strdup(devices.v[j]);
-		}
-	}
+	for (size_t i = 0; i < all.n && w->r == 0; i++)
+		ask_domain(w, &all.v[i], f);
 }
 
 int qb_wire_objects(struct qb_wire *w, struct qb_libvirt_facts *to)

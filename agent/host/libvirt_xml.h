@@ -20,6 +20,7 @@ QB_MUST_CHECK int qb_subnet_parse(const char *text, struct qb_subnet *ret);
 
 /* Each is freed by the caller. Names and paths are escaped. */
 char *qb_network_bridge_xml(const char *name, const char *uuid, const char *bridge);
+/* The whole network as it is made where there is none; subnet is NULL where it has none. */
 char *qb_network_xml(const struct qb_network_config *network, const char *uuid,
 		     const struct qb_subnet *subnet);
 /* source_device is NULL for type dir. */

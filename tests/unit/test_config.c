@@ -27,6 +27,28 @@ static int parse(const char *text, struct qb_config *config, struct qb_diags *di
 	return qb_config_parse(text, strlen(text), config, diags);
 }
 
+static void check_served(const struct qb_network_config *n)
+{
+	assert_true(n->autostart);
+	assert_string_equal(n->bridge, "guests0");
+	assert_string_equal(n->domain.name, "guests.example.com");
+	assert_true(qb_is(&n->domain.local_only));
+	assert_int_equal(n->dhcp.n_ranges, 1);
+	assert_string_equal(n->dhcp.ranges[0].start, "203.0.113.100");
+	assert_string_equal(n->dhcp.ranges[0].end, "203.0.113.199");
+	assert_int_equal(n->dhcp.n_hosts, 2);
+	assert_string_equal(n->dhcp.hosts[0].mac, "00:00:5e:00:53:11");
+	assert_string_equal(n->dhcp.hosts[0].ip, "203.0.113.10");
+	assert_string_equal(n->dhcp.hosts[0].name, "web");
+	assert_null(n->dhcp.hosts[1].name);
+	assert_int_equal(n->dns.n_forwarders, 2);
+	assert_string_equal(n->dns.forwarders[0].addr, "192.0.2.53");
+	assert_null(n->dns.forwarders[0].domain);
+	assert_string_equal(n->dns.forwarders[1].domain, "example.com");
+	assert_int_equal(n->dns.n_hosts, 1);
+	assert_string_equal(n->dns.hosts[0].names.v[1], "db.guests.example.com");
+}
+
 static void every_key_is_read(void **state)
 {
 	_cleanup_config_ struct qb_config c = {0};
@@ -54,9 +76,11 @@ static void every_key_is_read(void **state)
 	assert_int_equal(c.bridges[2].ipv4.mode, QB_IP_DHCP);
 	assert_int_equal(c.bridges[2].ipv6.mode, QB_IP_NONE);
 	assert_string_equal(c.bridges[3].ports[0].driver, "ixgbe");
-	assert_int_equal(c.n_networks, 3);
+	assert_int_equal(c.n_networks, 4);
 	assert_int_equal(c.networks[1].forward, QB_FORWARD_ROUTE);
 	assert_string_equal(c.networks[0].subnet, "192.168.122.0/24");
+	assert_false(c.networks[2].autostart);
+	check_served(&c.networks[3]);
 	assert_int_equal(c.n_pools, 4);
 	assert_int_equal(c.pools[0].type, QB_POOL_FS);
 	assert_true(c.pools[0].disks[0].has_match);
@@ -95,6 +119,7 @@ static void what_is_not_written_has_its_default(void **state)
 	assert_false(c.bridges[0].stp);
 	assert_null(c.bridges[0].libvirt_network);
 	assert_int_equal(c.networks[0].forward, QB_FORWARD_NAT);
+	assert_true(c.networks[0].autostart);
 	assert_int_equal(c.pools[0].disks[0].count, 1);
 }
 
@@ -282,6 +307,14 @@ static void every_key_is_documented(void **state)
 		"networks[].name\n",
 		"networks[].forward\n",
 		"networks[].subnet\n",
+		"networks[].bridge\n",
+		"networks[].domain.local-only\n",
+		"networks[].dhcp\n",
+		"networks[].dhcp.ranges[].start\n",
+		"networks[].dhcp.hosts[].mac\n",
+		"networks[].dns.forwarders[].addr\n",
+		"networks[].dns.hosts[].names\n",
+		"networks[].autostart\n",
 		"pools[].name\n",
 		"pools[].type\n",
 		"pools[].disks[].wwid\n",

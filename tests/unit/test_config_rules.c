@@ -64,6 +64,50 @@ static void bad_values_are_refused(void **state)
 		 "\"}]\n",
 		 {"", "a/b", ".", "..", " a", "a\\nb", "a\\x7f", "a\\u202e"},
 		 {"default", "my network", "Gäste"}},
+		{"version: 1\nnetworks: [{name: n, subnet: 192.0.2.0/24, bridge: \"",
+		 "\"}]\n",
+		 {"", "a b", "0123456789abcdef", "all"},
+		 {"virbr7", "guests0"}},
+		{"version: 1\nnetworks: [{name: n, subnet: 192.0.2.0/24, domain: \"",
+		 "\"}]\n",
+		 {"", ".", "a..b", "a.", "-a", "a-", "a_b", "a b", "g\\u00e4ste",
+		  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
+		 {"lan", "guests.example.com", "1and1.example",
+		  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"}},
+		{"version: 1\nnetworks: [{name: n, subnet: 192.0.2.0/24, dhcp: {hosts: {mac: "
+		 "\"00:00:5e:00:53:01\", ip: 192.0.2.9, name: \"",
+		 "\"}}}]\n",
+		 {"", "1st", "a_b", "-a", "a/b"},
+		 {"web", "web.example.com", "w1"}},
+		{"version: 1\nnetworks: [{name: n, subnet: 192.0.2.0/24, dhcp: {hosts: {ip: "
+		 "192.0.2.9, mac: \"",
+		 "\"}}}]\n",
+		 {"", "00:00:5e:00:53", "01:00:5e:00:53:01"},
+		 {"00:00:5e:00:53:01", "00:00:5E:00:53:AF"}},
+		{"version: 1\nnetworks: [{name: n, subnet: 192.0.2.0/24, dhcp: {hosts: {mac: "
+		 "\"00:00:5e:00:53:01\", ip: \"",
+		 "\"}}}]\n",
+		 {"", "192.0.2", "192.0.2.0", "192.0.2.1", "192.0.2.255", "192.0.3.2",
+		  "192.0.1.255", "2001:db8::5", "192.0.2.9/24"},
+		 {"192.0.2.2", "192.0.2.254"}},
+		{"version: 1\nnetworks: [{name: n, subnet: 192.0.2.0/24, dhcp: {ranges: {end: "
+		 "192.0.2.254, start: \"",
+		 "\"}}}]\n",
+		 {"", "192.0.2.0", "192.0.2.1", "192.0.2.255", "192.0.3.2", "2001:db8::5"},
+		 {"192.0.2.2", "192.0.2.254"}},
+		{"version: 1\nnetworks: [{name: n, subnet: 192.0.2.0/24, dns: {forwarders: \"",
+		 "\"}}]\n",
+		 {"", "dns.example", "192.0.2.1/24", "ff02::1"},
+		 {"192.0.2.53", "2001:db8::53"}},
+		{"version: 1\nnetworks: [{name: n, subnet: 192.0.2.0/24, dns: {hosts: {ip: "
+		 "192.0.2.1, names: \"",
+		 "\"}}}]\n",
+		 {"", "a_b", "a b"},
+		 {"db", "db.example.com"}},
+		{"version: 1\nnetworks: [{name: n, subnet: 192.0.2.0/24, dhcp: \"",
+		 "\"}]\n",
+		 {"none", "yes"},
+		 {NULL}},
 		{"version: 1\npools: [{name: p, type: dir, target: \"",
 		 "\"}]\n",
 		 {"", "srv", "/srv/../etc", "/srv/./a", "//srv", "/srv/", "/srv//a", "/srv/a\\n",
@@ -212,6 +256,72 @@ static void parts_that_do_not_go_together(void **state)
 		 5, 21,
 		 "the subnet 192.0.0.0/16 overlaps with the bridge address 192.0.2.10/24 in line "
 		 "3"},
+		{"networks:\n- {name: x, forward: isolated, dhcp: true}\n", 3, 38,
+		 "\"dhcp\" is served from the host's address on the network, which needs a "
+		 "subnet"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24, dhcp: none}\n", 3, 41,
+		 "\"enabled\" must be true or false, not \"none\""},
+		{"networks:\n- {name: x, forward: isolated,\n   domain: x.example}\n", 4, 12,
+		 "\"domain\" is served from the host's address on the network, which needs a "
+		 "subnet"},
+		{"networks:\n- {name: x, forward: isolated,\n   dns: {forwarders: []}}\n", 4, 4,
+		 "\"dns\" is served from the host's address on the network, which needs a subnet"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dhcp: {ranges: [{start: "
+		 "192.0.2.1, end: 192.0.2.9}]}}\n",
+		 4, 28, "192.0.2.1 is the host's own address on the network"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dhcp: {ranges: [{start: "
+		 "192.0.2.2, end: 192.0.2.255}]}}\n",
+		 4, 44, "192.0.2.255 is the broadcast address of the subnet 192.0.2.0/24"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dhcp: {ranges: [{start: "
+		 "192.0.2.0, end: 192.0.2.9}]}}\n",
+		 4, 28, "192.0.2.0 is the network's own address of the subnet 192.0.2.0/24"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dhcp: {ranges: [{start: "
+		 "192.0.2.2, end: 192.0.3.9}]}}\n",
+		 4, 44, "192.0.3.9 is not in the subnet 192.0.2.0/24"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dhcp: {ranges: [{start: "
+		 "192.0.2.9, end: 192.0.2.8}]}}\n",
+		 4, 44, "the range ends at 192.0.2.8, before it begins"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dhcp: {ranges: [{start: "
+		 "192.0.2.5, end: 192.0.2.9},\n     {start: 192.0.2.9, end: 192.0.2.12}]}}\n",
+		 5, 14, "the range overlaps with that in line 4"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dhcp: {ranges: [{start: "
+		 "192.0.2.5}]}}\n",
+		 4, 20, "ranges[0]: \"end\" is missing"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dhcp: {hosts: [{mac: "
+		 "'00:00:5e:00:53:0a', ip: 192.0.2.9},\n     {mac: '00:00:5E:00:53:0A', ip: "
+		 "192.0.2.8}]}}\n",
+		 5, 12, "the MAC \"00:00:5E:00:53:0A\" is taken already in line 4"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dhcp: {hosts: [{mac: "
+		 "'00:00:5e:00:53:01', ip: 192.0.2.9},\n     {mac: '00:00:5e:00:53:02', ip: "
+		 "192.0.2.9}]}}\n",
+		 5, 37, "the address \"192.0.2.9\" is taken already in line 4"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dhcp: {hosts: [{mac: "
+		 "'00:00:5e:00:53:01', ip: 192.0.2.9, name: web},\n     {mac: "
+		 "'00:00:5e:00:53:02', ip: 192.0.2.8, name: Web}]}}\n",
+		 5, 54, "the name \"Web\" is taken already in line 4"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dhcp: {hosts: [{ip: "
+		 "192.0.2.9}]}}\n",
+		 4, 19, "hosts[0]: \"mac\" is missing"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dns: {hosts: [{ip: "
+		 "'2001:db8::1', names: a},\n     {ip: '2001:db8:0::1', names: b}]}}\n",
+		 5, 11, "the address \"2001:db8::1\" is taken already in line 4"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dns: {hosts: [{ip: 192.0.2.5, "
+		 "names: [a, b]},\n     {ip: 192.0.2.6, names: [c, b]}]}}\n",
+		 5, 22, "the name \"b\" is taken already in line 4"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dns: {hosts: [{ip: 192.0.2.5, "
+		 "names: []}]}}\n",
+		 4, 34, "an address needs at least one name"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24,\n   dns: {forwarders: [192.0.2.5,\n"
+		 "     192.0.2.5]}}\n",
+		 5, 6, "the forwarder 192.0.2.5 is listed twice"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24, domain: {local-only: true}}\n", 3,
+		 35, "domain: \"name\" is missing"},
+		{"networks:\n- {name: x, subnet: 192.0.2.0/24, bridge: b}\n"
+		 "- {name: y, subnet: 198.51.100.0/24, bridge: b}\n",
+		 4, 46, "the bridge name \"b\" is taken already in line 3"},
+		{"bridges:\n- {name: br0, ports: {name: a}}\n"
+		 "networks:\n- {name: y, subnet: 198.51.100.0/24, bridge: br0}\n",
+		 5, 46, "the bridge name \"br0\" is taken already in line 3"},
 		{"pools:\n- {name: p, type: dir}\n", 3, 3,
 		 "a pool of type dir needs a target, its directory"},
 		{"pools:\n- {name: p, type: dir, target: /srv/p, disks: {serial: QB0001}}\n", 3, 40,
@@ -332,12 +442,46 @@ static void spellings_become_one(void **state)
 	assert_string_equal(c.bridges[0].ipv6.gateway, "2001:db8::1");
 }
 
+/* A key that is not given is not compared with what libvirt has, one that says "none" is. */
+static void what_is_given_is_known(void **state)
+{
+	static const struct {
+		const char *text;
+		bool ranges, hosts, forwarders, records;
+	} cases[] = {
+		{"", false, false, false, false},
+		{", dhcp: false", true, true, false, false},
+		{", dhcp: true", true, false, false, false},
+		{", dhcp: {}", false, false, false, false},
+		{", dhcp: {ranges: []}", true, false, false, false},
+		{", dhcp: {hosts: []}", false, true, false, false},
+		{", dns: {forwarders: []}", false, false, true, false},
+		{", dns: {hosts: []}", false, false, false, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_diags_ struct qb_diags diags = {0};
+		_cleanup_config_ struct qb_config c = {0};
+		_cleanup_free_ char *text =
+			qb_asprintf("version: 1\nnetworks: [{name: n, subnet: 192.0.2.0/24%s}]\n",
+				    cases[i].text);
+
+		assert_int_equal(parse(text, &c, &diags), 0);
+		assert_int_equal(c.networks[0].dhcp.has_ranges, cases[i].ranges);
+		assert_int_equal(c.networks[0].dhcp.has_hosts, cases[i].hosts);
+		assert_int_equal(c.networks[0].dns.has_forwarders, cases[i].forwarders);
+		assert_int_equal(c.networks[0].dns.has_hosts, cases[i].records);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_values_are_refused),
 		cmocka_unit_test(parts_that_do_not_go_together),
 		cmocka_unit_test(spellings_become_one),
+		cmocka_unit_test(what_is_given_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -331,6 +331,13 @@ static void holes(const struct qb_type *type)
 	/* Not read: it says whether match was. */
 	if (type->size == sizeof(struct qb_disk_selector) && !strcmp(type->name, "disks"))
 		bytes[offsetof(struct qb_disk_selector, has_match)] = 1;
+	/* Neither is which lists were. */
+	if (type->size == sizeof(struct qb_network_config) && !strcmp(type->name, "network")) {
+		bytes[offsetof(struct qb_network_config, dhcp.has_ranges)] = 1;
+		bytes[offsetof(struct qb_network_config, dhcp.has_hosts)] = 1;
+		bytes[offsetof(struct qb_network_config, dns.has_forwarders)] = 1;
+		bytes[offsetof(struct qb_network_config, dns.has_hosts)] = 1;
+	}
 	bytes[type->size] = sizeof(void *);
 	for (size_t i = 0; i < type->size; i++) {
 		size_t end = i, align;

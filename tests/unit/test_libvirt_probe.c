@@ -54,10 +54,10 @@ static void networks(void **state)
 
 		assert_int_equal(qb_vir_network_parse(rows[i].xml, n), 0);
 		assert_string_equal(n->name, "n");
-		assert_true(qb_streq(n->forward, rows[i].forward));
-		assert_true(qb_streq(n->bridge, rows[i].bridge));
-		assert_true(qb_streq(n->address, rows[i].address));
-		devices = qb_strs_sentence(&n->devices);
+		assert_true(qb_streq(n->now.forward, rows[i].forward));
+		assert_true(qb_streq(n->now.bridge, rows[i].bridge));
+		assert_true(qb_streq(n->now.address, rows[i].address));
+		devices = qb_strs_sentence(&n->now.devices);
 		assert_string_equal(devices, rows[i].devices ? rows[i].devices : "");
 	}
 }
@@ -81,24 +81,96 @@ static void pools(void **state)
 	assert_string_equal(p->target, "/srv/a");
 }
 
-static void domains_and_capabilities(void **state)
+/* IPv6 has a DHCP of its own, of which the configuration says nothing. */
+static void what_a_network_serves(void **state)
 {
-	_cleanup_strs_ struct qb_strs devices = {0};
+	static const char xml[] =
+		"<network><name>n</name><domain name='x.example' localOnly='yes'/><dns>"
+		"<forwarder addr='192.0.2.53'/><forwarder domain='y.example'/>"
+		"<txt name='a' value='b'/><host ip='198.51.100.5'><hostname>a</hostname>"
+		"<hostname>b</hostname></host><host ip='2001:db8::5'/></dns>"
+		"<ip family='ipv6' address='2001:db8::1' prefix='64'><dhcp>"
+		"<range start='2001:db8::5' end='2001:db8::6'/>"
+		"<host id='0:1' name='six' ip='2001:db8::7'/></dhcp></ip>"
+		"<ip address='198.51.100.1' prefix='24'><tftp root='/srv'/><dhcp>"
+		"<range start='198.51.100.2' end='198.51.100.9'/>"
+		"<range start='198.51.100.20' end='198.51.100.29'><lease expiry='1'/></range>"
+		"<host mac='00:00:5E:00:53:0A' name='web' ip='198.51.100.10'/>"
+		"<host name='nomac' ip='198.51.100.11'/><bootp file='pxe'/></dhcp></ip></network>";
+	_cleanup_facts_ struct qb_facts f = {0};
+	struct qb_vir_network *n = add_network(&f);
+	const struct qb_vir_definition *d = &n->next;
+
+	(void)state;
+	assert_int_equal(qb_vir_network_parse(xml, n), 0);
+	assert_int_equal(n->now.n_dhcp_hosts, 2);
+	assert_null(d->domain);
+	assert_int_equal(qb_vir_definition_parse(xml, &n->next), 0);
+	assert_string_equal(d->domain, "x.example");
+	assert_true(d->domain_local_only);
+	assert_string_equal(d->address, "198.51.100.1/24");
+	assert_int_equal(d->n_dhcp_ranges, 2);
+	assert_string_equal(d->dhcp_ranges[1].start, "198.51.100.20");
+	assert_string_equal(d->dhcp_ranges[1].end, "198.51.100.29");
+	assert_int_equal(d->n_dhcp_hosts, 2);
+	assert_string_equal(d->dhcp_hosts[0].mac, "00:00:5e:00:53:0a");
+	assert_string_equal(d->dhcp_hosts[0].name, "web");
+	assert_null(d->dhcp_hosts[1].mac);
+	assert_string_equal(d->dhcp_hosts[1].ip, "198.51.100.11");
+	assert_int_equal(d->n_dns_forwarders, 2);
+	assert_string_equal(d->dns_forwarders[0].addr, "192.0.2.53");
+	assert_null(d->dns_forwarders[0].domain);
+	assert_string_equal(d->dns_forwarders[1].domain, "y.example");
+	assert_int_equal(d->n_dns_hosts, 2);
+	assert_string_equal(d->dns_hosts[0].names.v[1], "b");
+	assert_int_equal(d->dns_hosts[1].names.n, 0);
+}
+
+/* What runs has an id, and only then its interfaces count. */
+static void domains(void **state)
+{
+	static const char shape[] =
+		"<domain%s><devices><disk type='file'><source file='/srv/a.img'/></disk>"
+		"<disk type='block'><source dev='/dev/sdb'/></disk>"
+		"<disk type='block'><driver/><source dev='/dev/vg/a'/></disk>"
+		"<disk type='block'><source dev='/dev/sdb'/></disk><disk type='block'/>"
+		"<interface type='network'><source network='n' portid='p' bridge='virbr0'/>"
+		"<target dev='vnet0'/></interface>"
+		"<interface type='bridge'><source bridge='br0'/></interface>"
+		"<interface type='user'/></devices></domain>";
+	_cleanup_facts_ struct qb_facts facts = {0};
+	struct qb_libvirt_facts *f = &facts.libvirt;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_free_ char *xml = qb_asprintf(shape, i ? " id='3'" : "");
+
+		assert_int_equal(qb_vir_domain_parse(xml, "a", f), 0);
+		assert_int_equal(f->n_guest_disks, 2);
+		assert_int_equal(f->n_guest_interfaces, i ? 3 : 0);
+		assert_string_equal(f->guest_disks[1].domain, "a");
+		assert_string_equal(f->guest_disks[1].device, "/dev/vg/a");
+	}
+	assert_string_equal(f->guest_interfaces[0].domain, "a");
+	assert_string_equal(f->guest_interfaces[0].network, "n");
+	assert_string_equal(f->guest_interfaces[0].bridge, "virbr0");
+	assert_string_equal(f->guest_interfaces[0].link, "vnet0");
+	assert_null(f->guest_interfaces[1].network);
+	assert_string_equal(f->guest_interfaces[1].bridge, "br0");
+	/* Another guest's are its own. */
+	assert_int_equal(qb_vir_domain_parse("<domain><devices><disk type='block'><source "
+					     "dev='/dev/sdb'/></disk></devices></domain>",
+					     "b", f),
+			 0);
+	assert_int_equal(f->n_guest_disks, 3);
+	assert_int_equal(qb_vir_domain_parse("<pool/>", "c", f), -EINVAL);
+}
+
+static void capabilities(void **state)
+{
 	bool kvm = true;
 
 	(void)state;
-	assert_int_equal(
-		qb_vir_domain_parse("<domain><devices>"
-				    "<disk type='file'><source file='/srv/a.img'/></disk>"
-				    "<disk type='block'><source dev='/dev/sdb'/></disk>"
-				    "<disk type='block'><driver/><source dev='/dev/vg/a'/></disk>"
-				    "<disk type='block'><source dev='/dev/sdb'/></disk>"
-				    "<disk type='block'/></devices></domain>",
-				    &devices),
-		0);
-	assert_int_equal(devices.n, 2);
-	assert_string_equal(devices.v[0], "/dev/sdb");
-	assert_string_equal(devices.v[1], "/dev/vg/a");
 	assert_int_equal(qb_vir_capabilities_parse(
 				 "<capabilities><guest><arch><domain type='qemu'/></arch></guest>"
 				 "</capabilities>",
@@ -167,7 +239,7 @@ static void the_test_driver(void **state)
 	network = qb_facts_network(&f, "default");
 	assert_non_null(network);
 	assert_true(network->active && network->persistent && !network->autostart);
-	assert_string_equal(network->forward, "nat");
+	assert_string_equal(network->now.forward, "nat");
 	pool = qb_facts_pool(&f, "default-pool");
 	assert_non_null(pool);
 	assert_true(pool->active && pool->capacity_bytes > 0);
@@ -491,7 +563,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(networks),
 		cmocka_unit_test(pools),
-		cmocka_unit_test(domains_and_capabilities),
+		cmocka_unit_test(what_a_network_serves),
+		cmocka_unit_test(domains),
+		cmocka_unit_test(capabilities),
 		cmocka_unit_test(what_is_no_such_document),
 		tree_test(entities_are_not_followed),
 		cmocka_unit_test(the_test_driver),

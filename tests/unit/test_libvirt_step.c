@@ -111,6 +111,149 @@ static void a_network_that_is_there_is_only_started(void **state)
 	virNetworkFree(same);
 }
 
+#define NETWORK(inside)                                                                            \
+	"<network><name>guests</name><uuid>00005e00-5300-4000-8000-000000000001</uuid>"            \
+	"<forward mode='nat'/><bridge name='virbr7' stp='on' delay='0'/>" inside "</network>"
+#define IP(dhcp) "<ip address='198.51.100.1' prefix='24'><dhcp>" dhcp "</dhcp></ip>"
+#define RANGE "<range start='198.51.100.100' end='198.51.100.200'/>"
+#define HOST(mac, name, ip)                                                                        \
+	"<host mac='00:00:5e:00:53:" mac "' name='" name "' ip='198.51.100." ip "'/>"
+#define BEFORE                                                                                     \
+	NETWORK("<dns><host ip='198.51.100.5'><hostname>a</hostname></host></dns>" IP(             \
+		RANGE HOST("01", "one", "11") HOST("02", "two", "12") HOST("03", "three", "13")))
+
+static virNetworkPtr make_network(const char *xml, bool active)
+{
+	virNetworkPtr network = virNetworkDefineXML(held, xml);
+
+	assert_non_null(network);
+	if (active)
+		assert_int_equal(virNetworkCreate(network), 0);
+	return network;
+}
+
+static char *dumped(void)
+{
+	virNetworkPtr network = virNetworkLookupByName(held, "guests");
+	char *xml;
+
+	assert_non_null(network);
+	xml = virNetworkGetXMLDesc(network, 0);
+	assert_non_null(xml);
+	virNetworkFree(network);
+	return xml;
+}
+
+static json_t *args_of(const char *xml, bool restart)
+{
+	return json_pack("{s:s, s:s, s:[s, s, s, s, s], s:b, s:b}", "name", "guests", "xml", xml,
+			 "keys", "address", "domain", "dhcp.ranges", "dhcp.hosts", "dns.hosts",
+			 "autostart", false, "restart", restart);
+}
+
+/* Items are added only at the end of a list, and yet undo has them where they were. */
+static void a_network_that_runs_is_changed_and_undone(void **state)
+{
+	json_auto_t *args = args_of(
+		NETWORK("<dns><host ip='198.51.100.6'><hostname>b</hostname></host></dns>" IP(
+			"<range start='198.51.100.50' end='198.51.100.60'/>" HOST("02", "two", "12")
+				HOST("01", "one", "21") HOST("04", "four", "14"))),
+		false);
+	_cleanup_free_ char *before = NULL, *changed = NULL, *after = NULL;
+	virNetworkPtr network = make_network(BEFORE, true);
+
+	(void)state;
+	before = dumped();
+	{
+		struct qb_error err = QB_ERROR_INIT;
+		json_auto_t *was = observe(&qb_network_step, args, QB_OBSERVED_NEEDED);
+
+		assert_int_equal(qb_network_step.apply(&ctx, args, was, &err), 0);
+		changed = dumped();
+		assert_int_equal(qb_network_step.verify(&ctx, args, was, &err), 0);
+		/* As when apply was killed behind its last update, and is done once more. */
+		assert_int_equal(qb_network_step.apply(&ctx, args, was, &err), 0);
+		assert_int_equal(qb_network_step.undo(&ctx, args, was, &err), 0);
+	}
+	after = dumped();
+	assert_non_null(strstr(changed, "name='one' ip='198.51.100.21'"));
+	assert_null(strstr(changed, "name='three'"));
+	assert_string_equal(before, after);
+	virNetworkFree(network);
+}
+
+/* From each of the states that a killed apply, or undo, may leave behind. Defined anew while it
+ * runs, a network of this driver is not what it is started with next: a restart, of what cannot be
+ * updated, is for a real libvirtd. */
+static void undo_copes_with_any_part_of_it(void **state)
+{
+	static const char *const left[] = {
+		BEFORE,
+		NETWORK(IP("")),
+		NETWORK(IP(RANGE HOST("03", "three", "13"))),
+		NETWORK("<dns><host ip='198.51.100.6'><hostname>b</hostname></host></dns>" IP(
+			HOST("03", "one", "12") HOST("02", "three", "11"))),
+	};
+	json_auto_t *args = args_of(NETWORK("<domain name='x.example'/>" IP("")), true);
+
+	(void)state;
+	for (size_t i = 0; i < 4 * QB_ARRAY_SIZE(left); i++) {
+		bool was_active = i & 1, is_active = i & 2;
+		virNetworkPtr network = make_network(BEFORE, was_active), again;
+		_cleanup_free_ char *before = dumped(), *after = NULL;
+		struct qb_error err = QB_ERROR_INIT;
+		json_auto_t *was = observe(&qb_network_step, args, QB_OBSERVED_NEEDED);
+
+		if (was_active)
+			assert_int_equal(virNetworkDestroy(network), 0);
+		again = make_network(left[i / 4], is_active);
+		if (qb_network_step.undo(&ctx, args, was, &err) < 0)
+			fail_msg("%zu: %s", i, err.msg);
+		after = dumped();
+		if (strcmp(before, after) != 0)
+			fail_msg("%zu: %s", i, after);
+		assert_int_equal(virNetworkIsActive(network), was_active);
+		if (was_active)
+			assert_int_equal(virNetworkDestroy(network), 0);
+		assert_int_equal(virNetworkUndefine(network), 0);
+		virNetworkFree(network);
+		virNetworkFree(again);
+	}
+}
+
+/* The plan said nothing of a restart: what calls for one has come since. */
+static void no_network_is_restarted_unsaid(void **state)
+{
+	json_auto_t *args = args_of(NETWORK("<domain name='x.example'/>" IP("")), false);
+	virNetworkPtr network = make_network(BEFORE, true);
+	_cleanup_free_ char *before = dumped(), *after = NULL;
+	struct qb_error err = QB_ERROR_INIT;
+	enum qb_observed seen;
+	json_t *was = NULL;
+
+	(void)state;
+	assert_int_equal(qb_network_step.observe(&ctx, args, &seen, &was, &err), -ESTALE);
+	assert_non_null(strstr(err.msg, "would have to be restarted"));
+	assert_int_equal(qb_network_step.apply(&ctx, args, NULL, &err), -ESTALE);
+	after = dumped();
+	assert_string_equal(before, after);
+	virNetworkFree(network);
+}
+
+/* As its journal has it. */
+static void a_step_of_an_earlier_version_is_undone(void **state)
+{
+	json_auto_t *args = json_pack("{s:s, s:s}", "name", "guests", "xml", "<network/>");
+	json_auto_t *was = json_pack("{s:b, s:b, s:b}", "exists", 1, "active", 0, "autostart", 0);
+	virNetworkPtr network = make_network(BEFORE, true);
+
+	(void)state;
+	assert_int_equal(virNetworkSetAutostart(network, 1), 0);
+	assert_int_equal(qb_network_step.undo(&ctx, args, was, NULL), 0);
+	assert_int_equal(virNetworkIsActive(network), 0);
+	virNetworkFree(network);
+}
+
 static void a_pool_is_defined_started_and_undone(void **state)
 {
 	json_auto_t *args = json_pack("{s:s, s:s, s:s, s:s}", "name", "iso", "type", "dir",
@@ -167,6 +310,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_network_is_defined_started_and_undone, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_network_that_is_there_is_only_started, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_network_that_runs_is_changed_and_undone, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(undo_copes_with_any_part_of_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_network_is_restarted_unsaid, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_step_of_an_earlier_version_is_undone, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_pool_is_defined_started_and_undone, setup,
 						teardown),

@@ -6,9 +6,8 @@
 #include <errno.h>
 #include <cmocka.h>
 
-#include "agent/base/exec.h"
 #include "agent/host/libvirt_xml.h"
-#include "tests/unit/scratch.h"
+#include "tests/unit/libvirt_schema.h"
 
 #define UUID "0b0e7a60-6b5c-5d3e-8a4a-3a3c1f0c5d11"
 
@@ -43,28 +42,6 @@ static void subnets(void **state)
 	}
 }
 
-/* libvirt's own schema is the judge, where it is installed. */
-static void assert_valid(const char *xml, const char *schema)
-{
-	_cleanup_exec_ struct qb_exec_result r = {0};
-	char path[SCRATCH_MAX];
-	int fd = mkstemp(scratch(path));
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, xml, strlen(xml)), strlen(xml));
-	close(fd);
-	assert_int_equal(
-		qb_exec((const char *const[]){"/usr/bin/virt-xml-validate", path, schema, NULL},
-			20000, &r, NULL),
-		0);
-	unlink(path);
-	if (r.status == 127)
-		skip();
-	if (r.status)
-		print_error("%s%s%s", xml, r.out, r.err);
-	assert_int_equal(r.status, 0);
-}
-
 static void a_network_over_a_bridge(void **state)
 {
 	_cleanup_free_ char *xml = qb_network_bridge_xml("host-bridge", UUID, "br0");
@@ -86,7 +63,8 @@ static void networks_of_libvirts_own(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < QB_ARRAY_SIZE(forwards); i++) {
-		struct qb_network_config n = {(char *)(uintptr_t) "guests", forwards[i], NULL};
+		struct qb_network_config n = {.name = (char *)(uintptr_t) "guests",
+					      .forward = forwards[i]};
 		struct qb_subnet subnet;
 		_cleanup_free_ char *xml = NULL;
 
@@ -95,6 +73,79 @@ static void networks_of_libvirts_own(void **state)
 		assert_valid(xml, "network");
 		assert_non_null(strstr(xml, "<ip address=\"198.51.100.1\" prefix=\"24\">"));
 		assert_int_equal(!strstr(xml, "<forward"), forwards[i] == QB_FORWARD_ISOLATED);
+	}
+}
+
+static void load(const char *network, struct qb_config *ret)
+{
+	_cleanup_diags_ struct qb_diags diags = {0};
+	_cleanup_free_ char *text =
+		qb_asprintf("version: 1\nnetworks:\n- {name: guests, %s}\n", network);
+
+	if (qb_config_parse(text, strlen(text), ret, &diags) < 0)
+		fail_msg("%s: %s", network, diags.v[0].msg);
+}
+
+static void what_a_network_serves(void **state)
+{
+	static const struct {
+		const char *wanted, *has[4], *lacks[4];
+	} cases[] = {
+		{"subnet: 198.51.100.0/24",
+		 {"<range start=\"198.51.100.2\" end=\"198.51.100.254\"/>"},
+		 {"<domain", "<dns", "<host", "<bridge name"}},
+		{"subnet: 198.51.100.0/24, dhcp: true",
+		 {"<range start=\"198.51.100.2\" end=\"198.51.100.254\"/>"},
+		 {"<host"}},
+		{"subnet: 198.51.100.0/24, dhcp: false",
+		 {"<ip address=\"198.51.100.1\""},
+		 {"<dhcp"}},
+		{"subnet: 198.51.100.0/24, dhcp: {ranges: []}", {"<ip"}, {"<dhcp"}},
+		{"subnet: 198.51.100.0/24, dhcp: {ranges: {start: 198.51.100.9, end: "
+		 "198.51.100.9}}",
+		 {"<range start=\"198.51.100.9\" end=\"198.51.100.9\"/>"},
+		 {"198.51.100.254"}},
+		{"subnet: 198.51.100.0/24, dhcp: {hosts: [{mac: '00:00:5E:00:53:01', ip: "
+		 "198.51.100.7, name: web}, {mac: '00:00:5e:00:53:02', ip: 198.51.100.8}]}",
+		 {"<range start=\"198.51.100.2\" end=\"198.51.100.254\"/>",
+		  "<host mac=\"00:00:5E:00:53:01\" name=\"web\" ip=\"198.51.100.7\"/>",
+		  "<host mac=\"00:00:5e:00:53:02\" ip=\"198.51.100.8\"/>"},
+		 {NULL}},
+		{"subnet: 198.51.100.0/24, domain: x.example, bridge: guests0",
+		 {"<domain name=\"x.example\"/>", "<bridge name=\"guests0\""},
+		 {"localOnly"}},
+		{"subnet: 198.51.100.0/24, domain: {name: x.example, local-only: false}",
+		 {"<domain name=\"x.example\" localOnly=\"no\"/>"},
+		 {NULL}},
+		{"subnet: 198.51.100.0/24, dns: {forwarders: [192.0.2.53, {addr: '2001:0db8::53', "
+		 "domain: y.example}], hosts: [{ip: '2001:0db8::5', names: [a, a.x.example]}]}",
+		 {"<forwarder addr=\"192.0.2.53\"/>",
+		  "<forwarder domain=\"y.example\" addr=\"2001:db8::53\"/>",
+		  "<host ip=\"2001:db8::5\">\n      <hostname>a</hostname>\n"
+		  "      <hostname>a.x.example</hostname>"},
+		 {NULL}},
+		{"forward: isolated", {"<bridge stp"}, {"<ip", "<forward", "<dns"}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_config_ struct qb_config config = {0};
+		_cleanup_free_ char *xml = NULL;
+		struct qb_subnet subnet;
+		bool has;
+
+		load(cases[i].wanted, &config);
+		has = config.networks[0].subnet;
+		if (has)
+			assert_int_equal(qb_subnet_parse(config.networks[0].subnet, &subnet), 0);
+		xml = qb_network_xml(&config.networks[0], UUID, has ? &subnet : NULL);
+		assert_valid(xml, "network");
+		for (size_t k = 0; k < 4 && cases[i].has[k]; k++)
+			if (!strstr(xml, cases[i].has[k]))
+				fail_msg("no %s in\n%s", cases[i].has[k], xml);
+		for (size_t k = 0; k < 4 && cases[i].lacks[k]; k++)
+			if (strstr(xml, cases[i].lacks[k]))
+				fail_msg("%s in\n%s", cases[i].lacks[k], xml);
 	}
 }
 
@@ -132,6 +183,7 @@ int main(void)
 		cmocka_unit_test(subnets),
 		cmocka_unit_test(a_network_over_a_bridge),
 		cmocka_unit_test(networks_of_libvirts_own),
+		cmocka_unit_test(what_a_network_serves),
 		cmocka_unit_test(pools_and_names_that_must_be_escaped),
 	};
 
