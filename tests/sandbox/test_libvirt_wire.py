@@ -25,6 +25,35 @@ DOMAIN = """\
 """
 POOL = "<pool type='dir'><name>a b&amp;c</name><target><path>/srv/transient</path></target></pool>"
 NETWORK = "<network><name>isolated</name><ip address='203.0.113.1' prefix='24'/></network>"
+SERVED = """\
+<network>
+  <name>served</name>
+  <uuid>00005e00-5300-4000-8000-000000000007</uuid>
+  <forward mode='{mode}'/>
+  <bridge name='virbr7'/>
+  <domain name='guests.example' localOnly='yes'/>
+  <dns>
+    <forwarder domain='x.example' addr='192.0.2.53'/>
+    <host ip='198.51.100.20'><hostname>files</hostname><hostname>nas</hostname></host>
+  </dns>
+  <ip address='198.51.100.1' prefix='24'><dhcp>
+    <range start='198.51.100.100' end='198.51.100.199'/>
+    <host mac='00:00:5e:00:53:11' name='web' ip='198.51.100.11'/>
+  </dhcp></ip>
+</network>
+"""
+RUNNING = """\
+<domain type='qemu'>
+  <name>running</name>
+  <memory unit='MiB'>32</memory>
+  <os><type arch='x86_64'>hvm</type></os>
+  <devices>
+    <interface type='network'><source network='served'/></interface>
+    <interface type='network'><source network='host-bridge'/></interface>
+    <interface type='bridge'><source bridge='virbr7'/></interface>
+  </devices>
+</domain>
+"""
 
 
 def libvirt(*options):
@@ -59,10 +88,30 @@ def the_library_would_be_told_the_same():
     define("pool-create", POOL)
     define("net-define", NETWORK)
     define("define", DOMAIN.format(disk=os.environ["QB_EXT4"]))
+    define("net-define", SERVED.format(mode="nat"))
+    qb.virsh("net-start", "served")
+    define("net-define", SERVED.format(mode="route"))
+    qb.run("/usr/sbin/virtlogd", "-d")
+    define("create", RUNNING)
     found = libvirt()
     qb.same(found, libvirt("--connect", "qemu+unix:///system"), "libvirt")
-    qb.same({n["name"] for n in found["networks"]}, {"default", "host-bridge", "isolated"},
-            "networks")
+    qb.same({n["name"] for n in found["networks"]},
+            {"default", "host-bridge", "isolated", "served"}, "networks")
+    served = next(n for n in found["networks"] if n["name"] == "served")
+    qb.same((served["forward"], served["next"]["forward"]), ("nat", "route"), "now and next")
+    for at in (served, served["next"]):
+        qb.same((at["domain"], at["domain_local_only"]), ("guests.example", True), "domain")
+        qb.same(at["dhcp_ranges"], [{"start": "198.51.100.100", "end": "198.51.100.199"}],
+                "ranges")
+        qb.same(at["dhcp_hosts"], [{"mac": "00:00:5e:00:53:11", "ip": "198.51.100.11",
+                                    "name": "web"}], "hosts")
+        qb.same(at["dns_forwarders"], [{"domain": "x.example", "addr": "192.0.2.53"}],
+                "forwarders")
+        qb.same(at["dns_hosts"], [{"ip": "198.51.100.20", "names": ["files", "nas"]}], "records")
+    qb.same([(n["domain"], n["network"], n["bridge"], n["link"])
+             for n in found["guest_interfaces"]],
+            [("running", "served", "virbr7", "vnet0"), ("running", "host-bridge", "br0", "vnet1"),
+             ("running", None, "virbr7", "vnet2")], "interfaces of guests")
     qb.same({p["name"]: (p["active"], p["persistent"], p["autostart"]) for p in found["pools"]},
             {"images": (True,) * 3, "iso": (True,) * 3, "a b&c": (True, False, False)}, "pools")
     qb.same(found["guest_disks"], [{"domain": "guest", "device": os.environ["QB_EXT4"]}],
