@@ -51,46 +51,164 @@ json_t *qb_outcome_steps_json(const struct qb_outcome *outcome)
 	return steps;
 }
 
-/*
- * One step from observe to verify. Once its intent is recorded, and so its before is set, it is to
- * be undone when anything fails; where it is guarded somebody stands by from just before that.
- */
-static int run_step(struct qb_running *run, size_t i, enum qb_outcome_status *status,
-		    struct qb_error *err)
+/* Steps that are executed together, of one kind; most are by themselves. */
+struct group {
+	struct qb_running *run;
+	struct qb_step_ctx ctx; /* with what they see in common */
+	struct qb_shared shared;
+	struct qb_outcome *outcome;
+	size_t first, n;
+	size_t at; /* the one that is under way, which is the one that failed */
+};
+
+static bool is_together(const struct qb_running_step *step, const struct qb_step_kind *kind)
 {
-	struct qb_running_step *step = &run->steps[i];
-	const struct qb_step_kind *kind = step->kind;
+	return step->kind == kind && kind->together && kind->together(step->args);
+}
+
+/* How many from here on are executed together. */
+static size_t group_size(const struct qb_running *run, size_t first)
+{
+	const struct qb_step_kind *kind = run->steps[first].kind;
+	size_t n = 0;
+
+	while (first + n < run->n_steps && kind && is_together(&run->steps[first + n], kind))
+		n++;
+	return n ? n : 1;
+}
+
+/* What was seen is of the past. */
+static void look_anew(struct group *g)
+{
+	if (g->shared.seen)
+		g->shared.done(g->shared.seen);
+	g->shared = (struct qb_shared){0};
+}
+
+static bool is_begun(const struct group *g)
+{
+	return g->run->steps[g->at].before != NULL;
+}
+
+static int observe(struct group *g, struct qb_error *err)
+{
+	struct qb_running_step *step = &g->run->steps[g->at];
 	json_auto_t *seen = NULL;
 	enum qb_observed observed;
-	int r;
+	int r = step->kind->observe(&g->ctx, step->args, &observed, &seen, err);
 
-	r = kind->observe(run->ctx, step->args, &observed, &seen, err);
 	if (r < 0)
 		return r;
-	if (observed == QB_OBSERVED_DONE) {
-		*status = QB_OUTCOME_SKIPPED;
-		return qb_running_record(run, "skipped", i, err);
+	if (observed == QB_OBSERVED_NEEDED) {
+		step->before = seen ? QB_TAKE_PTR(seen) : json_null();
+		return 0;
 	}
-	step->before = seen ? QB_TAKE_PTR(seen) : json_null();
-	r = kind->guarded ? qb_running_guard(run, i, qb_running_limit_ms(run), err) : 0;
+	g->outcome->steps[g->at].status = QB_OUTCOME_SKIPPED;
+	return qb_running_record(g->run, "skipped", g->at, err);
+}
+
+static int apply(struct group *g, struct qb_error *err)
+{
+	const struct qb_running_step *step = &g->run->steps[g->at];
+
+	return is_begun(g) ? step->kind->apply(&g->ctx, step->args, step->before, err) : 0;
+}
+
+static int verify(struct group *g, struct qb_error *err)
+{
+	const struct qb_running_step *step = &g->run->steps[g->at];
+	int r = is_begun(g) ? step->kind->verify(&g->ctx, step->args, step->before, err) : 0;
+
+	return r < 0 ? qb_error_wrap(err, "done, but not as wanted") : 0;
+}
+
+static int each(struct group *g, int (*what)(struct group *g, struct qb_error *err),
+		struct qb_error *err)
+{
+	int r = 0;
+
+	for (g->at = g->first; r == 0 && g->at < g->first + g->n; g->at++) {
+		uint64_t start = qb_now_us();
+
+		r = what(g, err);
+		g->outcome->steps[g->at].duration_us += qb_now_us() - start;
+	}
+	g->at -= g->at > g->first;
+	return r;
+}
+
+/* The last that was begun: with its record all are on disk. */
+static size_t last_begun(const struct group *g)
+{
+	size_t i = g->first + g->n;
+
+	while (i-- > g->first)
+		if (g->run->steps[i].before)
+			return i;
+	return SIZE_MAX;
+}
+
+static int record_all(struct group *g, const char *event, struct qb_error *err)
+{
+	size_t last = last_begun(g);
+	int r = 0;
+
+	for (size_t i = g->first; r == 0 && last != SIZE_MAX && i <= last; i++) {
+		json_t *before = g->run->steps[i].before, *record;
+
+		if (!before)
+			continue;
+		record = json_pack("{s:s, s:I}", "event", event, "step", (json_int_t)i);
+		if (!strcmp(event, "intent"))
+			json_object_set(record, "before", before);
+		r = i == last ? qb_journal_write(g->run->journal, record, err)
+			      : qb_journal_put(g->run->journal, record, err);
+	}
+	return r;
+}
+
+/* Says what is about to be begun; where it cannot nothing is begun. */
+static int announce(struct group *g, struct qb_error *err)
+{
+	struct qb_running *run = g->run;
+	int r = 0;
+
+	g->at = g->first;
+	if (is_begun(g) && qb_running_is_guarded(&run->steps[g->first]))
+		r = qb_running_guard(run, g->first, qb_running_limit_ms(run), err);
 	if (r == 0)
-		r = qb_journal_write(run->journal,
-				     json_pack("{s:s, s:I, s:O}", "event", "intent", "step",
-					       (json_int_t)i, "before", step->before),
-				     err);
+		r = record_all(g, "intent", err);
+	for (size_t i = g->first; r < 0 && i < g->first + g->n; i++)
+		json_decref(QB_TAKE_PTR(run->steps[i].before));
+	return r;
+}
+
+/*
+ * From observe to verify. Once an intent is recorded, and so its before is set, that step is to be
+ * undone when anything fails; where it is guarded somebody stands by from just before that.
+ */
+static int run_group(struct group *g, struct qb_error *err)
+{
+	int r = each(g, observe, err);
+
+	look_anew(g);
 	if (r < 0) {
-		json_decref(QB_TAKE_PTR(step->before));
+		/* Of what is only observed there is nothing to undo. */
+		for (size_t i = g->first; i < g->first + g->n; i++)
+			json_decref(QB_TAKE_PTR(g->run->steps[i].before));
 		return r;
 	}
-	r = kind->apply(run->ctx, step->args, step->before, err);
-	if (r < 0)
-		return r;
-	r = kind->verify(run->ctx, step->args, step->before, err);
-	if (r < 0)
-		return qb_error_wrap(err, "done, but not as wanted");
-	r = qb_running_record(run, "done", i, err);
+	r = announce(g, err);
 	if (r == 0)
-		*status = QB_OUTCOME_DONE;
+		r = each(g, apply, err);
+	if (r == 0)
+		r = each(g, verify, err);
+	look_anew(g);
+	if (r == 0)
+		r = record_all(g, "done", err);
+	for (size_t i = g->first; r == 0 && i < g->first + g->n; i++)
+		if (g->run->steps[i].before)
+			g->outcome->steps[i].status = QB_OUTCOME_DONE;
 	return r;
 }
 
@@ -98,7 +216,7 @@ static int run_step(struct qb_running *run, size_t i, enum qb_outcome_status *st
 static size_t last_guarded(const struct qb_running *run, size_t n)
 {
 	while (n-- > 0)
-		if (run->steps[n].before && run->steps[n].kind->guarded)
+		if (run->steps[n].before && qb_running_is_guarded(&run->steps[n]))
 			return n;
 	return run->n_steps;
 }
@@ -109,9 +227,9 @@ static bool is_to_confirm(const struct qb_running *run, size_t i)
 	if (!run->events || !run->events->confirm || last_guarded(run, i + 1) == run->n_steps)
 		return false;
 	for (size_t later = i + 1; later < run->n_steps; later++)
-		if (run->steps[later].kind && run->steps[later].kind->guarded)
+		if (qb_running_is_guarded(&run->steps[later]))
 			return false;
-	return run->steps[i].kind->guarded;
+	return qb_running_is_guarded(&run->steps[i]);
 }
 
 /* Asks, or lets the guard go where nobody is to be asked. */
@@ -148,27 +266,36 @@ static void fail(struct qb_running *run, size_t i, struct qb_outcome *outcome,
 				NULL);
 }
 
-static void do_step(struct qb_running *run, size_t i, const struct qb_signals *signals,
-		    struct qb_outcome *outcome)
+/* Returns the number of the step that comes next. */
+static size_t do_group(struct qb_running *run, size_t first, const struct qb_signals *signals,
+		       struct qb_outcome *outcome)
 {
-	struct qb_outcome_step *out = &outcome->steps[i];
+	struct group g = {.run = run,
+			  .ctx = *run->ctx,
+			  .outcome = outcome,
+			  .first = first,
+			  .n = group_size(run, first),
+			  .at = first};
+	struct qb_outcome_step *out = &outcome->steps[first];
 	struct qb_error err = QB_ERROR_INIT;
-	uint64_t start = qb_now_us();
 	int r;
 
-	qb_running_tell_begin(run, i, out->target, false);
+	g.ctx.shared = &g.shared;
+	qb_running_tell_begin(run, first, out->target, false);
 	if (qb_signals_came(signals))
 		r = qb_error_set(&err, EINTR, "stopped by a signal before this step");
-	else if (!run->steps[i].kind)
+	else if (!run->steps[first].kind)
 		r = qb_error_set(&err, ENOSYS, "this version knows no step %s", out->kind);
 	else
-		r = run_step(run, i, &out->status, &err);
-	out->duration_us = qb_now_us() - start;
+		r = run_group(&g, &err);
 	if (r == 0)
-		r = confirm(run, i, &err);
+		r = confirm(run, g.at, &err);
 	if (r < 0)
-		fail(run, i, outcome, &err);
-	qb_running_tell_end(run, i, out, out->error);
+		fail(run, g.at, outcome, &err);
+	for (size_t i = first; i < first + g.n; i++)
+		if (r == 0 || outcome->steps[i].status != QB_OUTCOME_NOT_RUN)
+			qb_running_tell_end(run, i, &outcome->steps[i], outcome->steps[i].error);
+	return first + g.n;
 }
 
 void qb_apply(const struct qb_step_ctx *ctx, const struct qb_plan *plan, struct qb_journal *journal,
@@ -192,8 +319,8 @@ void qb_apply(const struct qb_step_ctx *ctx, const struct qb_plan *plan, struct 
 			(struct qb_outcome_step){.kind = step->kind, .target = step->target};
 	}
 	qb_signals_hold(&signals);
-	for (size_t i = 0; i < plan->n_steps && ret->state == QB_RUN_DONE; i++)
-		do_step(&run, i, &signals, ret);
+	for (size_t i = 0; i < plan->n_steps && ret->state == QB_RUN_DONE;)
+		i = do_group(&run, i, &signals, ret);
 	for (size_t i = plan->n_steps; ret->state != QB_RUN_DONE && i-- > 0;)
 		if (run.steps[i].before && !qb_running_undo(&run, i, &ret->steps[i]))
 			ret->state = QB_RUN_STUCK;

@@ -298,7 +298,7 @@ int qb_journal_reopen(const struct qb_root *root, unsigned id, struct qb_journal
 	return 0;
 }
 
-int qb_journal_write(struct qb_journal *journal, json_t *record, struct qb_error *err)
+int qb_journal_put(struct qb_journal *journal, json_t *record, struct qb_error *err)
 {
 	_cleanup_free_ char *text = json_dumps(record, JSON_COMPACT), *line = NULL;
 	size_t len;
@@ -310,10 +310,19 @@ int qb_journal_write(struct qb_journal *journal, json_t *record, struct qb_error
 	line = qb_asprintf("%s\n", text);
 	len = strlen(line);
 	n = write(journal->fd, line, len);
-	if (n < 0 || (size_t)n < len || fsync(journal->fd) < 0)
-		return qb_error_errno(err, n >= 0 && (size_t)n < len ? ENOSPC : errno,
+	if (n < 0 || (size_t)n < len)
+		return qb_error_errno(err, n < 0 ? errno : ENOSPC,
 				      "journal of run %u: cannot write", journal->id);
 	return 0;
+}
+
+int qb_journal_write(struct qb_journal *journal, json_t *record, struct qb_error *err)
+{
+	int r = qb_journal_put(journal, record, err);
+
+	if (r == 0 && fsync(journal->fd) < 0)
+		r = qb_error_errno(err, errno, "journal of run %u: cannot write", journal->id);
+	return r;
 }
 
 int qb_journal_end(struct qb_journal *journal, enum qb_run_state state, struct qb_error *err)

@@ -91,6 +91,9 @@ QB_MUST_CHECK int qb_journal_begin(const struct qb_root *root, const struct qb_r
 /* Opens the file of an earlier run to go on with it; a torn last line is cut off. */
 QB_MUST_CHECK int qb_journal_reopen(const struct qb_root *root, unsigned id, struct qb_journal *ret,
 				    struct qb_error *err);
+/* Appends a record, which is on disk once the next one is that is written. The reference is
+ * stolen; also on failure. */
+QB_MUST_CHECK int qb_journal_put(struct qb_journal *journal, json_t *record, struct qb_error *err);
 /* Appends one record and waits until it is on disk. The reference is stolen; also on failure. */
 QB_MUST_CHECK int qb_journal_write(struct qb_journal *journal, json_t *record,
 				   struct qb_error *err);

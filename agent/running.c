@@ -80,9 +80,11 @@ struct watched {
 	size_t first, last;
 };
 
-static bool is_watched(const struct qb_running_step *step)
+bool qb_running_is_guarded(const struct qb_running_step *step)
 {
-	return step->before && step->kind && step->kind->guarded;
+	const struct qb_step_kind *kind = step->kind;
+
+	return kind && kind->guarded && !(kind->together && kind->together(step->args));
 }
 
 static const char *words_of(enum qb_guard_why why)
@@ -116,7 +118,7 @@ static void undo_watched(void *data, enum qb_guard_why why)
 		struct qb_error err = QB_ERROR_INIT;
 		int r;
 
-		if (!is_watched(step))
+		if (!step->before || !qb_running_is_guarded(step))
 			continue;
 		r = step->kind->undo(run->ctx, step->args, step->before, &err);
 		said = qb_asprintf("%s; its guard %s%s", words_of(why),

@@ -23,6 +23,9 @@ struct qb_running {
 	struct qb_guard guard;
 };
 
+/* Half done this step could cut the host off. */
+bool qb_running_is_guarded(const struct qb_running_step *step);
+
 void qb_running_done(struct qb_running *run);
 #define _cleanup_running_ QB_CLEANUP(qb_running_done)
 

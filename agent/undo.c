@@ -20,7 +20,7 @@ bool qb_running_undo(struct qb_running *run, size_t i, struct qb_outcome_step *o
 		r = qb_error_set(&err, EOPNOTSUPP, "%s cannot be undone", out->kind);
 	} else {
 		/* Where no guard can be had undoing is still the better way. */
-		if (step->kind->guarded)
+		if (qb_running_is_guarded(step))
 			(void)!qb_running_guard(run, i, qb_running_limit_ms(run), NULL);
 		r = step->kind->undo(run->ctx, step->args, step->before, &err);
 	}

@@ -93,12 +93,22 @@ struct qb_ledger {
 
 void qb_ledger_done(struct qb_ledger *ledger);
 
+/*
+ * What was seen of the host, kept for the steps that look at the same moment: of one kind, and
+ * executed together. Whoever looks first puts it there.
+ */
+struct qb_shared {
+	void *seen;
+	void (*done)(void *seen);
+};
+
 /* What a step may use. Steps that talk to libvirt or systemd open their own connection. */
 struct qb_step_ctx {
 	const struct qb_root *root;
 	const char *connect_uri;
 	unsigned timeout_ms; /* for each wait on another program */
 	const char *machine_id;
+	struct qb_shared *shared; /* NULL: each looks for itself */
 	const char *peer; /* address from where whoever runs this has logged in; NULL: unknown */
 };
 
@@ -129,4 +139,10 @@ struct qb_step_kind {
 		    struct qb_error *err);
 	/* Half done it could cut the host off: should the agent end in it, a guard calls undo. */
 	bool guarded;
+	/*
+	 * It concerns nothing that the host itself uses. Steps in a row of which that is so are
+	 * executed together, without a guard: all are observed, then all applied, then all
+	 * verified. NULL: of none.
+	 */
+	bool (*together)(const json_t *args);
 };
