@@ -298,6 +298,25 @@ static void plan_portless(const struct qb_net *net, const struct qb_bridge_confi
 			       "there is no machine-id, of which its MAC address is made");
 }
 
+/* A bridge made anew, with NICs that have no address and carry nothing: it may be one of many. */
+static bool is_apart(const struct qb_net *net, const struct qb_move *move)
+{
+	if (qb_net_link(net, move->bridge) || move->n_add_routes || move->n_drop_routes)
+		return false;
+	for (size_t i = 0; i < move->n_add; i++)
+		if (!qb_ip_is_link_local(move->add[i].address))
+			return false;
+	for (size_t i = 0; i < move->n_drop; i++)
+		if (!qb_ip_is_link_local(move->drop[i].address))
+			return false;
+	for (size_t i = 0; i < move->n_ports; i++)
+		for (size_t j = 0; j < net->n_links; j++)
+			if (net->links[j].lower_ifindex == move->ports[i].ifindex &&
+			    !qb_streq(net->links[j].kind, "veth"))
+				return false;
+	return true;
+}
+
 static void plan_one(const struct qb_net *net, const struct qb_bridge_config *config,
 		     const char *machine_id, const struct qb_ledger *ledger, struct qb_plan *plan)
 {
@@ -325,6 +344,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 	if (qb_plan_refuses(plan, config->name))
 		return;
 	done = qb_move_is_done(net, &move);
+	move.apart = is_apart(net, &move);
 	if (!done) {
 		step = qb_plan_step(plan, "net.bridge", QB_UNDO_EXACT, qb_move_to_json(&move),
 				    config->name);

@@ -46,6 +46,33 @@ static int probe(const struct qb_step_ctx *ctx, struct qb_net *ret, struct qb_er
 	return -EIO;
 }
 
+static void seen_done(void *seen)
+{
+	qb_net_done(seen);
+	free(seen);
+}
+
+/* A snapshot for all that look at this moment; own is its place where there is nobody else. */
+static int look(const struct qb_step_ctx *ctx, struct qb_net *own, const struct qb_net **ret,
+		struct qb_error *err)
+{
+	_cleanup_free_ struct qb_net *seen = NULL;
+	int r = 0;
+
+	*ret = ctx->shared ? ctx->shared->seen : own;
+	if (*ret == own)
+		return probe(ctx, own, err);
+	if (!*ret) {
+		seen = qb_alloc(1, sizeof(*seen));
+		r = probe(ctx, seen, err);
+		if (r < 0)
+			return r;
+		*ret = seen;
+		*ctx->shared = (struct qb_shared){QB_TAKE_PTR(seen), seen_done};
+	}
+	return r;
+}
+
 /* Who answers before the change has to answer after it. */
 static int note_who_answers(const struct qb_step_ctx *ctx, struct nl_sock *sock,
 			    const struct qb_net *net, const struct qb_move *move, json_t *before,
@@ -97,7 +124,8 @@ static bool same_boot(const struct qb_step_ctx *ctx, const json_t *before)
 static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_observed *ret,
 		   json_t **ret_before, struct qb_error *err)
 {
-	_cleanup_net_ struct qb_net net = {0};
+	_cleanup_net_ struct qb_net own = {0};
+	const struct qb_net *net = NULL;
 	_cleanup_move_ struct qb_move move = {0};
 	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
 	json_auto_t *before = NULL;
@@ -106,19 +134,19 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 
 	r = qb_move_from_json(args, &move, err);
 	if (r == 0)
-		r = probe(ctx, &net, err);
+		r = look(ctx, &own, &net, err);
 	if (r == 0)
-		r = qb_bridge_state_check(&net, &move, &done, err);
+		r = qb_bridge_state_check(net, &move, &done, err);
 	if (r < 0)
 		return r;
-	before = qb_bridge_state_before(&net, &move);
+	before = qb_bridge_state_before(net, &move);
 	note_kernel(ctx, &move, before);
 	if (!done) {
 		r = qb_nl_open(&sock, err);
 		if (r == 0)
-			r = note_who_answers(ctx, sock, &net, &move, before, err);
+			r = note_who_answers(ctx, sock, net, &move, before, err);
 		if (r == 0)
-			r = note_managed(ctx, &net, &move, json_object_get(before, "managed"), err);
+			r = note_managed(ctx, net, &move, json_object_get(before, "managed"), err);
 		if (r < 0)
 			return r;
 	}
@@ -135,6 +163,24 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 struct settings {
 	int rp_filter, addr_gen_mode;
 };
+
+/* One that nobody speaks through, so there is no frame to lose. */
+static int send_apart(struct nl_sock *sock, const char *bridge, const struct qb_batches *batches,
+		      const struct settings *after, struct qb_error *err)
+{
+	const struct qb_ops *const in_order[] = {&batches->build, &batches->clear, &batches->leave,
+						 &batches->rest};
+	_cleanup_nl_batch_ struct qb_nl_batch all = {0};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < QB_ARRAY_SIZE(in_order); i++)
+		r = qb_nl_write_ops(sock, in_order[i], bridge, &all, err);
+	if (r == 0 && after->addr_gen_mode >= 0)
+		r = qb_nl_write_addr_gen_mode(bridge, (unsigned char)after->addr_gen_mode, &all,
+					      err);
+	qb_nl_write_rp_filter(bridge, after->rp_filter, &all);
+	return r < 0 ? r : qb_nl_batch_send(sock, &all, err);
+}
 
 /*
  * Sends a move. Until it is through, frames that come in by the bridge while their route is still
@@ -265,7 +311,8 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 	names_of(json_object_get(before, "release"), &ports);
 	batches = qb_move_forward(&move);
 	after = settings_after(ctx, &move, before);
-	r = send_move(sock, move.bridge, &ports, &batches, &after, err);
+	r = move.apart ? send_apart(sock, move.bridge, &batches, &after, err)
+		       : send_move(sock, move.bridge, &ports, &batches, &after, err);
 	if (r == 0 && move.stp)
 		r = qb_nl_bridge_stp(sock, move.bridge, true, err);
 	return r;
@@ -274,17 +321,18 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		  struct qb_error *err)
 {
-	_cleanup_net_ struct qb_net net = {0};
+	_cleanup_net_ struct qb_net own = {0};
+	const struct qb_net *net = NULL;
 	_cleanup_move_ struct qb_move move = {0};
 	int r;
 
 	r = qb_move_from_json(args, &move, err);
 	if (r == 0)
-		r = probe(ctx, &net, err);
+		r = look(ctx, &own, &net, err);
 	if (r == 0)
-		r = qb_bridge_state_verify(&net, &move,
+		r = qb_bridge_state_verify(net, &move,
 					   json_is_true(json_object_get(before, "existed")), err);
-	return r < 0 ? r : qb_gateways_verify(&net, move.bridge, before, err);
+	return r < 0 ? r : qb_gateways_verify(net, move.bridge, before, err);
 }
 
 /* The bridge, whose ports are back where they were: as it was, or gone. */
@@ -365,6 +413,11 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	return r;
 }
 
+static bool together(const json_t *args)
+{
+	return json_is_true(json_object_get(args, "apart"));
+}
+
 const struct qb_step_kind qb_bridge_step = {
 	.kind = "net.bridge",
 	.observe = observe,
@@ -372,4 +425,5 @@ const struct qb_step_kind qb_bridge_step = {
 	.verify = verify,
 	.undo = undo,
 	.guarded = true,
+	.together = together,
 };

@@ -78,6 +78,7 @@ static const struct qb_field move_fields[] = {
 	QB_F(qb_move, mtu, "mtu", I64),
 	QB_F(qb_move, stp, "stp", BOOL),
 	QB_F(qb_move, broken_off, "broken_off", BOOL),
+	QB_F(qb_move, apart, "apart", BOOL),
 	QB_F_LIST(qb_move, ports, "ports", &port_type),
 	QB_F(qb_move, source, "source", STR),
 	QB_F_LIST(qb_move, add, "add", &address_type),

@@ -29,6 +29,7 @@ struct qb_move {
 	int64_t mtu;
 	bool stp;
 	bool broken_off; /* an earlier run made the bridge, and did not come to the end */
+	bool apart;      /* nothing is concerned that the host itself uses */
 	struct qb_port *ports;
 	size_t n_ports;
 	char *source;           /* the port that carries the host's addresses; NULL: none does */
