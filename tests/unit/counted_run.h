@@ -86,12 +86,18 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	return tell("undo", args, err);
 }
 
+/* Those that say so in their args. */
+static bool together(const json_t *args)
+{
+	return json_object_get(args, "apart") != NULL;
+}
+
 const struct qb_step_kind *qb_step_kind_find(const char *kind)
 {
 	static const struct qb_step_kind counts = {"test.count", observe, apply, verify, undo};
 	static const struct qb_step_kind stays = {"test.stays", observe, apply, verify, NULL};
-	static const struct qb_step_kind guards = {"test.guards", observe, apply,
-						   verify,        undo,    true};
+	static const struct qb_step_kind guards = {"test.guards", observe, apply,   verify,
+						   undo,          true,    together};
 
 	return !strcmp(kind, counts.kind)   ? &counts
 	       : !strcmp(kind, stays.kind)  ? &stays

@@ -62,6 +62,61 @@ static void a_failure_undoes_it_and_all_before_it(void **state)
 	}
 }
 
+/* What concerns nothing that the host uses is done all at once, what does by itself. */
+static void steps_apart_are_executed_together(void **state)
+{
+	static const char a[] = "{\"name\":\"a\",\"apart\":1}", b[] = "{\"name\":\"b\"}",
+			  c[] = "{\"name\":\"c\",\"apart\":1}";
+	static const struct {
+		const char *args[5];
+		const char *trace;
+		enum qb_run_state came_to;
+		size_t failed;
+	} cases[] = {
+		{{a, c, a},
+		 "observe a;observe c;observe a;apply a;apply c;apply a;verify a;verify c;"
+		 "verify a;"},
+		{{a, c, b, a, NULL},
+		 "observe a;observe c;apply a;apply c;verify a;verify c;observe b;apply b;verify b;"
+		 "observe a;apply a;verify a;"},
+		{{a, "{\"name\":\"c\",\"apart\":1,\"is-there\":1}", a},
+		 "observe a;observe c;observe a;apply a;apply a;verify a;verify a;"},
+		/* Nothing is begun before all were looked at, and what was is undone. */
+		{{a, "{\"name\":\"c\",\"apart\":1,\"fail\":\"observe\"}", a},
+		 "observe a;observe c;",
+		 QB_RUN_UNDONE,
+		 1},
+		{{a, "{\"name\":\"c\",\"apart\":1,\"fail\":\"apply\"}", a},
+		 "observe a;observe c;observe a;apply a;apply c;undo a;undo c;undo a;",
+		 QB_RUN_UNDONE,
+		 1},
+		{{a, "{\"name\":\"c\",\"apart\":1,\"fail\":\"verify\"}", a},
+		 "observe a;observe c;observe a;apply a;apply c;apply a;verify a;verify c;undo a;"
+		 "undo c;undo a;",
+		 QB_RUN_UNDONE,
+		 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		enum qb_run_state wanted = cases[i].came_to ? cases[i].came_to : QB_RUN_DONE;
+		_cleanup_outcome_ struct qb_outcome outcome = {0};
+		_cleanup_runs_ struct qb_runs runs = {0};
+		const struct qb_run *last;
+
+		assert_int_equal(run("test.guards", cases[i].args, &outcome, &runs), wanted);
+		assert_string_equal(trace.s, cases[i].trace);
+		last = &runs.v[runs.n - 1];
+		for (size_t j = 0; wanted == QB_RUN_DONE && j < last->n_steps; j++)
+			assert_int_equal(last->steps[j].state,
+					 outcome.steps[j].status == QB_OUTCOME_SKIPPED
+						 ? QB_STEP_SKIPPED
+						 : QB_STEP_DONE);
+		if (wanted != QB_RUN_DONE)
+			assert_non_null(last->steps[cases[i].failed].error);
+	}
+}
+
 static void a_failed_undo_is_said_and_the_others_are_undone(void **state)
 {
 	static const char *const args[] = {"{\"name\":\"a\"}",
@@ -415,6 +470,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_failure_undoes_it_and_all_before_it, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(steps_apart_are_executed_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_failed_undo_is_said_and_the_others_are_undone,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_step_without_undo_is_stuck, setup, teardown),
