@@ -15,6 +15,8 @@ char *qb_port_match_words(const struct qb_port_match *m);
 char *qb_link_words(const struct qb_link *link);
 /* Hardware, or what stands for it; not what is made on top of it, which has its MAC, too. */
 bool qb_link_is_nic(const struct qb_link *link);
+/* The same, or a VLAN or bond. */
+bool qb_link_can_be_port(const struct qb_link *link);
 /*
  * The next one after "after" with that MAC: of the hardware, or only where none has it, one that
  * may have been set by software. NULL: no more.

@@ -8,6 +8,11 @@ bool qb_link_is_nic(const struct qb_link *link)
 	return !link->loopback && (!link->kind || !strcmp(link->kind, "veth"));
 }
 
+bool qb_link_can_be_port(const struct qb_link *link)
+{
+	return qb_link_is_nic(link) || qb_streq(link->kind, "vlan") || qb_streq(link->kind, "bond");
+}
+
 static const char *own_mac(const struct qb_link *link)
 {
 	return link->permanent_mac ? link->permanent_mac : link->mac;
@@ -118,7 +123,7 @@ static const char *known_mac(const struct qb_net *net, const char *bridge)
 	const struct qb_link *there = qb_net_link(net, bridge);
 
 	for (size_t i = 0; there && i < net->n_links; i++)
-		if (qb_streq(net->links[i].master, bridge) && qb_link_is_nic(&net->links[i]))
+		if (qb_streq(net->links[i].master, bridge) && qb_link_can_be_port(&net->links[i]))
 			return there->mac;
 	return NULL;
 }

@@ -7,70 +7,6 @@
 #include "net/move.h"
 #include "net/names.h"
 
-static bool is_one_of(const char *s, const char *const *words, size_t n)
-{
-	for (size_t i = 0; s && i < n; i++)
-		if (!strcmp(s, words[i]))
-			return true;
-	return false;
-}
-
-/* What stands on top of the port would be cut off, or go past the bridge. */
-static void refuse_uppers(const struct qb_net *net, const struct qb_link *port, const char *name,
-			  struct qb_plan *plan)
-{
-	static const char *const kinds[] = {"vlan",   "macvlan", "macvtap",
-					    "ipvlan", "ipvtap",  "macsec"};
-
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *upper = &net->links[i];
-
-		if (upper->lower_ifindex == port->ifindex &&
-		    is_one_of(upper->kind, kinds, QB_ARRAY_SIZE(kinds)))
-			qb_plan_refuse(plan, name, "has-upper", "%s carries %s (%s)", port->name,
-				       upper->name, upper->kind);
-	}
-}
-
-static bool has_address(const struct qb_link *link)
-{
-	for (size_t i = 0; i < link->n_addresses; i++)
-		if (!qb_ip_is_link_local(link->addresses[i].address))
-			return true;
-	return false;
-}
-
-static void refuse_port(const struct qb_net *net, const struct qb_link *port, const char *name,
-			struct qb_plan *plan)
-{
-	if (port->loopback) {
-		qb_plan_refuse(plan, name, "loopback", "%s is the loopback link", port->name);
-		return;
-	}
-	if (port->wireless)
-		qb_plan_refuse(plan, name, "wireless",
-			       "%s is wireless: an access point takes frames of one MAC only",
-			       port->name);
-	if (port->master && strcmp(port->master, name) != 0)
-		qb_plan_refuse(plan, name, "has-master", "%s is a port of %s already", port->name,
-			       port->master);
-	if (port->kind && strcmp(port->kind, "veth") != 0)
-		qb_plan_refuse(plan, name, "unsupported",
-			       "%s is a %s; only network cards are put under a bridge", port->name,
-			       port->kind);
-	if (!port->mac)
-		qb_plan_refuse(plan, name, "unsupported", "%s has no Ethernet address", port->name);
-	if (port->networkd)
-		qb_plan_refuse(plan, name, "unsupported",
-			       "systemd-networkd manages %s and would put its addresses back",
-			       port->name);
-	if (net->network_root && has_address(port))
-		qb_plan_refuse(plan, name, "network-root",
-			       "the host's own disk is reached over the network (%s)",
-			       net->network_root);
-	refuse_uppers(net, port, name, plan);
-}
-
 static const char *claimed_by(const struct qb_plan *plan, const struct qb_link *port,
 			      const char *name)
 {
@@ -206,6 +142,17 @@ static void describe_step(const struct qb_net *net, const struct qb_move *move,
 			      "bring it back");
 }
 
+static void refuse_pair(const struct qb_link *a, const struct qb_link *b, const char *name,
+			struct qb_plan *plan)
+{
+	if (a == b)
+		qb_plan_refuse(plan, name, "claimed", "two of its ports name %s", a->name);
+	/* A frame for all would come back by the other one. */
+	if (a->lower_ifindex == b->ifindex || b->lower_ifindex == a->ifindex)
+		qb_plan_refuse(plan, name, "claimed",
+			       "of its ports %s and %s one stands on the other", a->name, b->name);
+}
+
 /* The ports that the configuration names; refusals are in plan. */
 static size_t plan_ports(const struct qb_net *net, const struct qb_bridge_config *config,
 			 const struct qb_ledger *ledger, struct qb_plan *plan,
@@ -224,10 +171,8 @@ static size_t plan_ports(const struct qb_net *net, const struct qb_bridge_config
 			qb_plan_refuse(plan, config->name, "claimed", "%s is to be a port of %s",
 				       port->name, other);
 		for (size_t j = 0; j < n; j++)
-			if (ports[j] == port)
-				qb_plan_refuse(plan, config->name, "claimed",
-					       "two of its ports name %s", port->name);
-		refuse_port(net, port, config->name, plan);
+			refuse_pair(ports[j], port, config->name, plan);
+		qb_port_judge(net, port, config->name, plan);
 		ports[n++] = port;
 	}
 	return n;

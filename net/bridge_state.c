@@ -52,13 +52,16 @@ static bool has_route(const struct qb_net *net, const char *dev, const struct qb
 	return find_route(net, dev, wanted);
 }
 
-/* A card keeps its index until the next boot, and its own address for ever. */
+/* A link keeps its index until the next boot, a card its own address for ever, and what is made by
+ * software its name. */
 static bool is_port(const struct qb_link *is, const struct qb_port *want, bool same_boot)
 {
 	if (!is)
 		return false;
 	if (same_boot)
 		return is->ifindex == want->ifindex && qb_streq(is->mac, want->mac);
+	if (want->kind && !qb_streq(want->kind, "veth"))
+		return qb_streq(is->kind, want->kind);
 	return want->permanent_mac ? qb_streq(is->permanent_mac, want->permanent_mac)
 				   : qb_streq(is->mac, want->mac);
 }

@@ -222,15 +222,26 @@ static int send_move(struct nl_sock *sock, const char *bridge, const struct qb_s
 	return r < 0 ? r : qb_nl_batch_send(sock, &rest, err);
 }
 
-static int set_managed(const struct qb_step_ctx *ctx, const json_t *before, bool managed,
-		       struct qb_error *err)
+static bool is_bond(const struct qb_move *move, const char *name)
+{
+	for (size_t i = 0; i < move->n_ports; i++)
+		if (qb_streq(move->ports[i].name, name))
+			return qb_streq(move->ports[i].kind, "bond");
+	return false;
+}
+
+/* A bond is not given back before the next boot: its addresses would be taken off it. */
+static int set_managed(const struct qb_step_ctx *ctx, const struct qb_move *move,
+		       const json_t *before, bool managed, struct qb_error *err)
 {
 	const json_t *name;
 	size_t i;
 	int r = 0;
 
 	json_array_foreach (json_object_get(before, "managed"), i, name) {
-		r = qb_nm_set_managed(json_string_value(name), managed, ctx->timeout_ms, err);
+		if (!managed || !is_bond(move, json_string_value(name)))
+			r = qb_nm_set_managed(json_string_value(name), managed, ctx->timeout_ms,
+					      err);
 		if (r < 0)
 			break;
 	}
@@ -304,7 +315,7 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 	if (r == 0)
 		r = make_bridge(ctx, sock, &move, before, err);
 	if (r == 0)
-		r = set_managed(ctx, before, false, err);
+		r = set_managed(ctx, &move, before, false, err);
 	if (r < 0)
 		return r;
 	qb_bridge_state_lifetimes(before, &move);
@@ -365,12 +376,12 @@ static int undo_ports(struct nl_sock *sock, const json_t *before, struct qb_erro
 }
 
 /* While it manages them it puts back, or takes away, what is done here. It may be gone by now. */
-static void disown(const struct qb_step_ctx *ctx, const char *bridge, const json_t *before)
+static void disown(const struct qb_step_ctx *ctx, const struct qb_move *move, const json_t *before)
 {
 	if (!json_is_true(json_object_get(before, "networkmanager")))
 		return;
-	(void)!set_managed(ctx, before, false, NULL);
-	(void)!qb_nm_set_managed(bridge, false, ctx->timeout_ms, NULL);
+	(void)!set_managed(ctx, move, before, false, NULL);
+	(void)!qb_nm_set_managed(move->bridge, false, ctx->timeout_ms, NULL);
 }
 
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
@@ -396,7 +407,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	r = qb_nl_open(&sock, err);
 	if (r < 0)
 		return r;
-	disown(ctx, move.bridge, before);
+	disown(ctx, &move, before);
 	qb_bridge_state_release(&net, &move, before, &release);
 	qb_bridge_state_lifetimes(before, &move);
 	/* First everything back onto the NIC: a bridge deleted before takes it all along. */
@@ -409,7 +420,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	if (r == 0)
 		r = undo_ports(sock, before, err);
 	if (r == 0)
-		r = set_managed(ctx, before, true, err);
+		r = set_managed(ctx, &move, before, true, err);
 	return r;
 }
 

@@ -19,6 +19,18 @@ void qb_keyfiles_done(struct qb_keyfiles *files);
 void qb_keyfile_plan(const struct qb_net *net, const struct qb_bridge_config *config,
 		     const struct qb_move *move, struct qb_keyfiles *ret);
 
+/* A file for the profile of that id, without a text yet; valid until the next one is added. */
+struct qb_keyfile *qb_keyfile_add(struct qb_keyfiles *files, const char *id);
+/* The section [connection], as far as all profiles have it. */
+void qb_keyfile_head(struct qb_buf *b, const char *id, const char *uuid, const char *type);
+/*
+ * Adds the profile of the n-th port, and where that is a bond also those of its NICs: a NIC's own
+ * profile may name the bond's own profile, which is not the one that comes up then.
+ */
+void qb_keyfile_port(const struct qb_net *net, const struct qb_bridge_config *config,
+		     const struct qb_move *move, size_t n, const char *bridge_uuid,
+		     struct qb_keyfiles *files);
+
 /*
  * A profile is to have it: somebody set it by hand or by a profile. What the kernel makes of an
  * address in table main comes again with that, what expires was not to stay, and what has another

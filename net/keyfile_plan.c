@@ -21,6 +21,14 @@ void qb_keyfiles_done(struct qb_keyfiles *files)
 	*files = (struct qb_keyfiles){0};
 }
 
+struct qb_keyfile *qb_keyfile_add(struct qb_keyfiles *files, const char *id)
+{
+	struct qb_keyfile *file = QB_APPEND(files->v, files->n);
+
+	file->path = qb_asprintf(DIR_PROFILES "/%s.nmconnection", id);
+	return file;
+}
+
 /* What the bridge has of one family once the move is done. */
 struct family {
 	const char *name;                    /* inet, inet6 */
@@ -224,7 +232,7 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 	}
 }
 
-static void put_head(struct qb_buf *b, const char *id, const char *uuid, const char *type)
+void qb_keyfile_head(struct qb_buf *b, const char *id, const char *uuid, const char *type)
 {
 	qb_buf_puts(b, "# Made by qubi-agent from its configuration; changes here are undone.\n");
 	qb_buf_printf(b,
@@ -246,7 +254,7 @@ static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config
 	_cleanup_free_ char *id = qb_asprintf("qubi-%s", config->name);
 	struct qb_buf b = {0};
 
-	put_head(&b, id, uuid, "bridge");
+	qb_keyfile_head(&b, id, uuid, "bridge");
 	qb_buf_printf(&b, "interface-name=%s\nautoconnect-slaves=1\n", config->name);
 	if (source && source->zone)
 		qb_buf_printf(&b, "zone=%s\n", source->zone);
@@ -260,53 +268,20 @@ static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config
 	return b.s;
 }
 
-static char *port_text(const struct qb_bridge_config *config, const struct qb_move *move, size_t n,
-		       const char *bridge_uuid)
-{
-	const struct qb_port *port = &move->ports[n];
-	const char *mac = port->permanent_mac ? port->permanent_mac : port->mac;
-	const char *parts[] = {"networkmanager", "port", config->name, mac ? mac : port->name,
-			       NULL};
-	_cleanup_free_ char *id = qb_asprintf("qubi-%s-port-%zu", config->name, n + 1);
-	const struct qb_port_match *m = &config->ports[n];
-	/* It may have been moved to another slot since, and is meant all the same. */
-	bool by_path = m->path && qb_streq(m->path, port->path);
-	char uuid[QB_UUID_LEN];
-	struct qb_buf b = {0};
-
-	qb_uuid5(parts, uuid);
-	put_head(&b, id, uuid, "ethernet");
-	/* Bound as the configuration binds it: a NIC put into the same slot is meant, too. */
-	if (m->name || !mac)
-		qb_buf_printf(&b, "interface-name=%s\n", port->name);
-	qb_buf_printf(&b, "master=%s\nslave-type=bridge\n", bridge_uuid);
-	if (by_path)
-		qb_buf_printf(&b, "\n[match]\npath=%s\n", m->path);
-	qb_buf_puts(&b, "\n[ethernet]\n");
-	if (!by_path && !m->name && mac)
-		qb_buf_printf(&b, "mac-address=%s\n", mac);
-	put_mtu(&b, move);
-	return b.s;
-}
-
 void qb_keyfile_plan(const struct qb_net *net, const struct qb_bridge_config *config,
 		     const struct qb_move *move, struct qb_keyfiles *ret)
 {
 	const char *parts[] = {"networkmanager", "bridge", config->name, NULL};
+	_cleanup_free_ char *id = qb_asprintf("qubi-%s", config->name);
 	struct qb_keyfiles files = {0};
 	struct qb_keyfile *file;
 	char uuid[QB_UUID_LEN];
 
 	qb_uuid5(parts, uuid);
-	file = QB_APPEND(files.v, files.n);
-	file->path = qb_asprintf(DIR_PROFILES "/qubi-%s.nmconnection", config->name);
+	file = qb_keyfile_add(&files, id);
 	file->text = bridge_text(net, config, move, uuid);
-	for (size_t i = 0; i < move->n_ports; i++) {
-		file = QB_APPEND(files.v, files.n);
-		file->path = qb_asprintf(DIR_PROFILES "/qubi-%s-port-%zu.nmconnection",
-					 config->name, i + 1);
-		file->text = port_text(config, move, i, uuid);
-	}
+	for (size_t i = 0; i < move->n_ports; i++)
+		qb_keyfile_port(net, config, move, i, uuid, &files);
 	*ret = files;
 }
 

@@ -10,6 +10,15 @@ const struct qb_link *qb_net_link(const struct qb_net *net, const char *name)
 	return NULL;
 }
 
+const struct qb_link *qb_net_link_by_index(const struct qb_net *net, int64_t ifindex)
+{
+	for (size_t i = 0; i < net->n_links; i++) {
+		if (net->links[i].ifindex == ifindex)
+			return &net->links[i];
+	}
+	return NULL;
+}
+
 bool qb_link_is_uplink(const struct qb_link *l)
 {
 	return !l->loopback && (!l->kind || qb_streq(l->kind, "bond") ||
@@ -48,6 +57,9 @@ static void link_done(struct qb_link *link)
 	free(link->path);
 	free(link->stp.why);
 	free(link->zone);
+	free(link->extra);
+	free(link->parent_uuid);
+	qb_strs_done(&link->bond);
 }
 
 static void route_done(struct qb_route *r)

@@ -36,6 +36,10 @@ struct qb_link {
 	int64_t speed_mbps;    /* 0 while unknown */
 	struct qb_tri stp;     /* bridges */
 	int64_t lower_ifindex; /* IFLA_LINK: what a VLAN or macvlan stands on; 0 for none */
+	int64_t vlan_id;       /* of a VLAN, else 0 */
+	struct qb_strs bond;   /* "mode=active-backup": mode, miimon, and what is not as usual */
+	char *extra;           /* of a VLAN or bond: what these do not say; NULL: nothing */
+	char *parent_uuid;     /* a VLAN whose profile names the profile of the NIC, not the NIC */
 	char *zone;    /* firewalld's, as its or NetworkManager's files bind it; else NULL */
 	bool networkd; /* systemd-networkd manages it */
 	struct qb_address *addresses;
@@ -112,6 +116,7 @@ struct qb_net {
 };
 
 const struct qb_link *qb_net_link(const struct qb_net *net, const char *name);
+const struct qb_link *qb_net_link_by_index(const struct qb_net *net, int64_t ifindex);
 /* It leads out of this host, as hardware, bonds and VLANs do and guests' taps do not. */
 bool qb_link_is_uplink(const struct qb_link *link);
 /* It needs somebody on a link to pass packets on. */

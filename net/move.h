@@ -126,6 +126,9 @@ struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_st
 void qb_batches_done(struct qb_batches *batches);
 #define _cleanup_batches_ QB_CLEANUP(qb_batches_done)
 
+/* Refuses name in plan for whatever speaks against port as a port of that bridge. */
+void qb_port_judge(const struct qb_net *net, const struct qb_link *port, const char *name,
+		   struct qb_plan *plan);
 /* The link that a matcher names, or NULL with the refusal of config->name in plan. */
 const struct qb_link *qb_port_plan(const struct qb_net *net, const struct qb_bridge_config *config,
 				   const struct qb_port_match *match,

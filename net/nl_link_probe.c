@@ -12,15 +12,6 @@ enum {
 	ATTR_IFA_PROTO = 11
 };
 
-const struct qb_link *qb_net_link_by_index(const struct qb_net *net, int64_t ifindex)
-{
-	for (size_t i = 0; i < net->n_links; i++) {
-		if (net->links[i].ifindex == ifindex)
-			return &net->links[i];
-	}
-	return NULL;
-}
-
 static char *mac_of(struct nlattr *attr)
 {
 	const unsigned char *b;
@@ -29,22 +20,6 @@ static char *mac_of(struct nlattr *attr)
 		return NULL;
 	b = nla_data(attr);
 	return qb_asprintf("%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
-}
-
-static void parse_linkinfo(struct nlattr *attr, struct qb_link *link)
-{
-	struct nlattr *info[IFLA_INFO_MAX + 1], *bridge[IFLA_BR_MAX + 1];
-
-	if (!attr || nla_parse_nested(info, IFLA_INFO_MAX, attr, NULL) < 0 || !info[IFLA_INFO_KIND])
-		return;
-	link->kind = qb_strndup(
-		nla_data(info[IFLA_INFO_KIND]),
-		strnlen(nla_data(info[IFLA_INFO_KIND]), (size_t)nla_len(info[IFLA_INFO_KIND])));
-	if (strcmp(link->kind, "bridge") != 0 || !info[IFLA_INFO_DATA] ||
-	    nla_parse_nested(bridge, IFLA_BR_MAX, info[IFLA_INFO_DATA], NULL) < 0)
-		return;
-	if (bridge[IFLA_BR_STP_STATE])
-		qb_tri_set(&link->stp, nla_get_u32(bridge[IFLA_BR_STP_STATE]) != 0);
 }
 
 /* The index of its master goes into *ret_master: that link's name may come later in the dump. */
@@ -73,7 +48,7 @@ static void parse_link(struct nlmsghdr *hdr, struct qb_net *net, uint32_t *ret_m
 	/* With a namespace it is the number of a link there. */
 	if (tb[IFLA_LINK] && !tb[IFLA_LINK_NETNSID])
 		link->lower_ifindex = nla_get_u32(tb[IFLA_LINK]);
-	parse_linkinfo(tb[IFLA_LINKINFO], link);
+	qb_nl_link_kind(tb[IFLA_LINKINFO], link);
 	if (!qb_streq(link->kind, "bridge"))
 		qb_tri_unknown(&link->stp, "not a bridge");
 	if (tb[IFLA_MASTER])

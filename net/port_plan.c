@@ -72,11 +72,11 @@ static void find_by_default_route(const struct qb_net *net, struct found *f)
 	}
 }
 
-/* Ports that are hardware: guests' taps come and go. */
+/* Not guests' taps, which come and go. */
 static void find_ports_of(const struct qb_net *net, const char *bridge, struct found *f)
 {
 	for (size_t i = 0; i < net->n_links; i++)
-		if (qb_streq(net->links[i].master, bridge) && qb_link_is_nic(&net->links[i]))
+		if (qb_streq(net->links[i].master, bridge) && qb_link_can_be_port(&net->links[i]))
 			found_add(f, &net->links[i]);
 }
 
@@ -149,7 +149,7 @@ const struct qb_link *qb_port_plan(const struct qb_net *net, const struct qb_bri
 		return NULL;
 	}
 	for (size_t i = 0; i < net->n_links; i++)
-		if (qb_link_is_nic(&net->links[i]))
+		if (qb_link_can_be_port(&net->links[i]))
 			found_add(&all, &net->links[i]);
 	list = describe_links(all.v, all.n);
 	qb_plan_refuse(plan, config->name, "no-match", "%s names no link; there are: %s", words,

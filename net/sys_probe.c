@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #define FILE_MAX (1 << 20)
+#define UUID_LEN 36
 #define PROFILES "/etc/NetworkManager/system-connections"
 
 /* DDDD:BB:DD.F */
@@ -135,8 +136,21 @@ static bool is_for(const char *profile, const struct qb_link *l)
 	       (!mac || (own && !strcasecmp(mac, own)));
 }
 
+/* A VLAN's parent is a link, or the profile of one by its UUID. */
+static void vlan_parent(const char *profile, struct qb_net *net)
+{
+	_cleanup_free_ char *name = between(profile, "\ninterface-name=", "\n");
+	_cleanup_free_ char *parent = between(profile, "\nparent=", "\n");
+	struct qb_link *link = (struct qb_link *)qb_net_link(net, name);
+
+	if (link && qb_streq(link->kind, "vlan") && parent && strlen(parent) == UUID_LEN &&
+	    strspn(parent, "0123456789abcdefABCDEF-") == UUID_LEN)
+		qb_strset(&link->parent_uuid, parent);
+}
+
 /*
- * Of others' profiles only the zone of a link is kept: the rest may be passwords. Of ours, all.
+ * Of others' profiles only the zone of a link and a VLAN's parent are kept: the rest may be
+ * passwords. Of ours, all.
  */
 static void profiles(const struct qb_root *root, struct qb_net *net)
 {
@@ -159,6 +173,7 @@ static void profiles(const struct qb_root *root, struct qb_net *net)
 			file->text = QB_TAKE_PTR(text);
 			continue;
 		}
+		vlan_parent(text, net);
 		zone = between(text, "\nzone=", "\n");
 		for (size_t j = 0; zone && j < net->n_links; j++) {
 			if (is_for(text, &net->links[j]))

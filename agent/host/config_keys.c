@@ -25,13 +25,13 @@ static const struct qb_type kvm_type = {
 
 static const struct qb_field port_fields[] = {
 	QB_F(qb_port_match, match, "match", STR, .valid = qb_valid_default_route,
-	     .doc = "default-route: the NIC that the default route leaves by."),
+	     .doc = "default-route: the NIC, VLAN or bond that the default route leaves by."),
 	QB_F(qb_port_match, mac, "mac", STR, .valid = qb_valid_mac,
 	     .doc = "The NIC with this permanent MAC address."),
 	QB_F(qb_port_match, path, "path", STR, .valid = qb_valid_word,
 	     .doc = "The NIC plugged in there, as udev's ID_PATH says: pci-0000:01:00.0."),
 	QB_F(qb_port_match, name, "name", STR, .valid = qb_valid_interface,
-	     .doc = "The NIC of this name."),
+	     .doc = "The NIC, VLAN or bond of this name."),
 	QB_F(qb_port_match, driver, "driver", STR, .valid = qb_valid_module,
 	     .doc = "The one NIC with this driver."),
 };
@@ -41,7 +41,7 @@ static const struct qb_type port_type = {
 	.size = sizeof(struct qb_port_match),
 	.fields = port_fields,
 	.n_fields = QB_ARRAY_SIZE(port_fields),
-	.doc = "One NIC, named by exactly one of these.",
+	.doc = "One NIC, VLAN or bond, named by exactly one of these.",
 };
 
 static const char *const ip_modes[] = {"inherit", "dhcp", "none", "static", NULL};
@@ -70,7 +70,8 @@ static const struct qb_field bridge_fields[] = {
 	     .flags = QB_FIELD_REQUIRED, .doc = "Name of the bridge."),
 	QB_F_LIST(qb_bridge_config, ports, "ports", &port_type,
 		  .flags = QB_FIELD_REQUIRED | QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
-		  .doc = "The NICs that become its ports. [] for a bridge of guests alone: its MAC "
+		  .doc = "The NICs, VLANs and bonds that become its ports. [] for a bridge of "
+			 "guests alone: its MAC "
 			 "address follows from the machine-id and its name."),
 	QB_F(qb_bridge_config, ipv4, "ipv4", OBJECT, .of = &ip_type,
 	     .doc = "IPv4 of the host on the bridge: inherit (what the ports had), dhcp, none, or "

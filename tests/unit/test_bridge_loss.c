@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frames lost while the host's NIC goes under a bridge and comes back, both families. */
 #include "test_bridge_ns.h"
+#include "test_ports_ns.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -85,7 +86,8 @@ static unsigned number(const char *name, unsigned otherwise)
 	return text ? (unsigned)strtoul(text, NULL, 10) : otherwise;
 }
 
-static void lose_none(const char *rp_filter)
+/* onto: what makes another host of it; NULL for one with its addresses on a NIC. */
+static void lose_none(const char *rp_filter, void (*onto)(void))
 {
 	struct qb_port_match match = {.match = (char *)"default-route"};
 	struct qb_bridge_config config = {.name = (char *)"br0", .ports = &match, .n_ports = 1};
@@ -103,6 +105,8 @@ static void lose_none(const char *rp_filter)
 	pid_t pid;
 
 	host_setup(true);
+	if (onto)
+		onto();
 	write_file("/proc/sys/net/ipv4/conf/all/rp_filter", rp_filter);
 	assert_int_equal(qb_root_open("/", &root, NULL), 0);
 	ctx.root = &root;
@@ -149,14 +153,30 @@ static void lose_none(const char *rp_filter)
 static void no_frame_is_lost(void **state)
 {
 	(void)state;
-	lose_none("0");
+	lose_none("0", NULL);
 }
 
 /* What holds for all links holds for a bridge, too, however strict that is itself. */
 static void nor_where_paths_are_checked(void **state)
 {
 	(void)state;
-	lose_none("1");
+	lose_none("1", NULL);
+}
+
+static void nor_from_a_vlan(void **state)
+{
+	(void)state;
+	if (!can_make("vlan"))
+		skip();
+	lose_none("1", onto_a_vlan);
+}
+
+static void nor_from_a_bond(void **state)
+{
+	(void)state;
+	if (!can_make("bond"))
+		skip();
+	lose_none("1", onto_a_bond);
 }
 
 static void without_namespaces(void **state)
@@ -171,6 +191,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_frame_is_lost),
 		cmocka_unit_test(nor_where_paths_are_checked),
+		cmocka_unit_test(nor_from_a_vlan),
+		cmocka_unit_test(nor_from_a_bond),
 	};
 	const struct CMUnitTest none[] = {cmocka_unit_test(without_namespaces)};
 

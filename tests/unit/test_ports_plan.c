@@ -111,6 +111,211 @@ static void its_profile_waits_for_nobody(void **state)
 	}
 }
 
+#define BOND0_HEAD                                                                                 \
+	"{name: bond0, ifindex: 5, kind: bond, mac: 00:00:5e:00:53:01, mtu: 1500, up: true"
+#define BOND0 BOND0_HEAD ", bond: [mode=active-backup, miimon=100], " ETH0_ADDRESSES "}"
+#define SLAVE0 ETH0_HEAD ", master: bond0}"
+#define VLAN5_HEAD                                                                                 \
+	"{name: eth0.5, ifindex: 9, kind: vlan, lower_ifindex: 2, vlan_id: 5, "                    \
+	"mac: 00:00:5e:00:53:01, mtu: 1500, up: true"
+#define VLAN5 VLAN5_HEAD ", " ETH0_ADDRESSES "}"
+#define DEFAULT_BY(dev) ROUTES(R4("default", ", gateway: 192.0.2.1, dev: " dev))
+#define NM "networkmanager_installed: true\n"
+
+static void vlans_and_bonds_can_be_ports(void **state)
+{
+	static const struct {
+		const char *host, *port;
+		struct qb_port_match match;
+	} cases[] = {
+		{LINKS(ETH0_HEAD "}, " VLAN5) DEFAULT_BY("eth0.5"),
+		 "eth0.5",
+		 {.name = (char *)"eth0.5"}},
+		{LINKS(ETH0_HEAD "}, " VLAN5) DEFAULT_BY("eth0.5"),
+		 "eth0.5",
+		 {.match = (char *)"default-route"}},
+		/* Both have that MAC; it is the card's. */
+		{LINKS(VLAN5 ", " ETH0), "eth0", {.mac = (char *)"00:00:5e:00:53:01"}},
+		{LINKS(SLAVE0 ", " BOND0) DEFAULT_BY("bond0"), "bond0", {.name = (char *)"bond0"}},
+		{LINKS(SLAVE0 ", " BOND0) DEFAULT_BY("bond0"),
+		 "bond0",
+		 {.match = (char *)"default-route"}},
+		{LINKS(SLAVE0
+		       ", " BOND0_HEAD "}, {name: bond0.7, ifindex: 11, kind: vlan, vlan_id: 7, "
+		       "lower_ifindex: 5, mac: 00:00:5e:00:53:01, mtu: 1500, " ETH0_ADDRESSES "}")
+			 DEFAULT_BY("bond0.7"),
+		 "bond0.7",
+		 {.match = (char *)"default-route"}},
+	};
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		load(&s, cases[i].host);
+		s.ports[0] = cases[i].match;
+		assert_step(&s, NULL, &move);
+		assert_string_equal(move.ports[0].name, cases[i].port);
+		assert_string_equal(move.source, cases[i].port);
+		assert_string_equal(move.mac, "00:00:5e:00:53:01");
+		assert_int_equal(move.n_add, 3);
+		assert_int_equal(move.n_drop, 3);
+		qb_move_done(&move);
+		done(&s);
+	}
+}
+
+/* Host, name of the port, code and a word of the evidence. */
+static void not_every_vlan_or_bond_can(void **state)
+{
+	static const struct {
+		const char *host, *port, *code, *evidence;
+	} cases[] = {
+		{LINKS(BR0 ", {name: br0.5, ifindex: 9, kind: vlan, lower_ifindex: 7, mac: "
+			   "00:00:5e:00:53:01}"),
+		 "br0.5", "unsupported", "br0.5 is a VLAN of br0, which is a bridge"},
+		{LINKS("{name: v.5, ifindex: 9, kind: vlan, mac: 00:00:5e:00:53:01}"), "v.5",
+		 "unsupported", "another network namespace"},
+		{LINKS(ETH0 ", " VLAN5_HEAD ", extra: flags 3}") NM, "eth0.5", "unsupported",
+		 "flags 3"},
+		{LINKS(SLAVE0 ", " BOND0_HEAD ", bond: [mode=balance-alb]}"), "bond0",
+		 "unsupported", "balance-alb"},
+		{LINKS(SLAVE0 ", " BOND0_HEAD ", bond: [mode=balance-tlb]}"), "bond0",
+		 "unsupported", "balance-tlb"},
+		{LINKS(SLAVE0 ", " BOND0_HEAD ", extra: arp_interval 100}") NM, "bond0",
+		 "unsupported", "arp_interval 100"},
+		{LINKS(ETH0 ", " VLAN5_HEAD ", master: bond0}, " BOND0) NM, "bond0", "unsupported",
+		 "bond0 has eth0.5, a vlan"},
+		{LINKS(SLAVE0 ", " BOND0_HEAD
+			      ", addresses: [{address: 192.0.2.5/24, scope: global, "
+			      "flags: 0, valid_s: 600, preferred_s: 300}]}") NM
+		 "networkmanager_running: true\n",
+		 "bond0", "dynamic-address", "192.0.2.5/24 of bond0"},
+		{LINKS(SLAVE0 ", " BOND0), "eth0", "has-master", "eth0 is a port of bond0"},
+		{LINKS(ETH0 ", " VLAN5_HEAD ", parent_uuid: 00005e00-5300-4000-8000-000000000001}")
+			 NM,
+		 "eth0", "has-upper", "nmcli connection modify eth0.5 vlan.parent eth0"},
+	};
+	struct setup s;
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		load(&s, cases[i].host);
+		s.config.name = (char *)"br9";
+		s.ports[0].name = (char *)cases[i].port;
+		assert_refused(&s, cases[i].code, cases[i].evidence);
+		done(&s);
+	}
+	load(&s, LINKS(ETH0 ", " VLAN5_HEAD "}"));
+	s.ports[1].name = (char *)"eth0.5";
+	s.config.n_ports = 2;
+	assert_refused(&s, "claimed", "of its ports eth0 and eth0.5 one stands on the other");
+	done(&s);
+}
+
+/* What a profile cannot say matters only to who would have to read it. */
+static void without_networkmanager_nothing_is_written(void **state)
+{
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0_HEAD "}, " VLAN5_HEAD ", extra: flags 3}"));
+	s.ports[0].name = (char *)"eth0.5";
+	assert_step(&s, NULL, &move);
+	qb_move_done(&move);
+	done(&s);
+}
+
+/* The kernel gives frames of a VLAN to the VLAN before it gives them to the bridge. */
+static void a_nic_keeps_its_vlans(void **state)
+{
+	struct qb_move move;
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0 ", " VLAN5_HEAD ", addresses: [{address: 198.51.100.5/24, "
+			    "scope: global, flags: 128}]}") NM);
+	assert_step(&s, NULL, &move);
+	assert_int_equal(move.n_ports, 1);
+	assert_int_equal(move.n_add, 3);
+	qb_move_done(&move);
+	done(&s);
+}
+
+/* One made by software is known by its name, and not taken for the card that has its MAC. */
+static void a_bound_vlan_is_found_again(void **state)
+{
+	struct qb_ledger_entry entry = {.kind = (char *)"net.bridge", .target = (char *)"br0"};
+	const struct qb_ledger ledger = {&entry, 1};
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0_HEAD "}, " VLAN5) DEFAULT_BY("eth0.5"));
+	s.ports[0] = (struct qb_port_match){.match = (char *)"default-route"};
+	plan_with(&s, NULL);
+	assert_int_equal(s.plan.n_steps, 1);
+	entry.args = json_incref(s.plan.steps[0].args);
+	done(&s);
+	load(&s, LINKS(ETH0_HEAD "}, " VLAN5_HEAD ", master: br0}, " BR0) DEFAULT_BY("br0"));
+	s.ports[0] = (struct qb_port_match){.match = (char *)"default-route"};
+	plan_with(&s, &ledger);
+	assert_int_equal(s.plan.n_refused, 0);
+	assert_int_equal(s.plan.n_steps, 0);
+	json_decref(entry.args);
+	done(&s);
+}
+
+static const char *text_of(const struct setup *s, size_t i)
+{
+	const struct qb_step *step = &s->plan.steps[s->plan.n_steps - 1];
+	const json_t *files = json_object_get(step->args, "files");
+
+	assert_string_equal(step->kind, "net.persist");
+	return json_string_value(json_object_get(json_array_get(files, i), "text"));
+}
+
+static void assert_has(const char *text, const char *wanted)
+{
+	if (!text || !strstr(text, wanted))
+		fail_msg("no\n%s\nin\n%s", wanted, text ? text : "nothing");
+}
+
+static void their_profiles_bring_the_same_back(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0_HEAD "}, " VLAN5) DEFAULT_BY("eth0.5") NM);
+	s.ports[0] = (struct qb_port_match){.match = (char *)"default-route"};
+	plan_with(&s, NULL);
+	assert_has(text_of(&s, 1), "id=qubi-br0-port-1\n");
+	assert_has(text_of(&s, 1), "\ntype=vlan\n");
+	assert_has(text_of(&s, 1), "\ninterface-name=eth0.5\nmaster=");
+	assert_has(text_of(&s, 1), "\nslave-type=bridge\n\n[ethernet]\n\n"
+				   "[vlan]\nid=5\nflags=1\nparent=eth0\n");
+	done(&s);
+	load(&s,
+	     LINKS(SLAVE0 ", " ETH1 ", {name: veth9, ifindex: 12, kind: veth, "
+			  "master: bond0, mac: 00:00:5e:00:53:01}, " BOND0) DEFAULT_BY("bond0") NM);
+	s.ports[0].name = (char *)"bond0";
+	plan_with(&s, NULL);
+	assert_has(text_of(&s, 1), "\ntype=bond\n");
+	assert_has(text_of(&s, 1), "\ninterface-name=bond0\nautoconnect-slaves=1\nmaster=");
+	assert_has(text_of(&s, 1), "\nslave-type=bridge\n\n[ethernet]\n"
+				   "cloned-mac-address=00:00:5e:00:53:01\n\n"
+				   "[bond]\nmode=active-backup\nmiimon=100\n");
+	assert_has(text_of(&s, 2), "id=qubi-br0-port-1-1\n");
+	assert_has(text_of(&s, 2), "\nslave-type=bond\n\n[ethernet]\n"
+				   "mac-address=00:00:5e:00:53:01\n");
+	assert_has(text_of(&s, 3), "\ninterface-name=veth9\nmaster=");
+	assert_null(text_of(&s, 4));
+	/* The NICs are the bond's that comes up then, whatever others there are profiles of. */
+	assert_memory_equal(strstr(text_of(&s, 1), "\nuuid=") + 6,
+			    strstr(text_of(&s, 2), "\nmaster=") + 8, 36);
+	done(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -118,6 +323,12 @@ int main(void)
 		cmocka_unit_test(without_a_port_much_is_refused),
 		cmocka_unit_test(guests_do_not_make_it_another_bridge),
 		cmocka_unit_test(its_profile_waits_for_nobody),
+		cmocka_unit_test(vlans_and_bonds_can_be_ports),
+		cmocka_unit_test(not_every_vlan_or_bond_can),
+		cmocka_unit_test(without_networkmanager_nothing_is_written),
+		cmocka_unit_test(a_nic_keeps_its_vlans),
+		cmocka_unit_test(a_bound_vlan_is_found_again),
+		cmocka_unit_test(their_profiles_bring_the_same_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether a link can be a port of a bridge, and come back as one after a reboot. */
+#include "net/move.h"
+
+#include "net/bound.h"
+#include "net/names.h"
+
+static bool is_one_of(const char *s, const char *const *words, size_t n)
+{
+	for (size_t i = 0; s && i < n; i++)
+		if (!strcmp(s, words[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Frames of a VLAN go to the VLAN's link before the bridge sees them (vlan_do_receive() comes
+ * before the rx_handler in net/core/dev.c), so that goes on as it was. What stands on the port
+ * otherwise would be cut off, or go past the bridge.
+ */
+static void refuse_uppers(const struct qb_net *net, const struct qb_link *port, const char *name,
+			  struct qb_plan *plan)
+{
+	static const char *const kinds[] = {"macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"};
+
+	for (size_t i = 0; i < net->n_links; i++) {
+		const struct qb_link *upper = &net->links[i];
+
+		if (upper->lower_ifindex != port->ifindex)
+			continue;
+		if (is_one_of(upper->kind, kinds, QB_ARRAY_SIZE(kinds)))
+			qb_plan_refuse(plan, name, "has-upper", "%s carries %s (%s)", port->name,
+				       upper->name, upper->kind);
+		if (net->networkmanager_installed && upper->parent_uuid)
+			qb_plan_refuse(plan, name, "has-upper",
+				       "the profile of %s stands on the profile %s, which %s would "
+				       "not have any more after a reboot; have it stand on the "
+				       "link: nmcli connection modify %s vlan.parent %s",
+				       upper->name, upper->parent_uuid, port->name, upper->name,
+				       port->name);
+	}
+}
+
+static bool has_address(const struct qb_link *link)
+{
+	for (size_t i = 0; i < link->n_addresses; i++)
+		if (!qb_ip_is_link_local(link->addresses[i].address))
+			return true;
+	return false;
+}
+
+static void refuse_extra(const struct qb_net *net, const struct qb_link *port, const char *name,
+			 struct qb_plan *plan)
+{
+	if (net->networkmanager_installed && port->extra)
+		qb_plan_refuse(plan, name, "unsupported",
+			       "%s has %s, which would not be so any more after a reboot: writing "
+			       "that into a profile is not implemented",
+			       port->name, port->extra);
+}
+
+static void refuse_vlan(const struct qb_net *net, const struct qb_link *vlan, const char *name,
+			struct qb_plan *plan)
+{
+	const struct qb_link *lower = qb_net_link_by_index(net, vlan->lower_ifindex);
+
+	if (!vlan->lower_ifindex || !lower)
+		qb_plan_refuse(plan, name, "unsupported",
+			       "%s is a VLAN of a link in another network namespace", vlan->name);
+	else if (!qb_link_is_nic(lower) && !qb_link_is_uplink(lower))
+		qb_plan_refuse(plan, name, "unsupported",
+			       "%s is a VLAN of %s, which is a %s; only VLANs of network cards and "
+			       "bonds are put under a bridge",
+			       vlan->name, lower->name, lower->kind);
+	refuse_extra(net, vlan, name, plan);
+}
+
+static void refuse_bond(const struct qb_net *net, const struct qb_link *bond, const char *name,
+			struct qb_plan *plan)
+{
+	/* Documentation/networking/bonding.rst: what leaves by one of its NICs gets the MAC of
+	 * that as its sender, also where it is a guest's. */
+	static const char *const modes[] = {"mode=balance-tlb", "mode=balance-alb"};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(modes); i++)
+		if (qb_strs_has(&bond->bond, modes[i]))
+			qb_plan_refuse(plan, name, "unsupported",
+				       "%s has %s, which writes its own MAC address into frames "
+				       "of guests",
+				       bond->name, modes[i]);
+	for (size_t i = 0; net->networkmanager_installed && i < net->n_links; i++) {
+		const struct qb_link *l = &net->links[i];
+
+		if (qb_streq(l->master, bond->name) && !qb_link_is_nic(l))
+			qb_plan_refuse(plan, name, "unsupported",
+				       "%s has %s, a %s: only bonds of network cards are brought "
+				       "back after a reboot",
+				       bond->name, l->name, l->kind);
+	}
+	/* Seen with NetworkManager 1.42: a bond that is given back loses its addresses, so it is
+	 * not given back until the next boot, and a lease would run out. */
+	for (size_t i = 0; net->networkmanager_running && i < bond->n_addresses; i++)
+		if (qb_address_is_dynamic(&bond->addresses[i]) &&
+		    !qb_ip_is_link_local(bond->addresses[i].address))
+			qb_plan_refuse(plan, name, "dynamic-address",
+				       "%s of %s has to be renewed: moving such an address from a "
+				       "bond is not implemented",
+				       bond->addresses[i].address, bond->name);
+	refuse_extra(net, bond, name, plan);
+}
+
+static void refuse_kind(const struct qb_net *net, const struct qb_link *port, const char *name,
+			struct qb_plan *plan)
+{
+	if (qb_streq(port->kind, "vlan"))
+		refuse_vlan(net, port, name, plan);
+	else if (qb_streq(port->kind, "bond"))
+		refuse_bond(net, port, name, plan);
+	else if (!qb_link_is_nic(port))
+		qb_plan_refuse(plan, name, "unsupported",
+			       "%s is a %s; only network cards, bonds and VLANs are put under a "
+			       "bridge",
+			       port->name, port->kind);
+}
+
+void qb_port_judge(const struct qb_net *net, const struct qb_link *port, const char *name,
+		   struct qb_plan *plan)
+{
+	if (port->loopback) {
+		qb_plan_refuse(plan, name, "loopback", "%s is the loopback link", port->name);
+		return;
+	}
+	if (port->wireless)
+		qb_plan_refuse(plan, name, "wireless",
+			       "%s is wireless: an access point takes frames of one MAC only",
+			       port->name);
+	if (port->master && strcmp(port->master, name) != 0)
+		qb_plan_refuse(plan, name, "has-master", "%s is a port of %s already", port->name,
+			       port->master);
+	refuse_kind(net, port, name, plan);
+	if (!port->mac)
+		qb_plan_refuse(plan, name, "unsupported", "%s has no Ethernet address", port->name);
+	if (port->networkd)
+		qb_plan_refuse(plan, name, "unsupported",
+			       "systemd-networkd manages %s and would put its addresses back",
+			       port->name);
+	if (net->network_root && has_address(port))
+		qb_plan_refuse(plan, name, "network-root",
+			       "the host's own disk is reached over the network (%s)",
+			       net->network_root);
+	refuse_uppers(net, port, name, plan);
+}

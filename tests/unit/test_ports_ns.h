@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hosts whose addresses are on a VLAN or on a bond. A kernel may make neither. */
+#pragma once
+
+#include "test_bridge_ns.h"
+
+static inline bool can_make(const char *kind)
+{
+	const char *const argv[] = {access("/usr/sbin/ip", X_OK) == 0 ? "/usr/sbin/ip" : "/sbin/ip",
+				    "link", "add", "link", "try0", "name", "try2", "type", kind,
+				    /* Of a VLAN only; of others it is the last word. */
+				    !strcmp(kind, "vlan") ? "id" : NULL, "9", NULL};
+	struct qb_error err = QB_ERROR_INIT;
+
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	ip("link add try0 type veth peer name try1");
+	if (qb_exec_check(argv, 10000, &err) == 0)
+		return true;
+	print_error("this kernel makes no %s: nothing was tried\n", kind);
+	return false;
+}
+
+/* The host's addresses are on a VLAN, of which the gateway has the other end. */
+static inline void onto_a_vlan(void)
+{
+	ip("link set up0 down");
+	ip("addr flush dev up0");
+	ip("link set up0 up");
+	ip("link add link up0 name up0.5 type vlan id 5");
+	write_file("/proc/sys/net/ipv6/conf/up0.5/accept_dad", "0");
+	ip("link set up0.5 up");
+	ip_on_gateway("addr flush dev gw0");
+	ip_on_gateway("link add link gw0 name gw0.5 type vlan id 5");
+	ip_on_gateway("link set gw0.5 up");
+	ip_on_gateway("addr add 192.0.2.1/24 dev gw0.5");
+	ip_on_gateway("addr add 2001:db8::1/64 dev gw0.5 nodad");
+	ip("addr add 192.0.2.10/24 brd + dev up0.5");
+	ip("addr add 192.0.2.11/24 dev up0.5 label up0.5:1");
+	ip("addr add 2001:db8::10/64 dev up0.5");
+	ip("route add default via 192.0.2.1 metric 100");
+	ip("-6 route add default via 2001:db8::1");
+}
+
+/* The host's addresses are on a bond of up0 and of a second NIC that leads nowhere. */
+static inline void onto_a_bond(void)
+{
+	ip("addr flush dev up0");
+	ip("link set up0 down");
+	ip("link add bond0 type bond mode active-backup miimon 100");
+	write_file("/proc/sys/net/ipv6/conf/bond0/accept_dad", "0");
+	ip("link add up1 type veth peer name other1");
+	ip("link set up0 master bond0");
+	ip("link set up1 master bond0");
+	ip("link set bond0 up");
+	ip("addr add 192.0.2.10/24 brd + dev bond0");
+	ip("addr add 2001:db8::10/64 dev bond0");
+	ip("route add default via 192.0.2.1 metric 100");
+	ip("-6 route add default via 2001:db8::1");
+}
