@@ -47,7 +47,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2);)
 
 .DELETE_ON_ERROR:
-.PHONY: all help unit sandbox bench lab test demo check lint format asan coverage rpm install deps clean
+.PHONY: all help unit sandbox fuzz bench lab test demo check lint format asan coverage rpm install deps clean
 
 all: $(BUILD)/qubi-agent ## build build/qubi-agent (the default)
 
@@ -77,6 +77,18 @@ unit: $(TEST) ## unit tests: no root, seconds
 sandbox: $(BUILD)/qubi-agent ## tests in private namespaces with a libvirtd of their own: root
 	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/run
 
+# What stands in for a function of the program: tests/fuzz/fuzz.h.
+wraps = $(shell grep -oh '__wrap_[a-z0-9_]*' $(1) | sort -u | sed 's/__wrap_/-Wl,--wrap=/')
+
+$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(BUILD)/libqubi.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -DQB_TESTS='"$(CURDIR)/tests"' \
+		-Wno-missing-prototypes $(call wraps,$<) -o $@ $< $(or $(FUZZER),tests/fuzz/replay.c) $(BUILD)/libqubi.a \
+		$(PKG_LIBS)
+
+fuzz: ## feed what is read from outside with garbage: each fuzzer for SECONDS (4), with sanitizers
+	$(Q)tests/fuzz/run $(or $(SECONDS),4)
+
 bench: $(BUILD)/qubi-agent ## how long a report takes, beside virt-host-validate's: root
 	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/enter --disks blank tests/sandbox/bench
 
@@ -97,7 +109,7 @@ lint: ## layers, purity, sizes, format, warnings of gcc and clang
 	$(Q)tests/lint/run
 
 format: ## let clang-format write the form
-	$(Q)clang-format -i $(SRC) $(wildcard */*.h */*/*.h tests/unit/*.c)
+	$(Q)clang-format -i $(SRC) $(wildcard */*.h */*/*.h tests/unit/*.c tests/fuzz/*.[ch])
 
 asan: ## unit and sandbox tiers with address and undefined-behaviour sanitizers
 	$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined unit sandbox
@@ -136,4 +148,4 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z_.-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 24
 
--include $(OBJ:.o=.d) $(TEST:=.d)
+-include $(OBJ:.o=.d) $(TEST:=.d) $(wildcard $(BUILD)/fuzz_*.d)

@@ -71,7 +71,7 @@ static bool is_gateway(const struct qb_route *r)
 /* What a lease or a router announces comes again with it. */
 static bool is_renewed(const struct qb_route *r)
 {
-	return !strcmp(r->proto, "dhcp") || !strcmp(r->proto, "ra");
+	return qb_streq(r->proto, "dhcp") || qb_streq(r->proto, "ra");
 }
 
 /* One that a profile is about. dev: NULL for any. */

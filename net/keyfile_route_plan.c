@@ -31,7 +31,7 @@ static bool is_one_of(const char *s, const char *const *words, size_t n)
 bool qb_keyfile_wants(const struct qb_route *r)
 {
 	static const char *const protos[] = {"unspec", "boot", "static", "dhcp", "ra"};
-	bool kernel = !strcmp(r->proto, "kernel") && r->table != RT_TABLE_MAIN;
+	bool kernel = qb_streq(r->proto, "kernel") && r->table != RT_TABLE_MAIN;
 
 	return !r->expires_s && (kernel || is_one_of(r->proto, protos, QB_ARRAY_SIZE(protos)));
 }
@@ -90,7 +90,7 @@ static bool put_options(struct qb_buf *b, const struct qb_route *r, bool inet6)
 	if (is_one_of(r->type, types, QB_ARRAY_SIZE(types)))
 		qb_buf_printf(b, "type=%s,", r->type);
 	else
-		all &= !strcmp(r->type, "unicast");
+		all &= qb_streq(r->type, "unicast");
 	if (r->mtu)
 		qb_buf_printf(b, "mtu=%lld,", (long long)r->mtu);
 	for (size_t i = 0; i < r->metrics.n; i++)
@@ -129,7 +129,7 @@ void qb_keyfile_refuse(const struct qb_move *move, struct qb_plan *plan)
 		_cleanup_buf_ struct qb_buf options = {0};
 
 		/* What a lease or a router announces comes again with it. */
-		if (!strcmp(r->proto, "dhcp") || !strcmp(r->proto, "ra"))
+		if (qb_streq(r->proto, "dhcp") || qb_streq(r->proto, "ra"))
 			continue;
 		if (qb_keyfile_wants(r) && !put_options(&options, r, !strcmp(r->family, "inet6")))
 			qb_plan_refuse(plan, move->bridge, "not-persistent",

@@ -185,7 +185,7 @@ static void refuse_leftovers(const struct qb_move_context *c, const struct qb_ip
 
 		if (qb_move_is_default(r) && r->table == RT_TABLE_MAIN &&
 		    qb_streq(r->dev, bridge) && !strcmp(r->family, family) &&
-		    strcmp(r->proto, "ra") != 0 && r->gateway && !qb_streq(r->gateway, ip->gateway))
+		    !qb_streq(r->proto, "ra") && r->gateway && !qb_streq(r->gateway, ip->gateway))
 			qb_plan_refuse(c->plan, bridge, "unsupported",
 				       "%s has a default route via %s, and the configuration wants "
 				       "%s; taking it off is not implemented: ip route del default "

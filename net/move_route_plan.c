@@ -62,7 +62,7 @@ static int64_t prefix_metric(const struct qb_address *a)
 /* The kernel adds and deletes it together with an address. */
 static bool comes_with_address(const struct qb_link *link, const struct qb_route *r)
 {
-	if (strcmp(r->proto, "kernel") != 0 || r->gateway || r->table != RT_TABLE_MAIN)
+	if (!qb_streq(r->proto, "kernel") || r->gateway || r->table != RT_TABLE_MAIN)
 		return false;
 	for (size_t i = 0; i < link->n_addresses; i++) {
 		const struct qb_address *a = &link->addresses[i];
@@ -137,7 +137,7 @@ static void move_route(const struct qb_move_context *c, const struct qb_route *r
 			       r->family, c->source->name);
 	/* The prefix routes of addresses that go are not wanted; a route of the user's is. */
 	if (ip->mode == QB_IP_STATIC)
-		keep = strcmp(r->proto, "kernel") != 0 && !(ip->gateway && qb_move_is_default(r));
+		keep = !qb_streq(r->proto, "kernel") && !(ip->gateway && qb_move_is_default(r));
 	if (!keep && has_other_hops(r, c->source->name))
 		qb_plan_refuse(c->plan, c->config->name, "route-unsupported",
 			       "route %s leaves by other links, too: only its next hop by %s would "

@@ -11,6 +11,7 @@
 
 #define POLL_MS 5
 #define COPY_MAX 512
+#define ADDRESS_MAX 32 /* MAX_ADDR_LEN of the kernel */
 
 static int state_of(struct nl_sock *sock, unsigned ifindex, const struct qb_ip *ip,
 		    unsigned *ret_state, struct qb_error *err)
@@ -81,8 +82,12 @@ static void copy_one(const struct ndmsg *from, struct nlattr **tb, unsigned to,
 
 static bool is_to_copy(const struct ndmsg *ndm, struct nlattr **tb, unsigned *n_learned)
 {
+	static const int addresses[] = {NDA_DST, NDA_LLADDR};
 	const unsigned learned = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE;
 
+	for (size_t i = 0; i < QB_ARRAY_SIZE(addresses); i++)
+		if (tb[addresses[i]] && nla_len(tb[addresses[i]]) > ADDRESS_MAX)
+			return false;
 	if (!tb[NDA_DST])
 		return false;
 	if (ndm->ndm_flags & NTF_PROXY)
@@ -107,11 +112,13 @@ int qb_neigh_copy(struct nl_sock *sock, const char *from, const char *to, struct
 		if (r < 0)
 			return r;
 		for (struct nlmsghdr *h = qb_nl_next(&dump, NULL); h; h = qb_nl_next(&dump, h)) {
+			static const struct nla_policy policy[NDA_MAX + 1] = {
+				[NDA_PROTOCOL] = {.type = NLA_U8}};
 			const struct ndmsg *ndm = nlmsg_data(h);
 			struct nlattr *tb[NDA_MAX + 1];
 
 			if (h->nlmsg_type == RTM_NEWNEIGH && ndm->ndm_ifindex == (int)source &&
-			    nlmsg_parse(h, sizeof(*ndm), tb, NDA_MAX, NULL) == 0 &&
+			    nlmsg_parse(h, sizeof(*ndm), tb, NDA_MAX, policy) == 0 &&
 			    is_to_copy(ndm, tb, &n))
 				copy_one(ndm, tb, target, batch);
 		}

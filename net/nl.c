@@ -10,6 +10,7 @@
 
 #define BUFFER_BYTES (8 << 20) /* an ACK is charged about 1 KiB of it */
 #define DUMP_TRIES 8
+#define ERRNO_MAX 4095 /* MAX_ERRNO of the kernel */
 
 static int from_nl(int nlerr)
 {
@@ -66,6 +67,23 @@ static int keep_message(struct nl_msg *msg, void *arg)
 	qb_buf_add(arg, (const char *)hdr, hdr->nlmsg_len);
 	qb_buf_add(arg, zero, NLMSG_ALIGN(hdr->nlmsg_len) - hdr->nlmsg_len);
 	return NL_OK;
+}
+
+/* What each object of such a dump begins with; a rule's head has the size of a route's. */
+static int head_of(int type)
+{
+	switch (type) {
+	case RTM_GETLINK:
+		return sizeof(struct ifinfomsg);
+	case RTM_GETADDR:
+		return sizeof(struct ifaddrmsg);
+	case RTM_GETNEIGH:
+		return sizeof(struct ndmsg);
+	case RTM_GETNEXTHOP:
+		return sizeof(struct nhmsg);
+	default:
+		return sizeof(struct rtmsg);
+	}
 }
 
 static struct nl_msg *dump_request(int type, int family)
@@ -130,9 +148,19 @@ int qb_nl_dump(struct nl_sock *sock, int type, int family, struct qb_buf *ret, s
 	}
 	if (r < 0)
 		return qb_error_set(err, from_nl(r), "netlink dump %d: %s", type, nl_geterror(r));
+	for (struct nlmsghdr *h = qb_nl_next(&out, NULL); h; h = qb_nl_next(&out, h))
+		if (nlmsg_datalen(h) < head_of(type))
+			return qb_nl_error(h, err);
 	*ret = out;
 	out = (struct qb_buf){0};
 	return 0;
+}
+
+int qb_nl_error(const struct nlmsghdr *hdr, struct qb_error *err)
+{
+	return qb_error_set(err, EBADMSG,
+			    "netlink: a message of type %u and %u bytes makes no sense",
+			    hdr->nlmsg_type, hdr->nlmsg_len);
 }
 
 struct nlmsghdr *qb_nl_next(const struct qb_buf *dump, const struct nlmsghdr *pos)
@@ -171,6 +199,9 @@ void qb_nl_batch_done(struct qb_nl_batch *batch)
 /* The kernel's sentence in an answer; NULL where it gave none. */
 static const char *answer_text(struct nlmsghdr *hdr)
 {
+	static const struct nla_policy policy[NLMSGERR_ATTR_MSG + 1] = {
+		[NLMSGERR_ATTR_MSG] = {.type = NLA_STRING},
+	};
 	struct nlattr *tb[NLMSGERR_ATTR_MSG + 1];
 	size_t at = NLMSG_HDRLEN + sizeof(struct nlmsgerr);
 	const struct nlmsgerr *answer = NLMSG_DATA(hdr);
@@ -181,7 +212,7 @@ static const char *answer_text(struct nlmsghdr *hdr)
 		at += NLMSG_ALIGN(answer->msg.nlmsg_len) - NLMSG_HDRLEN;
 	if (at >= hdr->nlmsg_len ||
 	    nla_parse(tb, NLMSGERR_ATTR_MSG, (struct nlattr *)(void *)((char *)hdr + at),
-		      (int)(hdr->nlmsg_len - at), NULL) < 0 ||
+		      (int)(hdr->nlmsg_len - at), policy) < 0 ||
 	    !tb[NLMSGERR_ATTR_MSG])
 		return NULL;
 	return nla_get_string(tb[NLMSGERR_ATTR_MSG]);
@@ -205,7 +236,7 @@ static void take_answer(struct qb_nl_batch *batch, struct nlmsghdr *hdr, int *r,
 	    !hdr->nlmsg_seq || hdr->nlmsg_seq > batch->n_items)
 		return;
 	item = &batch->items[hdr->nlmsg_seq - 1];
-	item->result = answer->error;
+	item->result = answer->error > 0 || answer->error < -ERRNO_MAX ? -EBADMSG : answer->error;
 	if (tolerated(item) || *r < 0)
 		return;
 	text = answer_text(hdr);

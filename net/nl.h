@@ -27,13 +27,15 @@ QB_MUST_CHECK int qb_nl_open(struct nl_sock **ret, struct qb_error *err);
 
 /*
  * Asks for all objects of a kind and family; *ret holds the answers, one after the other, to be
- * walked with qb_nl_next(). A dump that the kernel says was disturbed is taken again, a few
- * times, and is then -EAGAIN.
+ * walked with qb_nl_next(); each has the whole of its fixed head. A dump that the kernel says was
+ * disturbed is taken again, a few times, and is then -EAGAIN.
  */
 QB_MUST_CHECK int qb_nl_dump(struct nl_sock *sock, int type, int family, struct qb_buf *ret,
 			     struct qb_error *err);
 /* The message after pos (NULL: the first), or NULL. */
 struct nlmsghdr *qb_nl_next(const struct qb_buf *dump, const struct nlmsghdr *pos);
+/* -EBADMSG for one whose parts are not what the kernel's headers say. */
+int qb_nl_error(const struct nlmsghdr *hdr, struct qb_error *err);
 
 /* One request of a batch, and what came of it. */
 struct qb_nl_item {

@@ -2,6 +2,7 @@
 /* What a link of some kind is made with: IFLA_INFO_DATA of bridges, VLANs and bonds. */
 #include "net/nl_probe.h"
 
+#include <errno.h>
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <linux/if_bonding.h>
@@ -87,14 +88,14 @@ static const char *name_of(const char *const *names, uint32_t value)
 	return NULL;
 }
 
-static void parse_bond(struct nlattr *data, struct qb_link *link)
+static int parse_bond(struct nlattr *data, struct qb_link *link)
 {
 	struct nlattr *tb[ATTR_BOND_MAX + 1];
 	_cleanup_strs_ struct qb_strs extra = {0};
 	char primary[IF_NAMESIZE];
 
 	if (nla_parse_nested(tb, ATTR_BOND_MAX, data, NULL) < 0)
-		return;
+		return -EBADMSG;
 	for (size_t i = 0; i < QB_ARRAY_SIZE(bond_options); i++) {
 		const struct bond_option *o = &bond_options[i];
 		uint32_t value = tb[o->attr] ? number(tb[o->attr]) : o->normal;
@@ -113,53 +114,68 @@ static void parse_bond(struct nlattr *data, struct qb_link *link)
 		qb_strs_addf(&link->bond, "primary=%s", primary);
 	if (extra.n)
 		link->extra = qb_strs_sentence(&extra);
+	return 0;
 }
 
-static void parse_vlan(struct nlattr *data, struct qb_link *link)
+static int parse_vlan(struct nlattr *data, struct qb_link *link)
 {
+	static const struct nla_policy policy[IFLA_VLAN_MAX + 1] = {
+		[IFLA_VLAN_ID] = {.type = NLA_U16},
+		[IFLA_VLAN_PROTOCOL] = {.type = NLA_U16},
+		[IFLA_VLAN_FLAGS] = {.minlen = sizeof(struct ifla_vlan_flags)},
+	};
 	struct nlattr *tb[IFLA_VLAN_MAX + 1];
 	_cleanup_strs_ struct qb_strs extra = {0};
 
-	if (nla_parse_nested(tb, IFLA_VLAN_MAX, data, NULL) < 0)
-		return;
+	if (nla_parse_nested(tb, IFLA_VLAN_MAX, data, policy) < 0)
+		return -EBADMSG;
 	if (tb[IFLA_VLAN_ID])
 		link->vlan_id = nla_get_u16(tb[IFLA_VLAN_ID]);
 	if (tb[IFLA_VLAN_PROTOCOL] && nla_get_u16(tb[IFLA_VLAN_PROTOCOL]) != htons(ETH_P_8021Q))
 		qb_strs_add(&extra, "another protocol than 802.1Q");
-	if (tb[IFLA_VLAN_FLAGS] && nla_len(tb[IFLA_VLAN_FLAGS]) >= 4 &&
-	    nla_get_u32(tb[IFLA_VLAN_FLAGS]) != VLAN_FLAG_REORDER_HDR)
+	if (tb[IFLA_VLAN_FLAGS] && nla_get_u32(tb[IFLA_VLAN_FLAGS]) != VLAN_FLAG_REORDER_HDR)
 		qb_strs_addf(&extra, "flags %u", nla_get_u32(tb[IFLA_VLAN_FLAGS]));
 	if (tb[IFLA_VLAN_INGRESS_QOS] || tb[IFLA_VLAN_EGRESS_QOS])
 		qb_strs_add(&extra, "a map of priorities");
 	if (extra.n)
 		link->extra = qb_strs_sentence(&extra);
+	return 0;
 }
 
-static void parse_bridge(struct nlattr *data, struct qb_link *link)
+static int parse_bridge(struct nlattr *data, struct qb_link *link)
 {
+	static const struct nla_policy policy[IFLA_BR_MAX + 1] = {
+		[IFLA_BR_STP_STATE] = {.type = NLA_U32},
+	};
 	struct nlattr *tb[IFLA_BR_MAX + 1];
 
-	if (nla_parse_nested(tb, IFLA_BR_MAX, data, NULL) < 0)
-		return;
+	if (nla_parse_nested(tb, IFLA_BR_MAX, data, policy) < 0)
+		return -EBADMSG;
 	if (tb[IFLA_BR_STP_STATE])
 		qb_tri_set(&link->stp, nla_get_u32(tb[IFLA_BR_STP_STATE]) != 0);
+	return 0;
 }
 
-void qb_nl_link_kind(struct nlattr *linkinfo, struct qb_link *link)
+int qb_nl_link_kind(struct nlattr *linkinfo, struct qb_link *link)
 {
+	static const struct nla_policy policy[IFLA_INFO_MAX + 1] = {
+		[IFLA_INFO_KIND] = {.type = NLA_STRING},
+	};
 	struct nlattr *info[IFLA_INFO_MAX + 1], *data;
 
-	if (!linkinfo || nla_parse_nested(info, IFLA_INFO_MAX, linkinfo, NULL) < 0 ||
-	    !info[IFLA_INFO_KIND])
-		return;
-	link->kind = qb_strndup(
-		nla_data(info[IFLA_INFO_KIND]),
-		strnlen(nla_data(info[IFLA_INFO_KIND]), (size_t)nla_len(info[IFLA_INFO_KIND])));
+	if (!linkinfo)
+		return 0;
+	if (nla_parse_nested(info, IFLA_INFO_MAX, linkinfo, policy) < 0)
+		return -EBADMSG;
+	if (!info[IFLA_INFO_KIND])
+		return 0;
+	link->kind = qb_strdup(nla_get_string(info[IFLA_INFO_KIND]));
 	data = info[IFLA_INFO_DATA];
 	if (data && !strcmp(link->kind, "bridge"))
-		parse_bridge(data, link);
-	else if (data && !strcmp(link->kind, "vlan"))
-		parse_vlan(data, link);
-	else if (data && !strcmp(link->kind, "bond"))
-		parse_bond(data, link);
+		return parse_bridge(data, link);
+	if (data && !strcmp(link->kind, "vlan"))
+		return parse_vlan(data, link);
+	if (data && !strcmp(link->kind, "bond"))
+		return parse_bond(data, link);
+	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/nl_probe.h"
 
+#include <errno.h>
 #include <net/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -23,15 +24,20 @@ static char *mac_of(struct nlattr *attr)
 }
 
 /* The index of its master goes into *ret_master: that link's name may come later in the dump. */
-static void parse_link(struct nlmsghdr *hdr, struct qb_net *net, uint32_t *ret_master)
+static int parse_link(struct nlmsghdr *hdr, struct qb_net *net, uint32_t *ret_master)
 {
+	static const struct nla_policy policy[IFLA_MAX + 1] = {
+		[IFLA_IFNAME] = {.type = NLA_STRING}, [IFLA_MTU] = {.type = NLA_U32},
+		[IFLA_CARRIER] = {.type = NLA_U8},    [IFLA_LINK] = {.type = NLA_U32},
+		[IFLA_MASTER] = {.type = NLA_U32},
+	};
 	const struct ifinfomsg *ifi = nlmsg_data(hdr);
 	struct nlattr *tb[IFLA_MAX + 1];
 	struct qb_link *link;
 
 	*ret_master = 0;
-	if (nlmsg_parse(hdr, sizeof(*ifi), tb, IFLA_MAX, NULL) < 0 || !tb[IFLA_IFNAME])
-		return;
+	if (nlmsg_parse(hdr, sizeof(*ifi), tb, IFLA_MAX, policy) < 0 || !tb[IFLA_IFNAME])
+		return -EBADMSG;
 	link = QB_APPEND(net->links, net->n_links);
 	link->ifindex = ifi->ifi_index;
 	link->name = qb_strdup(nla_get_string(tb[IFLA_IFNAME]));
@@ -48,15 +54,23 @@ static void parse_link(struct nlmsghdr *hdr, struct qb_net *net, uint32_t *ret_m
 	/* With a namespace it is the number of a link there. */
 	if (tb[IFLA_LINK] && !tb[IFLA_LINK_NETNSID])
 		link->lower_ifindex = nla_get_u32(tb[IFLA_LINK]);
-	qb_nl_link_kind(tb[IFLA_LINKINFO], link);
-	if (!qb_streq(link->kind, "bridge"))
-		qb_tri_unknown(&link->stp, "not a bridge");
 	if (tb[IFLA_MASTER])
 		*ret_master = nla_get_u32(tb[IFLA_MASTER]);
+	if (qb_nl_link_kind(tb[IFLA_LINKINFO], link) < 0)
+		return -EBADMSG;
+	if (!qb_streq(link->kind, "bridge"))
+		qb_tri_unknown(&link->stp, "not a bridge");
+	return 0;
 }
 
-static void parse_address(struct nlmsghdr *hdr, struct qb_net *net)
+static int parse_address(struct nlmsghdr *hdr, struct qb_net *net)
 {
+	static const struct nla_policy policy[ATTR_IFA_PROTO + 1] = {
+		[IFA_LABEL] = {.type = NLA_STRING},
+		[IFA_FLAGS] = {.type = NLA_U32},
+		[IFA_RT_PRIORITY] = {.type = NLA_U32},
+		[ATTR_IFA_PROTO] = {.type = NLA_U8},
+	};
 	const struct ifaddrmsg *ifa = nlmsg_data(hdr);
 	struct nlattr *tb[ATTR_IFA_PROTO + 1], *local;
 	const struct ifa_cacheinfo *life;
@@ -64,13 +78,16 @@ static void parse_address(struct nlmsghdr *hdr, struct qb_net *net)
 	struct qb_link *link;
 	int want = ifa->ifa_family == AF_INET6 ? 16 : 4;
 
-	if (nlmsg_parse(hdr, sizeof(*ifa), tb, ATTR_IFA_PROTO, NULL) < 0)
-		return;
+	if (nlmsg_parse(hdr, sizeof(*ifa), tb, ATTR_IFA_PROTO, policy) < 0)
+		return -EBADMSG;
 	/* IFA_ADDRESS is the peer's on a point-to-point link, ours is IFA_LOCAL then. */
 	local = tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS];
 	link = (struct qb_link *)qb_net_link_by_index(net, ifa->ifa_index);
-	if (!link || !local || nla_len(local) != want)
-		return;
+	/* A link that came after the links were asked for. */
+	if (!link || !local)
+		return 0;
+	if (nla_len(local) != want || ifa->ifa_prefixlen > want * 8)
+		return -EBADMSG;
 	a = QB_APPEND(link->addresses, link->n_addresses);
 	a->address = qb_ip_format_prefix(ifa->ifa_family, nla_data(local), ifa->ifa_prefixlen);
 	if (tb[IFA_ADDRESS] && nla_len(tb[IFA_ADDRESS]) == want &&
@@ -94,6 +111,7 @@ static void parse_address(struct nlmsghdr *hdr, struct qb_net *net)
 		a->preferred_s = 0;
 	a->proto = tb[ATTR_IFA_PROTO] ? nla_get_u8(tb[ATTR_IFA_PROTO]) : 0;
 	a->metric = tb[IFA_RT_PRIORITY] ? nla_get_u32(tb[IFA_RT_PRIORITY]) : 0;
+	return 0;
 }
 
 int qb_nl_links(struct nl_sock *sock, struct qb_net *net, struct qb_error *err)
@@ -115,9 +133,9 @@ int qb_nl_links(struct nl_sock *sock, struct qb_net *net, struct qb_error *err)
 
 		if (h->nlmsg_type != RTM_NEWLINK)
 			continue;
-		parse_link(h, net, &index);
-		if (n_masters < net->n_links)
-			*QB_APPEND(masters, n_masters) = index;
+		if (parse_link(h, net, &index) < 0)
+			return qb_nl_error(h, err);
+		*QB_APPEND(masters, n_masters) = index;
 	}
 	for (size_t i = 0; i < n_masters; i++) {
 		master = masters[i] ? qb_net_link_by_index(net, masters[i]) : NULL;
@@ -129,8 +147,9 @@ int qb_nl_links(struct nl_sock *sock, struct qb_net *net, struct qb_error *err)
 		const struct ifaddrmsg *ifa = nlmsg_data(h);
 
 		if (h->nlmsg_type == RTM_NEWADDR &&
-		    (ifa->ifa_family == AF_INET || ifa->ifa_family == AF_INET6))
-			parse_address(h, net);
+		    (ifa->ifa_family == AF_INET || ifa->ifa_family == AF_INET6) &&
+		    parse_address(h, net) < 0)
+			return qb_nl_error(h, err);
 	}
 	return 0;
 }

@@ -10,5 +10,5 @@ QB_MUST_CHECK int qb_nl_links(struct nl_sock *sock, struct qb_net *net, struct q
 /* Routes and rules; the links must be there for their names. */
 QB_MUST_CHECK int qb_nl_routes(struct nl_sock *sock, struct qb_net *net, struct qb_error *err);
 
-/* The kind of a link and what that kind tells, of its IFLA_LINKINFO, which may be NULL. */
-void qb_nl_link_kind(struct nlattr *linkinfo, struct qb_link *link);
+/* The kind of a link and what that kind tells, of its IFLA_LINKINFO, which may be NULL. -EBADMSG */
+QB_MUST_CHECK int qb_nl_link_kind(struct nlattr *linkinfo, struct qb_link *link);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/nl_probe.h"
 
+#include <errno.h>
 #include <linux/fib_rules.h>
 
 #include "net/names.h"
@@ -26,7 +27,39 @@ static char *name_of(const struct qb_net *net, uint32_t ifindex)
 	return link ? qb_strdup(link->name) : qb_asprintf("#%u", ifindex);
 }
 
-static void parse_metrics(struct nlattr *attr, struct qb_route *r)
+static const struct nla_policy route_policy[RTA_MAX + 1] = {
+	[RTA_TABLE] = {.type = NLA_U32},
+	[RTA_OIF] = {.type = NLA_U32},
+	[RTA_FLOW] = {.type = NLA_U32},
+	[RTA_PRIORITY] = {.type = NLA_U32},
+	[RTA_NH_ID] = {.type = NLA_U32},
+	[RTA_PREF] = {.type = NLA_U8},
+	[RTA_VIA] = {.minlen = sizeof(struct rtvia)},
+};
+
+static unsigned len_of(int family)
+{
+	return family == AF_INET6 ? 16 : 4;
+}
+
+/* Whole addresses, each of its family. */
+static bool has_addresses(int family, struct nlattr **tb)
+{
+	static const int addresses[] = {RTA_DST, RTA_SRC, RTA_GATEWAY, RTA_PREFSRC};
+	const struct rtvia *via = tb[RTA_VIA] ? nla_data(tb[RTA_VIA]) : NULL;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(addresses); i++)
+		if (tb[addresses[i]] && nla_len(tb[addresses[i]]) != (int)len_of(family))
+			return false;
+	return !via || nla_len(tb[RTA_VIA]) >= (int)(sizeof(*via) + len_of(via->rtvia_family));
+}
+
+static bool is_word(const struct nlattr *attr)
+{
+	return memchr(nla_data(attr), '\0', (size_t)nla_len(attr)) != NULL;
+}
+
+static int parse_metrics(struct nlattr *attr, struct qb_route *r)
 {
 	struct nlattr *m;
 	int left;
@@ -35,6 +68,8 @@ static void parse_metrics(struct nlattr *attr, struct qb_route *r)
 	{
 		_cleanup_free_ char *word = qb_metric_name((unsigned)nla_type(m));
 
+		if (nla_type(m) == RTAX_CC_ALGO ? !is_word(m) : nla_len(m) < (int)sizeof(uint32_t))
+			return -EBADMSG;
 		if (nla_type(m) == RTAX_MTU)
 			r->mtu = nla_get_u32(m);
 		else if (nla_type(m) == RTAX_CC_ALGO)
@@ -44,6 +79,7 @@ static void parse_metrics(struct nlattr *attr, struct qb_route *r)
 		else
 			add_extra(r, "metric %s", word);
 	}
+	return 0;
 }
 
 /* The next hop of a route, or of one of its hops. An IPv4 one may be reached over IPv6. */
@@ -57,13 +93,14 @@ static char *gateway_of(int family, struct nlattr **tb)
 						    : NULL;
 }
 
-static void parse_multipath(int family, struct nlattr *attr, const struct qb_net *net,
-			    struct qb_route *r)
+static int parse_multipath(int family, struct nlattr *attr, const struct qb_net *net,
+			   struct qb_route *r)
 {
 	const struct rtnexthop *hop = nla_data(attr);
 	int left = nla_len(attr);
 
-	while (RTNH_OK(hop, left)) {
+	/* RTNH_OK() looks at the length of a hop before whether there is one. */
+	while (left >= (int)sizeof(*hop) && RTNH_OK(hop, left)) {
 		struct qb_hop *to = QB_APPEND(r->hops, r->n_hops);
 		struct nlattr *tb[RTA_MAX + 1];
 
@@ -72,16 +109,18 @@ static void parse_multipath(int family, struct nlattr *attr, const struct qb_net
 		to->flags = hop->rtnh_flags;
 		qb_strs_add(&r->devs, to->dev);
 		if (nla_parse(tb, RTA_MAX, (struct nlattr *)(void *)RTNH_DATA(hop),
-			      hop->rtnh_len - (int)sizeof(*hop), NULL) == 0) {
-			to->gateway = gateway_of(family, tb);
-			to->realms = tb[RTA_FLOW] ? nla_get_u32(tb[RTA_FLOW]) : 0;
-			if (tb[RTA_ENCAP])
-				add_extra(r, "encap");
-		}
+			      hop->rtnh_len - (int)sizeof(*hop), route_policy) < 0 ||
+		    !has_addresses(family, tb))
+			return -EBADMSG;
+		to->gateway = gateway_of(family, tb);
+		to->realms = tb[RTA_FLOW] ? nla_get_u32(tb[RTA_FLOW]) : 0;
+		if (tb[RTA_ENCAP])
+			add_extra(r, "encap");
 		left -= (int)RTNH_ALIGN(hop->rtnh_len);
 		hop = RTNH_NEXT(hop);
 	}
 	r->n_nexthops = (int64_t)r->n_hops;
+	return left > 0 ? -EBADMSG : 0;
 }
 
 /* What of a route no member of struct qb_route can hold. */
@@ -111,7 +150,7 @@ static uint64_t expiry_of(const struct rtmsg *rtm, struct nlattr *attr)
 	return cache->rta_expires < 100 ? 1 : (uint64_t)cache->rta_expires / 100;
 }
 
-static void parse_route(struct nlmsghdr *hdr, struct qb_net *net)
+static int parse_route(struct nlmsghdr *hdr, int family, struct qb_net *net)
 {
 	static const char *const prefs[] = {
 		[0] = NULL, [1] = "high", [2] = "reserved", [3] = "low"};
@@ -121,12 +160,14 @@ static void parse_route(struct nlmsghdr *hdr, struct qb_net *net)
 	struct qb_route *r;
 	uint32_t table;
 
-	if (nlmsg_parse(hdr, sizeof(*rtm), tb, RTA_MAX, NULL) < 0)
-		return;
+	if (nlmsg_parse(hdr, sizeof(*rtm), tb, RTA_MAX, route_policy) < 0 ||
+	    rtm->rtm_family != family || !has_addresses(family, tb) ||
+	    rtm->rtm_dst_len > len_of(family) * 8 || rtm->rtm_src_len > len_of(family) * 8)
+		return -EBADMSG;
 	table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : rtm->rtm_table;
 	if ((table == RT_TABLE_LOCAL && rtm->rtm_protocol == RTPROT_KERNEL) ||
 	    (rtm->rtm_flags & RTM_F_CLONED))
-		return;
+		return 0;
 	r = QB_APPEND(net->routes, net->n_routes);
 	r->family = qb_strdup(rtm->rtm_family == AF_INET6 ? "inet6" : "inet");
 	if (rtm->rtm_dst_len == 0)
@@ -155,27 +196,34 @@ static void parse_route(struct nlmsghdr *hdr, struct qb_net *net)
 	r->flags = rtm->rtm_flags;
 	r->nhid = tb[RTA_NH_ID] ? nla_get_u32(tb[RTA_NH_ID]) : 0;
 	r->n_nexthops = 1;
-	if (tb[RTA_MULTIPATH])
-		parse_multipath(rtm->rtm_family, tb[RTA_MULTIPATH], net, r);
+	if (tb[RTA_MULTIPATH] && parse_multipath(family, tb[RTA_MULTIPATH], net, r) < 0)
+		return -EBADMSG;
 	if (tb[RTA_PREF] && nla_get_u8(tb[RTA_PREF]) < QB_ARRAY_SIZE(prefs))
 		qb_strset(&r->pref, prefs[nla_get_u8(tb[RTA_PREF])]);
-	if (tb[RTA_METRICS])
-		parse_metrics(tb[RTA_METRICS], r);
+	if (tb[RTA_METRICS] && parse_metrics(tb[RTA_METRICS], r) < 0)
+		return -EBADMSG;
 	parse_rest(tb, r);
+	return 0;
 }
 
-static void parse_rule(struct nlmsghdr *hdr, struct qb_net *net)
+static int parse_rule(struct nlmsghdr *hdr, struct qb_net *net)
 {
+	static const struct nla_policy policy[FRA_MAX + 1] = {
+		[FRA_PRIORITY] = {.type = NLA_U32},
+		[FRA_TABLE] = {.type = NLA_U32},
+		[FRA_IIFNAME] = {.type = NLA_STRING},
+		[FRA_OIFNAME] = {.type = NLA_STRING},
+	};
 	const struct fib_rule_hdr *frh = nlmsg_data(hdr);
 	struct nlattr *tb[FRA_MAX + 1];
 	struct qb_rule *rule;
 	uint32_t priority;
 
-	if (nlmsg_parse(hdr, sizeof(*frh), tb, FRA_MAX, NULL) < 0)
-		return;
+	if (nlmsg_parse(hdr, sizeof(*frh), tb, FRA_MAX, policy) < 0)
+		return -EBADMSG;
 	priority = tb[FRA_PRIORITY] ? nla_get_u32(tb[FRA_PRIORITY]) : 0;
 	if (priority == 0 || priority == 32766 || priority == 32767)
-		return;
+		return 0;
 	rule = QB_APPEND(net->rules, net->n_rules);
 	rule->family = qb_strdup(frh->family == AF_INET6 ? "inet6" : "inet");
 	rule->priority = priority;
@@ -184,6 +232,7 @@ static void parse_rule(struct nlmsghdr *hdr, struct qb_net *net)
 		rule->iif = qb_strdup(nla_get_string(tb[FRA_IIFNAME]));
 	if (tb[FRA_OIFNAME])
 		rule->oif = qb_strdup(nla_get_string(tb[FRA_OIFNAME]));
+	return 0;
 }
 
 static bool is_behind(const struct qb_route *r, const struct qb_route *like)
@@ -226,11 +275,11 @@ int qb_nl_routes(struct nl_sock *sock, struct qb_net *net, struct qb_error *err)
 		if (r < 0)
 			return r;
 		for (struct nlmsghdr *h = qb_nl_next(&routes, NULL); h; h = qb_nl_next(&routes, h))
-			if (h->nlmsg_type == RTM_NEWROUTE)
-				parse_route(h, net);
+			if (h->nlmsg_type == RTM_NEWROUTE && parse_route(h, families[i], net) < 0)
+				return qb_nl_error(h, err);
 		for (struct nlmsghdr *h = qb_nl_next(&rules, NULL); h; h = qb_nl_next(&rules, h))
-			if (h->nlmsg_type == RTM_NEWRULE)
-				parse_rule(h, net);
+			if (h->nlmsg_type == RTM_NEWRULE && parse_rule(h, net) < 0)
+				return qb_nl_error(h, err);
 	}
 	mark_behind(net);
 	return 0;

@@ -11,12 +11,13 @@
 /* The route by which the host takes what is for this address, on this link. */
 static bool is_local_route(const struct nlmsghdr *h, unsigned ifindex, const struct qb_ip *ip)
 {
+	static const struct nla_policy policy[RTA_MAX + 1] = {[RTA_OIF] = {.type = NLA_U32}};
 	const struct rtmsg *rtm = nlmsg_data(h);
 	struct nlattr *tb[RTA_MAX + 1];
 
 	return h->nlmsg_type == RTM_NEWROUTE && rtm->rtm_type == RTN_LOCAL &&
 	       rtm->rtm_dst_len == 128 &&
-	       nlmsg_parse((struct nlmsghdr *)h, sizeof(*rtm), tb, RTA_MAX, NULL) == 0 &&
+	       nlmsg_parse((struct nlmsghdr *)h, sizeof(*rtm), tb, RTA_MAX, policy) == 0 &&
 	       tb[RTA_DST] && tb[RTA_OIF] && nla_get_u32(tb[RTA_OIF]) == ifindex &&
 	       nla_len(tb[RTA_DST]) == (int)ip->len &&
 	       memcmp(nla_data(tb[RTA_DST]), ip->bytes, ip->len) == 0;

@@ -34,6 +34,7 @@ static int open_tap(void)
 
 static bool find_link(struct nl_sock *sock, unsigned ifindex, unsigned *ret_flags, int64_t *ret_mtu)
 {
+	static const struct nla_policy policy[IFLA_MTU + 1] = {[IFLA_MTU] = {.type = NLA_U32}};
 	_cleanup_buf_ struct qb_buf dump = {0};
 	struct nlattr *tb[IFLA_MTU + 1];
 
@@ -43,7 +44,7 @@ static bool find_link(struct nl_sock *sock, unsigned ifindex, unsigned *ret_flag
 		const struct ifinfomsg *ifi = nlmsg_data(h);
 
 		if (h->nlmsg_type != RTM_NEWLINK || ifi->ifi_index != (int)ifindex ||
-		    nlmsg_parse(h, sizeof(*ifi), tb, IFLA_MTU, NULL) < 0 || !tb[IFLA_MTU])
+		    nlmsg_parse(h, sizeof(*ifi), tb, IFLA_MTU, policy) < 0 || !tb[IFLA_MTU])
 			continue;
 		*ret_flags = ifi->ifi_flags;
 		*ret_mtu = nla_get_u32(tb[IFLA_MTU]);
