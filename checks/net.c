@@ -131,9 +131,11 @@ static bool port_matches(const struct qb_port_match *m, const struct qb_link *l,
 		return qb_streq(l->name, m->name);
 	if (m->driver)
 		return qb_streq(l->driver, m->driver);
-	/* Which NIC had the default route cannot be seen any more: hardware, or the one that has
-	 * the bridge's address; not what guests and containers bring. */
-	return m->match && (qb_link_is_uplink(l) || (l->mac && qb_streq(l->mac, bridge->mac)));
+	/* Which NIC had the default route, or what its speed was with another cable, cannot be
+	 * seen any more: hardware, or the one that has the bridge's address; not what guests and
+	 * containers bring. */
+	return (m->match || m->speed) &&
+	       (qb_link_is_uplink(l) || (l->mac && qb_streq(l->mac, bridge->mac)));
 }
 
 static const char *port_text(const struct qb_port_match *m)
@@ -142,6 +144,7 @@ static const char *port_text(const struct qb_port_match *m)
 	       : m->path   ? m->path
 	       : m->name   ? m->name
 	       : m->driver ? m->driver
+	       : m->speed  ? m->speed
 			   : "the NIC with the default route";
 }
 

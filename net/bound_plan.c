@@ -44,6 +44,8 @@ char *qb_port_match_words(const struct qb_port_match *m)
 		return qb_asprintf("path %s", m->path);
 	if (m->driver)
 		return qb_asprintf("driver %s", m->driver);
+	if (m->speed)
+		return qb_asprintf("speed %s", m->speed);
 	return qb_asprintf("name %s", m->name ? m->name : "?");
 }
 
@@ -92,7 +94,8 @@ static const json_t *find_port(const json_t *ports, const char *match, size_t pl
 
 static bool is_record(const struct qb_ledger_entry *e, const char *bridge)
 {
-	return (qb_streq(e->kind, "net.bridge") || qb_streq(e->kind, "net.bind")) &&
+	return (qb_streq(e->kind, "net.bridge") || qb_streq(e->kind, "net.bind") ||
+		qb_streq(e->kind, "net.link")) &&
 	       qb_streq(e->target, bridge);
 }
 

@@ -5,6 +5,9 @@
 #include "agent/base/step.h"
 #include "net/link.h"
 
+/* "100M", "2.5G", "25G": bits in a second, as Mbit/s; 0 for what is none. */
+int64_t qb_speed_parse(const char *s);
+
 /* Names one NIC. Exactly one member is set. */
 struct qb_port_match {
 	char *match; /* "default-route" */
@@ -12,6 +15,7 @@ struct qb_port_match {
 	char *path;
 	char *name;
 	char *driver;
+	char *speed; /* "10G", see qb_speed_parse() */
 };
 
 enum qb_ip_mode {

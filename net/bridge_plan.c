@@ -48,14 +48,6 @@ static bool was_broken_off(const struct qb_ledger *ledger, const char *name)
 	return is;
 }
 
-static const struct qb_keyfile *find_file(const struct qb_net *net, const char *path)
-{
-	for (size_t i = 0; i < net->n_keyfiles; i++)
-		if (qb_streq(net->keyfiles[i].path, path))
-			return &net->keyfiles[i];
-	return NULL;
-}
-
 static bool inherits(const struct qb_bridge_config *config)
 {
 	return config->ipv4.mode == QB_IP_INHERIT || config->ipv6.mode == QB_IP_INHERIT;
@@ -83,22 +75,14 @@ static void plan_persistence(const struct qb_net *net, const struct qb_bridge_co
 			     const struct qb_move *move, bool ours, struct qb_plan *plan)
 {
 	_cleanup_keyfiles_ struct qb_keyfiles files = {0};
-	json_t *list = json_array();
 	struct qb_step *step;
-	const char *missing = NULL;
+	const char *missing;
+	json_t *list;
+	bool any;
 
 	qb_keyfile_plan(net, config, move, &files);
-	for (size_t i = 0; i < files.n; i++) {
-		const struct qb_keyfile *there = find_file(net, files.v[i].path);
-
-		ours |= there != NULL;
-		if (!missing &&
-		    (!there || !qb_keyfile_has(there->text, files.v[i].text, !inherits(config))))
-			missing = files.v[i].path;
-		json_array_append_new(list, json_pack("{s:s, s:s}", "path", files.v[i].path, "text",
-						      files.v[i].text));
-	}
-	if (!ours || !missing) {
+	missing = qb_keyfiles_missing(net, &files, !inherits(config), &any, &list);
+	if (!missing || (!ours && !any)) {
 		json_decref(list);
 		return;
 	}

@@ -59,7 +59,8 @@ static bool is_port(const struct qb_link *is, const struct qb_port *want, bool s
 	if (!is)
 		return false;
 	if (same_boot)
-		return is->ifindex == want->ifindex && qb_streq(is->mac, want->mac);
+		return (want->ifindex < 0 || is->ifindex == want->ifindex) &&
+		       qb_streq(is->mac, want->mac);
 	if (want->kind && !qb_streq(want->kind, "veth"))
 		return qb_streq(is->kind, want->kind);
 	return want->permanent_mac ? qb_streq(is->permanent_mac, want->permanent_mac)

@@ -320,3 +320,30 @@ bool qb_keyfile_has(const char *text, const char *wanted, bool addresses)
 	}
 	return true;
 }
+
+static const struct qb_keyfile *find_file(const struct qb_net *net, const char *path)
+{
+	for (size_t i = 0; i < net->n_keyfiles; i++)
+		if (qb_streq(net->keyfiles[i].path, path))
+			return &net->keyfiles[i];
+	return NULL;
+}
+
+const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfiles *files,
+				bool addresses, bool *ret_any, json_t **ret_list)
+{
+	const char *missing = NULL;
+
+	*ret_list = json_array();
+	*ret_any = false;
+	for (size_t i = 0; i < files->n; i++) {
+		const struct qb_keyfile *file = &files->v[i], *there = find_file(net, file->path);
+
+		*ret_any |= there != NULL;
+		if (!missing && (!there || !qb_keyfile_has(there->text, file->text, addresses)))
+			missing = file->path;
+		json_array_append_new(
+			*ret_list, json_pack("{s:s, s:s}", "path", file->path, "text", file->text));
+	}
+	return missing;
+}

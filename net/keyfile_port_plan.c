@@ -115,3 +115,30 @@ void qb_keyfile_port(const struct qb_net *net, const struct qb_bridge_config *co
 	if (bond)
 		add_slaves(net, link, id, uuid, config->name, files);
 }
+
+void qb_keyfile_made(const struct qb_net *net, const struct qb_link *link,
+		     struct qb_keyfiles *files)
+{
+	const char *parts[] = {"networkmanager", "link", link->name, NULL};
+	_cleanup_free_ char *id = qb_asprintf("qubi-%s", link->name);
+	struct qb_keyfile *file = qb_keyfile_add(files, id);
+	bool bond = is_kind(link, "bond");
+	char uuid[QB_UUID_LEN];
+	struct qb_buf b = {0};
+
+	qb_uuid5(parts, uuid);
+	qb_keyfile_head(&b, id, uuid, bond ? "bond" : "vlan");
+	qb_buf_printf(&b, "interface-name=%s\n", link->name);
+	if (bond)
+		qb_buf_puts(&b, "autoconnect-slaves=1\n");
+	qb_buf_puts(&b, "\n[ethernet]\n");
+	put_mtu(&b, link->mtu);
+	if (bond)
+		put_bond(&b, link);
+	else
+		put_vlan(&b, net, link);
+	qb_buf_puts(&b, "\n[ipv4]\nmethod=disabled\n\n[ipv6]\nmethod=disabled\n");
+	file->text = b.s;
+	if (bond)
+		add_slaves(net, link, id, uuid, link->name, files);
+}

@@ -11,7 +11,7 @@
 
 struct qb_port {
 	char *name;
-	int64_t ifindex;
+	int64_t ifindex;                  /* negative: a step before this one makes it */
 	char *mac, *permanent_mac, *path; /* what it is known by later */
 	char *kind;                       /* as of struct qb_link: NULL is hardware */
 	char *match;                      /* how the configuration names it, in words */

@@ -5,6 +5,8 @@
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
 
+#include "net/bridge.h"
+
 struct name {
 	unsigned number;
 	const char *word;
@@ -158,6 +160,22 @@ char *qb_ip_format_prefix(int family, const void *bytes, unsigned prefix)
 	_cleanup_free_ char *text = qb_ip_format(family, bytes);
 
 	return text ? qb_asprintf("%s/%u", text, prefix) : NULL;
+}
+
+int64_t qb_speed_parse(const char *s)
+{
+	int64_t whole = 0;
+	size_t n = 0;
+	bool half;
+
+	for (; s[n] >= '0' && s[n] <= '9' && n < 6; n++)
+		whole = whole * 10 + (s[n] - '0');
+	half = n && !strncmp(s + n, ".5", 2);
+	if (half)
+		n += 2;
+	if (!n || *s == '0' || s[n + (s[n] != '\0')] || (s[n] != 'G' && (s[n] != 'M' || half)))
+		return 0;
+	return s[n] == 'G' ? whole * 1000 + (half ? 500 : 0) : whole;
 }
 
 const char *qb_ip_family(const char *s)

@@ -156,16 +156,33 @@ static int parse_bridge(struct nlattr *data, struct qb_link *link)
 	return 0;
 }
 
+/* In a bond all have one MAC; it remembers what each had before. */
+static int parse_slave(struct nlattr *data, struct qb_link *link)
+{
+	struct nlattr *tb[IFLA_BOND_SLAVE_MAX + 1];
+
+	if (nla_parse_nested(tb, IFLA_BOND_SLAVE_MAX, data, NULL) < 0)
+		return -EBADMSG;
+	if (!link->permanent_mac)
+		link->permanent_mac = qb_nl_mac(tb[IFLA_BOND_SLAVE_PERM_HWADDR]);
+	return 0;
+}
+
 int qb_nl_link_kind(struct nlattr *linkinfo, struct qb_link *link)
 {
 	static const struct nla_policy policy[IFLA_INFO_MAX + 1] = {
 		[IFLA_INFO_KIND] = {.type = NLA_STRING},
+		[IFLA_INFO_SLAVE_KIND] = {.type = NLA_STRING},
 	};
 	struct nlattr *info[IFLA_INFO_MAX + 1], *data;
 
 	if (!linkinfo)
 		return 0;
 	if (nla_parse_nested(info, IFLA_INFO_MAX, linkinfo, policy) < 0)
+		return -EBADMSG;
+	if (info[IFLA_INFO_SLAVE_KIND] && info[IFLA_INFO_SLAVE_DATA] &&
+	    !strcmp(nla_get_string(info[IFLA_INFO_SLAVE_KIND]), "bond") &&
+	    parse_slave(info[IFLA_INFO_SLAVE_DATA], link) < 0)
 		return -EBADMSG;
 	if (!info[IFLA_INFO_KIND])
 		return 0;

@@ -13,7 +13,7 @@ enum {
 	ATTR_IFA_PROTO = 11
 };
 
-static char *mac_of(struct nlattr *attr)
+char *qb_nl_mac(struct nlattr *attr)
 {
 	const unsigned char *b;
 
@@ -41,8 +41,8 @@ static int parse_link(struct nlmsghdr *hdr, struct qb_net *net, uint32_t *ret_ma
 	link = QB_APPEND(net->links, net->n_links);
 	link->ifindex = ifi->ifi_index;
 	link->name = qb_strdup(nla_get_string(tb[IFLA_IFNAME]));
-	link->mac = mac_of(tb[IFLA_ADDRESS]);
-	link->permanent_mac = mac_of(tb[IFLA_PERM_ADDRESS]);
+	link->mac = qb_nl_mac(tb[IFLA_ADDRESS]);
+	link->permanent_mac = qb_nl_mac(tb[IFLA_PERM_ADDRESS]);
 	link->mtu = tb[IFLA_MTU] ? nla_get_u32(tb[IFLA_MTU]) : 0;
 	link->up = ifi->ifi_flags & IFF_UP;
 	link->loopback = ifi->ifi_flags & IFF_LOOPBACK;

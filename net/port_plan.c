@@ -91,7 +91,9 @@ static void find(const struct qb_net *net, const struct qb_port_match *m, struct
 
 		if ((m->name && qb_streq(link->name, m->name)) ||
 		    (m->path && qb_link_is_nic(link) && qb_streq(link->path, m->path)) ||
-		    (m->driver && qb_link_is_nic(link) && qb_streq(link->driver, m->driver)))
+		    (m->driver && qb_link_is_nic(link) && qb_streq(link->driver, m->driver)) ||
+		    (m->speed && qb_link_is_nic(link) && link->speed_mbps &&
+		     link->speed_mbps == qb_speed_parse(m->speed)))
 			found_add(f, link);
 	}
 }

@@ -6,6 +6,7 @@
 #include "agent/base/schema.h"
 #include "agent/host/facts.h"
 #include "net/bridge.h"
+#include "net/made.h"
 #include "storage/pool.h"
 
 struct qb_kvm_config {
@@ -74,6 +75,10 @@ struct qb_checks_config {
 struct qb_config {
 	int64_t version;
 	struct qb_kvm_config kvm;
+	struct qb_bond_config *bonds;
+	size_t n_bonds;
+	struct qb_vlan_config *vlans;
+	size_t n_vlans;
 	struct qb_bridge_config *bridges;
 	size_t n_bridges;
 	struct qb_network_config *networks;

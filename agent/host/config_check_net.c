@@ -15,7 +15,7 @@ static void check_port(struct qb_config_check *c, const struct qb_port_match *po
 		char *const *value;
 	} ways[] = {
 		{"match", &port->match}, {"mac", &port->mac},       {"path", &port->path},
-		{"name", &port->name},   {"driver", &port->driver},
+		{"name", &port->name},   {"driver", &port->driver}, {"speed", &port->speed},
 	};
 	_cleanup_strs_ struct qb_strs here = {0};
 	_cleanup_free_ char *text = NULL;
@@ -28,8 +28,8 @@ static void check_port(struct qb_config_check *c, const struct qb_port_match *po
 	text = qb_strs_sentence(&here);
 	if (here.n != 1)
 		qb_config_wrong_object(c, port,
-				       "a port is named by exactly one of match, mac, path, name "
-				       "and driver; %s%s here",
+				       "a port is named by exactly one of match, mac, path, name, "
+				       "driver and speed; %s%s here",
 				       here.n ? text : "none", here.n ? " are" : " is");
 }
 
@@ -40,6 +40,14 @@ static void lower_case(char *s)
 		*s = (char)tolower((unsigned char)*s);
 }
 
+static bool is_bridge(const struct qb_config *config, const char *name)
+{
+	for (size_t i = 0; name && i < config->n_bridges; i++)
+		if (qb_streq(config->bridges[i].name, name))
+			return true;
+	return false;
+}
+
 static void claim_port(struct qb_config_check *c, struct qb_claims *claims,
 		       const struct qb_port_match *port)
 {
@@ -48,10 +56,83 @@ static void claim_port(struct qb_config_check *c, struct qb_claims *claims,
 	qb_config_claim(c, claims, "the NIC by path", port->path, &port->path, false);
 	qb_config_claim(c, claims, "the NIC by name", port->name, &port->name, false);
 	qb_config_claim(c, claims, "the NIC by driver", port->driver, &port->driver, false);
-	for (size_t i = 0; port->name && i < c->config->n_bridges; i++)
-		if (qb_streq(port->name, c->config->bridges[i].name))
-			qb_config_wrong(c, &port->name, "%s is a bridge of this file, not a NIC",
-					port->name);
+	qb_config_claim(c, claims, "the NIC by speed", port->speed, &port->speed, false);
+	if (is_bridge(c->config, port->name))
+		qb_config_wrong(c, &port->name, "%s is a bridge of this file, not a NIC",
+				port->name);
+}
+
+static const struct qb_bond_config *find_bond(const struct qb_config *config, const char *name)
+{
+	for (size_t i = 0; name && i < config->n_bonds; i++)
+		if (qb_streq(config->bonds[i].name, name))
+			return &config->bonds[i];
+	return NULL;
+}
+
+static bool is_vlan(const struct qb_config *config, const char *name)
+{
+	for (size_t i = 0; name && i < config->n_vlans; i++)
+		if (qb_streq(config->vlans[i].name, name))
+			return true;
+	return false;
+}
+
+static void check_bonds(struct qb_config_check *c, struct qb_claims *nics, struct qb_claims *names)
+{
+	for (size_t i = 0; i < c->config->n_bonds; i++) {
+		struct qb_bond_config *b = &c->config->bonds[i];
+
+		qb_config_claim(c, names, "the link name", b->name, &b->name, false);
+		if (is_bridge(c->config, b->name))
+			qb_config_wrong(c, &b->name, "%s is a bridge of this file, too", b->name);
+		for (size_t j = 0; j < b->n_ports; j++) {
+			struct qb_port_match *port = &b->ports[j];
+
+			check_port(c, port);
+			claim_port(c, nics, port);
+			lower_case(port->mac);
+			if (find_bond(c->config, port->name) || is_vlan(c->config, port->name))
+				qb_config_wrong(c, &port->name,
+						"a bond is made of NICs, and %s is a link that "
+						"this file makes",
+						port->name);
+		}
+		if (!b->n_ports && qb_config_given(c, &b->ports))
+			qb_config_wrong(c, &b->ports, "a bond needs at least one port");
+	}
+}
+
+static bool same_link(const struct qb_port_match *a, const struct qb_port_match *b)
+{
+	return qb_streq(a->match, b->match) && qb_streq(a->mac, b->mac) &&
+	       qb_streq(a->path, b->path) && qb_streq(a->name, b->name) &&
+	       qb_streq(a->driver, b->driver) && qb_streq(a->speed, b->speed);
+}
+
+static void check_vlans(struct qb_config_check *c, struct qb_claims *names)
+{
+	for (size_t i = 0; i < c->config->n_vlans; i++) {
+		struct qb_vlan_config *v = &c->config->vlans[i];
+
+		qb_config_claim(c, names, "the link name", v->name, &v->name, false);
+		if (is_bridge(c->config, v->name))
+			qb_config_wrong(c, &v->name, "%s is a bridge of this file, too", v->name);
+		if (!qb_positions_find_object(c->pos, &v->link).member)
+			continue;
+		check_port(c, &v->link);
+		lower_case(v->link.mac);
+		if (is_bridge(c->config, v->link.name) || is_vlan(c->config, v->link.name))
+			qb_config_wrong(c, &v->link.name,
+					"a VLAN stands on a NIC or on a bond, and %s is another "
+					"link of this file",
+					v->link.name);
+		for (size_t j = 0; j < i; j++)
+			if (c->config->vlans[j].id == v->id &&
+			    same_link(&c->config->vlans[j].link, &v->link))
+				qb_config_wrong(c, &v->id, "that VLAN is %s of this file already",
+						c->config->vlans[j].name);
+	}
 }
 
 static void check_gateway(struct qb_config_check *c, struct qb_ip_config *ip, int family)
@@ -141,7 +222,7 @@ static void check_portless(struct qb_config_check *c, struct qb_ip_config *ip)
 
 void qb_config_check_bridges(struct qb_config_check *c)
 {
-	_cleanup_claims_ struct qb_claims nics = {0}, addresses = {0};
+	_cleanup_claims_ struct qb_claims nics = {0}, addresses = {0}, names = {0};
 
 	for (size_t i = 0; i < c->config->n_bridges; i++) {
 		struct qb_bridge_config *b = &c->config->bridges[i];
@@ -158,4 +239,6 @@ void qb_config_check_bridges(struct qb_config_check *c)
 			check_portless(c, &b->ipv6);
 		}
 	}
+	check_bonds(c, &nics, &names);
+	check_vlans(c, &names);
 }

@@ -34,6 +34,9 @@ static const struct qb_field port_fields[] = {
 	     .doc = "The NIC, VLAN or bond of this name."),
 	QB_F(qb_port_match, driver, "driver", STR, .valid = qb_valid_module,
 	     .doc = "The one NIC with this driver."),
+	QB_F(qb_port_match, speed, "speed", STR, .valid = qb_valid_speed,
+	     .doc = "The one NIC whose link runs at this speed: 100M, 2.5G, 10G, 25G (bits in a "
+		    "second)."),
 };
 
 static const struct qb_type port_type = {
@@ -42,6 +45,56 @@ static const struct qb_type port_type = {
 	.fields = port_fields,
 	.n_fields = QB_ARRAY_SIZE(port_fields),
 	.doc = "One NIC, VLAN or bond, named by exactly one of these.",
+};
+
+/* A scalar in its place is a name. */
+static const struct qb_type link_type = {
+	.name = "link",
+	.size = sizeof(struct qb_port_match),
+	.fields = port_fields,
+	.n_fields = QB_ARRAY_SIZE(port_fields),
+	.scalar = "name",
+	.doc = "One NIC or bond, named by exactly one of these.",
+};
+
+static const char *const bond_modes[] = {"active-backup", "802.3ad", NULL};
+
+static const struct qb_field bond_fields[] = {
+	QB_F(qb_bond_config, name, "name", STR, .valid = qb_valid_interface,
+	     .flags = QB_FIELD_REQUIRED, .doc = "Name of the bond."),
+	QB_F(qb_bond_config, mode, "mode", ENUM, .names = bond_modes,
+	     .doc = "active-backup, or 802.3ad where the switch speaks LACP. Default: "
+		    "active-backup."),
+	QB_F_LIST(qb_bond_config, ports, "ports", &port_type,
+		  .flags = QB_FIELD_REQUIRED | QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
+		  .doc = "The NICs it is made of. One that carries addresses is refused: it would "
+			 "have to be switched off."),
+};
+
+static const struct qb_type bond_type = {
+	.name = "bond",
+	.size = sizeof(struct qb_bond_config),
+	.fields = bond_fields,
+	.n_fields = QB_ARRAY_SIZE(bond_fields),
+	.doc = "NICs made one, for a bridge or a VLAN to stand on.",
+};
+
+static const struct qb_field vlan_fields[] = {
+	QB_F(qb_vlan_config, name, "name", STR, .valid = qb_valid_interface,
+	     .flags = QB_FIELD_REQUIRED, .doc = "Name of the VLAN's link."),
+	QB_F(qb_vlan_config, id, "id", I64, .flags = QB_FIELD_REQUIRED, .min = 1, .max = 4094,
+	     .doc = "Number of the VLAN."),
+	QB_F(qb_vlan_config, link, "link", OBJECT, .of = &link_type, .flags = QB_FIELD_REQUIRED,
+	     .doc = "What it stands on: a NIC, named as a port, or the name of a bond. What that "
+		    "carries goes on."),
+};
+
+static const struct qb_type vlan_type = {
+	.name = "vlan",
+	.size = sizeof(struct qb_vlan_config),
+	.fields = vlan_fields,
+	.n_fields = QB_ARRAY_SIZE(vlan_fields),
+	.doc = "A VLAN of a NIC or bond, for a bridge to stand on.",
 };
 
 static const char *const ip_modes[] = {"inherit", "dhcp", "none", "static", NULL};
@@ -389,6 +442,10 @@ static const struct qb_field config_fields[] = {
 	     .doc = "Version of this format: 1."),
 	QB_F(qb_config, kvm, "kvm", OBJECT, .of = &kvm_type,
 	     .doc = "The hypervisor of the kernel."),
+	QB_F_LIST(qb_config, bonds, "bonds", &bond_type, .max = ITEMS_MAX,
+		  .doc = "Bonds to be made; bridges name them as their ports."),
+	QB_F_LIST(qb_config, vlans, "vlans", &vlan_type, .max = ITEMS_MAX,
+		  .doc = "VLANs to be made; bridges name them as their ports."),
 	QB_F_LIST(qb_config, bridges, "bridges", &bridge_type, .max = ITEMS_MAX,
 		  .doc = "Bridges over the host's NICs."),
 	QB_F_LIST(qb_config, networks, "networks", &network_type, .max = ITEMS_MAX,

@@ -5,6 +5,7 @@
 #include <ctype.h>
 
 #include "agent/base/str.h"
+#include "net/bridge.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
 #define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -63,6 +64,11 @@ const char *qb_valid_mac(const char *value)
 			return "the MAC address of one NIC; it is a group address";
 	}
 	return all ? NULL : expected;
+}
+
+const char *qb_valid_speed(const char *value)
+{
+	return qb_speed_parse(value) ? NULL : "the speed of a link, like 1G, 2.5G or 10G";
 }
 
 const char *qb_valid_word(const char *value)

@@ -9,12 +9,13 @@
 #include <stddef.h>
 
 const char *qb_valid_interface(const char *value); /* as the kernel's dev_valid_name() */
-const char *qb_valid_mac(const char *value);       /* of one NIC: not a group address, not zero */
-const char *qb_valid_word(const char *value);      /* text without spaces and controls */
-const char *qb_valid_line(const char *value);      /* text of one line */
-const char *qb_valid_path(const char *value);      /* absolute, nothing to resolve in it */
-const char *qb_valid_device(const char *value);    /* a path below /dev */
-const char *qb_valid_name(const char *value);      /* of an object of libvirt */
+const char *qb_valid_mac(const char *value);
+const char *qb_valid_speed(const char *value);  /* of one NIC: not a group address, not zero */
+const char *qb_valid_word(const char *value);   /* text without spaces and controls */
+const char *qb_valid_line(const char *value);   /* text of one line */
+const char *qb_valid_path(const char *value);   /* absolute, nothing to resolve in it */
+const char *qb_valid_device(const char *value); /* a path below /dev */
+const char *qb_valid_name(const char *value);   /* of an object of libvirt */
 const char *qb_valid_module(const char *value);
 const char *qb_valid_check(const char *value);   /* group.words-with-dashes */
 const char *qb_valid_address(const char *value); /* with its prefix length */

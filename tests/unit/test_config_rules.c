@@ -38,6 +38,14 @@ static void bad_values_are_refused(void **state)
 		 "\"}]}]\n",
 		 {"", "a b", "a\\n"},
 		 {"pci-0000:01:00.0"}},
+		{"version: 1\nbridges: [{name: br0, ports: [{speed: \"",
+		 "\"}]}]\n",
+		 {"", "10", "10g", "10 G", "0G", "10Gbit", "1.2G", "2.5M"},
+		 {"100M", "1G", "2.5G", "100G"}},
+		{"version: 1\nbonds: [{name: b, ports: [{name: eth0}], mode: \"",
+		 "\"}]\n",
+		 {"balance-rr", "balance-alb", "1"},
+		 {"active-backup", "802.3ad"}},
 		{"version: 1\nbridges: [{name: br0, ports: [{driver: \"",
 		 "\"}]}]\n",
 		 {"", "a/b", "e1000e "},
@@ -184,12 +192,38 @@ static void parts_that_do_not_go_together(void **state)
 		const char *msg;
 	} cases[] = {
 		{"bridges:\n- {name: br0, ports: [{mac: '00:00:5e:00:53:01', name: a}]}\n", 3, 23,
-		 "a port is named by exactly one of match, mac, path, name and driver; mac and "
-		 "name "
-		 "are here"},
+		 "a port is named by exactly one of match, mac, path, name, driver and speed; mac "
+		 "and name are here"},
 		{"bridges:\n- {name: br0, ports: [{}]}\n", 3, 23,
-		 "a port is named by exactly one of match, mac, path, name and driver; none is "
+		 "a port is named by exactly one of match, mac, path, name, driver and speed; none "
+		 "is "
 		 "here"},
+		{"bonds:\n- {name: b, ports: []}\n", 3, 13, "a bond needs at least one port"},
+		{"bonds:\n- {name: b, ports: {name: a}}\nbridges:\n- {name: b, ports: []}\n", 3, 10,
+		 "b is a bridge of this file, too"},
+		{"bonds:\n- {name: b, ports: {name: a}}\nvlans:\n"
+		 "- {name: b, id: 5, link: c}\n",
+		 5, 10, "the link name \"b\" is taken already in line 3"},
+		{"bonds:\n- {name: b, ports: {name: a}}\nbridges:\n"
+		 "- {name: br0, ports: {name: a}}\n",
+		 3, 27, "the NIC by name \"a\" is taken already in line 5"},
+		{"bonds:\n- {name: b, ports: {name: a}}\n- {name: c, ports: {name: b}}\n", 4, 27,
+		 "a bond is made of NICs, and b is a link that this file makes"},
+		{"bonds:\n- {name: b, ports: {speed: 10G}}\n- {name: c, ports: {speed: 10G}}\n", 4,
+		 28, "the NIC by speed \"10G\" is taken already in line 3"},
+		{"vlans:\n- {name: v, id: 5, link: a}\n- {name: w, id: 6, link: v}\n", 4, 26,
+		 "a VLAN stands on a NIC or on a bond, and v is another link of this file"},
+		{"vlans:\n- {name: v, id: 5, link: a}\n- {name: w, id: 5, link: {name: a}}\n", 4,
+		 17, "that VLAN is v of this file already"},
+		{"vlans:\n- {name: v, id: 5, link: {name: a, driver: d}}\n", 3, 20,
+		 "a port is named by exactly one of match, mac, path, name, driver and speed; name "
+		 "and driver are here"},
+		{"vlans:\n- {name: v, id: 0, link: a}\n", 3, 17,
+		 "\"id\" must be from 1 to 4094, not 0"},
+		{"vlans:\n- {name: v, id: 4095, link: a}\n", 3, 17,
+		 "\"id\" must be from 1 to 4094, not 4095"},
+		{"vlans:\n- {name: br0, id: 5, link: a}\nbridges:\n- {name: br0, ports: []}\n", 3,
+		 10, "br0 is a bridge of this file, too"},
 		{"bridges:\n- {name: br0, ports: [], ipv4: dhcp}\n", 3, 32,
 		 "dhcp asks through a port, and this bridge has none"},
 		{"bridges:\n- {name: br0, ports: [], ipv4: {addresses: [192.0.2.1/24], "
