@@ -89,6 +89,7 @@ static const struct qb_route *default_route(const struct qb_net *net, const char
 static int verify_defaults(struct nl_sock *sock, const struct qb_net *net, const char *dev,
 			   const json_t *noted, struct qb_error *err)
 {
+	const json_t *gateways = json_object_get(noted, "gateways");
 	const char *family;
 	json_t *before;
 
@@ -101,6 +102,9 @@ static int verify_defaults(struct nl_sock *sock, const struct qb_net *net, const
 			return qb_error_set(err, EHOSTUNREACH,
 					    "%s: there is no %s default route by it any more", dev,
 					    family);
+		/* It was the first before, too, and silent. */
+		if (json_is_false(json_object_get(gateways, route->gateway)))
+			continue;
 		r = qb_neigh_answers(sock, dev, route->gateway, AFTER_MS, &answers, err);
 		if (r < 0)
 			return r;

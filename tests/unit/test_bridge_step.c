@@ -268,6 +268,14 @@ static void a_gateway_that_was_silent_is_not_asked_for(void **state)
 	assert_ok(&h, apply(&h));
 	assert_ok(&h, verify(&h));
 	end(&h);
+	/* Nor where another one of a worse metric answers. */
+	begin(&h);
+	ip("route add default via 192.0.2.77 metric 50");
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, verify(&h));
+	end(&h);
 }
 
 static void a_bridge_that_was_there_stays(void **state)
