@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/move.h"
 
+#include <stdlib.h>
 #include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
 
 #include "net/names.h"
 
@@ -86,21 +88,53 @@ static void leave_addresses(struct qb_batches *b, const struct side *from, const
 				leave_address(b, from, to, &from->a[i], inet6_late);
 }
 
+static unsigned prefix_of(const struct qb_route *r)
+{
+	struct qb_ip ip;
+
+	return qb_ip_parse(r->dst, &ip) < 0 ? 0 : ip.prefix;
+}
+
 /*
  * A gateway must be reachable when its route comes, so what is on link goes first, whatever the
- * table. A dump gives the default route first: replayed so, the kernel refuses it. Of routes that
- * are alike the last that is added is asked first, so it is the first.
+ * table. A dump gives the default route first: replayed so, the kernel refuses it. Nor must the
+ * gateway be found by way of another one, as by a default route of a table that rules ask before
+ * table main. Of routes that are alike the last that is added is asked first, so it is the first.
  */
-static void add_routes(struct qb_ops *ops, const char *dev, const struct qb_route *r, size_t n)
+static int by_turn(const void *x, const void *y)
 {
-	for (int gateway = 0; gateway < 2; gateway++) {
-		for (size_t i = n; i-- > 0;)
-			if (qb_route_has_gateway(&r[i]) == gateway && !r[i].behind)
-				add(ops, QB_OP_ROUTE_ADD, dev)->route = &r[i];
-		for (size_t i = 0; i < n; i++)
-			if (qb_route_has_gateway(&r[i]) == gateway && r[i].behind)
-				add(ops, QB_OP_ROUTE_ADD, dev)->route = &r[i];
-	}
+	const struct qb_route *a = *(const struct qb_route *const *)x;
+	const struct qb_route *b = *(const struct qb_route *const *)y;
+	bool gateway = qb_route_has_gateway(a);
+	bool main_a = a->table == RT_TABLE_MAIN, main_b = b->table == RT_TABLE_MAIN;
+
+	if (gateway != qb_route_has_gateway(b))
+		return gateway ? 1 : -1;
+	if (gateway && prefix_of(a) != prefix_of(b))
+		return prefix_of(a) > prefix_of(b) ? -1 : 1;
+	if (gateway && main_a != main_b)
+		return main_a ? -1 : 1;
+	if (a->behind != b->behind)
+		return a->behind ? 1 : -1;
+	return (a < b) == a->behind ? -1 : 1;
+}
+
+static void add_routes(struct qb_ops *ops, const struct qb_move *move, const char *dev,
+		       const struct qb_route *r, size_t n)
+{
+	_cleanup_free_ const struct qb_route **turns =
+		qb_alloc(n + 1, sizeof(const struct qb_route *));
+	size_t at = 0;
+
+	for (size_t i = 0; i < n; i++)
+		turns[i] = &r[i];
+	qsort(turns, n, sizeof(*turns), by_turn);
+	for (; at < n && !qb_route_has_gateway(turns[at]); at++)
+		add(ops, QB_OP_ROUTE_ADD, dev)->route = turns[at];
+	for (size_t i = 0; i < move->n_nexthops; i++)
+		add(ops, QB_OP_NEXTHOP, dev)->nexthop = &move->nexthops[i];
+	for (; at < n; at++)
+		add(ops, QB_OP_ROUTE_ADD, dev)->route = turns[at];
 }
 
 static void delete_routes(struct qb_ops *ops, const char *dev, const struct qb_route *r, size_t n)
@@ -111,12 +145,67 @@ static void delete_routes(struct qb_ops *ops, const char *dev, const struct qb_r
 				add(ops, QB_OP_ROUTE_DELETE, dev)->route = &r[i];
 }
 
+static size_t asks(const struct qb_rule *r)
+{
+	return (r->iif != NULL) + (r->oif != NULL) + (r->src != NULL) + (r->dst != NULL) +
+	       (r->tos != 0) + r->terms.n;
+}
+
+static void add_rule(struct qb_ops *ops, enum qb_op_kind kind, const struct qb_move *move,
+		     const char *dev, const struct qb_rule *rule)
+{
+	struct qb_op *op = add(ops, kind, dev);
+
+	op->from = move->source;
+	op->rule = rule;
+}
+
+/* Both of its kind at once would refuse what neither does, or the way to a gateway. */
+static bool is_strict(const struct qb_rule *r)
+{
+	return r->invert || qb_streq(r->action, "prohibit") || qb_streq(r->action, "blackhole") ||
+	       qb_streq(r->action, "unreachable");
+}
+
+static bool has_strict(const struct qb_move *move)
+{
+	for (size_t i = 0; i < move->n_rules; i++)
+		if (is_strict(&move->rules[i]))
+			return true;
+	return false;
+}
+
+static void add_rules(struct qb_ops *ops, const struct qb_move *move, const char *dev)
+{
+	for (size_t i = 0; i < move->n_rules; i++)
+		add_rule(ops, QB_OP_RULE_ADD, move, dev, &move->rules[i]);
+}
+
+/*
+ * What asks for more goes first: the kernel takes off the first rule that has all that it is told,
+ * and that would be one that asks for more.
+ */
+static void delete_rules(struct qb_ops *ops, const struct qb_move *move, const char *dev)
+{
+	size_t most = 0;
+
+	for (size_t i = 0; i < move->n_rules; i++)
+		if (asks(&move->rules[i]) > most)
+			most = asks(&move->rules[i]);
+	for (size_t n = most + 1; n-- > 0;)
+		for (size_t i = 0; i < move->n_rules; i++)
+			if (asks(&move->rules[i]) == n)
+				add_rule(ops, QB_OP_RULE_DELETE, move, dev, &move->rules[i]);
+}
+
 struct qb_batches qb_move_forward(const struct qb_move *move)
 {
 	const struct side source = {move->source, move->drop, move->n_drop};
 	const struct side bridge = {move->bridge, move->add, move->n_add};
 	struct qb_batches b = {0};
 
+	if (!has_strict(move))
+		add_rules(&b.build, move, move->bridge);
 	add_addresses(&b.build, QB_OP_ADDRESS_ADD, "inet", move->bridge, move->add, move->n_add);
 	for (size_t i = 0; i < move->n_ports; i++) {
 		add(&b.build, QB_OP_LINK_UP, move->ports[i].name);
@@ -127,9 +216,15 @@ struct qb_batches qb_move_forward(const struct qb_move *move)
 	if (move->source && !move->apart)
 		add(&b.build, QB_OP_NEIGHBOURS, move->bridge)->from = move->source;
 	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->bridge, move->add, move->n_add);
-	add_routes(&b.clear, move->bridge, move->add_routes, move->n_add_routes);
+	if (has_strict(move))
+		delete_rules(&b.clear, move, move->source);
+	add_routes(&b.clear, move, move->bridge, move->add_routes, move->n_add_routes);
+	if (has_strict(move))
+		add_rules(&b.clear, move, move->bridge);
 	delete_routes(&b.clear, move->source, move->drop_routes, move->n_drop_routes);
 	leave_addresses(&b, &source, &bridge, false);
+	if (!has_strict(move))
+		delete_rules(&b.clear, move, move->source);
 	return b;
 }
 
@@ -143,16 +238,24 @@ struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_st
 	/* What somebody has switched off meanwhile takes neither IPv6 addresses nor routes. */
 	for (size_t i = 0; i < release->n; i++)
 		add(&b.build, QB_OP_LINK_UP, release->v[i]);
+	if (!has_strict(move))
+		add_rules(&b.build, move, move->source);
 	add_addresses(&b.build, QB_OP_ADDRESS_ADD, NULL, move->source, move->drop, move->n_drop);
 	if (move->source && bridge_is_there)
 		add(&b.build, QB_OP_NEIGHBOURS, move->source)->from = move->bridge;
 	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->source, move->drop, move->n_drop);
-	add_routes(&b.clear, move->source, move->drop_routes, move->n_drop_routes);
+	if (has_strict(move))
+		delete_rules(&b.clear, move, move->bridge);
+	add_routes(&b.clear, move, move->source, move->drop_routes, move->n_drop_routes);
+	if (has_strict(move))
+		add_rules(&b.clear, move, move->source);
 	if (bridge_is_there) {
 		delete_routes(&b.clear, move->bridge, move->add_routes, move->n_add_routes);
 		/* Neighbours ask the bridge until the port has left. */
 		leave_addresses(&b, &bridge, &source, true);
 	}
+	if (!has_strict(move))
+		delete_rules(&b.clear, move, move->bridge);
 	for (size_t i = 0; i < release->n; i++)
 		add(&b.leave, QB_OP_RELEASE, release->v[i]);
 	return b;

@@ -165,9 +165,10 @@ static size_t plan_ports(const struct qb_net *net, const struct qb_bridge_config
 static void refuse_size(const struct qb_move *move, struct qb_plan *plan)
 {
 	size_t routes = move->n_add_routes + move->n_drop_routes;
+	size_t rules = 2 * move->n_rules + move->n_nexthops;
 	size_t addresses = 2 * (move->n_add + move->n_drop); /* an IPv6 one is settled, too */
 
-	if (routes + addresses > QB_MOVE_MAX)
+	if (routes + rules + addresses > QB_MOVE_MAX)
 		qb_plan_refuse(plan, move->bridge, "unsupported",
 			       "%s has %zu routes and %zu addresses: more than can change over at "
 			       "once",

@@ -88,10 +88,13 @@ static int check_ports(const struct qb_net *net, const struct qb_move *move, boo
 /* The lists of two moves as JSON are the same: what is to go is what is there. */
 static bool same_drop(const struct qb_move *a, const struct qb_move *b)
 {
+	static const char *const lists[] = {"drop", "drop_routes", "rules", "nexthops"};
 	json_auto_t *x = qb_move_to_json(a), *y = qb_move_to_json(b);
 
-	return json_equal(json_object_get(x, "drop"), json_object_get(y, "drop")) &&
-	       json_equal(json_object_get(x, "drop_routes"), json_object_get(y, "drop_routes"));
+	for (size_t i = 0; i < QB_ARRAY_SIZE(lists); i++)
+		if (!json_equal(json_object_get(x, lists[i]), json_object_get(y, lists[i])))
+			return false;
+	return true;
 }
 
 static bool has_all(const struct qb_net *net, const struct qb_move *move)
@@ -262,6 +265,55 @@ void qb_bridge_state_lifetimes(const json_t *before, struct qb_move *move)
 	set_lifetimes(lifetimes, move->drop, move->n_drop);
 }
 
+static const char *instead(const char *name, const char *of, const char *link)
+{
+	return qb_streq(name, of) ? link : name;
+}
+
+/* The rule, with link where it names the source. */
+static bool has_rule(const struct qb_net *net, const struct qb_move *move,
+		     const struct qb_rule *wanted, const char *link)
+{
+	for (size_t i = 0; i < net->n_rules; i++) {
+		const struct qb_rule *r = &net->rules[i];
+
+		if (qb_streq(r->family, wanted->family) && r->priority == wanted->priority &&
+		    r->table == wanted->table && qb_streq(r->src, wanted->src) &&
+		    qb_streq(r->dst, wanted->dst) && r->tos == wanted->tos &&
+		    r->terms.n == wanted->terms.n &&
+		    qb_streq(r->iif, instead(wanted->iif, move->source, link)) &&
+		    qb_streq(r->oif, instead(wanted->oif, move->source, link)))
+			return true;
+	}
+	return false;
+}
+
+static bool leaves_by(const struct qb_net *net, const struct qb_nexthop *wanted, const char *link)
+{
+	for (size_t i = 0; i < net->n_nexthops; i++)
+		if (net->nexthops[i].id == wanted->id)
+			return qb_streq(net->nexthops[i].dev, link);
+	return false;
+}
+
+static int verify_rules(const struct qb_net *net, const struct qb_move *move, struct qb_error *err)
+{
+	for (size_t i = 0; i < move->n_nexthops; i++)
+		if (!leaves_by(net, &move->nexthops[i], move->bridge))
+			return qb_error_set(err, EIO, "nexthop %llu does not leave by %s",
+					    (unsigned long long)move->nexthops[i].id, move->bridge);
+	for (size_t i = 0; i < move->n_rules; i++) {
+		const struct qb_rule *rule = &move->rules[i];
+
+		if (!has_rule(net, move, rule, move->bridge) ||
+		    has_rule(net, move, rule, move->source))
+			return qb_error_set(err, EIO, "%s rule %lld does not name %s instead of %s",
+					    rule->family, (long long)rule->priority, move->bridge,
+					    move->source);
+	}
+	return 0;
+}
+
 static int verify_address(const struct qb_net *net, const struct qb_move *move,
 			  const struct qb_address *a, struct qb_error *err)
 {
@@ -309,7 +361,7 @@ int qb_bridge_state_verify(const struct qb_net *net, const struct qb_move *move,
 		if (has_route(net, move->source, &move->drop_routes[i]))
 			r = qb_error_set(err, EIO, "route %s still leaves by %s",
 					 move->drop_routes[i].dst, move->source);
-	return r;
+	return r < 0 ? r : verify_rules(net, move, err);
 }
 
 /* Nothing that the kernel was told outlives a boot; who made the bridge anew owns it. */
@@ -387,6 +439,13 @@ bool qb_bridge_state_is_touched(const struct qb_net *net, const struct qb_move *
 			return true;
 	for (size_t i = 0; i < move->n_drop_routes; i++)
 		if (!has_route(net, move->source, &move->drop_routes[i]))
+			return true;
+	for (size_t i = 0; i < move->n_nexthops; i++)
+		if (!leaves_by(net, &move->nexthops[i], move->source))
+			return true;
+	for (size_t i = 0; i < move->n_rules; i++)
+		if (!has_rule(net, move, &move->rules[i], move->source) ||
+		    has_rule(net, move, &move->rules[i], move->bridge))
 			return true;
 	return false;
 }

@@ -41,10 +41,18 @@ bool qb_keyfile_wants(const struct qb_route *r);
 void qb_keyfile_routes(struct qb_buf *b, const struct qb_route *const *routes, size_t n,
 		       bool inet6);
 /*
+ * Rules as "routing-rule1=...": those that name the NIC or the bridge, and those of a profile that
+ * send to a table of the routes, or to this table.
+ */
+void qb_keyfile_rules(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
+		      const struct qb_route *const *routes, size_t n_routes, int64_t table,
+		      const char *family);
+/*
  * Refuses the bridge in plan with everything that moves, that a profile is to have, and that none
- * can say: multipath routes, metrics that NetworkManager does not know.
+ * can say: multipath routes, metrics that NetworkManager does not know, nexthop objects.
  */
 void qb_keyfile_refuse(const struct qb_move *move, struct qb_plan *plan);
+void qb_keyfile_refuse_rules(const struct qb_move *move, struct qb_plan *plan); /* its part */
 
 /* The profiles of a bond or VLAN that is no port of a bridge, and carries no address. */
 void qb_keyfile_made(const struct qb_net *net, const struct qb_link *link,

@@ -68,10 +68,11 @@ static bool is_gateway(const struct qb_route *r)
 	return !strcmp(r->dst, "default") && r->gateway && r->table == RT_TABLE_MAIN;
 }
 
-/* What a lease or a router announces comes again with it. */
+/* What a lease or a router announces comes again with it, and the route of an address. */
 static bool is_renewed(const struct qb_route *r)
 {
-	return qb_streq(r->proto, "dhcp") || qb_streq(r->proto, "ra");
+	return qb_streq(r->proto, "dhcp") || qb_streq(r->proto, "ra") ||
+	       qb_streq(r->proto, "kernel");
 }
 
 /* One that a profile is about. dev: NULL for any. */
@@ -84,7 +85,8 @@ static bool is_relevant(const struct family *f, const struct qb_route *r, const 
 static void find_announced(struct family *f, const struct qb_route *r, size_t n, const char *dev)
 {
 	for (size_t i = 0; i < n; i++)
-		if (is_relevant(f, &r[i], dev) && is_gateway(&r[i]) && is_renewed(&r[i]))
+		if (is_relevant(f, &r[i], dev) && !strcmp(r[i].dst, "default") && r[i].gateway &&
+		    is_renewed(&r[i]) && (!f->announced || r[i].table == RT_TABLE_MAIN))
 			f->announced = &r[i];
 }
 
@@ -195,6 +197,7 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 		ip->mode == QB_IP_NONE ? NULL : qb_net_link(net, move->bridge);
 	QB_CLEANUP(family_donep) struct family f = {.name = name};
 	bool inet6 = !strcmp(name, "inet6");
+	int64_t table = RT_TABLE_MAIN;
 	size_t n = 0;
 	const char *how;
 
@@ -223,7 +226,12 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 	/* The metric that a bridge gets otherwise is worse than the NIC's was. */
 	if (f.best && f.best->metric && !(inet6 && f.best->metric == 1024))
 		qb_buf_printf(b, "route-metric=%lld\n", (long long)f.best->metric);
+	if (!f.fixed && f.announced)
+		table = f.announced->table;
+	if (table != RT_TABLE_MAIN)
+		qb_buf_printf(b, "route-table=%lld\n", (long long)table);
 	qb_keyfile_routes(b, f.routes, f.n_routes, inet6);
+	qb_keyfile_rules(b, net, move, f.routes, f.n_routes, table, name);
 	if (inet6)
 		put_identifier(b, &f, move->mac);
 	if (f.fixed) {

@@ -137,4 +137,5 @@ void qb_keyfile_refuse(const struct qb_move *move, struct qb_plan *plan)
 				       "a NetworkManager profile cannot say all that it is",
 				       r->dst, (long long)r->table, move->source);
 	}
+	qb_keyfile_refuse_rules(move, plan);
 }

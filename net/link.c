@@ -84,17 +84,38 @@ static void route_done(struct qb_route *r)
 	free(r->hops);
 }
 
+static void rule_done(struct qb_rule *rule)
+{
+	free(rule->family);
+	free(rule->iif);
+	free(rule->oif);
+	free(rule->src);
+	free(rule->dst);
+	free(rule->action);
+	free(rule->proto);
+	free(rule->extra);
+	qb_strs_done(&rule->terms);
+}
+
+static void nexthop_done(struct qb_nexthop *nh)
+{
+	free(nh->family);
+	free(nh->dev);
+	free(nh->gateway);
+	free(nh->proto);
+	free(nh->extra);
+}
+
 void qb_net_done(struct qb_net *net)
 {
 	for (size_t i = 0; i < net->n_links; i++)
 		link_done(&net->links[i]);
 	for (size_t i = 0; i < net->n_routes; i++)
 		route_done(&net->routes[i]);
-	for (size_t i = 0; i < net->n_rules; i++) {
-		free(net->rules[i].family);
-		free(net->rules[i].iif);
-		free(net->rules[i].oif);
-	}
+	for (size_t i = 0; i < net->n_rules; i++)
+		rule_done(&net->rules[i]);
+	for (size_t i = 0; i < net->n_nexthops; i++)
+		nexthop_done(&net->nexthops[i]);
 	for (size_t i = 0; i < net->n_keyfiles; i++) {
 		free(net->keyfiles[i].path);
 		free(net->keyfiles[i].text);
@@ -102,6 +123,7 @@ void qb_net_done(struct qb_net *net)
 	free(net->links);
 	free(net->routes);
 	free(net->rules);
+	free(net->nexthops);
 	free(net->keyfiles);
 	free(net->network_root);
 	free(net->known.why);

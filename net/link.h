@@ -84,11 +84,28 @@ struct qb_route {
 	char *extra; /* what the members above cannot say ("encap, via"); NULL: nothing */
 };
 
+/* A nexthop object that leaves by a link, and is one next hop alone. */
+struct qb_nexthop {
+	uint64_t id;
+	char *family, *dev;
+	char *gateway; /* NULL: on link */
+	char *proto;
+	uint64_t flags; /* RTNH_F_* */
+	char *extra;    /* what the members above cannot say; NULL: nothing */
+};
+
 /* A policy rule other than the kernel's own (0, 32766 and 32767). */
 struct qb_rule {
 	char *family; /* inet, inet6 */
 	int64_t priority, table;
 	char *iif, *oif; /* names; NULL where it does not ask */
+	char *src, *dst; /* prefixes, likewise */
+	int64_t tos;
+	bool invert;          /* it holds for what does not match */
+	char *action;         /* lookup, goto, nop, blackhole, unreachable, prohibit */
+	char *proto;          /* who made it, as of a route */
+	struct qb_strs terms; /* "fwmark 16", "sport 80-90": as ip-rule(8) names them */
+	char *extra;          /* what the members above cannot say; NULL: nothing */
 };
 
 /* A NetworkManager profile of ours: qubi-*.nmconnection. Others are not kept, they hold secrets. */
@@ -102,8 +119,10 @@ struct qb_net {
 	size_t n_links;
 	struct qb_route *routes; /* of table local (255) only those that the kernel did not make */
 	size_t n_routes;
-	struct qb_rule *rules;
+	struct qb_rule *rules; /* as they are asked */
 	size_t n_rules;
+	struct qb_nexthop *nexthops;
+	size_t n_nexthops;
 	/* Evidence that the root file system or a disk is reached over the network; NULL: none. */
 	char *network_root;
 	struct qb_keyfile *keyfiles;

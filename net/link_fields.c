@@ -131,6 +131,15 @@ static const struct qb_field rule_fields[] = {
 	QB_F(qb_rule, table, "table", I64, .doc = "Table it sends to."),
 	QB_F(qb_rule, iif, "iif", STR, .doc = "Link a packet came in by."),
 	QB_F(qb_rule, oif, "oif", STR, .doc = "Link a packet is bound to."),
+	QB_F(qb_rule, src, "src", STR, .doc = "Prefix a packet comes from."),
+	QB_F(qb_rule, dst, "dst", STR, .doc = "Prefix a packet goes to."),
+	QB_F(qb_rule, tos, "tos", I64, .doc = "Type of service; 0: any."),
+	QB_F(qb_rule, invert, "invert", BOOL, .doc = "It is for what does not match."),
+	QB_F(qb_rule, action, "action", STR,
+	     .doc = "lookup, goto, nop, blackhole, unreachable or prohibit."),
+	QB_F(qb_rule, proto, "proto", STR, .doc = "Who made it, as of a route."),
+	QB_F(qb_rule, terms, "terms", STRS, .doc = "What else it asks (fwmark 16...)."),
+	QB_F(qb_rule, extra, "extra", STR, .doc = "What it has beyond these members."),
 };
 
 const struct qb_type qb_rule_type = {
@@ -139,6 +148,25 @@ const struct qb_type qb_rule_type = {
 	.fields = rule_fields,
 	.n_fields = QB_ARRAY_SIZE(rule_fields),
 	.doc = "A policy rule beside the kernel's own.",
+};
+
+static const struct qb_field nexthop_fields[] = {
+	QB_F(qb_nexthop, id, "id", U64, .doc = "Number that routes refer to."),
+	QB_F(qb_nexthop, family, "family", STR, .flags = QB_FIELD_REQUIRED,
+	     .doc = "inet or inet6."),
+	QB_F(qb_nexthop, dev, "dev", STR, .doc = "Link it leaves by."),
+	QB_F(qb_nexthop, gateway, "gateway", STR, .doc = "Next hop; null: on link."),
+	QB_F(qb_nexthop, proto, "proto", STR, .doc = "Who made it, as of a route."),
+	QB_F(qb_nexthop, flags, "flags", U64, .doc = "RTNH_F_* of linux/rtnetlink.h."),
+	QB_F(qb_nexthop, extra, "extra", STR, .doc = "What it has beyond these members."),
+};
+
+const struct qb_type qb_nexthop_type = {
+	.name = "nexthop",
+	.size = sizeof(struct qb_nexthop),
+	.fields = nexthop_fields,
+	.n_fields = QB_ARRAY_SIZE(nexthop_fields),
+	.doc = "A nexthop object that leaves by a link.",
 };
 
 static const struct qb_field keyfile_fields[] = {
@@ -161,6 +189,8 @@ static const struct qb_field net_fields[] = {
 	QB_F(qb_net, known, "known", TRI, .doc = "The snapshot was taken."),
 	QB_F_LIST(qb_net, rules, "rules", &qb_rule_type,
 		  .doc = "Policy rules beside the kernel's own."),
+	QB_F_LIST(qb_net, nexthops, "nexthops", &qb_nexthop_type,
+		  .doc = "Nexthop objects that leave by a link."),
 	QB_F(qb_net, network_root, "network_root", STR,
 	     .doc = "Evidence that the root or a disk is reached over the network."),
 	QB_F_LIST(qb_net, keyfiles, "keyfiles", &qb_keyfile_type,

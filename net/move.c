@@ -55,6 +55,43 @@ static const struct qb_type route_type = {
 	.n_fields = QB_ARRAY_SIZE(route_fields),
 };
 
+static const struct qb_field rule_fields[] = {
+	QB_F(qb_rule, family, "family", STR, .flags = QB_FIELD_REQUIRED),
+	QB_F(qb_rule, priority, "priority", I64),
+	QB_F(qb_rule, table, "table", I64),
+	QB_F(qb_rule, iif, "iif", STR),
+	QB_F(qb_rule, oif, "oif", STR),
+	QB_F(qb_rule, src, "src", STR),
+	QB_F(qb_rule, dst, "dst", STR),
+	QB_F(qb_rule, tos, "tos", I64),
+	QB_F(qb_rule, invert, "invert", BOOL),
+	QB_F(qb_rule, action, "action", STR),
+	QB_F(qb_rule, proto, "proto", STR),
+	QB_F(qb_rule, terms, "terms", STRS),
+};
+
+static const struct qb_type rule_type = {
+	.name = "moved-rule",
+	.size = sizeof(struct qb_rule),
+	.fields = rule_fields,
+	.n_fields = QB_ARRAY_SIZE(rule_fields),
+};
+
+static const struct qb_field nexthop_fields[] = {
+	QB_F(qb_nexthop, id, "id", U64),
+	QB_F(qb_nexthop, family, "family", STR, .flags = QB_FIELD_REQUIRED),
+	QB_F(qb_nexthop, gateway, "gateway", STR),
+	QB_F(qb_nexthop, proto, "proto", STR),
+	QB_F(qb_nexthop, flags, "flags", U64),
+};
+
+static const struct qb_type nexthop_type = {
+	.name = "moved-nexthop",
+	.size = sizeof(struct qb_nexthop),
+	.fields = nexthop_fields,
+	.n_fields = QB_ARRAY_SIZE(nexthop_fields),
+};
+
 static const struct qb_field port_fields[] = {
 	QB_F(qb_port, name, "name", STR, .flags = QB_FIELD_REQUIRED),
 	QB_F(qb_port, ifindex, "ifindex", I64, .flags = QB_FIELD_REQUIRED),
@@ -85,6 +122,8 @@ static const struct qb_field move_fields[] = {
 	QB_F_LIST(qb_move, add_routes, "add_routes", &route_type),
 	QB_F_LIST(qb_move, drop, "drop", &address_type),
 	QB_F_LIST(qb_move, drop_routes, "drop_routes", &route_type),
+	QB_F_LIST(qb_move, rules, "rules", &rule_type),
+	QB_F_LIST(qb_move, nexthops, "nexthops", &nexthop_type),
 };
 
 static const struct qb_type move_type = {

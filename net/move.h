@@ -41,6 +41,10 @@ struct qb_move {
 	size_t n_drop;
 	struct qb_route *drop_routes;
 	size_t n_drop_routes;
+	struct qb_rule *rules; /* as they name the source; the bridge takes its place */
+	size_t n_rules;
+	struct qb_nexthop *nexthops; /* likewise */
+	size_t n_nexthops;
 };
 
 void qb_move_done(struct qb_move *move);
@@ -82,6 +86,9 @@ enum qb_op_kind {
 			      */
 	QB_OP_ROUTE_ADD,
 	QB_OP_ROUTE_DELETE,
+	QB_OP_NEXTHOP,  /* leaves by dev from now on, and what refers to it */
+	QB_OP_RULE_ADD, /* with dev for the link from */
+	QB_OP_RULE_DELETE,
 };
 
 struct qb_op {
@@ -89,6 +96,8 @@ struct qb_op {
 	const char *dev, *from;
 	const struct qb_address *address; /* of the move */
 	const struct qb_route *route;
+	const struct qb_rule *rule;
+	const struct qb_nexthop *nexthop;
 };
 
 struct qb_ops {

@@ -278,6 +278,8 @@ void qb_move_plan(const struct qb_net *net, const struct qb_bridge_config *confi
 		for (size_t i = 0; i < c.source->n_addresses; i++)
 			move_address(&c, &c.source->addresses[i]);
 		qb_move_routes_plan(&c);
+		qb_move_rules_plan(&c);
+		qb_move_nexthops_plan(&c);
 	}
 	check_mode(&c, "inet");
 	check_mode(&c, "inet6");
@@ -305,5 +307,6 @@ bool qb_move_is_done(const struct qb_net *net, const struct qb_move *move)
 			return false;
 	}
 	return only_link_local(move->add, move->n_add) && !move->n_add_routes &&
-	       only_link_local(move->drop, move->n_drop) && !move->n_drop_routes;
+	       only_link_local(move->drop, move->n_drop) && !move->n_drop_routes &&
+	       !move->n_rules && !move->n_nexthops;
 }

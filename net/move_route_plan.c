@@ -94,10 +94,6 @@ static bool refuse_route(const struct qb_move_context *c, const struct qb_route 
 	const char *name = c->config->name, *port = c->source->name;
 	size_t before = reasons(c->plan);
 
-	if (r->nhid)
-		qb_plan_refuse(c->plan, name, "route-unsupported",
-			       "route %s uses nexthop object %llu", r->dst,
-			       (unsigned long long)r->nhid);
 	if (r->n_hops > MAX_HOPS)
 		qb_plan_refuse(c->plan, name, "route-unsupported",
 			       "route %s has %zu next hops, more than a message holds", r->dst,
@@ -152,26 +148,13 @@ static void move_route(const struct qb_move_context *c, const struct qb_route *r
 			qb_strset(&to->hops[i].dev, c->config->name);
 }
 
-static void check_rules(const struct qb_move_context *c)
-{
-	for (size_t i = 0; i < c->net->n_rules; i++) {
-		const struct qb_rule *rule = &c->net->rules[i];
-
-		if (qb_streq(rule->iif, c->source->name) || qb_streq(rule->oif, c->source->name))
-			qb_plan_refuse(c->plan, c->config->name, "route-unsupported",
-				       "%s rule %lld names %s", rule->family,
-				       (long long)rule->priority, c->source->name);
-	}
-}
-
 void qb_move_routes_plan(const struct qb_move_context *c)
 {
 	for (size_t i = 0; i < c->net->n_routes; i++) {
 		const struct qb_route *r = &c->net->routes[i];
 
-		/* A nexthop object may hide its link from old ways of asking. */
-		if (leaves_by(r, c->source) || (r->nhid && !r->dev && !r->devs.n))
+		/* Those of a nexthop object follow it. */
+		if (leaves_by(r, c->source) && !r->nhid)
 			move_route(c, r);
 	}
-	check_rules(c);
 }

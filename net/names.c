@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <arpa/inet.h>
+#include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 
 #include "net/bridge.h"
@@ -55,6 +56,15 @@ static const struct name metrics[] = {
 	{RTAX_QUICKACK, "quickack"},
 	{RTAX_CC_ALGO, "congctl"},
 	{RTAX_FASTOPEN_NO_COOKIE, "fastopen_no_cookie"},
+};
+
+static const struct name actions[] = {
+	{FR_ACT_TO_TBL, "lookup"},
+	{FR_ACT_GOTO, "goto"},
+	{FR_ACT_NOP, "nop"},
+	{FR_ACT_BLACKHOLE, "blackhole"},
+	{FR_ACT_UNREACHABLE, "unreachable"},
+	{FR_ACT_PROHIBIT, "prohibit"},
 };
 
 static char *name_of(const struct name *names, size_t n, unsigned number)
@@ -120,6 +130,16 @@ char *qb_metric_name(unsigned metric)
 int qb_metric_parse(const char *s, unsigned char *ret)
 {
 	return number_of(metrics, QB_ARRAY_SIZE(metrics), s, ret);
+}
+
+char *qb_rule_action_name(unsigned action)
+{
+	return name_of(actions, QB_ARRAY_SIZE(actions), action);
+}
+
+int qb_rule_action_parse(const char *s, unsigned char *ret)
+{
+	return number_of(actions, QB_ARRAY_SIZE(actions), s, ret);
 }
 
 int qb_ip_parse(const char *s, struct qb_ip *ret)

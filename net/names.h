@@ -11,12 +11,14 @@ char *qb_scope_name(unsigned scope);
 char *qb_route_type_name(unsigned type);
 char *qb_route_proto_name(unsigned proto);
 char *qb_metric_name(unsigned metric);
+char *qb_rule_action_name(unsigned action);
 
 /* -EINVAL for what is neither a word nor a number below 256. */
 QB_MUST_CHECK int qb_scope_parse(const char *s, unsigned char *ret);
 QB_MUST_CHECK int qb_route_type_parse(const char *s, unsigned char *ret);
 QB_MUST_CHECK int qb_route_proto_parse(const char *s, unsigned char *ret);
 QB_MUST_CHECK int qb_metric_parse(const char *s, unsigned char *ret);
+QB_MUST_CHECK int qb_rule_action_parse(const char *s, unsigned char *ret);
 
 /* An address as bytes, with the length of its prefix where one is given. */
 struct qb_ip {

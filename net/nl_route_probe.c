@@ -2,9 +2,9 @@
 #include "net/nl_probe.h"
 
 #include <errno.h>
-#include <linux/fib_rules.h>
 
 #include "net/names.h"
+#include "net/nl_rule.h"
 
 static void add_extra(struct qb_route *r, const char *fmt, ...) QB_PRINTF(2, 3);
 
@@ -206,33 +206,18 @@ static int parse_route(struct nlmsghdr *hdr, int family, struct qb_net *net)
 	return 0;
 }
 
-static int parse_rule(struct nlmsghdr *hdr, struct qb_net *net)
+/* A kernel before 5.3 has none. */
+static int probe_nexthops(struct nl_sock *sock, struct qb_net *net, struct qb_error *err)
 {
-	static const struct nla_policy policy[FRA_MAX + 1] = {
-		[FRA_PRIORITY] = {.type = NLA_U32},
-		[FRA_TABLE] = {.type = NLA_U32},
-		[FRA_IIFNAME] = {.type = NLA_STRING},
-		[FRA_OIFNAME] = {.type = NLA_STRING},
-	};
-	const struct fib_rule_hdr *frh = nlmsg_data(hdr);
-	struct nlattr *tb[FRA_MAX + 1];
-	struct qb_rule *rule;
-	uint32_t priority;
+	_cleanup_buf_ struct qb_buf dump = {0};
+	int r = qb_nl_dump(sock, RTM_GETNEXTHOP, AF_UNSPEC, &dump, err);
 
-	if (nlmsg_parse(hdr, sizeof(*frh), tb, FRA_MAX, policy) < 0)
-		return -EBADMSG;
-	priority = tb[FRA_PRIORITY] ? nla_get_u32(tb[FRA_PRIORITY]) : 0;
-	if (priority == 0 || priority == 32766 || priority == 32767)
+	if (r == -EOPNOTSUPP)
 		return 0;
-	rule = QB_APPEND(net->rules, net->n_rules);
-	rule->family = qb_strdup(frh->family == AF_INET6 ? "inet6" : "inet");
-	rule->priority = priority;
-	rule->table = tb[FRA_TABLE] ? nla_get_u32(tb[FRA_TABLE]) : frh->table;
-	if (tb[FRA_IIFNAME])
-		rule->iif = qb_strdup(nla_get_string(tb[FRA_IIFNAME]));
-	if (tb[FRA_OIFNAME])
-		rule->oif = qb_strdup(nla_get_string(tb[FRA_OIFNAME]));
-	return 0;
+	for (struct nlmsghdr *h = qb_nl_next(&dump, NULL); r == 0 && h; h = qb_nl_next(&dump, h))
+		if (h->nlmsg_type == RTM_NEWNEXTHOP && qb_nl_parse_nexthop(h, net) < 0)
+			r = qb_nl_error(h, err);
+	return r;
 }
 
 static bool is_behind(const struct qb_route *r, const struct qb_route *like)
@@ -278,9 +263,10 @@ int qb_nl_routes(struct nl_sock *sock, struct qb_net *net, struct qb_error *err)
 			if (h->nlmsg_type == RTM_NEWROUTE && parse_route(h, families[i], net) < 0)
 				return qb_nl_error(h, err);
 		for (struct nlmsghdr *h = qb_nl_next(&rules, NULL); h; h = qb_nl_next(&rules, h))
-			if (h->nlmsg_type == RTM_NEWRULE && parse_rule(h, net) < 0)
+			if (h->nlmsg_type == RTM_NEWRULE &&
+			    qb_nl_parse_rule(h, families[i], net) < 0)
 				return qb_nl_error(h, err);
 	}
 	mark_behind(net);
-	return 0;
+	return probe_nexthops(sock, net, err);
 }

@@ -11,6 +11,7 @@
 #include "net/neigh.h"
 #include "net/nl_msg.h"
 #include "net/nl_route.h"
+#include "net/nl_rule.h"
 
 /* The answers of so many fit into the socket's buffer. See QB_MOVE_MAX, too. */
 #define BATCH_MAX 12288
@@ -101,7 +102,12 @@ static int add_op(struct nl_sock *sock, const struct qb_op *op, const char *brid
 {
 	unsigned ifindex, master;
 	struct nl_msg *msg;
-	int r = index_of(op->dev, &ifindex, err);
+	int r;
+
+	/* A rule may name a link that is not there. */
+	if (op->kind == QB_OP_RULE_ADD || op->kind == QB_OP_RULE_DELETE)
+		return qb_nl_write_rule(op, batch, err);
+	r = index_of(op->dev, &ifindex, err);
 
 	/* With the link goes all that it had. */
 	if (r == -ENODEV && (op->kind == QB_OP_ADDRESS_DELETE || op->kind == QB_OP_ROUTE_DELETE ||
@@ -137,6 +143,11 @@ static int add_op(struct nl_sock *sock, const struct qb_op *op, const char *brid
 	case QB_OP_ROUTE_ADD:
 	case QB_OP_ROUTE_DELETE:
 		return qb_nl_write_route(op, ifindex, batch, err);
+	case QB_OP_NEXTHOP:
+		return qb_nl_write_nexthop(op, ifindex, batch, err);
+	case QB_OP_RULE_ADD:
+	case QB_OP_RULE_DELETE:
+		break;
 	}
 	return qb_error_set(err, EINVAL, "operation %d", op->kind);
 }

@@ -19,8 +19,6 @@ struct random_host {
 	bool net4[3], net6[3]; /* up0 has an address there, and the kernel a route to it */
 	char own4[MAX_PICKS][64], own6[MAX_PICKS][64];
 	unsigned n_own4, n_own6;
-	unsigned n_nexthops;              /* ids from 1 */
-	unsigned families[MAX_PICKS + 1]; /* of a nexthop: 4, 6 */
 };
 
 /* splitmix64 */
@@ -269,6 +267,72 @@ static inline void random_typed(struct random_host *h)
 	SAY(h, "%s%u%s", line, 300 + pick(h, 5), number + 2);
 }
 
+/* Ids of one family are all odd or all even, so that a group finds its like. */
+static inline void random_nexthops(struct random_host *h, bool inet6)
+{
+	const char *family = inet6 ? "-6" : "-4";
+	unsigned id = inet6 ? 2 : 1, n = 1 + pick(h, 3), i;
+	char gateway[64];
+
+	for (i = 0; i < n; i++) {
+		SAY(h, "%s nexthop add id %u", family, id + 2 * i);
+		if (one_in(h, 4))
+			SAY(h, "%s dev oth0", inet6 ? " via fe80::99" : " via 198.51.100.1");
+		else if (one_in(h, 6))
+			SAY(h, " via %s dev up0 onlink", inet6 ? "2001:db8:77::1" : "198.18.77.1");
+		else if (random_gateway(h, inet6, gateway, sizeof(gateway)) && !one_in(h, 5))
+			SAY(h, " via %s dev up0", gateway);
+		else
+			SAY(h, " dev up0");
+		SAY(h, " proto %u\n", 3 + pick(h, 9));
+		SAY(h, "%s route append", family);
+		random_dst(h, inet6);
+		random_rest(h, true);
+		SAY(h, " nhid %u\n", id + 2 * i);
+	}
+	if (one_in(h, 2) || n < 2)
+		return;
+	SAY(h, "%s nexthop add id %u group %u,%u/%u,7\n", family, id + 100, id, id + 2,
+	    1 + pick(h, 9));
+	SAY(h, "%s route append", family);
+	random_dst(h, inet6);
+	random_rest(h, true);
+	SAY(h, " nhid %u\n", id + 100);
+}
+
+static inline void random_rule(struct random_host *h)
+{
+	static const char *const asks[] = {
+		"fwmark 16",   "fwmark 0x20/0xf0", "tos 0x10",  "uidrange 1000-2000",
+		"ipproto tcp", "sport 80-90",      "dport 443", "ipproto udp dport 53",
+	};
+	static const char *const actions[] = {
+		"lookup 100", "lookup 70000",
+		"lookup 200", "lookup main suppress_prefixlength 0",
+		"goto 32766", "lookup main suppress_ifgroup 7",
+		"nop",
+	};
+	static const char *const strict[] = {"prohibit", "blackhole", "unreachable"};
+	/* One that refuses all is no host. */
+	bool inet6 = one_in(h, 2), is_strict = one_in(h, 4), any = !is_strict;
+
+	SAY(h, "%s rule add%s priority %u", inet6 ? "-6" : "-4", any && one_in(h, 6) ? " not" : "",
+	    100 + pick(h, 40));
+	if (one_in(h, 2))
+		SAY(h, " iif %s", one_in(h, 4) ? "oth0" : "up0"), any = true;
+	if (one_in(h, 3))
+		SAY(h, " oif %s", one_in(h, 4) ? "oth0" : "up0"), any = true;
+	if (!any || one_in(h, 3))
+		SAY(h, " from %s", inet6 ? "2001:db8:9::/48" : "198.18.9.0/24");
+	if (one_in(h, 4))
+		SAY(h, " to %s", inet6 ? "2001:db8:a::/48" : "198.18.10.0/23");
+	if (one_in(h, 2))
+		SAY(h, " %s", PICK(h, asks));
+	if (one_in(h, 5))
+		SAY(h, " protocol %u", 3 + pick(h, 9));
+	SAY(h, " %s\n", is_strict ? PICK(h, strict) : PICK(h, actions));
+}
+
 static inline void random_neighbour(struct random_host *h)
 {
 	bool inet6 = one_in(h, 2);
@@ -308,5 +372,10 @@ static inline char *random_host(uint64_t seed)
 		random_alike(&h);
 	for (unsigned n = pick(&h, 3); n; n--)
 		random_neighbour(&h);
+	for (unsigned n = pick(&h, 5); n; n--)
+		random_rule(&h);
+	for (unsigned inet6 = 0; inet6 < 2; inet6++)
+		if (one_in(&h, 3))
+			random_nexthops(&h, inet6);
 	return h.lines.s;
 }

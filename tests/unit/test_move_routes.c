@@ -330,9 +330,259 @@ static void what_would_be_gone_after_a_reboot_is_refused(void **state)
 		       QB_IP_INHERIT, "not-persistent", "233.252.0.0/24");
 }
 
+#define RULE(family, priority, rest)                                                               \
+	"  - {family: " family ", priority: " priority ", table: 100, action: lookup, "            \
+	"proto: static" rest "}\n"
+
+/* "dev priority" of the rules of a kind, in their order. */
+static void assert_rules(const struct qb_ops *ops, enum qb_op_kind kind, const char *wanted)
+{
+	_cleanup_buf_ struct qb_buf b = {0};
+
+	for (size_t i = 0; i < ops->n; i++)
+		if (ops->v[i].kind == kind)
+			qb_buf_printf(&b, "%s%s %lld", b.len ? ", " : "", ops->v[i].dev,
+				      (long long)ops->v[i].rule->priority);
+	assert_string_equal(b.len ? b.s : "", wanted);
+}
+
+static void rules_that_name_the_nic_name_the_bridge(void **state)
+{
+	_cleanup_batches_ struct qb_batches there = {0}, back = {0};
+	const struct qb_rule *r;
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST "rules:\n" RULE("inet", "10", ", iif: eth0") RULE("inet", "20", "")
+			 RULE("inet6", "30",
+			      ", oif: eth0, iif: eth1, src: '2001:db8:9::/48', tos: 16, "
+			      "dst: '2001:db8:a::/48', terms: [fwmark 1, sport 1-2]"));
+	plan(&s);
+	assert_int_equal(s.move.n_rules, 2);
+	r = &s.move.rules[1];
+	assert_string_equal(r->src, "2001:db8:9::/48");
+	assert_string_equal(r->dst, "2001:db8:a::/48");
+	assert_string_equal(r->iif, "eth1");
+	assert_int_equal(r->tos, 16);
+	assert_int_equal(r->terms.n, 2);
+	/* The new one is there before the port is, and the old one as long as it is asked. */
+	there = qb_move_forward(&s.move);
+	assert_rules(&there.build, QB_OP_RULE_ADD, "br0 10, br0 30");
+	assert_rules(&there.clear, QB_OP_RULE_DELETE, "eth0 30, eth0 10");
+	/* Rules outlive their link. */
+	back = qb_move_inverse(&s.move, &(struct qb_strs){0}, false);
+	assert_rules(&back.build, QB_OP_RULE_ADD, "eth0 10, eth0 30");
+	assert_rules(&back.clear, QB_OP_RULE_DELETE, "br0 30, br0 10");
+	done(&s);
+}
+
+/* With both of it at once nothing would pass, or no gateway be found. */
+static void rules_that_refuse_change_over_at_once(void **state)
+{
+	static const char *const rests[] = {"invert: true, action: lookup",
+					    "invert: false, action: prohibit", "action: blackhole",
+					    "action: unreachable"};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(rests); i++) {
+		_cleanup_free_ char *yaml = qb_asprintf(
+			HOST "rules: [{family: inet, priority: 10, table: 100, proto: boot, "
+			     "oif: eth0, %s}]\nroutes:\n" ROUTE("inet", "198.51.100.0/24",
+								", dev: eth0"),
+			rests[i]);
+		_cleanup_batches_ struct qb_batches there = {0}, back = {0};
+		struct setup s;
+
+		load(&s, yaml);
+		plan(&s);
+		there = qb_move_forward(&s.move);
+		back = qb_move_inverse(&s.move, &(struct qb_strs){0}, true);
+		assert_rules(&there.build, QB_OP_RULE_ADD, "");
+		assert_rules(&there.clear, QB_OP_RULE_ADD, "br0 10");
+		assert_rules(&there.clear, QB_OP_RULE_DELETE, "eth0 10");
+		assert_rules(&back.build, QB_OP_RULE_ADD, "");
+		assert_rules(&back.clear, QB_OP_RULE_ADD, "eth0 10");
+		/* Off before the routes come, which the kernel would not let by them. */
+		for (size_t j = 0, deleted = 0; j < there.clear.n; j++) {
+			deleted |= there.clear.v[j].kind == QB_OP_RULE_DELETE;
+			assert_true(deleted || there.clear.v[j].kind != QB_OP_ROUTE_ADD);
+		}
+		done(&s);
+	}
+}
+
+static void rules_that_cannot_be_moved_are_refused(void **state)
+{
+	(void)state;
+	assert_refused(HOST "rules:\n" RULE("inet", "10", ", iif: eth0, extra: attribute 99"),
+		       QB_IP_INHERIT, "rule-unsupported", "rule 10 names eth0 and has what");
+	assert_refused(HOST "rules:\n" RULE("inet", "10", ", iif: eth0")
+			       RULE("inet", "10", ", src: 198.18.0.0/15"),
+		       QB_IP_INHERIT, "rule-unsupported",
+		       "another of that priority is asked after");
+	assert_refused(HOST "rules:\n" RULE("inet", "10", ", iif: eth0, src: 198.18.0.0/15")
+			       RULE("inet", "10", ", iif: eth0"),
+		       QB_IP_INHERIT, "rule-unsupported", "two inet rules 10 that name eth0");
+	assert_refused(
+		HOST "rules:\n" RULE("inet", "10", ", iif: eth0, terms: [suppress_prefixlength 0]")
+			RULE("inet", "10", ", iif: eth0"),
+		QB_IP_INHERIT, "rule-unsupported", "two inet rules 10 that name eth0");
+}
+
+/* That of the other family, or one that comes before, or differs in what the kernel compares. */
+static void rules_of_one_priority_may_be_moved(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST "rules:\n" RULE("inet", "10", ", src: 198.18.0.0/15")
+			 RULE("inet", "10", ", iif: eth0, terms: [fwmark 1]")
+				 RULE("inet", "10", ", iif: eth0, terms: [fwmark 2]")
+					 RULE("inet6", "10", ""));
+	plan(&s);
+	assert_int_equal(s.move.n_rules, 2);
+	done(&s);
+}
+
+#define NEXTHOP(id, rest) "  - {id: " id ", family: inet, dev: eth0, gateway: 192.0.2.1" rest "}\n"
+
+static void nexthop_objects_leave_by_the_bridge(void **state)
+{
+	_cleanup_batches_ struct qb_batches b = {0};
+	size_t on_link = 0, nexthop = 0, gateway = 0;
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST "nexthops:\n" NEXTHOP("7", ", proto: '11', flags: 20") "routes:\n" ROUTE(
+			 "inet", "default", ", gateway: 192.0.2.1, dev: eth0")
+			 ROUTE("inet", "198.51.100.0/24", ", dev: eth0")
+				 ROUTE("inet", "203.0.113.0/24",
+				       ", gateway: 192.0.2.1, dev: eth0, nhid: 7"));
+	plan(&s);
+	assert_int_equal(s.move.n_nexthops, 1);
+	assert_int_equal(s.move.nexthops[0].flags, 4);
+	/* The route of it follows by itself. */
+	assert_int_equal(s.move.n_add_routes, 2);
+	b = qb_move_forward(&s.move);
+	for (size_t i = 0; i < b.clear.n; i++) {
+		if (b.clear.v[i].kind == QB_OP_NEXTHOP)
+			nexthop = i;
+		else if (b.clear.v[i].kind == QB_OP_ROUTE_ADD && b.clear.v[i].route->gateway)
+			gateway = i;
+		else if (b.clear.v[i].kind == QB_OP_ROUTE_ADD)
+			on_link = i;
+	}
+	assert_true(on_link < nexthop && nexthop < gateway);
+	done(&s);
+	assert_refused(HOST "nexthops:\n" NEXTHOP("7", ", proto: '11', extra: encap"),
+		       QB_IP_INHERIT, "route-unsupported", "nexthop 7 by eth0 has what");
+	assert_refused(HOST "nexthops:\n" NEXTHOP("7", ", proto: '11'"), QB_IP_NONE,
+		       "route-unsupported", "nexthop 7 leaves by eth0");
+}
+
+static void rules_in_a_profile(void **state)
+{
+	(void)state;
+	assert_profile(
+		NM "rules:\n" RULE("inet", "10", ", iif: eth0, terms: [fwmark 16, fwmask 240]")
+			RULE("inet6", "11",
+			     ", oif: eth0, iif: eth1, invert: true, tos: 16, "
+			     "src: '2001:db8:9::/48', dst: '2001:db8:a::/48', "
+			     "terms: [ipproto 6, sport 80-80, sport_mask 65535]"),
+		"routing-rule1=priority 10 from 0.0.0.0/0 fwmark 16/240 iif br0 table 100\n");
+	assert_profile(NM "rules:\n" RULE("inet6", "11",
+					  ", oif: eth0, iif: eth1, invert: true, tos: 16, "
+					  "src: '2001:db8:9::/48', dst: '2001:db8:a::/48', "
+					  "terms: [ipproto 6, sport 80-80, sport_mask 65535]"),
+		       "routing-rule1=not priority 11 from 2001:db8:9::/48 to 2001:db8:a::/48 "
+		       "tos 0x10 ipproto 6 sport 80-80 iif eth1 oif br0 table 100\n");
+	/* It was the profile of the NIC that had it: nobody else would set it again. */
+	assert_profile(NM
+		       "rules:\n" RULE("inet", "12", ", src: 192.0.2.10/32") "routes:\n" IN_TABLE(
+			       "inet", "default", "100", ", gateway: 192.0.2.1, dev: eth0"),
+		       "routing-rule1=priority 12 from 192.0.2.10/32 table 100\n");
+	assert_profile(NM "rules: [{family: inet, priority: 13, action: prohibit, proto: boot, "
+			  "iif: eth0}]\n",
+		       "routing-rule1=priority 13 from 0.0.0.0/0 iif br0 type prohibit\n");
+}
+
+static void rules_of_others_are_in_no_profile(void **state)
+{
+	static const char *const hosts[] = {
+		NM "rules: [{family: inet, priority: 10, table: 100, action: lookup, iif: eth0, "
+		   "proto: '186'}]\n",
+		NM "rules:\n" RULE("inet", "10", ", src: 198.18.0.0/15"),
+		NM "rules:\n" RULE("inet", "10", ", iif: eth1"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(hosts); i++) {
+		struct setup s;
+
+		load(&s, hosts[i]);
+		plan(&s);
+		assert_null(strstr(profile_of(&s), "routing-rule"));
+		done(&s);
+	}
+}
+
+/* Where a lease has its routes in a table of their own. */
+static void routes_of_a_lease_stay_in_their_table(void **state)
+{
+	(void)state;
+	assert_profile("known: true\nnetworkmanager_installed: true\nnetworkmanager_running: true\n"
+		       "links: [{name: eth0, ifindex: 2, mac: 00:00:5e:00:53:01, mtu: 1500, "
+		       "up: true, addresses: [{address: 192.0.2.10/24, scope: global, flags: 512, "
+		       "valid_s: 600, preferred_s: 600}]}]\n"
+		       "rules:\n" RULE(
+			       "inet", "12",
+			       ", src: 192.0.2.10/32") "routes:\n"
+						       "  - {family: inet, dst: default, gateway: "
+						       "192.0.2.1, dev: eth0, proto: dhcp, "
+						       "type: unicast, scope: global, table: 100}\n"
+						       "  - {family: inet, dst: 192.0.2.0/24, dev: "
+						       "eth0, proto: kernel, "
+						       "type: unicast, scope: link, table: 100}\n",
+		       "method=auto\nroute-table=100\n"
+		       "routing-rule1=priority 12 from 192.0.2.10/32 table 100\n");
+}
+
+static void rules_and_nexthops_that_would_be_gone_are_refused(void **state)
+{
+	(void)state;
+	assert_refused(NM "rules:\n" RULE("inet", "10", ", iif: eth0, terms: [tun_id 7]"),
+		       QB_IP_INHERIT, "not-persistent", "rule 10, which names eth0");
+	assert_refused(NM "rules: [{family: inet, priority: 10, table: 0, action: goto, iif: eth0, "
+			  "terms: [goto 99], proto: boot}]\n",
+		       QB_IP_INHERIT, "not-persistent", "rule 10, which names eth0");
+	assert_refused(NM "nexthops:\n" NEXTHOP("7", ", proto: static"), QB_IP_INHERIT,
+		       "not-persistent", "nexthop 7 by eth0");
+}
+
+/* They are of a routing daemon, which makes them anew. */
+static void nexthops_of_others_are_not_refused(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, NM "nexthops:\n" NEXTHOP("7", ", proto: '11'"));
+	plan(&s);
+	done(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rules_that_name_the_nic_name_the_bridge),
+		cmocka_unit_test(rules_that_refuse_change_over_at_once),
+		cmocka_unit_test(rules_that_cannot_be_moved_are_refused),
+		cmocka_unit_test(rules_of_one_priority_may_be_moved),
+		cmocka_unit_test(nexthop_objects_leave_by_the_bridge),
+		cmocka_unit_test(rules_in_a_profile),
+		cmocka_unit_test(rules_of_others_are_in_no_profile),
+		cmocka_unit_test(routes_of_a_lease_stay_in_their_table),
+		cmocka_unit_test(rules_and_nexthops_that_would_be_gone_are_refused),
+		cmocka_unit_test(nexthops_of_others_are_not_refused),
 		cmocka_unit_test(routes_of_all_tables_go_along),
 		cmocka_unit_test(all_that_a_route_is_goes_along),
 		cmocka_unit_test(of_a_multipath_route_one_hop_is_exchanged),

@@ -222,6 +222,61 @@ static void rules(void **state)
 	assert_string_equal(net.rules[1].family, "inet6");
 	assert_int_equal(net.rules[1].table, 300);
 	assert_string_equal(net.rules[1].iif, "up0");
+	assert_string_equal(net.rules[1].action, "lookup");
+	assert_string_equal(net.rules[1].proto, "unspec");
+	assert_int_equal(net.rules[1].terms.n, 0);
+	assert_null(net.rules[1].extra);
+}
+
+static void all_that_a_rule_asks(void **state)
+{
+	_cleanup_net_ struct qb_net net = {0};
+	_cleanup_free_ char *terms = NULL;
+	const struct qb_rule *r;
+
+	(void)state;
+	fresh();
+	ip("rule add not pref 99 iif up0 from 198.18.0.0/15 to 203.0.113.0/24 tos 0x10 protocol 11 "
+	   "fwmark 1/3 uidrange 5-6 ipproto udp sport 7-8 suppress_prefixlength 9 lookup 100");
+	ip("rule add pref 98 oif up0 prohibit");
+	probe(&net);
+	r = &net.rules[1];
+	assert_true(r->invert);
+	assert_string_equal(r->src, "198.18.0.0/15");
+	assert_string_equal(r->dst, "203.0.113.0/24");
+	assert_string_equal(r->proto, "11");
+	assert_int_equal(r->tos, 16);
+	assert_true(qb_strs_has(&r->terms, "fwmark 1"));
+	assert_true(qb_strs_has(&r->terms, "fwmask 3"));
+	assert_true(qb_strs_has(&r->terms, "uidrange 5-6"));
+	assert_true(qb_strs_has(&r->terms, "ipproto 17"));
+	assert_true(qb_strs_has(&r->terms, "sport 7-8"));
+	assert_true(qb_strs_has(&r->terms, "suppress_prefixlength 9"));
+	assert_null(r->extra);
+	assert_string_equal(net.rules[0].action, "prohibit");
+}
+
+static void nexthops(void **state)
+{
+	_cleanup_net_ struct qb_net net = {0};
+
+	(void)state;
+	fresh();
+	ip("addr add 192.0.2.10/24 dev up0");
+	ip("nexthop add id 7 via 192.0.2.1 dev up0 onlink proto 11");
+	ip("-6 nexthop add id 8 dev gw0");
+	ip("nexthop add id 9 blackhole");
+	probe(&net);
+	/* What leaves by no link is nobody's. */
+	assert_int_equal(net.n_nexthops, 2);
+	assert_int_equal(net.nexthops[0].id, 7);
+	assert_string_equal(net.nexthops[0].gateway, "192.0.2.1");
+	assert_string_equal(net.nexthops[0].dev, "up0");
+	assert_string_equal(net.nexthops[0].proto, "11");
+	assert_true(net.nexthops[0].flags & RTNH_F_ONLINK);
+	assert_null(net.nexthops[0].extra);
+	assert_string_equal(net.nexthops[1].family, "inet6");
+	assert_null(net.nexthops[1].gateway);
 }
 
 static void a_thousand_of_each(void **state)
@@ -263,6 +318,8 @@ int main(void)
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(routes),
 		cmocka_unit_test(rules),
+		cmocka_unit_test(all_that_a_rule_asks),
+		cmocka_unit_test(nexthops),
 		cmocka_unit_test(a_thousand_of_each),
 	};
 	const struct CMUnitTest none[] = {cmocka_unit_test(without_namespaces)};

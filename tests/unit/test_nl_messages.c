@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include <linux/fib_rules.h>
+#include <linux/nexthop.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
@@ -324,6 +325,21 @@ static void rules(void **state)
 	assert_refused("a priority of two bytes");
 	nla_put(rule_answer(), FRA_IIFNAME, 3, "up0");
 	assert_refused("a name without an end");
+	nla_put_u32(rule_answer(), FRA_PRIORITY, 10);
+	nla_put(answers[RTM_GETRULE], FRA_SRC, 2, zeros);
+	assert_refused("a prefix of two bytes");
+}
+
+static void nexthops(void **state)
+{
+	static const struct nhmsg head = {.nh_family = AF_INET};
+
+	(void)state;
+	nla_put(answer(RTM_GETNEXTHOP, RTM_NEWNEXTHOP, &head, sizeof(head)), NHA_ID, 2, zeros);
+	assert_refused("a number of two bytes");
+	nla_put_u32(answer(RTM_GETNEXTHOP, RTM_NEWNEXTHOP, &head, sizeof(head)), NHA_ID, 1);
+	nla_put(answers[RTM_GETNEXTHOP], NHA_GATEWAY, 2, zeros);
+	assert_refused("a gateway of two bytes");
 }
 
 /* An address of a neighbour that no message has room for is left where it is. */
@@ -396,15 +412,11 @@ static void batch_answers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good),
-		cmocka_unit_test(heads_cut_short),
-		cmocka_unit_test(links),
-		cmocka_unit_test(addresses),
-		cmocka_unit_test(routes),
-		cmocka_unit_test(rules),
-		cmocka_unit_test(parts_of_routes),
-		cmocka_unit_test(neighbours),
-		cmocka_unit_test(batch_answers),
+		cmocka_unit_test(good),       cmocka_unit_test(heads_cut_short),
+		cmocka_unit_test(links),      cmocka_unit_test(addresses),
+		cmocka_unit_test(routes),     cmocka_unit_test(rules),
+		cmocka_unit_test(nexthops),   cmocka_unit_test(parts_of_routes),
+		cmocka_unit_test(neighbours), cmocka_unit_test(batch_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

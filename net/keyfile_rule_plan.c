@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/keyfile.h"
+
+#include <linux/rtnetlink.h>
+
+#include "net/names.h"
+
+/* The kernel's word for a mask that leaves nothing out. */
+#define FULL_PORT_MASK "65535"
+
+static const char *value_of(const struct qb_rule *rule, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (size_t i = 0; i < rule->terms.n; i++)
+		if (!strncmp(rule->terms.v[i], word, len) && rule->terms.v[i][len] == ' ')
+			return rule->terms.v[i] + len + 1;
+	return NULL;
+}
+
+/* Adds a term; false: nm-settings(5) has no word for it in "routing-rules". */
+static bool put_term(struct qb_buf *b, const struct qb_rule *rule, const char *text)
+{
+	static const char *const same[] = {"ipproto ", "sport ", "dport ", "uidrange ",
+					   "suppress_prefixlength "};
+	const char *mask = value_of(rule, "fwmask");
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(same); i++) {
+		if (qb_startswith(text, same[i])) {
+			qb_buf_printf(b, " %s", text);
+			return true;
+		}
+	}
+	if (qb_startswith(text, "fwmark ")) {
+		qb_buf_printf(b, " %s%s%s", text, mask ? "/" : "", mask ? mask : "");
+		return true;
+	}
+	return (qb_startswith(text, "fwmask ") && value_of(rule, "fwmark")) ||
+	       !strcmp(text, "sport_mask " FULL_PORT_MASK) ||
+	       !strcmp(text, "dport_mask " FULL_PORT_MASK);
+}
+
+static const char *instead(const char *name, const struct qb_move *move)
+{
+	return qb_streq(name, move->source) ? move->bridge : name;
+}
+
+/* The value of "routing-rule1="; false: not all of the rule can be said. */
+static bool put_rule(struct qb_buf *b, const struct qb_rule *rule, const struct qb_move *move)
+{
+	static const char *const refusing[] = {"blackhole", "unreachable", "prohibit"};
+	const char *any = !strcmp(rule->family, "inet6") ? "::/0" : "0.0.0.0/0";
+	bool lookup = qb_streq(rule->action, "lookup"), refuses = false, all = !rule->extra;
+
+	qb_buf_printf(b, "%spriority %lld", rule->invert ? "not " : "", (long long)rule->priority);
+	if (rule->src || !rule->dst)
+		qb_buf_printf(b, " from %s", rule->src ? rule->src : any);
+	if (rule->dst)
+		qb_buf_printf(b, " to %s", rule->dst);
+	if (rule->tos)
+		qb_buf_printf(b, " tos 0x%02llx", (unsigned long long)rule->tos);
+	for (size_t i = 0; i < rule->terms.n; i++)
+		all &= put_term(b, rule, rule->terms.v[i]);
+	if (rule->iif)
+		qb_buf_printf(b, " iif %s", instead(rule->iif, move));
+	if (rule->oif)
+		qb_buf_printf(b, " oif %s", instead(rule->oif, move));
+	if (lookup)
+		qb_buf_printf(b, " table %lld", (long long)rule->table);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(refusing); i++) {
+		if (!qb_streq(rule->action, refusing[i]))
+			continue;
+		qb_buf_printf(b, " type %s", rule->action);
+		refuses = true;
+	}
+	return all && (lookup || refuses);
+}
+
+/* Set by hand or by a profile; others make theirs anew. */
+static bool is_set(const char *proto)
+{
+	return qb_streq(proto, "unspec") || qb_streq(proto, "boot") || qb_streq(proto, "static");
+}
+
+static bool names(const struct qb_rule *rule, const char *link)
+{
+	return link && (qb_streq(rule->iif, link) || qb_streq(rule->oif, link));
+}
+
+/*
+ * A rule that names neither the NIC nor the bridge, but sends to a table of these routes, and is of
+ * a profile, as its proto tells: that profile was the NIC's, and will not be used any more.
+ */
+static bool is_of_profile(const struct qb_rule *rule, const struct qb_route *const *routes,
+			  size_t n, int64_t table)
+{
+	if (!qb_streq(rule->proto, "static") || rule->iif || rule->oif ||
+	    rule->table == RT_TABLE_MAIN)
+		return false;
+	if (rule->table == table)
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (routes[i]->table == rule->table)
+			return true;
+	return false;
+}
+
+void qb_keyfile_rules(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
+		      const struct qb_route *const *routes, size_t n_routes, int64_t table,
+		      const char *family)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < net->n_rules; i++) {
+		const struct qb_rule *rule = &net->rules[i];
+		_cleanup_buf_ struct qb_buf text = {0};
+
+		if (strcmp(rule->family, family) != 0 || !is_set(rule->proto) ||
+		    (!names(rule, move->source) && !names(rule, move->bridge) &&
+		     !is_of_profile(rule, routes, n_routes, table)) ||
+		    !put_rule(&text, rule, move))
+			continue;
+		qb_buf_printf(b, "routing-rule%u=%s\n", ++n, text.s);
+	}
+}
+
+void qb_keyfile_refuse_rules(const struct qb_move *move, struct qb_plan *plan)
+{
+	for (size_t i = 0; i < move->n_rules; i++) {
+		const struct qb_rule *rule = &move->rules[i];
+		_cleanup_buf_ struct qb_buf text = {0};
+
+		if (is_set(rule->proto) && !put_rule(&text, rule, move))
+			qb_plan_refuse(plan, move->bridge, "not-persistent",
+				       "%s rule %lld, which names %s, would be gone after a "
+				       "reboot: a NetworkManager profile cannot say all that it is",
+				       rule->family, (long long)rule->priority, move->source);
+	}
+	for (size_t i = 0; i < move->n_nexthops; i++)
+		if (is_set(move->nexthops[i].proto))
+			qb_plan_refuse(plan, move->bridge, "not-persistent",
+				       "nexthop %llu by %s would be gone after a reboot: no "
+				       "NetworkManager profile can say it",
+				       (unsigned long long)move->nexthops[i].id, move->source);
+}
