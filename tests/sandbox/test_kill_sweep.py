@@ -5,7 +5,7 @@
 A point is a system call that changes something, or talks to somebody who will. strace lists
 those of a whole run and what the journal said in between; the points are spread over the steps,
 from a step's intent to its end, and over what lies between them. strace counts the calls of each
-name by themselves.
+name by themselves. A network of libvirt's that is changed is rolled back, too, from every point.
 """
 
 import collections
@@ -219,6 +219,131 @@ def the_same_end_at_every_message_of_the_bridge_move():
 def the_same_end_at_every_write_of_the_commit():
     """The machine goes down with the program, and the kernel reads the table anew."""
     sweep("commit")
+
+
+# ------------------------------------------------------------------ a network of libvirt's
+
+# What the configuration says nothing of stays, and what waits for the next start goes on waiting.
+NETWORK = """\
+<network>
+  <name>guests</name>
+  <uuid>00005e00-5300-4000-8000-000000000007</uuid>
+  <forward mode='nat'/>
+  <bridge name='virbr7' stp='on' delay='0'/>
+  <mac address='52:54:00:00:53:07'/>
+  <dns>
+    {waiting}
+    <host ip='198.51.100.20'><hostname>files</hostname></host>
+  </dns>
+  <ip address='198.51.100.1' prefix='24'><dhcp>
+    <range start='198.51.100.100' end='198.51.100.199'/>
+    <host mac='00:00:5e:00:53:11' ip='198.51.100.11'/>
+    <host mac='00:00:5e:00:53:12' ip='198.51.100.12'/>
+    <host mac='00:00:5e:00:53:13' ip='198.51.100.13'/>
+  </dhcp></ip>
+</network>
+"""
+CHANGED = """\
+version: 1
+networks:
+  - name: guests
+    subnet: {net}.0/24
+    dhcp:
+      hosts:
+        - {{mac: "00:00:5e:00:53:11", ip: {net}.11}}
+        - {{mac: "00:00:5e:00:53:12", ip: {net}.77}}
+        - {{mac: "00:00:5e:00:53:14", ip: {net}.14}}
+    dns:
+      hosts: [{{ip: {net}.21, names: files}}]
+"""
+
+
+def network():
+    """As it runs, as it is started next, and its state."""
+    info = qb.virsh("net-info", "guests")
+    return (qb.virsh("net-dumpxml", "guests"), qb.virsh("net-dumpxml", "--inactive", "guests"),
+            [" ".join(line.split()) for line in info.splitlines() if "Bridge" not in line])
+
+
+def make_network(active):
+    for waiting in ("", "<txt name='waiting' value='for the next start'/>"):
+        with open("/tmp/network.xml", "w", encoding="utf-8") as f:
+            f.write(NETWORK.format(waiting=waiting))
+        qb.virsh("net-define", "/tmp/network.xml")
+        if active and not waiting:
+            qb.virsh("net-start", "guests")
+
+
+def calls_of(command):
+    """Runs it to the end. Which calls of each name, counted from 1, are messages to libvirt."""
+    qb.traced(*STRACE, "-y", "-o", TRACE, qb.AGENT, *command)
+    seen, messages, within = collections.Counter(), [], command[0] != "apply"
+    with open(TRACE, encoding="utf-8", errors="replace") as f:
+        for line in f:
+            name = line.split("(")[0]
+            seen[name] += 1
+            if "/journal/" in line and '\\"event\\":\\"' in line:
+                within = within or "intent" in line
+            if within and re.match(r"(write|writev|sendto|sendmsg)\(\d+<(socket|UNIX)", line):
+                messages.append((name, seen[name]))
+    assert len(messages) >= 10, f"{command}: only {len(messages)} messages"
+    return messages
+
+
+def killed_at(call, command):
+    name, number = call
+    r = qb.traced("-qq", "-o", "/dev/null", "-e", f"trace={name}", "-e",
+                  f"inject={name}:signal=KILL:when={number}", qb.AGENT, *command, code=None)
+    assert r.code in (-signal.SIGKILL, 128 + signal.SIGKILL), f"not killed at {call}: {r}"
+    qb.wait_for_orphans()
+
+
+def rolled_back(before, what):
+    """Runs that were killed, and those that mended them."""
+    while qb.agent("rollback", "--yes", code=None).out.count("undone"):
+        pass
+    qb.same(network(), before, f"{what}, rolled back")
+
+
+def sweep_network(net, active):
+    """At every message of apply, and every other one of rollback."""
+    apply, rollback = ("apply", "--yes"), ("rollback", "--yes")
+    qb.adopt_orphans()
+    make_network(active)
+    before = network()
+    qb.configure(CHANGED.format(net=net))
+    of_apply = calls_of(apply)
+    wanted = network()
+    assert wanted[0] != before[0] and wanted[1] != before[1], "nothing was changed"
+    of_rollback = calls_of(rollback)[::2]
+    qb.same(network(), before, "rolled back")
+    for i, call in enumerate(of_apply):
+        killed_at(call, apply)
+        if i % 2:
+            qb.agent(*apply)
+            qb.agent("plan")
+            qb.same(network(), wanted, f"killed at {call}, and run again")
+        rolled_back(before, f"killed at {call}")
+    for call in of_rollback:
+        qb.agent(*apply)
+        killed_at(call, rollback)
+        rolled_back(before, f"rollback killed at {call}")
+    print(f"figure: killed {len(of_apply)} times in apply, {len(of_rollback)} in rollback")
+
+
+@qb.case(disks="blank", alone=True, seconds=1200)
+def a_network_is_changed_or_as_it_was_at_every_message():
+    sweep_network("198.51.100", True)
+
+
+@qb.case(disks="blank", alone=True, seconds=1200)
+def a_network_that_is_restarted_is_changed_or_as_it_was_at_every_message():
+    sweep_network("203.0.113", True)
+
+
+@qb.case(disks="blank", alone=True, seconds=1200)
+def a_network_that_is_started_is_changed_or_as_it_was_at_every_message():
+    sweep_network("203.0.113", False)
 
 
 if __name__ == "__main__":

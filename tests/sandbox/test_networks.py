@@ -243,7 +243,7 @@ def a_guest_that_came_in_between_is_not_cut_off():
 
 @qb.case(disks="blank")
 def what_it_is_started_with_next_goes_back_too():
-    """An administrator's change that waits for the next start is not lost, nor comes early."""
+    """An administrator's change that waits for the next start comes with it, and is not lost."""
     config()
     qb.agent("apply", "--yes")
     edited = xml()[1].replace("</dns>", "<txt name='note' value='later'/></dns>").replace(
