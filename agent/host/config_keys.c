@@ -285,7 +285,8 @@ static const struct qb_field network_fields[] = {
 		    "libvirt's. Default: nat."),
 	QB_F(qb_network_config, subnet, "subnet", STR, .valid = qb_valid_subnet,
 	     .doc = "IPv4 network; the host takes its first address. Needed by all but "
-		    "isolated."),
+		    "isolated. Where it is changed and dhcp.ranges is not given, DHCP has the "
+		    "rest of the new one."),
 	QB_F(qb_network_config, bridge, "bridge", STR, .valid = qb_valid_interface,
 	     .doc = "Name of the bridge that libvirt makes for it. Where not given, a new network "
 		    "gets the next free one of virbr0, virbr1..."),
@@ -448,8 +449,12 @@ static const struct qb_field config_fields[] = {
 		  .doc = "VLANs to be made; bridges name them as their ports."),
 	QB_F_LIST(qb_config, bridges, "bridges", &bridge_type, .max = ITEMS_MAX,
 		  .doc = "Bridges over the host's NICs."),
-	QB_F_LIST(qb_config, networks, "networks", &network_type, .max = ITEMS_MAX,
-		  .doc = "Networks of libvirt's own."),
+	QB_F_LIST(
+		qb_config, networks, "networks", &network_type, .max = ITEMS_MAX,
+		.doc = "Networks of libvirt's own. One that is there is changed where a key that "
+		       "is given differs; what is not given is left as it is. Ranges and hosts of "
+		       "DHCP and DNS are changed while the network runs; for all else it is "
+		       "restarted, which is refused while guests use it."),
 	QB_F_LIST(qb_config, pools, "pools", &pool_type, .max = ITEMS_MAX,
 		  .doc = "Storage pools of libvirt."),
 	QB_F(qb_config, domains, "domains", STR, .valid = qb_valid_path,

@@ -35,9 +35,10 @@ unsigned qb_network_differences(const struct qb_vir_definition *is,
 				const struct qb_vir_definition *wanted, unsigned keys);
 /* Those of the keys that virNetworkUpdate() can change in a network that runs like that. */
 unsigned qb_network_updatable(const struct qb_vir_definition *is, unsigned keys);
-/* What one has for a key, for a person; of a list only what the other has not. Caller frees. */
+/* What one has for a key, for a person; of a list only what the other has not, and no more than
+ * most items of that. Caller frees. */
 char *qb_network_value(const struct qb_vir_definition *of, const struct qb_vir_definition *other,
-		       unsigned key);
+		       unsigned key, size_t most);
 /* Each item of a key that is a list, as text that is the same for items that mean the same. */
 void qb_network_items(const struct qb_vir_definition *of, unsigned key, struct qb_strs *ret);
 

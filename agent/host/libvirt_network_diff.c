@@ -147,15 +147,19 @@ unsigned qb_network_differences(const struct qb_vir_definition *is,
 }
 
 char *qb_network_value(const struct qb_vir_definition *of, const struct qb_vir_definition *other,
-		       unsigned key)
+		       unsigned key, size_t most)
 {
-	_cleanup_strs_ struct qb_strs more = {0};
+	_cleanup_strs_ struct qb_strs more = {0}, shown = {0};
 	const char *text = text_of(of, key);
 
 	if (!is_list(key))
 		return qb_strdup(text ? text : "none");
 	surplus(of, other, key, &more);
-	return more.n ? qb_strs_sentence(&more) : qb_strdup("none");
+	for (size_t i = 0; i < more.n && i < most; i++)
+		qb_strs_add(&shown, more.v[i]);
+	if (more.n > most)
+		qb_strs_addf(&shown, "%zu more", more.n - most);
+	return more.n ? qb_strs_sentence(&shown) : qb_strdup("none");
 }
 
 static bool shares_a_name(const struct qb_strs *a, const struct qb_strs *b)

@@ -206,6 +206,23 @@ static void replace(struct document *d, const struct document *wanted)
 	d->root = root;
 }
 
+/* What only others read stays to the letter: text among elements, comments, white space. */
+static void keep_metadata(const char *is, char **text)
+{
+	static const char begin[] = "<metadata", end[] = "</metadata>";
+	const char *from = strstr(is, begin), *to = NULL, *at = strstr(*text, begin), *behind;
+	char *kept;
+
+	for (const char *p = from; p; p = strstr(p + 1, end))
+		to = p;
+	behind = at ? strstr(at, end) : NULL;
+	if (!behind || to == from)
+		return;
+	kept = qb_asprintf("%.*s%.*s%s", (int)(at - *text), *text, (int)(to - from), from, behind);
+	free(*text);
+	*text = kept;
+}
+
 int qb_network_edit(const char *is, const char *wanted, unsigned keys, char **ret)
 {
 	_cleanup_document_ struct document d = {0}, to = {0};
@@ -222,6 +239,7 @@ int qb_network_edit(const char *is, const char *wanted, unsigned keys, char **re
 		edit(&d, &to, keys);
 	tidy(d.root);
 	*ret = keys ? qb_xml_write(d.root) : qb_strdup(is);
+	keep_metadata(is, ret);
 	return 0;
 }
 

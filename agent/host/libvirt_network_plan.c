@@ -8,6 +8,10 @@
 #include "agent/host/libvirt_parse.h"
 #include "agent/host/libvirt_xml.h"
 
+enum {
+	SHOWN_MAX = 4, /* items of a list in a sentence; the step's arguments have all */
+};
+
 /* A network that the configuration names, with what libvirt has under that name. */
 struct network {
 	const struct qb_facts *facts;
@@ -80,8 +84,8 @@ static char *changes_text(const struct network *n, unsigned keys)
 
 		if (!(keys & key))
 			continue;
-		has = qb_network_value(is, &n->wanted, key);
-		wants = qb_network_value(&n->wanted, is, key);
+		has = qb_network_value(is, &n->wanted, key, SHOWN_MAX);
+		wants = qb_network_value(&n->wanted, is, key, SHOWN_MAX);
 		qb_buf_printf(&text, "%s%s is %s%s, wanted is %s", text.len ? "; " : "",
 			      qb_network_key_name(key), has,
 			      now || !n->is->active ? "" : " from its next start on", wants);
@@ -155,13 +159,19 @@ static json_t *changes_json(const struct network *n)
 
 		if (!((n->now | n->next) & key))
 			continue;
-		has = qb_network_value(is, &n->wanted, key);
-		wants = qb_network_value(&n->wanted, is, key);
+		has = qb_network_value(is, &n->wanted, key, SIZE_MAX);
+		wants = qb_network_value(&n->wanted, is, key, SIZE_MAX);
 		json_array_append_new(changes,
 				      json_pack("{s:s, s:s, s:s}", "key", qb_network_key_name(key),
 						"is", has, "wanted", wants));
 	}
 	return changes;
+}
+
+/* Nobody could be asked yet: the step finds out whether there is one, and who uses it. */
+static bool is_unasked(const struct network *n)
+{
+	return !n->is && !qb_is(&n->facts->libvirt.connected);
 }
 
 static json_t *args_of(const struct network *n)
@@ -172,8 +182,8 @@ static json_t *args_of(const struct network *n)
 		if (n->keys & key)
 			json_array_append_new(keys, json_string(qb_network_key_name(key)));
 	return json_pack("{s:s, s:s, s:o, s:b, s:b, s:o}", "name", n->name, "xml", n->xml, "keys",
-			 keys, "autostart", n->autostart, "restart", n->fixed != 0, "changes",
-			 n->is ? changes_json(n) : json_array());
+			 keys, "autostart", n->autostart, "restart", n->fixed || is_unasked(n),
+			 "changes", n->is ? changes_json(n) : json_array());
 }
 
 /* "redefine, start and autostart"; NULL when nothing is to be done. */
@@ -209,7 +219,9 @@ static void plan_step(const struct network *n, struct qb_plan *plan)
 		return;
 	step = qb_plan_step(plan, "libvirt.network", QB_UNDO_EXACT, args_of(n), n->target);
 	if (!is) {
-		qb_step_why(step, "libvirt has no such object: %s it, %s", text, n->what);
+		qb_step_why(step, "libvirt %s: %s it, %s",
+			    is_unasked(n) ? "is to be asked for it" : "has no such object", text,
+			    n->what);
 	} else if (n->now | n->next) {
 		changes = changes_text(n, n->now | n->next);
 		qb_step_why(step, "%s: %s it%s", changes, text,

@@ -152,6 +152,24 @@ static void another_kind_of_network_takes_its_place(void **state)
 	}
 }
 
+/* Whoever put it there reads it, and not libvirt. */
+static void metadata_stays_to_the_letter(void **state)
+{
+	static const char metadata[] =
+		"<metadata>\n    <x:a xmlns:x=\"urn:x\">some  <b>text</b> among\n elements<!-- and"
+		" a comment --><![CDATA[</metadata>]]></x:a>\n  </metadata>";
+	_cleanup_free_ char *is = qb_asprintf(NETWORK(UUID, "%s<domain name='a'/>"), metadata);
+	_cleanup_free_ char *got = NULL;
+
+	(void)state;
+	assert_int_equal(
+		qb_network_edit(is, NETWORK(OTHER, "<domain name='b'/>"), QB_NETWORK_DOMAIN, &got),
+		0);
+	assert_non_null(strstr(got, metadata));
+	assert_non_null(strstr(got, "<domain name=\"b\"/>"));
+	assert_valid(got, "network");
+}
+
 static char *told(const struct qb_network_updates *updates)
 {
 	struct qb_buf out = {0};
@@ -242,13 +260,15 @@ static void long_lists_are_told_by_what_differs(void **state)
 				       {(char *)(uintptr_t) "00:00:5e:00:53:02",
 					(char *)(uintptr_t) "198.51.100.10", NULL}};
 	struct qb_vir_definition two = {.dhcp_hosts = hosts, .n_dhcp_hosts = 2};
-	struct qb_vir_definition one = {.dhcp_hosts = hosts, .n_dhcp_hosts = 1};
-	_cleanup_free_ char *more = qb_network_value(&two, &one, QB_NETWORK_HOSTS);
-	_cleanup_free_ char *less = qb_network_value(&one, &two, QB_NETWORK_HOSTS);
+	struct qb_vir_definition one = {.dhcp_hosts = hosts, .n_dhcp_hosts = 1}, none = {0};
+	_cleanup_free_ char *more = qb_network_value(&two, &one, QB_NETWORK_HOSTS, 1);
+	_cleanup_free_ char *both = qb_network_value(&two, &none, QB_NETWORK_HOSTS, 1);
+	_cleanup_free_ char *less = qb_network_value(&one, &two, QB_NETWORK_HOSTS, 1);
 
 	(void)state;
 	assert_string_equal(more, "00:00:5e:00:53:02 198.51.100.10");
 	assert_string_equal(less, "none");
+	assert_string_equal(both, "00:00:5e:00:53:01 198.51.100.9 web and 1 more");
 	for (unsigned key = 1; key & ALL; key <<= 1)
 		assert_int_equal(qb_network_key_find(qb_network_key_name(key)), key);
 	assert_int_equal(qb_network_key_find("name"), 0);
@@ -259,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_what_is_said_is_edited),
 		cmocka_unit_test(another_kind_of_network_takes_its_place),
+		cmocka_unit_test(metadata_stays_to_the_letter),
 		cmocka_unit_test(updates_lead_from_one_to_the_other),
 		cmocka_unit_test(what_is_no_network),
 		cmocka_unit_test(long_lists_are_told_by_what_differs),

@@ -152,6 +152,27 @@ static void what_is_missing_is_planned(void **state)
 		expect_step(&cases[i].has, cases[i].wanted, cases[i].why);
 }
 
+/* libvirt is started by a step before. It may have a network of that name, which nobody knows. */
+static void what_nobody_could_be_asked_for_is_found_out_later(void **state)
+{
+	for (size_t connected = 0; connected < 2; connected++) {
+		_cleanup_facts_ struct qb_facts facts = {0};
+		_cleanup_config_ struct qb_config config = {0};
+		_cleanup_plan_ struct qb_plan p = {0};
+
+		make_facts(&(struct has){0}, &facts);
+		qb_tri_set(&facts.libvirt.connected, connected);
+		load(SUBNET, &config);
+		qb_libvirt_plan(&facts, &config, &p);
+		assert_int_equal(p.n_steps, 1);
+		assert_int_equal(json_is_true(json_object_get(p.steps[0].args, "restart")),
+				 !connected);
+		assert_int_equal(!strstr(p.steps[0].why, "libvirt is to be asked for it: define"),
+				 connected);
+	}
+	(void)state;
+}
+
 /* Made by hand, by virt-manager or by a playbook: what the configuration does not say may be as
  * it will, and what it says may be written otherwise. */
 static void what_is_as_wanted_is_adopted(void **state)
@@ -491,6 +512,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_missing_is_planned),
+		cmocka_unit_test(what_nobody_could_be_asked_for_is_found_out_later),
 		cmocka_unit_test(what_is_as_wanted_is_adopted),
 		cmocka_unit_test(what_can_be_is_changed_while_it_runs),
 		cmocka_unit_test(what_cannot_be_is_for_a_network_that_nobody_uses),
