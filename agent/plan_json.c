@@ -8,10 +8,11 @@ static json_t *steps_json(const struct qb_plan *plan)
 	for (size_t i = 0; i < plan->n_steps; i++) {
 		const struct qb_step *step = &plan->steps[i];
 
-		json_array_append_new(steps,
-				      json_pack("{s:s, s:s, s:s?, s:s, s:O}", "kind", step->kind,
-						"target", step->target, "why", step->why, "undo",
-						qb_undo_name(step->undo), "args", step->args));
+		json_array_append_new(steps, json_pack("{s:s, s:s, s:s?, s:s, s:O*, s:O}", "kind",
+						       step->kind, "target", step->target, "why",
+						       step->why, "undo", qb_undo_name(step->undo),
+						       "differences", step->differences, "args",
+						       step->args));
 	}
 	return steps;
 }

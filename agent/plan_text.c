@@ -29,6 +29,28 @@ static void heading(const struct qb_plan *plan, bool colour, struct qb_buf *out)
 	qb_buf_puts(out, "\n");
 }
 
+/* "mtu: 1400, and 1500 is wanted (kernel)" */
+static void differences_text(const json_t *list, unsigned width, struct qb_buf *out)
+{
+	const json_t *d;
+	size_t i;
+
+	json_array_foreach (list, i, d) {
+		const char *key = json_string_value(json_object_get(d, "key"));
+		const char *is = json_string_value(json_object_get(d, "is"));
+		const char *wanted = json_string_value(json_object_get(d, "wanted"));
+		const char *source = json_string_value(json_object_get(d, "source"));
+		_cleanup_free_ char *text = NULL;
+
+		text = is && wanted ? qb_asprintf("%s: %s, and %s is wanted (%s)", key, is, wanted,
+						  source)
+		       : is ? qb_asprintf("%s: %s is not wanted there (%s)", key, is, source)
+			    : qb_asprintf("%s: %s is missing (%s)", key, wanted, source);
+		qb_buf_puts(out, "    - ");
+		qb_text_wrap(out, 6, 6, width, text);
+	}
+}
+
 static void step_text(const struct qb_step *step, size_t number, bool colour, bool verbose,
 		      unsigned width, struct qb_buf *out)
 {
@@ -38,6 +60,7 @@ static void step_text(const struct qb_step *step, size_t number, bool colour, bo
 	qb_text_colour(out, colour, QB_BOLD, name);
 	qb_buf_printf(out, "  [%s, undo %s]\n    ", step->kind, qb_undo_name(step->undo));
 	qb_text_wrap(out, 4, 4, width, step->why);
+	differences_text(step->differences, width, out);
 	if (verbose) {
 		_cleanup_free_ char *args = json_dumps(step->args, JSON_COMPACT);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which hardware a port was bound to by an earlier run, and what has become of that. Pure. Steps
- * net.bridge and net.bind leave the record, in their args: {mac, ports: [{match, name, mac,
+ * net.bridge and net.bind leave the record, in their args: {mac, mtu, ports: [{match, name, mac,
  * permanent_mac, path, kind}]}. A port is known by how the configuration names it, wherever in the
  * list it stands.
  */
@@ -36,11 +36,12 @@ const struct qb_link *qb_bound_plan(const struct qb_net *net, const struct qb_br
 				    const struct qb_port_match *m, const json_t *record,
 				    const struct qb_link *named, struct qb_plan *plan);
 /*
- * Gives move the MAC that the bridge is to have: the one it was given or found with, also when the
- * NIC that it came from was replaced. The lease of a DHCP server, its neighbours' caches and the
- * filters of switches go by it. It is given up where a NIC of this host has it and is no port of
- * the bridge: two would answer to one address. Whether another host got the old card cannot be
- * known here; in the plan's changes, those of this bridge from first on, that is said.
+ * Gives move the MAC and the MTU that the bridge is to have. The MAC is the one it was given or
+ * found with, also when the NIC that it came from was replaced. The lease of a DHCP server, its
+ * neighbours' caches and the filters of switches go by it. It is given up where a NIC of this host
+ * has it and is no port of the bridge: two would answer to one address. Whether another host got
+ * the old card cannot be known here; in the plan's changes, those of this bridge from first on,
+ * that is said. The MTU is that of its ports, but for a bridge that was made with a lower one.
  */
-void qb_bound_mac(const struct qb_net *net, const struct qb_ledger *ledger, struct qb_plan *plan,
-		  size_t first, struct qb_move *move);
+void qb_bound_identity(const struct qb_net *net, const struct qb_ledger *ledger,
+		       struct qb_plan *plan, size_t first, struct qb_move *move);

@@ -112,22 +112,29 @@ const json_t *qb_bound_port(const struct qb_ledger *ledger, const struct qb_brid
 	return port;
 }
 
-static const char *recorded_mac(const struct qb_ledger *ledger, const char *bridge)
+/* The newest of that bridge. */
+static const json_t *record_of(const struct qb_ledger *ledger, const char *bridge)
 {
 	for (size_t i = ledger ? ledger->n_entries : 0; i-- > 0;)
 		if (is_record(&ledger->entries[i], bridge))
-			return string_of(ledger->entries[i].args, "mac");
+			return ledger->entries[i].args;
 	return NULL;
 }
 
-/* Until a wire knows it, it may be one that the kernel made up, and will give up for a port's. */
-static const char *known_mac(const struct qb_net *net, const char *bridge)
+/*
+ * The bridge, where one of its ports is in already: until then it may have what the kernel made up
+ * and would give up for a port's, and the host is known by what its NIC has. NULL: not so.
+ */
+static const struct qb_link *in_use(const struct qb_net *net, const struct qb_move *move)
 {
-	const struct qb_link *there = qb_net_link(net, bridge);
+	if (!move->n_ports)
+		return qb_net_link(net, move->bridge);
+	for (size_t i = 0; i < move->n_ports; i++) {
+		const struct qb_link *port = qb_net_link(net, move->ports[i].name);
 
-	for (size_t i = 0; there && i < net->n_links; i++)
-		if (qb_streq(net->links[i].master, bridge) && qb_link_can_be_port(&net->links[i]))
-			return there->mac;
+		if (port && qb_streq(port->master, move->bridge))
+			return qb_net_link(net, move->bridge);
+	}
 	return NULL;
 }
 
@@ -146,10 +153,13 @@ static bool is_elsewhere(const struct qb_net *net, const struct qb_move *move, c
 	return false;
 }
 
-void qb_bound_mac(const struct qb_net *net, const struct qb_ledger *ledger, struct qb_plan *plan,
-		  size_t first, struct qb_move *move)
+void qb_bound_identity(const struct qb_net *net, const struct qb_ledger *ledger,
+		       struct qb_plan *plan, size_t first, struct qb_move *move)
 {
-	const char *macs[] = {recorded_mac(ledger, move->bridge), known_mac(net, move->bridge)};
+	const json_t *record = record_of(ledger, move->bridge),
+		     *mtu = json_object_get(record, "mtu");
+	const struct qb_link *there = in_use(net, move);
+	const char *macs[] = {string_of(record, "mac"), there ? there->mac : NULL};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(macs); i++) {
 		if (!macs[i] || is_elsewhere(net, move, macs[i]))
@@ -157,6 +167,9 @@ void qb_bound_mac(const struct qb_net *net, const struct qb_ledger *ledger, stru
 		qb_strset(&move->mac, macs[i]);
 		break;
 	}
+	/* Wider than its ports it would send what they cannot. */
+	if (there && there->mtu < move->mtu && (!mtu || json_integer_value(mtu) == there->mtu))
+		move->mtu = there->mtu;
 	for (size_t i = first; i < plan->n_changes; i++) {
 		struct qb_change *c = &plan->changes[i];
 

@@ -3,6 +3,7 @@
 
 #include "agent/base/uuid.h"
 #include "net/bound.h"
+#include "net/drift.h"
 #include "net/keyfile.h"
 #include "net/move.h"
 #include "net/names.h"
@@ -75,15 +76,16 @@ static void plan_persistence(const struct qb_net *net, const struct qb_bridge_co
 			     const struct qb_move *move, bool ours, struct qb_plan *plan)
 {
 	_cleanup_keyfiles_ struct qb_keyfiles files = {0};
+	json_t *list, *differences;
 	struct qb_step *step;
 	const char *missing;
-	json_t *list;
 	bool any;
 
 	qb_keyfile_plan(net, config, move, &files);
-	missing = qb_keyfiles_missing(net, &files, !inherits(config), &any, &list);
+	missing = qb_keyfiles_missing(net, &files, !inherits(config), &any, &list, &differences);
 	if (!missing || (!ours && !any)) {
 		json_decref(list);
+		json_decref(differences);
 		return;
 	}
 	step = qb_plan_step(plan, "net.persist", QB_UNDO_EXACT,
@@ -91,6 +93,7 @@ static void plan_persistence(const struct qb_net *net, const struct qb_bridge_co
 				      "running", (int)net->networkmanager_running, "activate",
 				      (int)is_dynamic(net, move)),
 			    config->name);
+	qb_step_differences(step, differences);
 	qb_step_why(
 		step,
 		"%s is not there or differs: after a reboot NetworkManager would not make %s%s",
@@ -107,17 +110,26 @@ static void describe_step(const struct qb_net *net, const struct qb_move *move,
 	_cleanup_strs_ struct qb_strs ports = {0};
 	_cleanup_strs_ struct qb_strs addresses = {0};
 	_cleanup_free_ char *port_list = NULL, *address_list = NULL;
+	const struct qb_link *there = qb_net_link(net, move->bridge);
+	size_t n_in = 0;
 
-	for (size_t i = 0; i < move->n_ports; i++)
+	for (size_t i = 0; i < move->n_ports; i++) {
+		const struct qb_link *port = qb_net_link(net, move->ports[i].name);
+
 		qb_strs_add(&ports, move->ports[i].name);
+		n_in += there && port && qb_streq(port->master, move->bridge);
+	}
 	for (size_t i = 0; i < move->n_add; i++)
 		if (!qb_ip_is_link_local(move->add[i].address))
 			qb_strs_add(&addresses, move->add[i].address);
 	port_list = ports.n ? qb_strs_sentence(&ports) : qb_strdup("without a port");
 	address_list = addresses.n ? qb_strs_sentence(&addresses) : qb_strdup("no address");
+	if (there && n_in == move->n_ports && !move->n_add && !move->n_add_routes) {
+		qb_step_why(step, "the bridge is there, and not as wanted; its ports stay");
+		return;
+	}
 	qb_step_why(step, "%s: %s%s%s, with %s and %zu route%s%s",
-		    qb_net_link(net, move->bridge) ? "the bridge is not as wanted"
-						   : "there is no such bridge",
+		    there ? "the bridge is not as wanted" : "there is no such bridge",
 		    ports.n ? "put " : "make it, ", port_list, ports.n ? " under it" : "",
 		    address_list, move->n_add_routes, move->n_add_routes == 1 ? "" : "s",
 		    net->networkmanager_installed
@@ -186,8 +198,9 @@ static void plan_binding(const struct qb_move *move, struct qb_plan *plan)
 		qb_strs_addf(&ports, "%s (%s)", move->ports[i].name, move->ports[i].match);
 	list = qb_strs_sentence(&ports);
 	qb_step_why(qb_plan_step(plan, "net.bind", QB_UNDO_EXACT,
-				 json_pack("{s:s, s:O?, s:O}", "bridge", move->bridge, "mac",
-					   json_object_get(all, "mac"), "ports",
+				 json_pack("{s:s, s:O, s:O, s:O}", "bridge", move->bridge, "mac",
+					   json_object_get(all, "mac"), "mtu",
+					   json_object_get(all, "mtu"), "ports",
 					   json_object_get(all, "ports")),
 				 move->bridge),
 		    "its hardware changed, and its ports are as wanted: note that they are %s",
@@ -264,9 +277,9 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 			       there->kind ? "a " : "", there->kind ? there->kind : "a NIC");
 	n_ports = plan_ports(net, config, ledger, plan, ports);
 	qb_move_plan(net, config, ports, n_ports, plan, &move);
-	qb_bound_mac(net, ledger, plan, n_changes, &move);
 	if (!config->n_ports)
 		plan_portless(net, config, machine_id, plan, &move);
+	qb_bound_identity(net, ledger, plan, n_changes, &move);
 	move.broken_off = there && was_broken_off(ledger, config->name);
 	refuse_size(&move, plan);
 	if (net->networkmanager_installed)
@@ -278,6 +291,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 	if (!done) {
 		step = qb_plan_step(plan, "net.bridge", QB_UNDO_EXACT, qb_move_to_json(&move),
 				    config->name);
+		qb_step_differences(step, qb_bridge_differences(net, &move));
 		describe_step(net, &move, step);
 	} else if (plan->n_changes > n_changes) {
 		plan_binding(&move, plan);

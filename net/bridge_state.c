@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "net/drift.h"
 #include "net/names.h"
 
 static const struct qb_address *find_address(const struct qb_link *link, const char *address)
@@ -132,6 +133,9 @@ int qb_bridge_state_check(const struct qb_net *net, const struct qb_move *move, 
 	if (plan.n_refused)
 		return qb_error_set(err, ESTALE, "%s: since it was planned: %s", move->bridge,
 				    plan.refused[0].reasons[0].evidence);
+	/* What the bridge is to be is the plan's to say, who knows what it was given. */
+	qb_strset(&now.mac, move->mac);
+	now.mtu = move->mtu;
 	if (qb_move_is_done(net, &now) && has_all(net, move)) {
 		*ret_done = true;
 		return 0;
@@ -225,11 +229,13 @@ json_t *qb_bridge_state_before(const struct qb_net *net, const struct qb_move *m
 					    json_pack("[I,I]", (json_int_t)a->valid_s,
 						      (json_int_t)a->preferred_s));
 	}
-	return json_pack("{s:b, s:b, s:b, s:b, s:o, s:o, s:[], s:o, s:o, s:{}, s:{}}", "existed",
-			 existed, "networkmanager", net->networkmanager_running, "up",
-			 existed && bridge->up, "stp", bridge && qb_is(&bridge->stp), "release",
-			 release, "down", down, "managed", "lifetimes", lifetimes, "expiries",
-			 expiries(net, move), "gateways", "defaults");
+	return json_pack("{s:b, s:b, s:b, s:b, s:s*, s:I, s:o, s:o, s:[], s:o, s:o, s:{}, s:{}}",
+			 "existed", existed, "networkmanager", net->networkmanager_running, "up",
+			 existed && bridge->up, "stp", bridge && qb_is(&bridge->stp), "mac",
+			 existed ? bridge->mac : NULL, "mtu",
+			 (json_int_t)(existed ? bridge->mtu : 0), "release", release, "down", down,
+			 "managed", "lifetimes", lifetimes, "expiries", expiries(net, move),
+			 "gateways", "defaults");
 }
 
 static void set_lifetimes(const json_t *lifetimes, struct qb_address *a, size_t n)
@@ -331,7 +337,7 @@ static int verify_address(const struct qb_net *net, const struct qb_move *move,
 	return 0;
 }
 
-int qb_bridge_state_verify(const struct qb_net *net, const struct qb_move *move, bool existed,
+int qb_bridge_state_verify(const struct qb_net *net, const struct qb_move *move,
 			   struct qb_error *err)
 {
 	const struct qb_link *bridge = qb_net_link(net, move->bridge);
@@ -339,9 +345,12 @@ int qb_bridge_state_verify(const struct qb_net *net, const struct qb_move *move,
 
 	if (!bridge || !qb_streq(bridge->kind, "bridge") || !bridge->up)
 		return qb_error_set(err, EIO, "%s is not up", move->bridge);
-	if (!existed && !qb_streq(bridge->mac, move->mac))
+	if (move->mac && !qb_streq(bridge->mac, move->mac))
 		return qb_error_set(err, EIO, "%s has the MAC %s instead of %s", move->bridge,
 				    bridge->mac, move->mac);
+	if (move->mtu && bridge->mtu != move->mtu)
+		return qb_error_set(err, EIO, "%s has the MTU %lld instead of %lld", move->bridge,
+				    (long long)bridge->mtu, (long long)move->mtu);
 	if (bridge->stp.state != (move->stp ? QB_YES : QB_NO))
 		return qb_error_set(err, EIO, "%s: STP is not as wanted", move->bridge);
 	for (size_t i = 0; i < move->n_ports; i++) {

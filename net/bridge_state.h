@@ -16,7 +16,7 @@ json_t *qb_bridge_state_before(const struct qb_net *net, const struct qb_move *m
 void qb_bridge_state_lifetimes(const json_t *before, struct qb_move *move);
 /* Everything of the move is there, each address once on the host. Names what is not. */
 QB_MUST_CHECK int qb_bridge_state_verify(const struct qb_net *net, const struct qb_move *move,
-					 bool existed, struct qb_error *err);
+					 struct qb_error *err);
 /*
  * -EBUSY when the bridge, which would be deleted, has ports that others put there since; -ESTALE
  * when a port is not what it was. *ret_gone: the host was started anew since, and nothing is left.

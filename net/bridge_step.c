@@ -3,7 +3,8 @@
  * Step net.bridge. The journaled "before" holds:
  *   boot               the kernel's name of this boot
  *   existed, up, stp   the bridge as it was
- *   rp_filter          likewise, where it existed
+ *   mac, mtu           likewise, where it existed
+ *   rp_filter          likewise
  *   release            ports that were not its ports yet
  *   down               ports that were switched off
  *   managed            ports that NetworkManager managed
@@ -278,6 +279,26 @@ static struct settings settings_after(const struct qb_step_ctx *ctx, const struc
 	return s;
 }
 
+/*
+ * A bridge that nobody gave a MAC takes the lowest of its ports', and would change it when one
+ * joins; given by hand it stays. Its neighbours learn a new one by the questions that the gateways
+ * are asked afterwards, which all of them hear.
+ */
+static int set_identity(struct nl_sock *sock, const struct qb_move *move, const json_t *before,
+			struct qb_error *err)
+{
+	bool mac_is = qb_streq(json_string_value(json_object_get(before, "mac")), move->mac);
+	bool mtu_is = !move->mtu || number_of(before, "mtu") == move->mtu;
+
+	for (size_t i = 0; i < move->n_ports; i++)
+		mac_is &= !move->mac || !move->ports[i].mac ||
+			  strcmp(move->ports[i].mac, move->mac) >= 0;
+	if (mac_is && mtu_is)
+		return 0;
+	return qb_nl_link_identity(sock, move->bridge, mac_is ? NULL : move->mac,
+				   mtu_is ? 0 : move->mtu, err);
+}
+
 /* The bridge as it is before its first port joins. */
 static int make_bridge(const struct qb_step_ctx *ctx, struct nl_sock *sock,
 		       const struct qb_move *move, const json_t *before, struct qb_error *err)
@@ -287,8 +308,9 @@ static int make_bridge(const struct qb_step_ctx *ctx, struct nl_sock *sock,
 
 	if (!if_nametoindex(move->bridge))
 		r = qb_nl_bridge_make(sock, move, err);
-	if (r == 0 && !existed)
-		r = qb_settings_copy(ctx->root, sock, move, err);
+	if (r == 0)
+		r = existed ? set_identity(sock, move, before, err)
+			    : qb_settings_copy(ctx->root, sock, move, err);
 	/* With STP a port that joins listens for half a minute; one that is there forwards on. */
 	if (r == 0 && json_is_true(json_object_get(before, "stp")))
 		r = qb_nl_bridge_stp(sock, move->bridge, false, err);
@@ -341,20 +363,34 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 	if (r == 0)
 		r = look(ctx, &own, &net, err);
 	if (r == 0)
-		r = qb_bridge_state_verify(net, &move,
-					   json_is_true(json_object_get(before, "existed")), err);
+		r = qb_bridge_state_verify(net, &move, err);
 	return r < 0 ? r : qb_gateways_verify(net, move.bridge, before, err);
+}
+
+/* Its MTU may be what it is because of a port that joined. */
+static int restore_identity(struct nl_sock *sock, const struct qb_link *now, const json_t *before,
+			    struct qb_error *err)
+{
+	const char *mac = json_string_value(json_object_get(before, "mac"));
+	int mtu = number_of(before, "mtu");
+
+	if (mtu <= 0 || (qb_streq(now->mac, mac) && now->mtu == mtu))
+		return 0;
+	return qb_nl_link_identity(sock, now->name, mac, mtu, err);
 }
 
 /* The bridge, whose ports are back where they were: as it was, or gone. */
 static int undo_bridge(const struct qb_step_ctx *ctx, struct nl_sock *sock,
-		       const struct qb_move *move, const json_t *before, struct qb_error *err)
+		       const struct qb_move *move, const struct qb_link *now, const json_t *before,
+		       struct qb_error *err)
 {
 	int r, rp_filter = number_of(before, "rp_filter");
 
 	if (!json_is_true(json_object_get(before, "existed")))
 		return qb_nl_link_delete(sock, move->bridge, err);
 	r = qb_nl_bridge_stp(sock, move->bridge, json_is_true(json_object_get(before, "stp")), err);
+	if (r == 0)
+		r = restore_identity(sock, now, before, err);
 	if (r == 0 && rp_filter >= 0)
 		r = qb_setting_write(ctx->root, "ipv4", move->bridge, "rp_filter", rp_filter, err);
 	if (r == 0 && !json_is_true(json_object_get(before, "up")))
@@ -416,7 +452,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 		r = send_move(sock, move.bridge, &release, &batches, &as_it_is, err);
 	}
 	if (r == 0 && qb_net_link(&net, move.bridge))
-		r = undo_bridge(ctx, sock, &move, before, err);
+		r = undo_bridge(ctx, sock, &move, qb_net_link(&net, move.bridge), before, err);
 	if (r == 0)
 		r = undo_ports(sock, before, err);
 	if (r == 0)

@@ -57,17 +57,3 @@ void qb_keyfile_refuse_rules(const struct qb_move *move, struct qb_plan *plan); 
 /* The profiles of a bond or VLAN that is no port of a bridge, and carries no address. */
 void qb_keyfile_made(const struct qb_net *net, const struct qb_link *link,
 		     struct qb_keyfiles *files);
-
-/*
- * The path of the first one that is not there or differs, addresses as of qb_keyfile_has(); NULL:
- * all are as wanted. *ret_any: one is there. *ret_list: all as arguments of step net.persist, a
- * new reference.
- */
-const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfiles *files,
-				bool addresses, bool *ret_any, json_t **ret_list);
-
-/*
- * Every key that wanted has is in text with that value. Sections ipv4 and ipv6 are left out unless
- * addresses is set: where the bridge inherits, what the profile says of them is what holds.
- */
-bool qb_keyfile_has(const char *text, const char *wanted, bool addresses);

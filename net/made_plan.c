@@ -3,7 +3,7 @@
 
 #include "agent/base/schema.h"
 #include "net/bound.h"
-#include "net/keyfile.h"
+#include "net/drift.h"
 #include "net/link_fields.h"
 #include "net/names.h"
 
@@ -307,25 +307,28 @@ static void plan_persistence(const struct qb_net *net, const struct qb_made_conf
 {
 	_cleanup_keyfiles_ struct qb_keyfiles files = {0};
 	const struct qb_link *link = qb_net_link(net, name);
-	json_t *list;
+	json_t *list, *differences;
+	struct qb_step *step;
 	bool any;
 
 	if (!net->networkmanager_installed || !link || qb_plan_refuses(plan, name) ||
 	    is_port(config, name) || !was_made(plan, ledger, name))
 		return;
 	qb_keyfile_made(net, link, &files);
-	if (!qb_keyfiles_missing(net, &files, true, &any, &list)) {
+	if (!qb_keyfiles_missing(net, &files, true, &any, &list, &differences)) {
 		json_decref(list);
+		json_decref(differences);
 		return;
 	}
-	qb_step_why(
-		qb_plan_step(plan, "net.persist", QB_UNDO_EXACT,
-			     json_pack("{s:s, s:o, s:b, s:b}", "bridge", name, "files", list,
-				       "running", (int)net->networkmanager_running, "activate", 0),
-			     name),
-		"its profiles are not there or differ: after a reboot NetworkManager would not "
-		"make %s",
-		name);
+	step = qb_plan_step(plan, "net.persist", QB_UNDO_EXACT,
+			    json_pack("{s:s, s:o, s:b, s:b}", "bridge", name, "files", list,
+				      "running", (int)net->networkmanager_running, "activate", 0),
+			    name);
+	qb_step_differences(step, differences);
+	qb_step_why(step,
+		    "its profiles are not there or differ: after a reboot NetworkManager would "
+		    "not make %s",
+		    name);
 }
 
 /* The caller frees it. */

@@ -285,28 +285,3 @@ void qb_move_plan(const struct qb_net *net, const struct qb_bridge_config *confi
 	check_mode(&c, "inet6");
 	*ret = move;
 }
-
-static bool only_link_local(const struct qb_address *a, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!qb_ip_is_link_local(a[i].address))
-			return false;
-	return true;
-}
-
-bool qb_move_is_done(const struct qb_net *net, const struct qb_move *move)
-{
-	const struct qb_link *bridge = qb_net_link(net, move->bridge);
-
-	if (!bridge || !bridge->up || bridge->stp.state != (move->stp ? QB_YES : QB_NO))
-		return false;
-	for (size_t i = 0; i < move->n_ports; i++) {
-		const struct qb_link *port = qb_net_link(net, move->ports[i].name);
-
-		if (!port || !port->up || !qb_streq(port->master, move->bridge))
-			return false;
-	}
-	return only_link_local(move->add, move->n_add) && !move->n_add_routes &&
-	       only_link_local(move->drop, move->n_drop) && !move->n_drop_routes &&
-	       !move->n_rules && !move->n_nexthops;
-}

@@ -44,6 +44,27 @@ void qb_step_why(struct qb_step *step, const char *fmt, ...)
 	va_end(ap);
 }
 
+void qb_step_differences(struct qb_step *step, json_t *list)
+{
+	if (json_array_size(list))
+		step->differences = list;
+	else
+		json_decref(list);
+}
+
+void qb_difference(json_t *list, const char *key, const char *is, const char *wanted,
+		   const char *source)
+{
+	_cleanup_free_ char *safe_key = qb_str_printable(key);
+	_cleanup_free_ char *safe_is = is ? qb_str_printable(is) : NULL;
+	_cleanup_free_ char *safe_wanted = wanted ? qb_str_printable(wanted) : NULL;
+	_cleanup_free_ char *safe_source = qb_str_printable(source);
+
+	json_array_append_new(list,
+			      json_pack("{s:s, s:s?, s:s?, s:s}", "key", safe_key, "is", safe_is,
+					"wanted", safe_wanted, "source", safe_source));
+}
+
 static struct qb_refusal *refusal_find(const struct qb_plan *plan, const char *target)
 {
 	for (size_t i = 0; i < plan->n_refused; i++)
@@ -80,6 +101,7 @@ static void step_done(struct qb_step *step)
 	free(step->target);
 	free(step->why);
 	json_decref(step->args);
+	json_decref(step->differences);
 }
 
 void qb_plan_change(struct qb_plan *plan, const char *target, const char *kind, json_t *was,

@@ -27,6 +27,7 @@ struct qb_step {
 	char *why;        /* what is and what is wanted, one sentence */
 	enum qb_undo undo;
 	json_t *args;
+	json_t *differences; /* of what is there already: see qb_difference(); NULL for none */
 };
 
 /* Something that speaks against a target: a stable code and what a person can verify. */
@@ -63,6 +64,14 @@ struct qb_plan {
 struct qb_step *qb_plan_step(struct qb_plan *plan, const char *kind, enum qb_undo undo,
 			     json_t *args, const char *target);
 QB_PRINTF(2, 3) void qb_step_why(struct qb_step *step, const char *fmt, ...);
+/* Gives the step a list of them, which is stolen; an empty one counts as none. */
+void qb_step_differences(struct qb_step *step, json_t *list);
+/*
+ * Adds {key, is, wanted, source} to a list of differences: NULL for what is not there, or is not
+ * to be; source is where it was read.
+ */
+void qb_difference(json_t *list, const char *key, const char *is, const char *wanted,
+		   const char *source);
 /* Adds a reason against target, whose refusal is made when it is the first one. */
 QB_PRINTF(4, 5)
 void qb_plan_refuse(struct qb_plan *plan, const char *target, const char *code, const char *fmt,

@@ -123,7 +123,8 @@ static inline void add_sorted(struct qb_buf *out, json_t *list)
 
 /*
  * All that the kernel says of addresses and routes, less the kernel's notes of what becomes of an
- * address while it is checked for duplicates. The caller frees it.
+ * address while it is checked for duplicates, and of a carrier some time after it came or went. The
+ * caller frees it.
  */
 static inline char *state_of_host(const struct host *h)
 {
@@ -135,10 +136,13 @@ static inline char *state_of_host(const struct host *h)
 	for (size_t i = 0; i < net.n_links; i++) {
 		for (size_t j = 0; j < net.links[i].n_addresses; j++)
 			net.links[i].addresses[j].flags &= ~(uint64_t)0x40; /* tentative */
+		qb_tri_unknown(&net.links[i].carrier, "not looked at");
 		json_array_append_new(links, qb_schema_to_json(&qb_link_type, &net.links[i]));
 	}
-	for (size_t i = 0; i < net.n_routes; i++)
+	for (size_t i = 0; i < net.n_routes; i++) {
+		net.routes[i].flags &= ~(uint64_t)0x10; /* linkdown */
 		json_array_append_new(routes, qb_schema_to_json(&qb_route_type, &net.routes[i]));
+	}
 	add_sorted(&b, links);
 	add_sorted(&b, routes);
 	return b.s;

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Key by key, in what something that is there is not as wanted. Pure. */
+#pragma once
+
+#include "net/keyfile.h"
+
+/* Of a bridge and its ports; empty, too, where there is no bridge. A new reference. */
+json_t *qb_bridge_differences(const struct qb_net *net, const struct qb_move *move);
+/* The bridge is there, and as the move would leave it. */
+bool qb_move_is_done(const struct qb_net *net, const struct qb_move *move);
+
+/*
+ * Adds to list every key that wanted, a profile, has and text, which was read from path, has not
+ * with that value. Sections ipv4 and ipv6 are left out unless addresses is set: where the bridge
+ * inherits, what the profile says of them is what holds.
+ */
+void qb_keyfile_differences(const char *path, const char *text, const char *wanted, bool addresses,
+			    json_t *list);
+
+/*
+ * The path of the first profile that is not there or differs, addresses as of
+ * qb_keyfile_differences(); NULL: all are as wanted. *ret_any: one is there. *ret_list: all as
+ * arguments of step net.persist, *ret_differences: how those that are there differ, and which are
+ * missing beside them; new references.
+ */
+const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfiles *files,
+				bool addresses, bool *ret_any, json_t **ret_list,
+				json_t **ret_differences);

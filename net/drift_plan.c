@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/drift.h"
+
+#include "net/names.h"
+
+#define KERNEL "kernel"
+#define DIR_PROFILES "/etc/NetworkManager/system-connections"
+
+static const char *word(bool on)
+{
+	return on ? "true" : "false";
+}
+
+static void number_differs(json_t *list, const char *key, int64_t is, int64_t wanted)
+{
+	_cleanup_free_ char *a = qb_asprintf("%lld", (long long)is);
+	_cleanup_free_ char *b = qb_asprintf("%lld", (long long)wanted);
+
+	if (wanted && is != wanted)
+		qb_difference(list, key, a, b, KERNEL);
+}
+
+static void ports(const struct qb_net *net, const struct qb_move *move, json_t *list)
+{
+	for (size_t i = 0; i < move->n_ports; i++) {
+		const struct qb_port *p = &move->ports[i];
+		const struct qb_link *port = qb_net_link(net, p->name);
+		_cleanup_free_ char *master = qb_asprintf("ports.%s.master", p->name);
+		_cleanup_free_ char *up = qb_asprintf("ports.%s.up", p->name);
+
+		if (!port || !qb_streq(port->master, move->bridge))
+			qb_difference(list, master, port ? port->master : NULL, move->bridge,
+				      KERNEL);
+		if (port && !port->up)
+			qb_difference(list, up, word(false), word(true), KERNEL);
+	}
+}
+
+/* What is on its way: wanted on the bridge, or not on the port any more. */
+static void addresses(const char *key, const struct qb_address *a, size_t n, bool wanted,
+		      json_t *list)
+{
+	for (size_t i = 0; i < n; i++)
+		/* Links make themselves those that are theirs alone. */
+		if (!qb_ip_is_link_local(a[i].address))
+			qb_difference(list, key, wanted ? NULL : a[i].address,
+				      wanted ? a[i].address : NULL, KERNEL);
+}
+
+static void routes(const char *key, const struct qb_route *r, size_t n, bool wanted, json_t *list)
+{
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_buf_ struct qb_buf b = {0};
+
+		qb_buf_puts(&b, r[i].dst);
+		if (r[i].gateway)
+			qb_buf_printf(&b, " via %s", r[i].gateway);
+		if (r[i].metric)
+			qb_buf_printf(&b, " metric %lld", (long long)r[i].metric);
+		qb_difference(list, key, wanted ? NULL : b.s, wanted ? b.s : NULL, KERNEL);
+	}
+}
+
+/* What names the source, and is to name the bridge. */
+static void renamed(const struct qb_move *move, const char *what, long long number, json_t *list)
+{
+	_cleanup_free_ char *key = qb_asprintf("%s.%lld", what, number);
+
+	qb_difference(list, key, move->source, move->bridge, KERNEL);
+}
+
+json_t *qb_bridge_differences(const struct qb_net *net, const struct qb_move *move)
+{
+	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+	_cleanup_free_ char *from_addresses = qb_asprintf("ports.%s.addresses", move->source);
+	_cleanup_free_ char *from_routes = qb_asprintf("ports.%s.routes", move->source);
+	json_t *list = json_array();
+
+	if (!bridge)
+		return list;
+	if (!bridge->up)
+		qb_difference(list, "up", word(false), word(true), KERNEL);
+	if (bridge->stp.state != (move->stp ? QB_YES : QB_NO))
+		qb_difference(list, "stp",
+			      bridge->stp.state == QB_UNKNOWN ? "unknown"
+							      : word(qb_is(&bridge->stp)),
+			      word(move->stp), KERNEL);
+	number_differs(list, "mtu", bridge->mtu, move->mtu);
+	if (move->mac && !qb_streq(bridge->mac, move->mac))
+		qb_difference(list, "mac", bridge->mac, move->mac, KERNEL);
+	ports(net, move, list);
+	addresses("addresses", move->add, move->n_add, true, list);
+	routes("routes", move->add_routes, move->n_add_routes, true, list);
+	addresses(from_addresses, move->drop, move->n_drop, false, list);
+	routes(from_routes, move->drop_routes, move->n_drop_routes, false, list);
+	for (size_t i = 0; i < move->n_rules; i++)
+		renamed(move, "rules", move->rules[i].priority, list);
+	for (size_t i = 0; i < move->n_nexthops; i++)
+		renamed(move, "nexthops", (long long)move->nexthops[i].id, list);
+	return list;
+}
+
+bool qb_move_is_done(const struct qb_net *net, const struct qb_move *move)
+{
+	json_auto_t *list = qb_bridge_differences(net, move);
+
+	return qb_net_link(net, move->bridge) && !json_array_size(list);
+}
+
+/* The value of key in that section of text: of several the last. NULL where it is not there. */
+static char *value_in(const char *text, const char *section, const char *key)
+{
+	_cleanup_free_ char *copy = qb_strdup(text);
+	const char *value = NULL;
+	size_t len = strlen(key);
+	bool inside = false;
+	char *save = NULL;
+
+	for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		l = qb_strip(l);
+		if (*l == '[')
+			inside = !strcmp(l, section);
+		else if (inside && !strncmp(l, key, len) && l[len] == '=')
+			value = l + len + 1;
+	}
+	return qb_strdup(value);
+}
+
+void qb_keyfile_differences(const char *path, const char *text, const char *wanted, bool all,
+			    json_t *list)
+{
+	_cleanup_free_ char *copy = qb_strdup(wanted);
+	const char *section = "[]";
+	char *save = NULL;
+
+	for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		_cleanup_free_ char *is = NULL, *key = NULL;
+		char *value = strchr(l, '=');
+
+		if (*l == '[')
+			section = l;
+		/* The zone was the NIC's, and may not be known any more now that it is a port. */
+		if (*l == '[' || *l == '#' || !value || qb_startswith(l, "zone=") ||
+		    (!all && qb_startswith(section, "[ipv")))
+			continue;
+		*value++ = '\0';
+		is = value_in(text, section, l);
+		key = qb_asprintf("%.*s.%s", (int)strcspn(section + 1, "]"), section + 1, l);
+		if (!qb_streq(is, value))
+			qb_difference(list, key, is, value, path);
+	}
+}
+
+static const struct qb_keyfile *find_file(const struct qb_net *net, const char *path)
+{
+	for (size_t i = 0; i < net->n_keyfiles; i++)
+		if (qb_streq(net->keyfiles[i].path, path))
+			return &net->keyfiles[i];
+	return NULL;
+}
+
+const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfiles *files, bool all,
+				bool *ret_any, json_t **ret_list, json_t **ret_differences)
+{
+	json_t *list = json_array(), *differences = json_array();
+	const char *missing = NULL;
+	bool any = false;
+
+	for (size_t i = 0; i < files->n; i++)
+		any |= find_file(net, files->v[i].path) != NULL;
+	for (size_t i = 0; i < files->n; i++) {
+		const struct qb_keyfile *file = &files->v[i], *there = find_file(net, file->path);
+		size_t n = json_array_size(differences);
+
+		if (there)
+			qb_keyfile_differences(there->path, there->text, file->text, all,
+					       differences);
+		else if (any)
+			qb_difference(differences, "profile", NULL, strrchr(file->path, '/') + 1,
+				      DIR_PROFILES);
+		if (!missing && (!there || json_array_size(differences) > n))
+			missing = file->path;
+		json_array_append_new(
+			list, json_pack("{s:s, s:s}", "path", file->path, "text", file->text));
+	}
+	*ret_any = any;
+	*ret_list = list;
+	*ret_differences = differences;
+	return missing;
+}
