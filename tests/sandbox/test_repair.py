@@ -94,19 +94,32 @@ def a_replaced_nic():
     qb.contains(qb.agent("plan", code=qb.REFUSED).out, ["nic-missing"], "plan after rollback")
 
 
-@qb.case(disks="blank")
-def a_repair_that_was_killed_is_completed_by_apply():
+def killed_at(event, fsync):
+    """Kills repair when it has that in the journal: behind its beginning and its directory."""
     qb.configure(BY_NAME)
     qb.agent("apply", "--yes")
     replace_nic()
     qb.adopt_orphans()
-    # The journal's beginning, its directory, and the intent of the first step.
-    qb.traced("-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e",
-              "inject=fsync:signal=KILL:when=3", qb.AGENT, "repair", "--yes", code=None)
+    qb.traced("-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e",
+              f"inject=fsync:signal=KILL:when={fsync}", qb.AGENT, "repair", "--yes", code=None)
     qb.wait_for_orphans()
     with open("/var/lib/qubi-agent/journal/000002.jsonl", encoding="utf-8") as f:
-        qb.contains(f.read().splitlines()[-1], '"intent"', "where it was killed")
-    qb.agent("plan", code=qb.PENDING)
+        qb.contains(f.read(), f'"event":"{event}"', "what it had come to")
+
+
+@qb.case(disks="blank")
+def a_repair_that_was_killed_in_its_step_is_as_if_it_had_not_been():
+    killed_at("intent", 3)
+    qb.same(qb.links()["uplink0"]["master"], None, "the new NIC's master")
+    qb.agent("apply", "--yes", code=qb.REFUSED)
+    qb.agent("repair", "--yes")
+    assert_reached()
+    assert_in_sync()
+
+
+@qb.case(disks="blank")
+def a_repair_that_was_killed_after_it_is_completed_by_apply():
+    killed_at("done", 4)
     qb.agent("apply", "--yes")
     qb.same(qb.links()["uplink0"]["master"], "br0", "the new NIC's master")
     assert_reached()
