@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/drift.h"
 
+#include <linux/rtnetlink.h>
+
 #include "net/names.h"
 
 #define KERNEL "kernel"
@@ -52,11 +54,15 @@ static void routes(const char *key, const struct qb_route *r, size_t n, bool wan
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_buf_ struct qb_buf b = {0};
 
+		if (!qb_streq(r[i].type, "unicast"))
+			qb_buf_printf(&b, "%s ", r[i].type);
 		qb_buf_puts(&b, r[i].dst);
 		if (r[i].gateway)
 			qb_buf_printf(&b, " via %s", r[i].gateway);
 		if (r[i].metric)
 			qb_buf_printf(&b, " metric %lld", (long long)r[i].metric);
+		if (r[i].table != RT_TABLE_MAIN)
+			qb_buf_printf(&b, " table %lld", (long long)r[i].table);
 		qb_difference(list, key, wanted ? NULL : b.s, wanted ? b.s : NULL, KERNEL);
 	}
 }

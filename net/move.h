@@ -67,6 +67,7 @@ bool qb_address_is_dynamic(const struct qb_address *a);
 void qb_move_plan(const struct qb_net *net, const struct qb_bridge_config *config,
 		  const struct qb_link *const *ports, size_t n_ports, struct qb_plan *plan,
 		  struct qb_move *ret);
+
 /* Any other route to the same goes before it. Nobody gives it to a route that is to be used. */
 #define QB_METRIC_YIELD (UINT32_MAX - 1)
 
