@@ -138,15 +138,26 @@ static const struct qb_link *in_use(const struct qb_net *net, const struct qb_mo
 	return NULL;
 }
 
+/* A port of the bridge, or what such a port stands on: the bond's NIC, the VLAN's. */
+static bool is_below(const struct qb_net *net, const struct qb_move *move, const struct qb_link *l)
+{
+	bool below = qb_streq(l->master, move->bridge);
+
+	for (size_t i = 0; i < move->n_ports; i++) {
+		const struct qb_link *port = qb_net_link(net, move->ports[i].name);
+
+		below |= port && (l == port || qb_streq(l->master, port->name) ||
+				  l->ifindex == port->lower_ifindex);
+	}
+	return below;
+}
+
 static bool is_elsewhere(const struct qb_net *net, const struct qb_move *move, const char *mac)
 {
 	for (size_t i = 0; i < net->n_links; i++) {
 		const struct qb_link *l = &net->links[i];
-		bool port = qb_streq(l->master, move->bridge);
 
-		for (size_t j = 0; j < move->n_ports; j++)
-			port |= qb_streq(l->name, move->ports[j].name);
-		if (!port && qb_link_is_nic(l) &&
+		if (qb_link_is_nic(l) && !is_below(net, move, l) &&
 		    (same_mac(l->permanent_mac, mac) || same_mac(l->mac, mac)))
 			return true;
 	}

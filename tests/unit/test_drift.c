@@ -55,13 +55,12 @@ static void load(struct setup *s, const char *yaml)
 /* An earlier run made the bridge, with this MAC and MTU. */
 static void made_by_us(struct setup *s, const char *mac, int mtu)
 {
-	s->entry = (struct qb_ledger_entry){.kind = (char *)"net.bridge",
-					    .target = (char *)"br0",
-					    .args = json_pack("{s:s, s:i, s:[{s:s, s:s, s:s}]}",
-							      "mac", mac, "mtu", mtu, "ports",
-							      "match", "name eth0", "name", "eth0",
-							      "mac", "00:00:5e:00:53:01"),
-					    .done = true};
+	json_t *args = json_pack("{s:s, s:i, s:[{s:s, s:s, s:s*, s:s}]}", "mac", mac, "mtu", mtu,
+				 "ports", "match", "name eth0", "name", "eth0", "kind",
+				 qb_net_link(&s->net, "eth0")->kind, "mac", "00:00:5e:00:53:01");
+
+	s->entry = (struct qb_ledger_entry){
+		.kind = (char *)"net.bridge", .target = (char *)"br0", .args = args, .done = true};
 	assert_non_null(s->entry.args);
 	s->ledger = (struct qb_ledger){.entries = &s->entry, .n_entries = 1};
 }
@@ -204,6 +203,13 @@ static void mac_and_mtu_are_those_it_was_given(void **state)
 		 "mtu|1500|9000|kernel\nmac|00:00:5e:00:53:77|00:00:5e:00:53:01|kernel\n"
 		 "ports.eth0.master||br0|kernel\n",
 		 0},
+		/* The bond took its MAC from the card that it has no more of. */
+		{HOST("{name: eth0, ifindex: 2, kind: bond, mac: 00:00:5e:00:53:02, mtu: 1500, "
+		      "up: true, master: br0}, {name: p0, ifindex: 3, mac: 00:00:5e:00:53:01, "
+		      "permanent_mac: 00:00:5e:00:53:01, master: eth0}, " BR0_LIKE("01", "1500",
+										   "true", "false"),
+		      ""),
+		 "00:00:5e:00:53:01", "", 1500},
 		/* Another card of this host has the recorded one. */
 		{HOST(ETH0_IN ", {name: eth1, ifindex: 3, mac: 00:00:5e:00:53:55}, " BR0_LIKE(
 			      "55", "1500", "true", "false"),
