@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#include "net/keyfile.h"
+#include "net/drift.h"
 #include "net/sys_probe.h"
 
 #define ETC "/etc/NetworkManager/system-connections/"
@@ -122,14 +122,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct qb_config config = {.bridges = &bridge, .n_bridges = 1};
 	struct qb_root root = QB_ROOT_INIT;
 	_cleanup_facts_ struct qb_facts facts = {0};
+	json_auto_t *differences = json_array();
 
 	split(data, size);
 	add_links(&facts.net);
 	qb_net_sys_probe(&root, &facts.net);
 	facts.net.networkmanager_installed = true;
 	readings(&facts);
-	for (size_t i = 0; i < facts.net.n_keyfiles; i++)
-		(void)qb_keyfile_has(facts.net.keyfiles[i].text, facts.net.keyfiles[i].text, true);
+	for (size_t i = 0; i < facts.net.n_keyfiles; i++) {
+		const char *text = facts.net.keyfiles[i].text;
+
+		qb_keyfile_differences(facts.net.keyfiles[i].path, text, text, true, differences);
+	}
 	fuzz_plan(&facts, &config, NULL);
 	fuzz_judge(&facts, &config, "net");
 	return 0;
