@@ -210,6 +210,9 @@ struct qb_batches qb_move_forward(const struct qb_move *move)
 	for (size_t i = 0; i < move->n_ports; i++) {
 		add(&b.build, QB_OP_LINK_UP, move->ports[i].name);
 		add(&b.build, QB_OP_ENSLAVE, move->ports[i].name);
+		if (move->vlan_filtering)
+			add(&b.build, QB_OP_VLANS, move->ports[i].name)->vlans =
+				&move->ports[i].vlans;
 	}
 	add(&b.build, QB_OP_LINK_UP, move->bridge);
 	add_addresses(&b.build, QB_OP_ADDRESS_ADD, "inet6", move->bridge, move->add, move->n_add);

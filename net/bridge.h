@@ -16,6 +16,9 @@ struct qb_port_match {
 	char *name;
 	char *driver;
 	char *speed; /* "10G", see qb_speed_parse() */
+	/* Of a bridge's port only. pvid: 0 for none, negative for the bridge's. */
+	int64_t pvid;
+	struct qb_strs tagged; /* "10", "20-30" */
 };
 
 enum qb_ip_mode {
@@ -37,6 +40,8 @@ struct qb_bridge_config {
 	size_t n_ports;
 	struct qb_ip_config ipv4, ipv6;
 	bool stp;
+	bool vlan_filtering;   /* false: a bridge that is there is left as it is */
+	int64_t pvid;          /* the host's own VLAN, and that of guests; 0: 1 */
 	char *libvirt_network; /* name of the network registered over it; NULL for none */
 };
 

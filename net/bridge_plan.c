@@ -7,6 +7,7 @@
 #include "net/keyfile.h"
 #include "net/move.h"
 #include "net/names.h"
+#include "net/vlans.h"
 
 static const char *claimed_by(const struct qb_plan *plan, const struct qb_link *port,
 			      const char *name)
@@ -281,12 +282,13 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 		plan_portless(net, config, machine_id, plan, &move);
 	qb_bound_identity(net, ledger, plan, n_changes, &move);
 	move.broken_off = there && was_broken_off(ledger, config->name);
+	qb_vlans_plan(net, config, plan, &move);
 	refuse_size(&move, plan);
 	if (net->networkmanager_installed)
 		qb_keyfile_refuse(&move, plan);
 	if (qb_plan_refuses(plan, config->name))
 		return;
-	done = qb_move_is_done(net, &move);
+	done = qb_move_is_done(net, &move) && qb_vlans_are(net, &move);
 	move.apart = is_apart(net, &move);
 	if (!done) {
 		step = qb_plan_step(plan, "net.bridge", QB_UNDO_EXACT, qb_move_to_json(&move),

@@ -5,6 +5,7 @@
 
 #include "net/drift.h"
 #include "net/names.h"
+#include "net/vlans.h"
 
 static const struct qb_address *find_address(const struct qb_link *link, const char *address)
 {
@@ -136,7 +137,7 @@ int qb_bridge_state_check(const struct qb_net *net, const struct qb_move *move, 
 	/* What the bridge is to be is the plan's to say, who knows what it was given. */
 	qb_strset(&now.mac, move->mac);
 	now.mtu = move->mtu;
-	if (qb_move_is_done(net, &now) && has_all(net, move)) {
+	if (qb_move_is_done(net, &now) && qb_vlans_are(net, move) && has_all(net, move)) {
 		*ret_done = true;
 		return 0;
 	}
@@ -353,6 +354,8 @@ int qb_bridge_state_verify(const struct qb_net *net, const struct qb_move *move,
 				    (long long)bridge->mtu, (long long)move->mtu);
 	if (bridge->stp.state != (move->stp ? QB_YES : QB_NO))
 		return qb_error_set(err, EIO, "%s: STP is not as wanted", move->bridge);
+	if (!qb_vlans_are(net, move))
+		return qb_error_set(err, EIO, "%s: its VLANs are not as wanted", move->bridge);
 	for (size_t i = 0; i < move->n_ports; i++) {
 		const struct qb_link *port = qb_net_link(net, move->ports[i].name);
 

@@ -271,6 +271,9 @@ static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config
 		qb_buf_printf(&b, "cloned-mac-address=%s\n", move->mac);
 	put_mtu(&b, move);
 	qb_buf_printf(&b, "\n[bridge]\nstp=%s\n", config->stp ? "true" : "false");
+	if (move->vlan_filtering)
+		qb_buf_printf(&b, "vlan-filtering=true\nvlan-default-pvid=%lld\n",
+			      (long long)move->pvid);
 	put_family(&b, net, move, "inet", &config->ipv4);
 	put_family(&b, net, move, "inet6", &config->ipv6);
 	return b.s;

@@ -75,6 +75,16 @@ static void add_slaves(const struct qb_net *net, const struct qb_link *bond, con
 	}
 }
 
+static void put_vlans(struct qb_buf *b, const struct qb_strs *vlans)
+{
+	if (vlans->n)
+		qb_buf_puts(b, "\n[bridge-port]\nvlans=");
+	for (size_t i = 0; i < vlans->n; i++)
+		qb_buf_printf(b, "%s%s", i ? ", " : "", vlans->v[i]);
+	if (vlans->n)
+		qb_buf_puts(b, "\n");
+}
+
 void qb_keyfile_port(const struct qb_net *net, const struct qb_bridge_config *config,
 		     const struct qb_move *move, size_t n, const char *bridge_uuid,
 		     struct qb_keyfiles *files)
@@ -111,6 +121,7 @@ void qb_keyfile_port(const struct qb_net *net, const struct qb_bridge_config *co
 		put_bond(&b, link);
 	if (vlan)
 		put_vlan(&b, net, link);
+	put_vlans(&b, &port->vlans);
 	file->text = b.s;
 	if (bond)
 		add_slaves(net, link, id, uuid, config->name, files);

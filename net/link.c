@@ -56,6 +56,8 @@ static void link_done(struct qb_link *link)
 	free(link->driver);
 	free(link->path);
 	free(link->stp.why);
+	free(link->vlan_filtering.why);
+	qb_strs_done(&link->vlans);
 	free(link->zone);
 	free(link->extra);
 	free(link->parent_uuid);

@@ -33,8 +33,11 @@ struct qb_link {
 	char *driver; /* of the device below it, NULL for software links */
 	char *path;   /* "pci-0000:01:00.0", as udev's ID_PATH names it */
 	bool wireless;
-	int64_t speed_mbps;    /* 0 while unknown */
-	struct qb_tri stp;     /* bridges */
+	int64_t speed_mbps; /* 0 while unknown */
+	struct qb_tri stp;  /* bridges */
+	struct qb_tri vlan_filtering;
+	int64_t default_pvid;  /* of a bridge: the VLAN that a port joins with */
+	struct qb_strs vlans;  /* of a bridge that filters, and of its ports; see net/vlans.h */
 	int64_t lower_ifindex; /* IFLA_LINK: what a VLAN or macvlan stands on; 0 for none */
 	int64_t vlan_id;       /* of a VLAN, else 0 */
 	struct qb_strs bond;   /* "mode=active-backup": mode, miimon, and what is not as usual */

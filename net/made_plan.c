@@ -151,6 +151,7 @@ static struct qb_link *predict(struct qb_net *after, const char *name, const cha
 	link->up = true;
 	qb_tri_unknown(&link->carrier, "it is not there yet");
 	qb_tri_unknown(&link->stp, "not a bridge");
+	qb_tri_unknown(&link->vlan_filtering, "not a bridge");
 	return link;
 }
 

@@ -100,6 +100,7 @@ static const struct qb_field port_fields[] = {
 	QB_F(qb_port, path, "path", STR),
 	QB_F(qb_port, kind, "kind", STR),
 	QB_F(qb_port, match, "match", STR),
+	QB_F(qb_port, vlans, "vlans", STRS),
 };
 
 static const struct qb_type port_type = {
@@ -114,6 +115,8 @@ static const struct qb_field move_fields[] = {
 	QB_F(qb_move, mac, "mac", STR),
 	QB_F(qb_move, mtu, "mtu", I64),
 	QB_F(qb_move, stp, "stp", BOOL),
+	QB_F(qb_move, vlan_filtering, "vlan_filtering", BOOL),
+	QB_F(qb_move, pvid, "pvid", I64),
 	QB_F(qb_move, broken_off, "broken_off", BOOL),
 	QB_F(qb_move, apart, "apart", BOOL),
 	QB_F_LIST(qb_move, ports, "ports", &port_type),

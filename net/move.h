@@ -14,6 +14,7 @@ struct qb_port {
 	int64_t ifindex;                  /* negative: a step before this one makes it */
 	char *mac, *permanent_mac, *path; /* what it is known by later */
 	char *kind;                       /* as of struct qb_link: NULL is hardware */
+	struct qb_strs vlans;             /* see net/vlans.h */
 	char *match;                      /* how the configuration names it, in words */
 };
 
@@ -28,8 +29,10 @@ struct qb_move {
 	char *mac;
 	int64_t mtu;
 	bool stp;
-	bool broken_off; /* an earlier run made the bridge, and did not come to the end */
-	bool apart;      /* nothing is concerned that the host itself uses */
+	bool vlan_filtering; /* false: nothing is done about VLANs */
+	int64_t pvid;        /* of the bridge itself, and what ports join with */
+	bool broken_off;     /* an earlier run made the bridge, and did not come to the end */
+	bool apart;          /* nothing is concerned that the host itself uses */
 	struct qb_port *ports;
 	size_t n_ports;
 	char *source;           /* the port that carries the host's addresses; NULL: none does */
@@ -75,6 +78,7 @@ void qb_move_plan(const struct qb_net *net, const struct qb_bridge_config *confi
 enum qb_op_kind {
 	QB_OP_LINK_UP,
 	QB_OP_ENSLAVE,
+	QB_OP_VLANS, /* of a port, which are then these */
 	QB_OP_RELEASE,
 	QB_OP_NEIGHBOURS,     /* what the link from knows of its neighbours, told to dev */
 	QB_OP_ADDRESS_ADD,    /* without waiting for duplicate address detection */
@@ -96,6 +100,7 @@ struct qb_op {
 	const struct qb_route *route;
 	const struct qb_rule *rule;
 	const struct qb_nexthop *nexthop;
+	const struct qb_strs *vlans;
 };
 
 struct qb_ops {

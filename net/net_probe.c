@@ -2,6 +2,7 @@
 #include "net/probe.h"
 
 #include "net/nl_probe.h"
+#include "net/nl_vlans.h"
 #include "net/sys_probe.h"
 
 void qb_net_probe(const struct qb_root *root, struct qb_net *ret)
@@ -20,6 +21,8 @@ void qb_net_probe(const struct qb_root *root, struct qb_net *ret)
 	r = qb_nl_open(&sock, &err);
 	if (r == 0)
 		r = qb_nl_links(sock, &net, &err);
+	if (r == 0)
+		r = qb_nl_vlans(sock, &net, &err);
 	if (r == 0)
 		r = qb_nl_routes(sock, &net, &err);
 	if (r < 0) {

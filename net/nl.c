@@ -102,7 +102,9 @@ static struct nl_msg *dump_request(int type, int family)
 	if (type == RTM_GETLINK) {
 		r = nlmsg_append(msg, &link, sizeof(link), NLMSG_ALIGNTO);
 		if (r == 0)
-			r = nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+			r = nla_put_u32(msg, IFLA_EXT_MASK,
+					family == AF_BRIDGE ? RTEXT_FILTER_BRVLAN_COMPRESSED
+							    : RTEXT_FILTER_SKIP_STATS);
 	} else if (type == RTM_GETADDR) {
 		r = nlmsg_append(msg, &address, sizeof(address), NLMSG_ALIGNTO);
 	} else if (type == RTM_GETNEIGH) {

@@ -146,6 +146,8 @@ static int parse_bridge(struct nlattr *data, struct qb_link *link)
 {
 	static const struct nla_policy policy[IFLA_BR_MAX + 1] = {
 		[IFLA_BR_STP_STATE] = {.type = NLA_U32},
+		[IFLA_BR_VLAN_FILTERING] = {.type = NLA_U8},
+		[IFLA_BR_VLAN_DEFAULT_PVID] = {.type = NLA_U16},
 	};
 	struct nlattr *tb[IFLA_BR_MAX + 1];
 
@@ -153,6 +155,11 @@ static int parse_bridge(struct nlattr *data, struct qb_link *link)
 		return -EBADMSG;
 	if (tb[IFLA_BR_STP_STATE])
 		qb_tri_set(&link->stp, nla_get_u32(tb[IFLA_BR_STP_STATE]) != 0);
+	/* A kernel without it does not tell. */
+	qb_tri_set(&link->vlan_filtering,
+		   tb[IFLA_BR_VLAN_FILTERING] && nla_get_u8(tb[IFLA_BR_VLAN_FILTERING]) != 0);
+	if (qb_is(&link->vlan_filtering) && tb[IFLA_BR_VLAN_DEFAULT_PVID])
+		link->default_pvid = nla_get_u16(tb[IFLA_BR_VLAN_DEFAULT_PVID]);
 	return 0;
 }
 

@@ -58,8 +58,10 @@ static int parse_link(struct nlmsghdr *hdr, struct qb_net *net, uint32_t *ret_ma
 		*ret_master = nla_get_u32(tb[IFLA_MASTER]);
 	if (qb_nl_link_kind(tb[IFLA_LINKINFO], link) < 0)
 		return -EBADMSG;
-	if (!qb_streq(link->kind, "bridge"))
+	if (!qb_streq(link->kind, "bridge")) {
 		qb_tri_unknown(&link->stp, "not a bridge");
+		qb_tri_unknown(&link->vlan_filtering, "not a bridge");
+	}
 	return 0;
 }
 

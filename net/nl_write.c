@@ -10,6 +10,7 @@
 #include "net/names.h"
 #include "net/neigh.h"
 #include "net/nl_msg.h"
+#include "net/nl_vlans.h"
 #include "net/nl_route.h"
 #include "net/nl_rule.h"
 
@@ -128,6 +129,9 @@ static int add_op(struct nl_sock *sock, const struct qb_op *op, const char *brid
 		qb_nl_put_u32(msg, IFLA_MASTER, master);
 		qb_nl_batch_add(batch, msg, qb_asprintf("making %s a port", op->dev));
 		return 0;
+	case QB_OP_VLANS:
+		qb_nl_write_vlans(ifindex, op->dev, op->vlans, batch);
+		return 0;
 	case QB_OP_RELEASE:
 		msg = link_message(RTM_NEWLINK, ifindex, 0, 0);
 		qb_nl_put_u32(msg, IFLA_MASTER, 0);
@@ -181,17 +185,22 @@ static int parse_mac(const char *s, unsigned char mac[6])
 		       : -EINVAL;
 }
 
-/* stp: NULL leaves it as it is. */
-static void put_bridge(struct nl_msg *msg, const bool *stp)
+/* stp: NULL leaves it as it is. pvid: 0 leaves VLANs as they are. */
+static void put_bridge(struct nl_msg *msg, const bool *stp, uint16_t pvid)
 {
+	const unsigned char on = 1;
+
 	struct nlattr *info = qb_nl_nest(msg, IFLA_LINKINFO), *data;
 
 	qb_nl_put(msg, IFLA_INFO_KIND, "bridge", sizeof("bridge"));
-	if (stp) {
-		data = qb_nl_nest(msg, IFLA_INFO_DATA);
+	data = qb_nl_nest(msg, IFLA_INFO_DATA);
+	if (stp)
 		qb_nl_put_u32(msg, IFLA_BR_STP_STATE, *stp);
-		nla_nest_end(msg, data);
+	if (pvid) {
+		qb_nl_put(msg, IFLA_BR_VLAN_FILTERING, &on, sizeof(on));
+		qb_nl_put(msg, IFLA_BR_VLAN_DEFAULT_PVID, &pvid, sizeof(pvid));
 	}
+	nla_nest_end(msg, data);
 	nla_nest_end(msg, info);
 }
 
@@ -214,7 +223,7 @@ int qb_nl_bridge_make(struct nl_sock *sock, const struct qb_move *move, struct q
 	qb_nl_put(msg, IFLA_IFNAME, move->bridge, strlen(move->bridge) + 1);
 	/* An address given by hand stays; else it would follow the ports, and the lease with it. */
 	put_identity(msg, move->mac, move->mtu);
-	put_bridge(msg, NULL);
+	put_bridge(msg, NULL, move->vlan_filtering ? (uint16_t)move->pvid : 0);
 	return send_one(sock, msg, qb_asprintf("bridge %s", move->bridge), 0, err);
 }
 
@@ -227,7 +236,7 @@ int qb_nl_bridge_stp(struct nl_sock *sock, const char *name, bool stp, struct qb
 	if (r < 0)
 		return r;
 	msg = link_message(RTM_NEWLINK, index, 0, 0);
-	put_bridge(msg, &stp);
+	put_bridge(msg, &stp, 0);
 	return send_one(sock, msg, qb_asprintf("STP of %s", name), 0, err);
 }
 

@@ -6,6 +6,7 @@
 
 #include "agent/host/config_valid.h"
 #include "net/names.h"
+#include "net/vlans.h"
 
 /* "exactly one of": what is written there, by name. */
 static void check_port(struct qb_config_check *c, const struct qb_port_match *port)
@@ -220,6 +221,33 @@ static void check_portless(struct qb_config_check *c, struct qb_ip_config *ip)
 			ip->gateway);
 }
 
+static void check_filtering(struct qb_config_check *c, struct qb_bridge_config *b)
+{
+	static const char needs[] = "\"%s\" means something on a bridge with vlan-filtering: true";
+
+	if (!b->vlan_filtering && qb_config_given(c, &b->pvid))
+		qb_config_wrong(c, &b->pvid, needs, "pvid");
+	for (size_t i = 0; i < b->n_ports; i++) {
+		struct qb_port_match *p = &b->ports[i];
+		int64_t pvid = p->pvid >= 0 ? p->pvid : b->pvid ? b->pvid : 1;
+
+		if (!b->vlan_filtering && qb_config_given(c, &p->pvid))
+			qb_config_wrong(c, &p->pvid, needs, "pvid");
+		if (!b->vlan_filtering && qb_config_given(c, &p->tagged))
+			qb_config_wrong(c, &p->tagged, needs, "tagged");
+		for (size_t j = 0; b->vlan_filtering && j < p->tagged.n; j++) {
+			struct qb_vlan_range r;
+
+			if (qb_vlan_range_parse(p->tagged.v[j], &r) && r.first <= pvid &&
+			    pvid <= r.last)
+				qb_config_wrong(c, &p->tagged,
+						"VLAN %lld is the one of frames without a tag "
+						"there (pvid), and cannot be tagged, too",
+						(long long)pvid);
+		}
+	}
+}
+
 void qb_config_check_bridges(struct qb_config_check *c)
 {
 	_cleanup_claims_ struct qb_claims nics = {0}, addresses = {0}, names = {0};
@@ -232,6 +260,7 @@ void qb_config_check_bridges(struct qb_config_check *c)
 			claim_port(c, &nics, &b->ports[j]);
 			lower_case(b->ports[j].mac);
 		}
+		check_filtering(c, b);
 		check_ip(c, &b->ipv4, AF_INET, &addresses);
 		check_ip(c, &b->ipv6, AF_INET6, &addresses);
 		if (!b->n_ports && qb_config_given(c, &b->ports)) {

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* All keys of the configuration. The manual's text is made from this, too. */
-#include "agent/host/config.h"
+#include "agent/host/config_keys.h"
 
 #include "agent/host/config_valid.h"
-
-enum {
-	ITEMS_MAX = 1000
-};
 
 static const struct qb_field kvm_fields[] = {
 	QB_F(qb_kvm_config, nested, "nested", TRI,
 	     .doc = "Whether guests can run guests of their own. Left as it is where not given."),
-	QB_F(qb_kvm_config, modules, "modules", STRS, .valid = qb_valid_module, .max = ITEMS_MAX,
+	QB_F(qb_kvm_config, modules, "modules", STRS, .valid = qb_valid_module, .max = QB_ITEMS_MAX,
 	     .doc = "Kernel modules to load now and at boot, beside kvm and the CPU vendor's."),
 };
 
@@ -21,130 +17,6 @@ static const struct qb_type kvm_type = {
 	.fields = kvm_fields,
 	.n_fields = QB_ARRAY_SIZE(kvm_fields),
 	.doc = "The hypervisor of the kernel.",
-};
-
-static const struct qb_field port_fields[] = {
-	QB_F(qb_port_match, match, "match", STR, .valid = qb_valid_default_route,
-	     .doc = "default-route: the NIC, VLAN or bond that the default route leaves by."),
-	QB_F(qb_port_match, mac, "mac", STR, .valid = qb_valid_mac,
-	     .doc = "The NIC with this permanent MAC address."),
-	QB_F(qb_port_match, path, "path", STR, .valid = qb_valid_word,
-	     .doc = "The NIC plugged in there, as udev's ID_PATH says: pci-0000:01:00.0."),
-	QB_F(qb_port_match, name, "name", STR, .valid = qb_valid_interface,
-	     .doc = "The NIC, VLAN or bond of this name."),
-	QB_F(qb_port_match, driver, "driver", STR, .valid = qb_valid_module,
-	     .doc = "The one NIC with this driver."),
-	QB_F(qb_port_match, speed, "speed", STR, .valid = qb_valid_speed,
-	     .doc = "The one NIC whose link runs at this speed: 100M, 2.5G, 10G, 25G (bits in a "
-		    "second)."),
-};
-
-static const struct qb_type port_type = {
-	.name = "port",
-	.size = sizeof(struct qb_port_match),
-	.fields = port_fields,
-	.n_fields = QB_ARRAY_SIZE(port_fields),
-	.doc = "One NIC, VLAN or bond, named by exactly one of these.",
-};
-
-/* A scalar in its place is a name. */
-static const struct qb_type link_type = {
-	.name = "link",
-	.size = sizeof(struct qb_port_match),
-	.fields = port_fields,
-	.n_fields = QB_ARRAY_SIZE(port_fields),
-	.scalar = "name",
-	.doc = "One NIC or bond, named by exactly one of these.",
-};
-
-static const char *const bond_modes[] = {"active-backup", "802.3ad", NULL};
-
-static const struct qb_field bond_fields[] = {
-	QB_F(qb_bond_config, name, "name", STR, .valid = qb_valid_interface,
-	     .flags = QB_FIELD_REQUIRED, .doc = "Name of the bond."),
-	QB_F(qb_bond_config, mode, "mode", ENUM, .names = bond_modes,
-	     .doc = "active-backup, or 802.3ad where the switch speaks LACP. Default: "
-		    "active-backup."),
-	QB_F_LIST(qb_bond_config, ports, "ports", &port_type,
-		  .flags = QB_FIELD_REQUIRED | QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
-		  .doc = "The NICs it is made of. One that carries addresses is refused: it would "
-			 "have to be switched off."),
-};
-
-static const struct qb_type bond_type = {
-	.name = "bond",
-	.size = sizeof(struct qb_bond_config),
-	.fields = bond_fields,
-	.n_fields = QB_ARRAY_SIZE(bond_fields),
-	.doc = "NICs made one, for a bridge or a VLAN to stand on.",
-};
-
-static const struct qb_field vlan_fields[] = {
-	QB_F(qb_vlan_config, name, "name", STR, .valid = qb_valid_interface,
-	     .flags = QB_FIELD_REQUIRED, .doc = "Name of the VLAN's link."),
-	QB_F(qb_vlan_config, id, "id", I64, .flags = QB_FIELD_REQUIRED, .min = 1, .max = 4094,
-	     .doc = "Number of the VLAN."),
-	QB_F(qb_vlan_config, link, "link", OBJECT, .of = &link_type, .flags = QB_FIELD_REQUIRED,
-	     .doc = "What it stands on: a NIC, named as a port, or the name of a bond. What that "
-		    "carries goes on."),
-};
-
-static const struct qb_type vlan_type = {
-	.name = "vlan",
-	.size = sizeof(struct qb_vlan_config),
-	.fields = vlan_fields,
-	.n_fields = QB_ARRAY_SIZE(vlan_fields),
-	.doc = "A VLAN of a NIC or bond, for a bridge to stand on.",
-};
-
-static const char *const ip_modes[] = {"inherit", "dhcp", "none", "static", NULL};
-
-static const struct qb_field ip_fields[] = {
-	QB_F(qb_ip_config, mode, "mode", ENUM, .names = ip_modes, .flags = QB_FIELD_SCALAR_ONLY,
-	     .doc = "Written in place of the keys."),
-	QB_F(qb_ip_config, addresses, "addresses", STRS, .valid = qb_valid_address,
-	     .flags = QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
-	     .doc = "Addresses with their prefix length: 192.0.2.10/24, 2001:db8::10/64."),
-	QB_F(qb_ip_config, gateway, "gateway", STR, .valid = qb_valid_gateway,
-	     .doc = "Next hop of the default route. None where not given."),
-};
-
-static const struct qb_type ip_type = {
-	.name = "ip",
-	.size = sizeof(struct qb_ip_config),
-	.fields = ip_fields,
-	.n_fields = QB_ARRAY_SIZE(ip_fields),
-	.scalar = "mode",
-	.doc = "inherit (what the ports had), dhcp, none, or addresses of its own.",
-};
-
-static const struct qb_field bridge_fields[] = {
-	QB_F(qb_bridge_config, name, "name", STR, .valid = qb_valid_interface,
-	     .flags = QB_FIELD_REQUIRED, .doc = "Name of the bridge."),
-	QB_F_LIST(qb_bridge_config, ports, "ports", &port_type,
-		  .flags = QB_FIELD_REQUIRED | QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
-		  .doc = "The NICs, VLANs and bonds that become its ports. [] for a bridge of "
-			 "guests alone: its MAC "
-			 "address follows from the machine-id and its name."),
-	QB_F(qb_bridge_config, ipv4, "ipv4", OBJECT, .of = &ip_type,
-	     .doc = "IPv4 of the host on the bridge: inherit (what the ports had), dhcp, none, or "
-		    "addresses of its own. Default: inherit."),
-	QB_F(qb_bridge_config, ipv6, "ipv6", OBJECT, .of = &ip_type,
-	     .doc = "IPv6 of the host on the bridge: inherit (what the ports had), dhcp, none, or "
-		    "addresses of its own. Default: inherit."),
-	QB_F(qb_bridge_config, stp, "stp", BOOL,
-	     .doc = "Spanning tree protocol; a port then forwards nothing for seconds. Default: "
-		    "false."),
-	QB_F(qb_bridge_config, libvirt_network, "libvirt-network", STR, .valid = qb_valid_name,
-	     .doc = "Name of a libvirt network over this bridge. None where not given."),
-};
-
-static const struct qb_type bridge_type = {
-	.name = "bridge",
-	.size = sizeof(struct qb_bridge_config),
-	.fields = bridge_fields,
-	.n_fields = QB_ARRAY_SIZE(bridge_fields),
-	.doc = "A bridge over NICs; the host's addresses move onto it.",
 };
 
 static const char *const forwards[] = {"nat", "route", "open", "isolated", NULL};
@@ -190,11 +62,11 @@ static const struct qb_field dhcp_fields[] = {
 	QB_F(qb_dhcp_config, enabled, "enabled", TRI, .flags = QB_FIELD_SCALAR_ONLY,
 	     .doc = "Written in place of the keys."),
 	QB_F_LIST(qb_dhcp_config, ranges, "ranges", &range_type, .flags = QB_FIELD_ONE_IS_LIST,
-		  .max = ITEMS_MAX,
+		  .max = QB_ITEMS_MAX,
 		  .doc = "What whoever asks gets; [] for nothing. Where not given, a new network "
 			 "has the rest of its subnet, and one that is there is left as it is."),
 	QB_F_LIST(qb_dhcp_config, hosts, "hosts", &dhcp_host_type, .flags = QB_FIELD_ONE_IS_LIST,
-		  .max = ITEMS_MAX,
+		  .max = QB_ITEMS_MAX,
 		  .doc = "What single guests get; changed while the network runs. Given, these "
 			 "are all there are; where not given, those that libvirt has stay."),
 };
@@ -245,7 +117,7 @@ static const struct qb_field dns_host_fields[] = {
 	QB_F(qb_vir_record, ip, "ip", STR, .valid = qb_valid_gateway, .flags = QB_FIELD_REQUIRED,
 	     .doc = "The address."),
 	QB_F(qb_vir_record, names, "names", STRS, .valid = qb_valid_dns_name,
-	     .flags = QB_FIELD_REQUIRED | QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
+	     .flags = QB_FIELD_REQUIRED | QB_FIELD_ONE_IS_LIST, .max = QB_ITEMS_MAX,
 	     .doc = "Names of this address."),
 };
 
@@ -259,11 +131,11 @@ static const struct qb_type dns_host_type = {
 
 static const struct qb_field dns_fields[] = {
 	QB_F_LIST(qb_dns_config, forwarders, "forwarders", &forwarder_type,
-		  .flags = QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
+		  .flags = QB_FIELD_ONE_IS_LIST, .max = QB_ITEMS_MAX,
 		  .doc = "Servers that are asked; [] for the host's nameservers. Given, these are "
 			 "all there are; where not given, those that libvirt has stay."),
 	QB_F_LIST(qb_dns_config, hosts, "hosts", &dns_host_type, .flags = QB_FIELD_ONE_IS_LIST,
-		  .max = ITEMS_MAX,
+		  .max = QB_ITEMS_MAX,
 		  .doc = "What is answered without asking anybody; changed while the network "
 			 "runs. Given, these are all there are; where not given, those that "
 			 "libvirt has stay."),
@@ -345,7 +217,7 @@ static const struct qb_field selector_fields[] = {
 	     .doc = "The disk that this path names."),
 	QB_F(qb_disk_selector, match, "match", OBJECT, .of = &match_type,
 	     .doc = "Available disks with these properties."),
-	QB_F(qb_disk_selector, count, "count", I64, .min = 1, .max = ITEMS_MAX,
+	QB_F(qb_disk_selector, count, "count", I64, .min = 1, .max = QB_ITEMS_MAX,
 	     .doc = "How many of those that match are taken. Default: 1."),
 };
 
@@ -372,7 +244,7 @@ static const struct qb_field pool_fields[] = {
 	     .doc = "dir: a directory. fs: one disk with a file system. logical: disks as one "
 		    "volume group."),
 	QB_F_LIST(qb_pool_config, disks, "disks", &selector_type, .flags = QB_FIELD_ONE_IS_LIST,
-		  .max = ITEMS_MAX, .doc = "The disks to carve; of fs and logical."),
+		  .max = QB_ITEMS_MAX, .doc = "The disks to carve; of fs and logical."),
 	QB_F(qb_pool_config, target, "target", STR, .valid = qb_valid_path,
 	     .doc = "Directory that guests' images are in; of dir and fs."),
 };
@@ -423,7 +295,7 @@ static const struct qb_type thresholds_type = {
 
 static const struct qb_field checks_fields[] = {
 	QB_F(qb_checks_config, ignore, "ignore", STRS, .valid = qb_valid_check,
-	     .flags = QB_FIELD_ONE_IS_LIST, .max = ITEMS_MAX,
+	     .flags = QB_FIELD_ONE_IS_LIST, .max = QB_ITEMS_MAX,
 	     .doc = "Ids of checks that do not count for the verdict. With cpu.virtualization "
 		    "a host whose CPU offers none is set up all the same."),
 	QB_F(qb_checks_config, thresholds, "thresholds", OBJECT, .of = &thresholds_type,
@@ -443,19 +315,19 @@ static const struct qb_field config_fields[] = {
 	     .doc = "Version of this format: 1."),
 	QB_F(qb_config, kvm, "kvm", OBJECT, .of = &kvm_type,
 	     .doc = "The hypervisor of the kernel."),
-	QB_F_LIST(qb_config, bonds, "bonds", &bond_type, .max = ITEMS_MAX,
+	QB_F_LIST(qb_config, bonds, "bonds", &qb_bond_type, .max = QB_ITEMS_MAX,
 		  .doc = "Bonds to be made; bridges name them as their ports."),
-	QB_F_LIST(qb_config, vlans, "vlans", &vlan_type, .max = ITEMS_MAX,
+	QB_F_LIST(qb_config, vlans, "vlans", &qb_vlan_type, .max = QB_ITEMS_MAX,
 		  .doc = "VLANs to be made; bridges name them as their ports."),
-	QB_F_LIST(qb_config, bridges, "bridges", &bridge_type, .max = ITEMS_MAX,
+	QB_F_LIST(qb_config, bridges, "bridges", &qb_bridge_type, .max = QB_ITEMS_MAX,
 		  .doc = "Bridges over the host's NICs."),
 	QB_F_LIST(
-		qb_config, networks, "networks", &network_type, .max = ITEMS_MAX,
+		qb_config, networks, "networks", &network_type, .max = QB_ITEMS_MAX,
 		.doc = "Networks of libvirt's own. One that is there is changed where a key that "
 		       "is given differs; what is not given is left as it is. Ranges and hosts of "
 		       "DHCP and DNS are changed while the network runs; for all else it is "
 		       "restarted, which is refused while guests use it."),
-	QB_F_LIST(qb_config, pools, "pools", &pool_type, .max = ITEMS_MAX,
+	QB_F_LIST(qb_config, pools, "pools", &pool_type, .max = QB_ITEMS_MAX,
 		  .doc = "Storage pools of libvirt."),
 	QB_F(qb_config, domains, "domains", STR, .valid = qb_valid_path,
 	     .doc = "Directory of libvirt domain XML. Default: /etc/qubi-agent/domains.d."),

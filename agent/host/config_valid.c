@@ -6,6 +6,7 @@
 
 #include "agent/base/str.h"
 #include "net/bridge.h"
+#include "net/vlans.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
 #define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -69,6 +70,15 @@ const char *qb_valid_mac(const char *value)
 const char *qb_valid_speed(const char *value)
 {
 	return qb_speed_parse(value) ? NULL : "the speed of a link, like 1G, 2.5G or 10G";
+}
+
+const char *qb_valid_vlans(const char *value)
+{
+	struct qb_vlan_range r;
+
+	return only(value, DIGITS "-") && qb_vlan_range_parse(value, &r)
+		       ? NULL
+		       : "a VLAN from 1 to 4094 or a range of them, like 10 or 20-30";
 }
 
 const char *qb_valid_word(const char *value)

@@ -87,7 +87,7 @@ static unsigned number(const char *name, unsigned otherwise)
 }
 
 /* onto: what makes another host of it; NULL for one with its addresses on a NIC. */
-static void lose_none(const char *rp_filter, void (*onto)(void))
+static void lose_none(const char *rp_filter, void (*onto)(void), bool filtering)
 {
 	struct qb_port_match match = {.match = (char *)"default-route"};
 	struct qb_bridge_config config = {.name = (char *)"br0", .ports = &match, .n_ports = 1};
@@ -104,6 +104,8 @@ static void lose_none(const char *rp_filter, void (*onto)(void))
 	int64_t t0, t1, t2;
 	pid_t pid;
 
+	config.vlan_filtering = filtering;
+	match.pvid = -1;
 	host_setup(true);
 	if (onto)
 		onto();
@@ -153,14 +155,14 @@ static void lose_none(const char *rp_filter, void (*onto)(void))
 static void no_frame_is_lost(void **state)
 {
 	(void)state;
-	lose_none("0", NULL);
+	lose_none("0", NULL, false);
 }
 
 /* What holds for all links holds for a bridge, too, however strict that is itself. */
 static void nor_where_paths_are_checked(void **state)
 {
 	(void)state;
-	lose_none("1", NULL);
+	lose_none("1", NULL, false);
 }
 
 static void nor_from_a_vlan(void **state)
@@ -168,7 +170,7 @@ static void nor_from_a_vlan(void **state)
 	(void)state;
 	if (!can_make("vlan"))
 		skip();
-	lose_none("1", onto_a_vlan);
+	lose_none("1", onto_a_vlan, false);
 }
 
 static void nor_from_a_bond(void **state)
@@ -176,7 +178,15 @@ static void nor_from_a_bond(void **state)
 	(void)state;
 	if (!can_make("bond"))
 		skip();
-	lose_none("1", onto_a_bond);
+	lose_none("1", onto_a_bond, false);
+}
+
+static void nor_where_the_bridge_filters_vlans(void **state)
+{
+	(void)state;
+	if (!can_filter())
+		skip();
+	lose_none("0", NULL, true);
 }
 
 static void without_namespaces(void **state)
@@ -193,6 +203,7 @@ int main(void)
 		cmocka_unit_test(nor_where_paths_are_checked),
 		cmocka_unit_test(nor_from_a_vlan),
 		cmocka_unit_test(nor_from_a_bond),
+		cmocka_unit_test(nor_where_the_bridge_filters_vlans),
 	};
 	const struct CMUnitTest none[] = {cmocka_unit_test(without_namespaces)};
 

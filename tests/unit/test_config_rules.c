@@ -42,6 +42,13 @@ static void bad_values_are_refused(void **state)
 		 "\"}]}]\n",
 		 {"", "10", "10g", "10 G", "0G", "10Gbit", "1.2G", "2.5M"},
 		 {"100M", "1G", "2.5G", "100G"}},
+		{"version: 1\nbridges: [{name: br0, vlan-filtering: true, ports: [{name: a, pvid: "
+		 "0, "
+		 "tagged: [\"",
+		 "\"]}]}]\n",
+		 {"", "0", "4095", "10-", "-10", "30-20", "10-4095", "10 20", "1,2", "010", "x",
+		  "5 pvid untagged"},
+		 {"1", "4094", "20-30", "5-5"}},
 		{"version: 1\nbonds: [{name: b, ports: [{name: eth0}], mode: \"",
 		 "\"}]\n",
 		 {"balance-rr", "balance-alb", "1"},
@@ -198,6 +205,25 @@ static void parts_that_do_not_go_together(void **state)
 		 "a port is named by exactly one of match, mac, path, name, driver and speed; none "
 		 "is "
 		 "here"},
+		{"bridges:\n- {name: br0, ports: {name: a}, pvid: 5}\n", 3, 39,
+		 "\"pvid\" means something on a bridge with vlan-filtering: true"},
+		{"bridges:\n- {name: br0, ports: {name: a, tagged: [10]}}\n", 3, 32,
+		 "\"tagged\" means something on a bridge with vlan-filtering: true"},
+		{"bridges:\n- {name: br0, ports: {name: a, pvid: 0}}\n", 3, 38,
+		 "\"pvid\" means something on a bridge with vlan-filtering: true"},
+		{"bridges:\n- {name: br0, vlan-filtering: true, ports: {name: a, pvid: 5, "
+		 "tagged: [4-6]}}\n",
+		 3, 63,
+		 "VLAN 5 is the one of frames without a tag there (pvid), and cannot be tagged, "
+		 "too"},
+		{"bridges:\n- {name: br0, vlan-filtering: true, pvid: 5, ports: {name: a, "
+		 "tagged: 5}}\n",
+		 3, 71,
+		 "VLAN 5 is the one of frames without a tag there (pvid), and cannot be tagged, "
+		 "too"},
+		{"bonds:\n- {name: b, ports: {name: a, pvid: 5}}\n", 3, 30,
+		 "unknown key \"pvid\"; what can stand here: match, mac, path, name, driver and "
+		 "speed"},
 		{"bonds:\n- {name: b, ports: []}\n", 3, 13, "a bond needs at least one port"},
 		{"bonds:\n- {name: b, ports: {name: a}}\nbridges:\n- {name: b, ports: []}\n", 3, 10,
 		 "b is a bridge of this file, too"},

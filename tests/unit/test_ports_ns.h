@@ -57,3 +57,38 @@ static inline void onto_a_bond(void)
 	ip("route add default via 192.0.2.1 metric 100");
 	ip("-6 route add default via 2001:db8::1");
 }
+
+/* The gateway echoes from there. */
+static inline bool answers(const char *address)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(ECHO_PORT)};
+	struct pollfd p = {.events = POLLIN};
+	bool got;
+
+	p.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	inet_pton(AF_INET, address, &to.sin_addr);
+	assert_int_equal(sendto(p.fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)), 1);
+	got = poll(&p, 1, 3000) == 1;
+	close(p.fd);
+	return got;
+}
+
+static inline bool can_filter(void)
+{
+	const char *const argv[] = {access("/usr/sbin/ip", X_OK) == 0 ? "/usr/sbin/ip" : "/sbin/ip",
+				    "link",
+				    "add",
+				    "try0",
+				    "type",
+				    "bridge",
+				    "vlan_filtering",
+				    "1",
+				    NULL};
+	struct qb_error err = QB_ERROR_INIT;
+
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	if (qb_exec_check(argv, 10000, &err) == 0)
+		return true;
+	print_error("this kernel's bridges filter no VLANs: nothing was tried\n");
+	return false;
+}

@@ -58,20 +58,6 @@ static void a_bond_becomes_a_port(void **state)
 	there_and_back(onto_a_bond, "bond0");
 }
 
-static bool answers(const char *address)
-{
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(ECHO_PORT)};
-	struct pollfd p = {.events = POLLIN};
-	bool got;
-
-	p.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	inet_pton(AF_INET, address, &to.sin_addr);
-	assert_int_equal(sendto(p.fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)), 1);
-	got = poll(&p, 1, 3000) == 1;
-	close(p.fd);
-	return got;
-}
-
 /* The NIC below goes under a bridge; what is on its VLAN speaks and is spoken to as before. */
 static void a_vlan_on_a_port_goes_on(void **state)
 {
