@@ -37,12 +37,16 @@ static bool is_stopped_by_signal(void)
 	       (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM));
 }
 
-static void ask(bool terminal, uint64_t left_ms)
+static void ask(bool terminal, unsigned left_s)
 {
-	fprintf(stderr,
-		"%sIs this host still reached? Without an answer all is undone in %llu s. "
-		"Keep the change? [y/N] ",
-		terminal ? "\r\033[K" : "", (unsigned long long)(left_ms + 999) / 1000);
+	fprintf(stderr, "%sStill connected? Keep the change? [y/N] (undone in %u s) ",
+		terminal ? "\r\033[K" : "", left_s);
+}
+
+/* Seldom, since it hides what is being typed. */
+static bool is_to_be_told(unsigned left_s)
+{
+	return left_s % 10 == 0 || left_s <= 5;
 }
 
 /* One line: 1 yes, 0 no. -EPIPE: nobody is there who could answer. */
@@ -60,15 +64,19 @@ int qb_confirm(void *data, struct qb_error *err)
 {
 	const struct qb_invocation *inv = data;
 	uint64_t end = qb_now_ms() + inv->opt.confirm_ms, now;
-	bool terminal = isatty(STDERR_FILENO), asked = false;
+	bool terminal = isatty(STDERR_FILENO);
+	unsigned told_s = 0;
 	struct pollfd in = {STDIN_FILENO, POLLIN, 0};
 	int answer = -EAGAIN;
 
 	tcflush(STDIN_FILENO, TCIFLUSH);
 	while (answer == -EAGAIN && !is_stopped_by_signal() && (now = qb_now_ms()) < end) {
-		if (terminal || !asked)
-			ask(terminal, end - now);
-		asked = true;
+		unsigned left_s = (unsigned)((end - now + 999) / 1000);
+
+		if (!told_s || (terminal && left_s != told_s && is_to_be_told(left_s))) {
+			ask(terminal, left_s);
+			told_s = left_s;
+		}
 		if (poll(&in, 1, (int)(end - now < TICK_MS ? end - now : TICK_MS)) > 0)
 			answer = read_answer();
 	}

@@ -55,20 +55,6 @@ static bool inherits(const struct qb_bridge_config *config)
 	return config->ipv4.mode == QB_IP_INHERIT || config->ipv6.mode == QB_IP_INHERIT;
 }
 
-/* Something the bridge has, or is to have, must be renewed by whoever owns it. */
-static bool is_dynamic(const struct qb_net *net, const struct qb_move *move)
-{
-	const struct qb_link *bridge = qb_net_link(net, move->bridge);
-
-	for (size_t i = 0; i < move->n_add; i++)
-		if (qb_address_is_dynamic(&move->add[i]))
-			return true;
-	for (size_t i = 0; bridge && i < bridge->n_addresses; i++)
-		if (qb_address_is_dynamic(&bridge->addresses[i]))
-			return true;
-	return false;
-}
-
 /*
  * Profiles are written for a bridge that this agent makes or made. One that was there before
  * belongs to whoever made it, who also brings it back.
@@ -77,7 +63,7 @@ static void plan_persistence(const struct qb_net *net, const struct qb_bridge_co
 			     const struct qb_move *move, bool ours, struct qb_plan *plan)
 {
 	_cleanup_keyfiles_ struct qb_keyfiles files = {0};
-	json_t *list, *differences;
+	json_t *ports = json_array(), *list, *differences;
 	struct qb_step *step;
 	const char *missing;
 	bool any;
@@ -87,22 +73,24 @@ static void plan_persistence(const struct qb_net *net, const struct qb_bridge_co
 	if (!missing || (!ours && !any)) {
 		json_decref(list);
 		json_decref(differences);
+		json_decref(ports);
 		return;
 	}
+	for (size_t i = 0; i < move->n_ports; i++)
+		json_array_append_new(ports, json_string(move->ports[i].name));
 	step = qb_plan_step(plan, "net.persist", QB_UNDO_EXACT,
-			    json_pack("{s:s, s:o, s:b, s:b}", "bridge", config->name, "files", list,
-				      "running", (int)net->networkmanager_running, "activate",
-				      (int)is_dynamic(net, move)),
+			    json_pack("{s:s, s:o, s:o, s:b}", "bridge", config->name, "ports",
+				      ports, "files", list, "running",
+				      (int)net->networkmanager_running),
 			    config->name);
 	qb_step_differences(step, differences);
-	qb_step_why(
-		step,
-		"%s is not there or differs: after a reboot NetworkManager would not make %s%s",
-		missing, config->name,
-		is_dynamic(net, move)
-			? "; to renew its address it takes the bridge over now, which costs some "
-			  "frames"
-			: "");
+	qb_step_why(step,
+		    "%s is not there or differs: after a reboot NetworkManager would not make %s%s",
+		    missing, config->name,
+		    net->networkmanager_running
+			    ? "; it takes the bridge over now, which may cost a "
+			      "few frames"
+			    : "");
 }
 
 static void describe_step(const struct qb_net *net, const struct qb_move *move,

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "agent/base/bus_lib.h"
+#include "agent/base/clock.h"
 
 #define NM "org.freedesktop.NetworkManager"
 #define NM_PATH "/org/freedesktop/NetworkManager"
@@ -170,47 +171,57 @@ int qb_nm_knows(const char *uuid, unsigned timeout_ms, struct qb_error *err)
 	return r < 0 ? r : profile_of(bus, uuid, &profile, err);
 }
 
-/* An active connection that ended takes its object with it, so a failed read is an answer. */
-static int wait_active(sd_bus *bus, const char *active, unsigned timeout_ms, struct qb_error *err)
+/* The UUID of the profile that is active on a device, once it is; NULL before that. */
+static char *active_on(sd_bus *bus, const char *device)
 {
-	const struct timespec pause = {.tv_nsec = 50 * 1000000L};
-
-	for (unsigned waited = 0; waited <= timeout_ms; waited += 50) {
-		sd_bus_error e = SD_BUS_ERROR_NULL;
-		uint32_t state = STATE_DEACTIVATED;
-		int r = sym_sd_bus_get_property_trivial(bus, NM, active, NM ".Connection.Active",
-							"State", &e, 'u', &state);
-
-		sym_sd_bus_error_free(&e);
-		if (r < 0 || state == STATE_DEACTIVATED)
-			return qb_error_set(err, EIO, "NetworkManager gave our profile up");
-		if (state == STATE_ACTIVATED)
-			return 0;
-		nanosleep(&pause, NULL);
-	}
-	return qb_error_set(err, ETIMEDOUT, "NetworkManager did not activate our profile in %u ms",
-			    timeout_ms);
-}
-
-int qb_nm_activate(const char *uuid, unsigned timeout_ms, struct qb_error *err)
-{
-	_cleanup_bus_ sd_bus *bus = NULL;
-	_cleanup_free_ char *profile = NULL;
 	_cleanup_message_ sd_bus_message *reply = NULL;
 	sd_bus_error e = SD_BUS_ERROR_NULL;
+	uint32_t state = STATE_DEACTIVATED;
 	const char *active;
-	int r;
+	char *uuid = NULL;
 
-	r = bus_open(timeout_ms, &bus, err);
+	/* What is not active any more is gone, so a failed read is an answer. */
+	if (sym_sd_bus_call_method(bus, NM, device, "org.freedesktop.DBus.Properties", "Get", &e,
+				   &reply, "ss", NM ".Device", "ActiveConnection") < 0 ||
+	    sym_sd_bus_message_read(reply, "v", "o", &active) < 0 || !strcmp(active, "/") ||
+	    sym_sd_bus_get_property_trivial(bus, NM, active, NM ".Connection.Active", "State", &e,
+					    'u', &state) < 0 ||
+	    state != STATE_ACTIVATED ||
+	    sym_sd_bus_get_property_string(bus, NM, active, NM ".Connection.Active", "Uuid", &e,
+					   &uuid) < 0)
+		uuid = NULL;
+	sym_sd_bus_error_free(&e);
+	return uuid;
+}
+
+int qb_nm_take(const char *bridge, const struct qb_strs *ports, const char *uuid,
+	       unsigned timeout_ms, struct qb_error *err)
+{
+	const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
+	_cleanup_bus_ sd_bus *bus = NULL;
+	_cleanup_free_ char *device = NULL;
+	uint64_t end = qb_now_ms() + timeout_ms;
+	int r = bus_open(timeout_ms, &bus, err);
+
 	if (r == 0)
-		r = profile_of(bus, uuid, &profile, err);
-	if (r < 0)
-		return r;
-	r = sym_sd_bus_call_method(bus, NM, NM_PATH, NM, "ActivateConnection", &e, &reply, "ooo",
-				   profile, "/", "/");
-	if (r >= 0)
-		r = sym_sd_bus_message_read(reply, "o", &active);
-	if (r < 0)
-		return bus_error(r, &e, err, "activating our profile");
-	return wait_active(bus, active, timeout_ms, err);
+		r = device_of(bus, bridge, &device, err);
+	if (r == 0 && !device)
+		r = qb_error_set(err, ENODEV, "NetworkManager does not know %s", bridge);
+	if (r == 0)
+		r = qb_nm_set_managed(bridge, true, timeout_ms, err);
+	for (size_t i = 0; r == 0 && i < ports->n; i++)
+		r = qb_nm_set_managed(ports->v[i], true, timeout_ms, err);
+	while (r == 0) {
+		_cleanup_free_ char *active = active_on(bus, device);
+
+		if (qb_streq(active, uuid))
+			return 0;
+		if (qb_now_ms() >= end)
+			return qb_error_set(err, ETIMEDOUT,
+					    "NetworkManager did not activate our profile on %s in "
+					    "%u ms",
+					    bridge, timeout_ms);
+		nanosleep(&pause, NULL);
+	}
+	return r;
 }

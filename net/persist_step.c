@@ -10,8 +10,10 @@
 #include <time.h>
 
 #include "agent/base/clock.h"
+#include "net/bridge_settings.h"
 #include "net/bridge_state.h"
 #include "net/gateway.h"
+#include "net/hold.h"
 #include "net/nm.h"
 #include "net/probe.h"
 
@@ -47,7 +49,7 @@ static bool has_mode(const struct qb_root *root, const char *path)
 
 static bool takes_over(const struct qb_step_ctx *ctx, const json_t *args)
 {
-	return json_is_true(json_object_get(args, "activate")) && ctx->root->live;
+	return json_is_true(json_object_get(args, "running")) && ctx->root->live;
 }
 
 static int probe(const struct qb_step_ctx *ctx, struct qb_net *ret, struct qb_error *err)
@@ -73,6 +75,8 @@ static int note_bridge(const struct qb_step_ctx *ctx, const char *bridge, json_t
 	noted = qb_bridge_state_live(&net, bridge);
 	json_object_set_new(noted, "gateways", json_object());
 	json_object_set_new(noted, "defaults", json_object());
+	json_object_set_new(noted, "accept_dad",
+			    json_integer(qb_setting_read(ctx->root, "ipv6", bridge, "accept_dad")));
 	r = qb_gateways_note(sock, &net, bridge, noted, err);
 	if (r == 0 && ctx->peer)
 		qb_peer_note(ctx->peer, noted);
@@ -118,7 +122,7 @@ static int reload(const struct qb_step_ctx *ctx, const json_t *args, struct qb_e
 	const json_t *file;
 	size_t i;
 
-	if (!json_is_true(json_object_get(args, "running")) || !ctx->root->live)
+	if (!takes_over(ctx, args))
 		return 0;
 	json_array_foreach (json_object_get(args, "files"), i, file)
 		qb_strs_add(&paths, string_of(file, "path"));
@@ -136,18 +140,48 @@ static char *uuid_of(const char *text)
 	return qb_strndup(at, strcspn(at, "\n"));
 }
 
-/*
- * Only where an address has to be renewed is the bridge handed over at once: a few frames are
- * lost by it. Elsewhere NetworkManager makes the same bridge from these files at the next boot.
- */
-static int activate(const struct qb_step_ctx *ctx, const json_t *args, struct qb_error *err)
+/* Whether the bridge looks for duplicates of its addresses, as it did before. */
+static int restore_accept_dad(const struct qb_step_ctx *ctx, const json_t *args,
+			      const json_t *before, struct qb_error *err)
 {
-	const json_t *file = json_array_get(json_object_get(args, "files"), 0);
+	const json_t *was = json_object_get(json_object_get(before, "bridge"), "accept_dad");
+	const char *bridge = string_of(args, "bridge");
+
+	if (json_integer_value(was) <= 0 ||
+	    qb_setting_read(ctx->root, "ipv6", bridge, "accept_dad") < 0)
+		return 0;
+	return qb_setting_write(ctx->root, "ipv6", bridge, "accept_dad",
+				(int)json_integer_value(was), err);
+}
+
+/*
+ * NetworkManager is the owner from now on: it renews what is leased, and resolves names as the
+ * profile says. What the bridge has it had before: to look for duplicates would take a second.
+ */
+static int hand_over(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		     struct qb_error *err)
+{
+	const json_t *file = json_array_get(json_object_get(args, "files"), 0), *port;
+	const char *bridge = string_of(args, "bridge");
 	_cleanup_free_ char *uuid = uuid_of(string_of(file, "text"));
+	_cleanup_child_ struct qb_child holding = QB_CHILD_INIT;
+	_cleanup_strs_ struct qb_strs ports = {0};
+	_cleanup_net_ struct qb_net net = {0};
+	size_t i;
+	int r;
 
 	if (!takes_over(ctx, args) || !uuid)
 		return 0;
-	return qb_nm_activate(uuid, ctx->timeout_ms, err);
+	json_array_foreach (json_object_get(args, "ports"), i, port)
+		qb_strs_add(&ports, json_string_value(port));
+	r = probe(ctx, &net, err);
+	if (r == 0 && qb_setting_read(ctx->root, "ipv6", bridge, "accept_dad") > 0)
+		r = qb_setting_write(ctx->root, "ipv6", bridge, "accept_dad", 0, err);
+	if (r == 0)
+		r = qb_hold_begin(&net, bridge, &holding, err);
+	if (r == 0)
+		r = qb_nm_take(bridge, &ports, uuid, ctx->timeout_ms, err);
+	return r < 0 ? r : restore_accept_dad(ctx, args, before, err);
 }
 
 static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
@@ -157,7 +191,6 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 	size_t i;
 	int r;
 
-	(void)before;
 	json_array_foreach (json_object_get(args, "files"), i, file) {
 		const char *text = string_of(file, "text");
 
@@ -167,7 +200,7 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 			return r;
 	}
 	r = reload(ctx, args, err);
-	return r < 0 ? r : activate(ctx, args, err);
+	return r < 0 ? r : hand_over(ctx, args, before, err);
 }
 
 /* NetworkManager calls a profile active when one family is there; the other may come later. */
@@ -207,7 +240,7 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 		if (!qb_streq(text, string_of(file, "text")) || !has_mode(ctx->root, path))
 			return qb_error_set(err, EIO, "%s is not what was written", path);
 		uuid = uuid_of(text);
-		if (!json_is_true(json_object_get(args, "running")) || !ctx->root->live || !uuid)
+		if (!takes_over(ctx, args) || !uuid)
 			continue;
 		r = qb_nm_knows(uuid, ctx->timeout_ms, err);
 		if (r < 0)
@@ -246,6 +279,9 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 		was_there |= json_is_string(text);
 	if (!was_there)
 		disown(ctx, args, before);
+	r = restore_accept_dad(ctx, args, before, err);
+	if (r < 0)
+		return r;
 	json_object_foreach (json_object_get(before, "files"), path, text) {
 		if (json_is_string(text))
 			r = qb_root_write(ctx->root, path, PROFILE_MODE, json_string_value(text),

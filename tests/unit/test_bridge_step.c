@@ -682,13 +682,13 @@ static void a_takeover_is_looked_after(void **state)
 		assert_ok(&h, observe(&h));
 		assert_ok(&h, apply(&h));
 		close(mkstemp(scratch(path)));
-		args = json_pack("{s:s, s:[{s:s, s:s}], s:b, s:b}", "bridge", "br0", "files",
-				 "path", path, "text", "[connection]\n", "running", 0, "activate",
-				 1);
+		args = json_pack("{s:s, s:[{s:s, s:s}], s:b}", "bridge", "br0", "files", "path",
+				 path, "text", "[connection]\n", "running", 1);
 		h.ctx.timeout_ms = 200;
 		assert_ok(&h,
 			  qb_bridge_persist_step.observe(&h.ctx, args, &observed, &before, &h.err));
-		assert_ok(&h, qb_bridge_persist_step.apply(&h.ctx, args, before, &h.err));
+		/* In place of apply, which would ask NetworkManager: there is none here. */
+		write_file(path, "[connection]\n");
 		ip("%s", cases[i].change);
 		r = qb_bridge_persist_step.verify(&h.ctx, args, before, &h.err);
 		if (cases[i].message ? r >= 0 || !strstr(h.err.msg, cases[i].message) : r < 0)

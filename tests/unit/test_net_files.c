@@ -182,10 +182,10 @@ static char *read_back(struct tree *t, const char *path)
 static void profiles_are_written_and_taken_back(void **state)
 {
 	json_auto_t *args =
-		json_pack("{s:s, s:[{s:s, s:s}, {s:s, s:s}], s:b, s:b}", "bridge", "br0", "files",
+		json_pack("{s:s, s:[{s:s, s:s}, {s:s, s:s}], s:b}", "bridge", "br0", "files",
 			  "path", PROFILES "qubi-br0.nmconnection", "text",
 			  "[connection]\nuuid=1\n", "path", PROFILES "qubi-br0-port-1.nmconnection",
-			  "text", "[connection]\nuuid=2\n", "running", 1, "activate", 0);
+			  "text", "[connection]\nuuid=2\n", "running", 1);
 	const struct qb_step_kind *kind = &qb_bridge_persist_step;
 	struct qb_error err = QB_ERROR_INIT;
 	json_auto_t *before = NULL, *again = NULL;

@@ -233,14 +233,17 @@ static void profiles_are_planned_where_networkmanager_is(void **state)
 	step = find_step(&s.plan, "net.persist");
 	files = json_object_get(step->args, "files");
 	assert_int_equal(json_array_size(files), 2);
-	assert_false(json_is_true(json_object_get(step->args, "activate")));
+	assert_false(json_is_true(json_object_get(step->args, "running")));
 	done(&s);
-	/* A lease is renewed by NetworkManager alone, so that takes over at once. */
+	/* Where it runs it takes over at once: names are resolved as it says, leases renewed by it.
+	 */
 	load(&s, "dynamic.yaml");
 	s.net.networkmanager_installed = s.net.networkmanager_running = true;
 	qb_bridge_plan(&s.net, &s.config, 1, NULL, NULL, &s.plan);
-	assert_true(
-		json_is_true(json_object_get(find_step(&s.plan, "net.persist")->args, "activate")));
+	step = find_step(&s.plan, "net.persist");
+	assert_true(json_is_true(json_object_get(step->args, "running")));
+	assert_int_equal(json_array_size(json_object_get(step->args, "ports")), 1);
+	assert_non_null(strstr(step->why, "it takes the bridge over now"));
 	done(&s);
 	load(&s, "static.yaml");
 	qb_bridge_plan(&s.net, &s.config, 1, NULL, NULL, &s.plan);

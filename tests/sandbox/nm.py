@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A NetworkManager and a DHCP server of the sandbox's own, both real.
+
+NetworkManager comes out of the packages that make deps has fetched and not installed: installed,
+it would take over the machine's own network.
+"""
+
+import glob
+import os
+import subprocess
+import time
+
+import qb
+
+PACKAGES = os.path.realpath(qb.HERE + "/../../build/debs")
+PROFILES = "/etc/NetworkManager/system-connections"
+CONF = """\
+[main]
+plugins=keyfile
+dhcp=internal
+no-auto-default=*
+[device-uplink]
+match-device=interface-name:uplink0
+managed=1
+"""
+UPLINK = """\
+[connection]
+id=uplink
+type=ethernet
+interface-name=uplink0
+[ipv4]
+{ipv4}
+[ipv6]
+{ipv6}
+addr-gen-mode=eui64
+"""
+STATIC = {"ipv4": "method=manual\naddress1=192.0.2.10/24,192.0.2.1",
+          "ipv6": "method=manual\naddress1=2001:db8::10/64,2001:db8::1"}
+DYNAMIC = {"ipv4": "method=auto", "ipv6": "method=auto"}
+
+started = []
+
+
+def background(*command):
+    with open("/tmp/nm.log", "ab") as log:
+        started.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                        preexec_fn=qb.end_with_parent))
+    return started[-1]
+
+
+def install():
+    """Into the sandbox alone, whose files are its own."""
+    if os.path.exists("/usr/sbin/NetworkManager"):
+        return
+    if not glob.glob(PACKAGES + "/network-manager_*.deb"):
+        raise qb.Skip("no package of NetworkManager in build/debs: run make deps on Debian")
+    for package in glob.glob(PACKAGES + "/*.deb"):
+        qb.run("/usr/bin/dpkg", "-x", package, "/tmp/nm")
+    for source, target in (("usr", "/usr"), ("etc", "/etc"), ("lib", "/usr/lib")):
+        if os.path.isdir(f"/tmp/nm/{source}"):
+            qb.run("/bin/cp", "-a", f"/tmp/nm/{source}/.", target)
+    qb.run("/sbin/ldconfig")
+    # Scripts of the distribution's, for another way to configure a network.
+    qb.run("/bin/sh", "-c", "rm -f /etc/NetworkManager/dispatcher.d/*-ifupdown")
+
+
+def wait_for(what, ready, seconds=30):
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, f"{what}: not within {seconds} s\n{words()}"
+        time.sleep(0.02)
+
+
+def words():
+    with open("/tmp/nm.log", encoding="utf-8", errors="replace") as f:
+        return "".join(f.readlines()[-60:])
+
+
+def start(method, more=""):
+    """NetworkManager, with one profile for the NIC, which it has activated."""
+    install()
+    os.makedirs("/run/dbus", exist_ok=True)
+    os.makedirs("/var/lib/NetworkManager", exist_ok=True)
+    with open("/etc/NetworkManager/conf.d/sandbox.conf", "w", encoding="utf-8") as f:
+        f.write(CONF)
+    profile("uplink", UPLINK.format(**method) + more)
+    qb.run("/usr/sbin/ip", "address", "flush", "dev", "uplink0")
+    qb.run("/usr/sbin/ip", "link", "set", "uplink0", "down")
+    qb.run("/usr/bin/udevadm", "trigger", "-s", "net", "-c", "add")
+    qb.run("/usr/bin/udevadm", "settle")
+    background("/usr/bin/dbus-daemon", "--system", "--nofork", "--nopidfile")
+    wait_for("the system bus", lambda: os.path.exists("/run/dbus/system_bus_socket"))
+    return restart()
+
+
+def restart():
+    """As after a boot, but for the kernel's state."""
+    process = background("/usr/sbin/NetworkManager", "--debug", "--log-level=INFO")
+    wait_for("NetworkManager", lambda: qb.run("/usr/bin/nm-online", "-s", "-q", "-t", "20",
+                                              code=None).code == 0)
+    return process
+
+
+def profile(name, text):
+    path = f"{PROFILES}/{name}.nmconnection"
+    os.makedirs(PROFILES, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    os.chmod(path, 0o600)
+    return path
+
+
+def nmcli(*args, code=0):
+    return qb.run("/usr/bin/nmcli", *args, code=code).out
+
+
+def active(device):
+    """The profile that NetworkManager has active there, and the device's state."""
+    rows = dict(line.split(":", 1) for line in
+                nmcli("-t", "-f", "DEVICE,STATE,CONNECTION", "device").splitlines())
+    state, _, connection = rows[device].partition(":")
+    return connection.replace("\\", ""), state
+
+
+def dhcp_server(lease="120s"):
+    """On the gateway: leases and router advertisements."""
+    leases = "/tmp/leases"
+    background("/usr/sbin/ip", "netns", "exec", "gateway", "/usr/sbin/dnsmasq",
+               "--conf-file=/dev/null", "--pid-file=", "--keep-in-foreground", "--log-dhcp",
+               "--log-facility=/tmp/dnsmasq.log", "--port=0", "--interface=port0",
+               f"--dhcp-range=192.0.2.50,192.0.2.99,255.255.255.0,{lease}",
+               "--dhcp-option=3,192.0.2.1", "--enable-ra",
+               "--dhcp-range=2001:db8::,ra-only,64,600", f"--dhcp-leasefile={leases}")
+    wait_for("dnsmasq", lambda: os.path.exists("/tmp/dnsmasq.log"))
