@@ -270,4 +270,11 @@ void qb_config_check_bridges(struct qb_config_check *c)
 	}
 	check_bonds(c, &nics, &names);
 	check_vlans(c, &names);
+	for (size_t i = 0; i < c->config->n_networks; i++) {
+		const struct qb_network_config *n = &c->config->networks[i];
+
+		if (find_bond(c->config, n->bridge) || is_vlan(c->config, n->bridge))
+			qb_config_wrong(c, &n->bridge, "%s is a link that this file makes, too",
+					n->bridge);
+	}
 }

@@ -35,6 +35,9 @@ unsigned qb_network_differences(const struct qb_vir_definition *is,
 				const struct qb_vir_definition *wanted, unsigned keys);
 /* Those of the keys that virNetworkUpdate() can change in a network that runs like that. */
 unsigned qb_network_updatable(const struct qb_vir_definition *is, unsigned keys);
+/* Another address, with which the hosts of DHCP would go that the keys say nothing of. */
+bool qb_network_loses_hosts(const struct qb_vir_definition *is,
+			    const struct qb_vir_definition *wanted, unsigned keys);
 /* What one has for a key, for a person; of a list only what the other has not, and no more than
  * most items of that. Caller frees. */
 char *qb_network_value(const struct qb_vir_definition *of, const struct qb_vir_definition *other,

@@ -146,6 +146,13 @@ unsigned qb_network_differences(const struct qb_vir_definition *is,
 	return found;
 }
 
+bool qb_network_loses_hosts(const struct qb_vir_definition *is,
+			    const struct qb_vir_definition *wanted, unsigned keys)
+{
+	return is->n_dhcp_hosts && !(keys & QB_NETWORK_HOSTS) &&
+	       qb_network_differences(is, wanted, keys & QB_NETWORK_ADDRESS);
+}
+
 char *qb_network_value(const struct qb_vir_definition *of, const struct qb_vir_definition *other,
 		       unsigned key, size_t most)
 {

@@ -116,7 +116,7 @@ static bool refuse_hosts(const struct network *n, struct qb_plan *plan)
 {
 	size_t hosts = n->is->next.n_dhcp_hosts;
 
-	if (!((n->now | n->next) & QB_NETWORK_ADDRESS) || n->keys & QB_NETWORK_HOSTS || !hosts)
+	if (!qb_network_loses_hosts(&n->is->next, &n->wanted, n->keys))
 		return false;
 	qb_plan_refuse(plan, n->target, "definition-differs",
 		       "address is %s, wanted is %s, and of %zu DHCP host%s that libvirt has the "

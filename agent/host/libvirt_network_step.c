@@ -105,6 +105,7 @@ struct seen {
 	char *live, *next;
 	unsigned differs_now, differs_next; /* from what is wanted */
 	bool fixed;                         /* of now, something wants a restart */
+	bool loses;                         /* of next, hosts that nobody spoke of */
 };
 
 static void seen_done(struct seen *seen)
@@ -136,14 +137,15 @@ static int look(const struct qb_step_ctx *ctx, const char *name, struct seen *re
 	return ret->live && ret->next ? 0 : qb_vir_error(err, "network %s: cannot read it", name);
 }
 
-static unsigned differences(const char *xml, const struct wanted *wanted, bool *ret_fixed)
+static unsigned differences(const char *xml, const struct wanted *wanted, struct seen *seen)
 {
 	struct qb_vir_definition is = {0};
 	unsigned differ = qb_vir_definition_parse(xml, &is) < 0
 				  ? wanted->keys
 				  : qb_network_differences(&is, &wanted->is, wanted->keys);
 
-	*ret_fixed = differ & ~qb_network_updatable(&is, differ);
+	seen->fixed = differ & ~qb_network_updatable(&is, differ);
+	seen->loses = qb_network_loses_hosts(&is, &wanted->is, wanted->keys);
 	qb_schema_done(&qb_vir_definition_type, &is);
 	return differ;
 }
@@ -152,15 +154,16 @@ static int compare(const struct qb_step_ctx *ctx, const struct wanted *wanted, s
 		   struct qb_error *err)
 {
 	int r = look(ctx, wanted->name, ret, err);
+	bool loses;
 
 	if (r < 0 || !ret->network)
 		return r;
-	ret->differs_next = differences(ret->next, wanted, &ret->fixed);
-	ret->differs_now = differences(ret->live, wanted, &ret->fixed);
-	if (!ret->state.active) {
-		ret->differs_now = 0;
-		ret->fixed = false;
-	}
+	ret->differs_next = differences(ret->next, wanted, ret);
+	loses = ret->loses;
+	ret->fixed = false;
+	if (ret->state.active)
+		ret->differs_now = differences(ret->live, wanted, ret);
+	ret->loses = loses;
 	return 0;
 }
 
@@ -229,6 +232,12 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 	if (seen.network && sym_virNetworkIsPersistent(seen.network) == 0)
 		return qb_error_set(err, ESTALE, "network %s: libvirt has no definition of it",
 				    wanted.name);
+	if (seen.loses)
+		return qb_error_set(
+			err, ESTALE,
+			"network %s: libvirt has DHCP hosts of it that the configuration "
+			"says nothing of, and that do not go with another subnet",
+			wanted.name);
 	if (seen.fixed) {
 		if (!wanted.restart)
 			return qb_error_set(err, ESTALE,

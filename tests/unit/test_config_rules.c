@@ -382,6 +382,12 @@ static void parts_that_do_not_go_together(void **state)
 		{"bridges:\n- {name: br0, ports: {name: a}}\n"
 		 "networks:\n- {name: y, subnet: 198.51.100.0/24, bridge: br0}\n",
 		 5, 46, "the bridge name \"br0\" is taken already in line 3"},
+		{"bonds:\n- {name: bond0, ports: [{name: a}]}\n"
+		 "networks:\n- {name: y, subnet: 198.51.100.0/24, bridge: bond0}\n",
+		 5, 46, "bond0 is a link that this file makes, too"},
+		{"vlans:\n- {name: v, link: {name: a}, id: 7}\n"
+		 "networks:\n- {name: y, subnet: 198.51.100.0/24, bridge: v}\n",
+		 5, 46, "v is a link that this file makes, too"},
 		{"pools:\n- {name: p, type: dir}\n", 3, 3,
 		 "a pool of type dir needs a target, its directory"},
 		{"pools:\n- {name: p, type: dir, target: /srv/p, disks: {serial: QB0001}}\n", 3, 40,

@@ -240,6 +240,23 @@ static void no_network_is_restarted_unsaid(void **state)
 	virNetworkFree(network);
 }
 
+/* When the plan was made nobody could be asked. */
+static void hosts_that_nobody_spoke_of_are_not_dropped(void **state)
+{
+	json_auto_t *args = json_pack("{s:s, s:s, s:[s], s:b}", "name", "guests", "xml",
+				      NETWORK("<ip address='203.0.113.1' prefix='24'/>"), "keys",
+				      "address", "restart", 1);
+	virNetworkPtr network = make_network(BEFORE, false);
+	struct qb_error err = QB_ERROR_INIT;
+	enum qb_observed seen;
+	json_t *was = NULL;
+
+	(void)state;
+	assert_int_equal(qb_network_step.observe(&ctx, args, &seen, &was, &err), -ESTALE);
+	assert_non_null(strstr(err.msg, "DHCP hosts of it that the configuration says nothing of"));
+	virNetworkFree(network);
+}
+
 /* As its journal has it. */
 static void a_step_of_an_earlier_version_is_undone(void **state)
 {
@@ -315,6 +332,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(undo_copes_with_any_part_of_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_network_is_restarted_unsaid, setup, teardown),
+		cmocka_unit_test_setup_teardown(hosts_that_nobody_spoke_of_are_not_dropped, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_step_of_an_earlier_version_is_undone, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_pool_is_defined_started_and_undone, setup,
