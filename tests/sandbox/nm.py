@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A NetworkManager and a DHCP server of the sandbox's own, both real.
+"""A NetworkManager and a DHCP server of the sandbox's own, both real."""
 
-NetworkManager comes out of the packages that make deps has fetched and not installed: installed,
-it would take over the machine's own network.
-"""
-
-import glob
 import os
 import subprocess
 import time
 
+import fetched
 import qb
 
-PACKAGES = os.path.realpath(qb.HERE + "/../../build/debs")
 PROFILES = "/etc/NetworkManager/system-connections"
 CONF = """\
 [main]
@@ -49,17 +44,7 @@ def background(*command):
 
 
 def install():
-    """Into the sandbox alone, whose files are its own."""
-    if os.path.exists("/usr/sbin/NetworkManager"):
-        return
-    if not glob.glob(PACKAGES + "/network-manager_*.deb"):
-        raise qb.Skip("no package of NetworkManager in build/debs: run make deps on Debian")
-    for package in glob.glob(PACKAGES + "/*.deb"):
-        qb.run("/usr/bin/dpkg", "-x", package, "/tmp/nm")
-    for source, target in (("usr", "/usr"), ("etc", "/etc"), ("lib", "/usr/lib")):
-        if os.path.isdir(f"/tmp/nm/{source}"):
-            qb.run("/bin/cp", "-a", f"/tmp/nm/{source}/.", target)
-    qb.run("/sbin/ldconfig")
+    fetched.install("/usr/sbin/NetworkManager", "network-manager")
     # Scripts of the distribution's, for another way to configure a network.
     qb.run("/bin/sh", "-c", "rm -f /etc/NetworkManager/dispatcher.d/*-ifupdown")
 
