@@ -68,8 +68,11 @@ def expect_owned(machine):
 def test_owner(test):
     machine = host.bare(test, address=vm.dynamic_address(), nic=vm.Nic(restrict=False))
     machine.boot()
+    # NetworkManager is through when one family is there.
+    wait_for("an address by DHCP and one by announcement",
+             lambda: len(host.default_routes(machine)) == 2)
     uplink = host.Uplink(machine)
-    expect(len(uplink.addresses) == 2, "an address by DHCP and one by announcement")
+    expect(len(uplink.addresses) == 2, "there are two", uplink.addresses)
     lab.install(machine)
     host.configure(machine, CONFIG)
     expect_guarded(machine, uplink)
