@@ -64,6 +64,7 @@ static void plan_persistence(const struct qb_net *net, const struct qb_bridge_co
 {
 	_cleanup_keyfiles_ struct qb_keyfiles files = {0};
 	json_t *ports = json_array(), *list, *differences;
+	bool now = net->networkmanager_running;
 	struct qb_step *step;
 	const char *missing;
 	bool any;
@@ -76,21 +77,21 @@ static void plan_persistence(const struct qb_net *net, const struct qb_bridge_co
 		json_decref(ports);
 		return;
 	}
-	for (size_t i = 0; i < move->n_ports; i++)
+	for (size_t i = 0; i < move->n_ports; i++) {
 		json_array_append_new(ports, json_string(move->ports[i].name));
+		now &= qb_port_is_taken(net, qb_net_link(net, move->ports[i].name));
+	}
 	step = qb_plan_step(plan, "net.persist", QB_UNDO_EXACT,
 			    json_pack("{s:s, s:o, s:o, s:b}", "bridge", config->name, "ports",
-				      ports, "files", list, "running",
-				      (int)net->networkmanager_running),
+				      ports, "files", list, "running", (int)now),
 			    config->name);
 	qb_step_differences(step, differences);
 	qb_step_why(step,
 		    "%s is not there or differs: after a reboot NetworkManager would not make %s%s",
 		    missing, config->name,
-		    net->networkmanager_running
-			    ? "; it takes the bridge over now, which may cost a "
-			      "few frames"
-			    : "");
+		    now ? "; it takes the bridge over now, which may cost a "
+			  "few frames"
+			: "");
 }
 
 static void describe_step(const struct qb_net *net, const struct qb_move *move,

@@ -322,8 +322,9 @@ static void plan_persistence(const struct qb_net *net, const struct qb_made_conf
 		return;
 	}
 	step = qb_plan_step(plan, "net.persist", QB_UNDO_EXACT,
-			    json_pack("{s:s, s:o, s:b, s:b}", "bridge", name, "files", list,
-				      "running", (int)net->networkmanager_running, "activate", 0),
+			    /* Its NICs are not NetworkManager's until then, and so is it not. */
+			    json_pack("{s:s, s:[], s:o, s:b}", "bridge", name, "ports", "files",
+				      list, "running", 0),
 			    name);
 	qb_step_differences(step, differences);
 	qb_step_why(step,

@@ -138,6 +138,8 @@ struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_st
 void qb_batches_done(struct qb_batches *batches);
 #define _cleanup_batches_ QB_CLEANUP(qb_batches_done)
 
+/* NetworkManager can have it at once, as a port of a bridge; else from the next boot on. */
+bool qb_port_is_taken(const struct qb_net *net, const struct qb_link *port);
 /* Refuses name in plan for whatever speaks against port as a port of that bridge. */
 void qb_port_judge(const struct qb_net *net, const struct qb_link *port, const char *name,
 		   struct qb_plan *plan);

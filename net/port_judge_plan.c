@@ -97,16 +97,32 @@ static void refuse_bond(const struct qb_net *net, const struct qb_link *bond, co
 				       "back after a reboot",
 				       bond->name, l->name, l->kind);
 	}
-	/* Seen with NetworkManager 1.42: a bond that is given back loses its addresses, so it is
-	 * not given back until the next boot, and a lease would run out. */
-	for (size_t i = 0; net->networkmanager_running && i < bond->n_addresses; i++)
-		if (qb_address_is_dynamic(&bond->addresses[i]) &&
-		    !qb_ip_is_link_local(bond->addresses[i].address))
+	refuse_extra(net, bond, name, plan);
+}
+
+/*
+ * Seen with NetworkManager 1.42: a VLAN of a NIC is taken as it is, a bond that is given back to it
+ * loses its addresses. What stands on a bond, or was made just now, was not tried.
+ */
+bool qb_port_is_taken(const struct qb_net *net, const struct qb_link *port)
+{
+	const struct qb_link *lower = qb_net_link_by_index(net, port->lower_ifindex);
+
+	return qb_link_is_nic(port) || (qb_streq(port->kind, "vlan") && port->ifindex > 0 &&
+					lower && qb_link_is_nic(lower));
+}
+
+/* What NetworkManager does not have before the next boot it does not renew. */
+static void refuse_dynamic(const struct qb_net *net, const struct qb_link *port, const char *name,
+			   struct qb_plan *plan)
+{
+	for (size_t i = 0; net->networkmanager_running && i < port->n_addresses; i++)
+		if (qb_address_is_dynamic(&port->addresses[i]) &&
+		    !qb_ip_is_link_local(port->addresses[i].address))
 			qb_plan_refuse(plan, name, "dynamic-address",
 				       "%s of %s has to be renewed: moving such an address from a "
-				       "bond is not implemented",
-				       bond->addresses[i].address, bond->name);
-	refuse_extra(net, bond, name, plan);
+				       "%s is not implemented",
+				       port->addresses[i].address, port->name, port->kind);
 }
 
 static void refuse_kind(const struct qb_net *net, const struct qb_link *port, const char *name,
@@ -121,6 +137,8 @@ static void refuse_kind(const struct qb_net *net, const struct qb_link *port, co
 			       "%s is a %s; only network cards, bonds and VLANs are put under a "
 			       "bridge",
 			       port->name, port->kind);
+	if (!qb_port_is_taken(net, port))
+		refuse_dynamic(net, port, name, plan);
 }
 
 void qb_port_judge(const struct qb_net *net, const struct qb_link *port, const char *name,

@@ -191,6 +191,12 @@ static void not_every_vlan_or_bond_can(void **state)
 			      "flags: 0, valid_s: 600, preferred_s: 300}]}") NM
 		 "networkmanager_running: true\n",
 		 "bond0", "dynamic-address", "192.0.2.5/24 of bond0"},
+		{LINKS(SLAVE0 ", " BOND0_HEAD "}, {name: bond0.7, ifindex: 9, kind: vlan, "
+			      "vlan_id: 7, lower_ifindex: 5, mac: 00:00:5e:00:53:01, "
+			      "addresses: [{address: 192.0.2.5/24, scope: global, flags: 0, "
+			      "valid_s: 600, preferred_s: 300}]}") NM
+		 "networkmanager_running: true\n",
+		 "bond0.7", "dynamic-address", "from a vlan is not implemented"},
 		{LINKS(SLAVE0 ", " BOND0), "eth0", "has-master", "eth0 is a port of bond0"},
 		{LINKS(ETH0 ", " VLAN5_HEAD ", parent_uuid: 00005e00-5300-4000-8000-000000000001}")
 			 NM,
@@ -286,18 +292,21 @@ static void their_profiles_bring_the_same_back(void **state)
 	struct setup s;
 
 	(void)state;
-	load(&s, LINKS(ETH0_HEAD "}, " VLAN5) DEFAULT_BY("eth0.5") NM);
+	load(&s,
+	     LINKS(ETH0_HEAD "}, " VLAN5) DEFAULT_BY("eth0.5") NM "networkmanager_running: true\n");
 	s.ports[0] = (struct qb_port_match){.match = (char *)"default-route"};
 	plan_with(&s, NULL);
+	assert_true(
+		json_is_true(json_object_get(s.plan.steps[s.plan.n_steps - 1].args, "running")));
 	assert_has(text_of(&s, 1), "id=qubi-br0-port-1\n");
 	assert_has(text_of(&s, 1), "\ntype=vlan\n");
 	assert_has(text_of(&s, 1), "\ninterface-name=eth0.5\nmaster=");
 	assert_has(text_of(&s, 1), "\nslave-type=bridge\n\n[ethernet]\n\n"
 				   "[vlan]\nid=5\nflags=1\nparent=eth0\n");
 	done(&s);
-	load(&s,
-	     LINKS(SLAVE0 ", " ETH1 ", {name: veth9, ifindex: 12, kind: veth, "
-			  "master: bond0, mac: 00:00:5e:00:53:01}, " BOND0) DEFAULT_BY("bond0") NM);
+	load(&s, LINKS(SLAVE0 ", " ETH1 ", {name: veth9, ifindex: 12, kind: veth, "
+			      "master: bond0, mac: 00:00:5e:00:53:01}, " BOND0) DEFAULT_BY("bond0")
+			 NM "networkmanager_running: true\n");
 	s.ports[0].name = (char *)"bond0";
 	plan_with(&s, NULL);
 	assert_has(text_of(&s, 1), "\ntype=bond\n");
@@ -310,6 +319,9 @@ static void their_profiles_bring_the_same_back(void **state)
 				   "mac-address=00:00:5e:00:53:01\n");
 	assert_has(text_of(&s, 3), "\ninterface-name=veth9\nmaster=");
 	assert_null(text_of(&s, 4));
+	/* NetworkManager has it from the next boot on, and one over a VLAN of a NIC at once. */
+	assert_true(
+		json_is_false(json_object_get(s.plan.steps[s.plan.n_steps - 1].args, "running")));
 	/* The NICs are the bond's that comes up then, whatever others there are profiles of. */
 	assert_memory_equal(strstr(text_of(&s, 1), "\nuuid=") + 6,
 			    strstr(text_of(&s, 2), "\nmaster=") + 8, 36);
