@@ -316,6 +316,11 @@ static void cover(const struct qb_type *type, unsigned char *bytes)
 			bytes[f->n_offset] = sizeof(size_t);
 		}
 	}
+	/* What a bridge's port has, and a NIC of a bond or below a VLAN has not. */
+	if (type->size == sizeof(struct qb_port_match) &&
+	    (!strcmp(type->name, "nic") || !strcmp(type->name, "link")))
+		memset(bytes + offsetof(struct qb_port_match, pvid), 1,
+		       sizeof(struct qb_port_match) - offsetof(struct qb_port_match, pvid));
 }
 
 /*
