@@ -36,7 +36,8 @@ int qb_setting_write(const struct qb_root *root, const char *family, const char 
 int qb_settings_copy(const struct qb_root *root, struct nl_sock *sock, const struct qb_move *move,
 		     struct qb_error *err)
 {
-	static const char *const names[] = {"disable_ipv6", "accept_ra", "autoconf"};
+	static const char *const names[] = {"disable_ipv6", "accept_ra", "autoconf",
+					    "use_tempaddr"};
 	int r = qb_nl_addr_gen_mode(sock, move->bridge, IN6_ADDR_GEN_MODE_NONE, err);
 
 	for (size_t i = 0; r == 0 && move->source && i < QB_ARRAY_SIZE(names); i++) {

@@ -70,10 +70,11 @@ static void refuse_address(const struct qb_move_context *c, const struct qb_addr
 	const char *name = c->config->name, *port = c->source->name;
 	bool inet6 = !strcmp(qb_ip_family(a->address), "inet6");
 
+	/* With the address that it was made of the kernel deletes it, and then makes another. */
 	if (inet6 && (a->flags & IFA_F_TEMPORARY))
 		qb_plan_refuse(c->plan, name, "address-unsupported",
 			       "%s of %s is a temporary (privacy) address, which only the kernel "
-			       "can make",
+			       "can make: it would be gone, and no undo could put it back",
 			       a->address, port);
 	if (inet6 && has_two_metrics(c->source, a))
 		qb_plan_refuse(c->plan, name, "address-unsupported",

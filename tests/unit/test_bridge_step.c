@@ -442,6 +442,7 @@ static void what_a_killed_run_left_is_made_whole_or_goes(void **state)
 		begin(&h);
 		write_file("/proc/sys/net/ipv6/conf/up0/accept_ra", "0");
 		write_file("/proc/sys/net/ipv6/conf/up0/autoconf", "0");
+		write_file("/proc/sys/net/ipv6/conf/up0/use_tempaddr", "2");
 		before = state_of_host(&h);
 		assert_int_equal(plan(&h), 1);
 		assert_ok(&h, observe(&h));
@@ -459,6 +460,7 @@ static void what_a_killed_run_left_is_made_whole_or_goes(void **state)
 		assert_ok(&h, verify(&h));
 		assert_setting(&h, "ipv6", "accept_ra", "0");
 		assert_setting(&h, "ipv6", "autoconf", "0");
+		assert_setting(&h, "ipv6", "use_tempaddr", "2");
 		assert_setting(&h, "ipv6", "addr_gen_mode", "0");
 		assert_ok(&h, undo(&h));
 		after = state_of_host(&h);
