@@ -119,7 +119,8 @@ static const struct qb_type ip_type = {
 	.fields = ip_fields,
 	.n_fields = QB_ARRAY_SIZE(ip_fields),
 	.scalar = "mode",
-	.doc = "inherit (what the ports had), dhcp, none, or addresses of its own.",
+	.doc = "inherit (the port's addresses, its routes of all tables, and the policy rules "
+	       "that name it), dhcp, none, or addresses of its own.",
 };
 
 static const struct qb_field bridge_fields[] = {

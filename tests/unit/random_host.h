@@ -139,6 +139,13 @@ static inline bool random_gateway(struct random_host *h, bool inet6, char *ret, 
 	return inet6;
 }
 
+/* Beyond all networks of the link. Most answer; one that does not is waited for. */
+static inline void random_onlink(struct random_host *h, bool inet6)
+{
+	SAY(h, " via %s%s dev up0 onlink", inet6 ? "2001:db8:77::" : "198.18.77.",
+	    one_in(h, 10) ? "9" : "1");
+}
+
 static inline void random_metrics(struct random_host *h, bool inet6)
 {
 	static const char *const words[] = {
@@ -211,7 +218,7 @@ static inline void random_unicast(struct random_host *h, bool inet6)
 	if (one_in(h, 12) && !inet6)
 		SAY(h, " via inet6 fe80::1 dev up0");
 	else if (one_in(h, 12))
-		SAY(h, " via %s dev up0 onlink", inet6 ? "2001:db8:77::1" : "198.18.77.1");
+		random_onlink(h, inet6);
 	else if (!one_in(h, 3) && random_gateway(h, inet6, gateway, sizeof(gateway)))
 		SAY(h, " via %s dev up0", gateway);
 	else
@@ -279,7 +286,7 @@ static inline void random_nexthops(struct random_host *h, bool inet6)
 		if (one_in(h, 4))
 			SAY(h, "%s dev oth0", inet6 ? " via fe80::99" : " via 198.51.100.1");
 		else if (one_in(h, 6))
-			SAY(h, " via %s dev up0 onlink", inet6 ? "2001:db8:77::1" : "198.18.77.1");
+			random_onlink(h, inet6);
 		else if (random_gateway(h, inet6, gateway, sizeof(gateway)) && !one_in(h, 5))
 			SAY(h, " via %s dev up0", gateway);
 		else
@@ -313,7 +320,8 @@ static inline void random_rule(struct random_host *h)
 		"nop",
 	};
 	static const char *const strict[] = {"prohibit", "blackhole", "unreachable"};
-	/* One that refuses all is no host. */
+	/* One that refuses all is no host; and by a link that none may leave by no route can be
+	 * made any more, not even the one that it has. */
 	bool inet6 = one_in(h, 2), is_strict = one_in(h, 4), any = !is_strict;
 
 	SAY(h, "%s rule add%s priority %u", inet6 ? "-6" : "-4", any && one_in(h, 6) ? " not" : "",
@@ -321,7 +329,7 @@ static inline void random_rule(struct random_host *h)
 	if (one_in(h, 2))
 		SAY(h, " iif %s", one_in(h, 4) ? "oth0" : "up0"), any = true;
 	if (one_in(h, 3))
-		SAY(h, " oif %s", one_in(h, 4) ? "oth0" : "up0"), any = true;
+		SAY(h, " oif %s", !is_strict && one_in(h, 4) ? "oth0" : "up0"), any = true;
 	if (!any || one_in(h, 3))
 		SAY(h, " from %s", inet6 ? "2001:db8:9::/48" : "198.18.9.0/24");
 	if (one_in(h, 4))

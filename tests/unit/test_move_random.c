@@ -239,15 +239,23 @@ static int there_and_back(struct run *r, struct tally *t)
 
 static void gateways(void)
 {
-	for (unsigned i = 0; i < 3; i++) {
-		for (unsigned n = 1; n <= 2; n++) {
-			if (i + n > 1)
-				ip_on_gateway("addr replace %s.%u/24 dev gw0", nets4[i], n);
-			if (i + n > 1)
-				ip_on_gateway("addr replace %s::%u/64 dev gw0 nodad", nets6[i], n);
-		}
-	}
-	ip_on_gateway("addr replace fe80::1/64 dev gw0 nodad");
+	_cleanup_buf_ struct qb_buf lines = {0};
+	char path[SCRATCH_MAX];
+	int fd = mkstemp(scratch(path));
+
+	for (unsigned i = 0; i < 3; i++)
+		for (unsigned n = 1; n <= 2; n++)
+			qb_buf_printf(&lines,
+				      "addr replace %s.%u/24 dev gw0\n"
+				      "addr replace %s::%u/64 dev gw0 nodad\n",
+				      nets4[i], n, nets6[i], n);
+	qb_buf_puts(&lines, "addr replace fe80::1/64 dev gw0 nodad\n"
+			    "addr replace 198.18.77.1/32 dev gw0\n"
+			    "addr replace 2001:db8:77::1/128 dev gw0 nodad\n");
+	assert_int_equal(write(fd, lines.s, lines.len), (ssize_t)lines.len);
+	close(fd);
+	ip_on_gateway("-batch %s", path);
+	unlink(path);
 }
 
 static void hosts(void **state)
