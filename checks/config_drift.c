@@ -40,9 +40,7 @@ static const struct qb_address *any_address(const struct qb_link *l, int family)
 static bool has_gateway(const struct qb_net *net, const char *family, const char *gateway,
 			const char *dev)
 {
-	for (size_t i = 0; i < net->n_routes; i++) {
-		const struct qb_route *route = &net->routes[i];
-
+	for (const struct qb_route *route = NULL; (route = qb_net_route(net, dev, route));) {
 		if (qb_streq(route->family, family) && qb_streq(route->dst, "default") &&
 		    qb_streq(route->gateway, gateway) && qb_streq(route->dev, dev))
 			return true;

@@ -32,11 +32,9 @@ const struct qb_route *qb_default_route(const struct qb_net *net, const char *fa
 {
 	const struct qb_route *best = NULL;
 
-	for (size_t i = 0; i < net->n_routes; i++) {
-		const struct qb_route *route = &net->routes[i];
-
-		if (route->table != TABLE_MAIN || !qb_streq(route->dst, "default") ||
-		    (family && !qb_streq(route->family, family)) ||
+	for (const struct qb_route *route = NULL;
+	     (route = qb_net_route_to(net, "default", route));) {
+		if (route->table != TABLE_MAIN || (family && !qb_streq(route->family, family)) ||
 		    (route->type && !qb_streq(route->type, "unicast")))
 			continue;
 		if (!best || (qb_streq(best->family, "inet6") && qb_streq(route->family, "inet")) ||
@@ -151,10 +149,8 @@ static const char *port_text(const struct qb_port_match *m)
 static void weigh_port(const struct qb_net *net, const struct qb_link *bridge,
 		       const struct qb_port_match *m, struct qb_tally *t, struct qb_result *r)
 {
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *l = &net->links[i];
-
-		if (!qb_streq(l->master, bridge->name) || !port_matches(m, l, bridge))
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, bridge->name, l));) {
+		if (!port_matches(m, l, bridge))
 			continue;
 		qb_evidence(r, bridge->name, "netlink", "port %s, %s", l->name,
 			    l->up ? "up" : "down");
@@ -211,11 +207,7 @@ static void weigh_port_addresses(const struct qb_net *net, const struct qb_link 
 			qb_strs_add(&own, bridge->addresses[i].address);
 	text = qb_strs_sentence(&own);
 	qb_evidence(r, bridge->name, "netlink", "%s", own.n ? text : "no address");
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *l = &net->links[i];
-
-		if (!qb_streq(l->master, bridge->name))
-			continue;
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, bridge->name, l));) {
 		for (size_t k = 0; k < l->n_addresses; k++) {
 			const char *address = l->addresses[k].address;
 
@@ -303,10 +295,8 @@ static void weigh_mac(const struct qb_net *net, const struct qb_link *bridge, st
 {
 	const struct qb_link *port = NULL;
 
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *l = &net->links[i];
-
-		if (!qb_streq(l->master, bridge->name) || qb_is_tap(l) || !l->mac)
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, bridge->name, l));) {
+		if (qb_is_tap(l) || !l->mac)
 			continue;
 		port = l;
 		if (bridge->mac && !strcasecmp(l->mac, bridge->mac))

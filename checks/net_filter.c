@@ -98,12 +98,11 @@ static void weigh_zone(const struct qb_check_input *in, const struct qb_profiles
 	if (!named)
 		qb_strs_add(&own, fallback);
 	is = qb_strs_sentence(&own);
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *l = &net->links[i];
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, bridge->name, l));) {
 		_cleanup_strs_ struct qb_strs zones = {0};
 		_cleanup_free_ char *text = NULL;
 
-		if (l->kind || l->loopback || !qb_streq(l->master, bridge->name))
+		if (l->kind || l->loopback)
 			continue;
 		zones_of(in, profiles, l, &zones);
 		text = qb_strs_sentence(&zones);
@@ -262,10 +261,9 @@ static void weigh_route(const struct qb_check_input *in, const struct qb_route *
 	const struct qb_net *net = &in->facts->net;
 	const struct qb_route *best = route;
 
-	for (size_t i = 0; i < net->n_routes; i++) {
-		const struct qb_route *other = &net->routes[i];
-
-		if (!is_way(net, other) || !qb_streq(other->dst, route->dst))
+	for (const struct qb_route *other = NULL;
+	     (other = qb_net_route_to(net, route->dst, other));) {
+		if (!is_way(net, other))
 			continue;
 		if (other->metric < best->metric || (other->metric == best->metric && other < best))
 			best = other;

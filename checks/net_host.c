@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "agent/host/config_valid.h"
+#include "net/names.h"
 
 static bool in_vrf(const struct qb_net *net, const struct qb_link *l)
 {
@@ -44,34 +45,117 @@ static void weigh_pair(const struct qb_link *a, const struct qb_address *x, cons
 			     y->address, b->name);
 }
 
+/* Addresses that can clash, in the order of the snapshot, and where each of their keys is: itself
+ * without its length, and its network. */
+struct held {
+	const struct qb_link *link;
+	const struct qb_address *address;
+	char *keys[2];
+};
+
+struct place {
+	const char *key;
+	size_t at;
+};
+
+struct holdings {
+	struct held *v;
+	size_t n;
+	struct place *places;
+	size_t n_places;
+};
+
+static int compare_places(const void *va, const void *vb)
+{
+	const struct place *a = va, *b = vb;
+	int r = strcmp(a->key, b->key);
+
+	return r ? r : (a->at > b->at) - (a->at < b->at);
+}
+
+static void holdings_done(struct holdings *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		free(h->v[i].keys[0]);
+		free(h->v[i].keys[1]);
+	}
+	free(h->v);
+	free(h->places);
+}
+
+static void collect(const struct qb_net *net, struct holdings *h)
+{
+	for (size_t i = 0; i < net->n_links; i++) {
+		const struct qb_link *l = &net->links[i];
+
+		for (size_t k = 0; !l->loopback && !in_vrf(net, l) && k < l->n_addresses; k++) {
+			const struct qb_address *a = &l->addresses[k];
+			struct held *to;
+
+			if (!may_clash(a))
+				continue;
+			to = QB_APPEND(h->v, h->n);
+			to->link = l;
+			to->address = a;
+			to->keys[0] = qb_strndup(a->address, strcspn(a->address, "/"));
+			to->keys[1] = qb_ip_network(a->address);
+		}
+	}
+	for (size_t i = 0; i < h->n; i++)
+		for (size_t k = 0; k < 2; k++)
+			if (h->v[i].keys[k])
+				*QB_APPEND(h->places, h->n_places) =
+					(struct place){h->v[i].keys[k], i};
+	if (h->n_places)
+		qsort(h->places, h->n_places, sizeof(*h->places), compare_places);
+}
+
+/* The next that has the same key; n: none. */
+static size_t next_of(const struct holdings *h, const char *key, size_t after)
+{
+	const struct place wanted = {key, after + 1};
+	size_t low = 0, high = h->n_places;
+
+	while (key && low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_places(&h->places[middle], &wanted) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return key && low < h->n_places && !strcmp(h->places[low].key, key) ? h->places[low].at
+									    : h->n;
+}
+
+static void weigh_held(const struct holdings *h, size_t i, struct qb_tally *t, struct qb_result *r)
+{
+	const struct held *a = &h->v[i];
+
+	for (size_t k = i; k < h->n;) {
+		size_t same = next_of(h, a->keys[0], k), near = next_of(h, a->keys[1], k);
+		const struct held *b;
+
+		k = same < near ? same : near;
+		b = k < h->n ? &h->v[k] : NULL;
+		/* A bridge and its port are for net.bridge-address. */
+		if (b && b->link != a->link && !qb_streq(a->link->master, b->link->name) &&
+		    !qb_streq(b->link->master, a->link->name))
+			weigh_pair(a->link, a->address, b->link, b->address, t, r);
+	}
+}
+
 static void address_twice(const struct qb_check_input *in, struct qb_result *r)
 {
-	const struct qb_net *net = &in->facts->net;
+	QB_CLEANUP(holdings_done) struct holdings h = {0};
 	struct qb_tally t = {0};
 
 	if (qb_no_links(in->facts, r))
 		return;
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *a = &net->links[i];
-
-		for (size_t x = 0; !a->loopback && !in_vrf(net, a) && x < a->n_addresses; x++) {
-			if (!may_clash(&a->addresses[x]))
-				continue;
-			t.good++;
-			for (size_t k = i + 1; k < net->n_links; k++) {
-				const struct qb_link *b = &net->links[k];
-
-				/* A bridge and its port are for net.bridge-address. */
-				if (b->loopback || in_vrf(net, b) || qb_streq(a->master, b->name) ||
-				    qb_streq(b->master, a->name))
-					continue;
-				for (size_t y = 0; y < b->n_addresses; y++)
-					if (may_clash(&b->addresses[y]))
-						weigh_pair(a, &a->addresses[x], b, &b->addresses[y],
-							   &t, r);
-			}
-		}
-	}
+	collect(&in->facts->net, &h);
+	t.good = h.n;
+	for (size_t i = 0; i < h.n; i++)
+		weigh_held(&h, i, &t, r);
 	if (t.good && !t.bad.n)
 		qb_evidence(r, "addresses", "netlink", "%zu, no two alike", t.good);
 	qb_tally_end(&t, r, "no address and no bridge's subnet is there twice",

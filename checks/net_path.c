@@ -5,19 +5,16 @@
 #include <errno.h>
 #include <inttypes.h>
 
-static bool is_uplink_of(const struct qb_link *l, const struct qb_link *bridge)
-{
-	return qb_link_is_uplink(l) && qb_streq(l->master, bridge->name);
-}
-
 /* Hardware that guests or the host depend on: a port of a bridge or bond, or the way out. Others,
  * a BMC's above all, may be as slow as they like. */
 static bool is_nic_in_use(const struct qb_net *net, const struct qb_link *l)
 {
-	const struct qb_route *route = qb_default_route(net, NULL);
+	const struct qb_route *route;
 
-	return !l->kind && !l->loopback && !l->wireless && l->up && qb_is(&l->carrier) &&
-	       (l->master || (route && qb_streq(route->dev, l->name)));
+	if (l->kind || l->loopback || l->wireless || !l->up || !qb_is(&l->carrier))
+		return false;
+	route = l->master ? NULL : qb_default_route(net, NULL);
+	return l->master || (route && qb_streq(route->dev, l->name));
 }
 
 static void weigh_carrier(const struct qb_net *net, const struct qb_link *bridge,
@@ -28,10 +25,8 @@ static void weigh_carrier(const struct qb_net *net, const struct qb_link *bridge
 	const struct qb_link *unsure = NULL;
 	bool any = false;
 
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *l = &net->links[i];
-
-		if (!is_uplink_of(l, bridge))
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, bridge->name, l));) {
+		if (!qb_link_is_uplink(l))
 			continue;
 		if (!l->up)
 			qb_evidence(r, l->name, "netlink", "down");
@@ -87,11 +82,7 @@ static void weigh_mtu(const struct qb_net *net, const struct qb_link *bridge, st
 	const struct qb_link *nic = NULL;
 	bool bad = false, any = false;
 
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *l = &net->links[i];
-
-		if (!qb_streq(l->master, bridge->name))
-			continue;
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, bridge->name, l));) {
 		if (!bridge->mtu || !l->mtu) {
 			qb_tally_unsure(t, "the MTU of %s is unknown",
 					bridge->mtu ? l->name : bridge->name);
@@ -103,12 +94,9 @@ static void weigh_mtu(const struct qb_net *net, const struct qb_link *bridge, st
 		if (qb_link_is_uplink(l) && (!nic || l->mtu < nic->mtu))
 			nic = l;
 	}
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *l = &net->links[i];
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, bridge->name, l));) {
 		bool small = l->mtu < bridge->mtu;
 
-		if (!qb_streq(l->master, bridge->name))
-			continue;
 		if (small || l == nic || (nic && l->mtu > nic->mtu))
 			qb_evidence(r, l->name, "netlink", "MTU %" PRIi64, l->mtu);
 		if (small)
@@ -155,13 +143,12 @@ static void weigh_state(const struct qb_check_input *in, const struct qb_link *b
 	_cleanup_free_ char *text = NULL, *unsure = NULL;
 	bool any = false;
 
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *l = &net->links[i];
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, bridge->name, l));) {
 		_cleanup_free_ char *path = NULL;
 		const struct qb_reading *x;
 		uint64_t state;
 
-		if (!is_uplink_of(l, bridge) || !l->up || !qb_is(&l->carrier))
+		if (!qb_link_is_uplink(l) || !l->up || !qb_is(&l->carrier))
 			continue;
 		path = qb_asprintf("/sys/class/net/%s/brport/state", l->name);
 		x = qb_facts_reading(in->facts, path);

@@ -246,10 +246,8 @@ static void weigh_bridge(const struct pair *x)
 	weigh_mac(x);
 	weigh_family(x, "ipv4");
 	weigh_family(x, "ipv6");
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *l = &net->links[i];
-
-		if (!l->kind && !l->loopback && qb_streq(l->master, x->l->name))
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, x->l->name, l));) {
+		if (!l->kind && !l->loopback)
 			weigh_port(x, l);
 	}
 	if (x->t->bad.n == bad && x->t->unsure.n == unsure)

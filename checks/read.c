@@ -89,15 +89,32 @@ bool qb_is_absent(const struct qb_check_input *in, const char *path)
 	return reading && reading->absent;
 }
 
+/* A pattern itself, this or another, is there where nothing matched it. */
+static bool matches(const struct qb_reading *x, const char *pattern, size_t literal)
+{
+	return !strncmp(x->path, pattern, literal) && !strchr(x->path, '*') &&
+	       fnmatch(pattern, x->path, FNM_PATHNAME) == 0;
+}
+
+/* Where this many may match or fewer they are asked one by one, and all readings otherwise. */
+#define FEW 32
+
 const struct qb_reading *qb_read_next(const struct qb_check_input *in, const char *pattern,
 				      const struct qb_reading *after)
 {
 	const struct qb_facts *f = in->facts;
+	const struct qb_reading *const *below, *next = NULL;
+	size_t literal = strcspn(pattern, "*?[\\"), n;
 
+	if (qb_facts_readings_below(f, pattern, literal, &below, &n) && n <= FEW) {
+		for (size_t i = 0; i < n; i++)
+			if ((!after || below[i] > after) && (!next || below[i] < next) &&
+			    matches(below[i], pattern, literal))
+				next = below[i];
+		return next;
+	}
 	for (size_t i = after ? (size_t)(after - f->readings) + 1 : 0; i < f->n_readings; i++)
-		/* A pattern itself, this or another, is there where nothing matched it. */
-		if (!strchr(f->readings[i].path, '*') &&
-		    fnmatch(pattern, f->readings[i].path, FNM_PATHNAME) == 0)
+		if (matches(&f->readings[i], pattern, literal))
 			return &f->readings[i];
 	return NULL;
 }

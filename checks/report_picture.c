@@ -224,10 +224,7 @@ static const struct qb_link *lower_of(const struct qb_net *net, const struct qb_
 	/* A veth's is its peer. */
 	if (!l->lower_ifindex || (!qb_streq(l->kind, "vlan") && !qb_streq(l->kind, "macvlan")))
 		return NULL;
-	for (size_t i = 0; i < net->n_links; i++)
-		if (net->links[i].ifindex == l->lower_ifindex)
-			return &net->links[i];
-	return NULL;
+	return qb_net_link_by_index(net, l->lower_ifindex);
 }
 
 static char *nic_detail(const struct qb_net *net, const struct qb_link *l)
@@ -238,9 +235,8 @@ static char *nic_detail(const struct qb_net *net, const struct qb_link *l)
 	size_t members = 0;
 
 	qb_buf_puts(&b, state);
-	for (size_t i = 0; i < net->n_links; i++)
-		if (qb_streq(net->links[i].master, l->name))
-			qb_buf_printf(&b, "%s%s", members++ ? ", " : ", of ", net->links[i].name);
+	for (const struct qb_link *m = NULL; (m = qb_net_port(net, l->name, m));)
+		qb_buf_printf(&b, "%s%s", members++ ? ", " : ", of ", m->name);
 	if (!members && l->kind)
 		qb_buf_printf(&b, ", %s%s%s", l->kind, lower ? " on " : "",
 			      lower ? lower->name : "");

@@ -57,18 +57,14 @@ static bool same_mac(const char *a, const char *b)
 const struct qb_link *qb_link_by_mac(const struct qb_net *net, const char *mac,
 				     const struct qb_link *after)
 {
-	size_t begin = after ? (size_t)(after - net->links) + 1 : 0;
 	bool hardware = false;
 
-	for (size_t i = 0; i < net->n_links; i++)
-		hardware |= qb_link_is_nic(&net->links[i]) &&
-			    same_mac(net->links[i].permanent_mac, mac);
-	for (size_t i = begin; i < net->n_links; i++) {
-		const struct qb_link *l = &net->links[i];
-
-		if (qb_link_is_nic(l) && same_mac(hardware ? l->permanent_mac : l->mac, mac))
-			return l;
-	}
+	for (const struct qb_link *l = NULL; (l = qb_net_link_of_mac(net, mac, l));)
+		hardware |= qb_link_is_nic(l) && same_mac(l->permanent_mac, mac);
+	while ((after = qb_net_link_of_mac(net, mac, after)))
+		if (qb_link_is_nic(after) &&
+		    same_mac(hardware ? after->permanent_mac : after->mac, mac))
+			return after;
 	return NULL;
 }
 
@@ -154,11 +150,8 @@ static bool is_below(const struct qb_net *net, const struct qb_move *move, const
 
 static bool is_elsewhere(const struct qb_net *net, const struct qb_move *move, const char *mac)
 {
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *l = &net->links[i];
-
-		if (qb_link_is_nic(l) && !is_below(net, move, l) &&
-		    (same_mac(l->permanent_mac, mac) || same_mac(l->mac, mac)))
+	for (const struct qb_link *l = NULL; (l = qb_net_link_of_mac(net, mac, l));) {
+		if (qb_link_is_nic(l) && !is_below(net, move, l))
 			return true;
 	}
 	return false;

@@ -21,9 +21,8 @@ json_t *qb_bridge_state_live(const struct qb_net *net, const char *bridge)
 	static const char *const families[] = {"inet", "inet6"};
 	json_t *ports = json_array(), *has = json_array();
 
-	for (size_t i = 0; i < net->n_links; i++)
-		if (qb_streq(net->links[i].master, bridge))
-			json_array_append_new(ports, json_string(net->links[i].name));
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, bridge, l));)
+		json_array_append_new(ports, json_string(l->name));
 	for (size_t i = 0; i < QB_ARRAY_SIZE(families); i++)
 		if (has_family(qb_net_link(net, bridge), families[i]))
 			json_array_append_new(has, json_string(families[i]));

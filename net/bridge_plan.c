@@ -9,22 +9,15 @@
 #include "net/names.h"
 #include "net/vlans.h"
 
-static const char *claimed_by(const struct qb_plan *plan, const struct qb_link *port,
-			      const char *name)
+/* Of each link of the snapshot the bridge that a step gives it to; NULL: none does. */
+struct claims {
+	const struct qb_link *links;
+	const char **bridges;
+};
+
+static const char **claim_of(const struct claims *claims, const struct qb_link *port)
 {
-	for (size_t i = 0; i < plan->n_steps; i++) {
-		const json_t *ports = json_object_get(plan->steps[i].args, "ports");
-		const json_t *p;
-		size_t j;
-
-		json_array_foreach (ports, j, p) {
-			const char *one = json_string_value(json_object_get(p, "name"));
-
-			if (qb_streq(one, port->name) && strcmp(plan->steps[i].target, name) != 0)
-				return plan->steps[i].target;
-		}
-	}
-	return NULL;
+	return &claims->bridges[port - claims->links];
 }
 
 static bool has_step(const struct qb_ledger *ledger, const char *name)
@@ -141,19 +134,20 @@ static void refuse_pair(const struct qb_link *a, const struct qb_link *b, const 
 
 /* The ports that the configuration names; refusals are in plan. */
 static size_t plan_ports(const struct qb_net *net, const struct qb_bridge_config *config,
-			 const struct qb_ledger *ledger, struct qb_plan *plan,
-			 const struct qb_link **ports)
+			 const struct qb_ledger *ledger, const struct claims *claims,
+			 struct qb_plan *plan, const struct qb_link **ports)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < config->n_ports; i++) {
 		const struct qb_link *port =
 			qb_port_plan(net, config, &config->ports[i], ledger, plan);
-		const char *other = port ? claimed_by(plan, port, config->name) : NULL;
+		const char *other;
 
 		if (!port)
 			continue;
-		if (other)
+		other = *claim_of(claims, port);
+		if (other && strcmp(other, config->name) != 0)
 			qb_plan_refuse(plan, config->name, "claimed", "%s is to be a port of %s",
 				       port->name, other);
 		for (size_t j = 0; j < n; j++)
@@ -217,13 +211,12 @@ static void plan_portless(const struct qb_net *net, const struct qb_bridge_confi
 {
 	_cleanup_free_ char *mac = NULL;
 
-	for (size_t i = 0; i < net->n_links; i++)
-		if (qb_streq(net->links[i].master, config->name) &&
-		    qb_link_is_uplink(&net->links[i]))
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, config->name, l));)
+		if (qb_link_is_uplink(l))
 			qb_plan_refuse(plan, config->name, "has-port",
 				       "it is to have no port and has %s; taking it out is not "
 				       "implemented: ip link set %s nomaster",
-				       net->links[i].name, net->links[i].name);
+				       l->name, l->name);
 	mac = machine_id ? derive_mac(machine_id, config->name) : NULL;
 	qb_strset(&move->mac, mac);
 	if (!mac)
@@ -242,16 +235,19 @@ static bool is_apart(const struct qb_net *net, const struct qb_move *move)
 	for (size_t i = 0; i < move->n_drop; i++)
 		if (!qb_ip_is_link_local(move->drop[i].address))
 			return false;
-	for (size_t i = 0; i < move->n_ports; i++)
-		for (size_t j = 0; j < net->n_links; j++)
-			if (net->links[j].lower_ifindex == move->ports[i].ifindex &&
-			    !qb_streq(net->links[j].kind, "veth"))
+	for (size_t i = 0; i < move->n_ports; i++) {
+		const int64_t port = move->ports[i].ifindex;
+
+		for (const struct qb_link *l = NULL; (l = qb_net_upper(net, port, l));)
+			if (!qb_streq(l->kind, "veth"))
 				return false;
+	}
 	return true;
 }
 
 static void plan_one(const struct qb_net *net, const struct qb_bridge_config *config,
-		     const char *machine_id, const struct qb_ledger *ledger, struct qb_plan *plan)
+		     const char *machine_id, const struct qb_ledger *ledger,
+		     const struct claims *claims, struct qb_plan *plan)
 {
 	_cleanup_free_ const struct qb_link **ports =
 		qb_alloc(config->n_ports + 1, sizeof(const struct qb_link *));
@@ -265,7 +261,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 		qb_plan_refuse(plan, config->name, "name-taken",
 			       "%s is there and is %s%s, not a bridge", config->name,
 			       there->kind ? "a " : "", there->kind ? there->kind : "a NIC");
-	n_ports = plan_ports(net, config, ledger, plan, ports);
+	n_ports = plan_ports(net, config, ledger, claims, plan, ports);
 	qb_move_plan(net, config, ports, n_ports, plan, &move);
 	if (!config->n_ports)
 		plan_portless(net, config, machine_id, plan, &move);
@@ -287,6 +283,8 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 	} else if (plan->n_changes > n_changes) {
 		plan_binding(&move, plan);
 	}
+	for (size_t i = 0; (!done || plan->n_changes > n_changes) && i < n_ports; i++)
+		*claim_of(claims, ports[i]) = config->name;
 	if (net->networkmanager_installed)
 		plan_persistence(net, config, &move, !done || has_step(ledger, config->name), plan);
 }
@@ -302,6 +300,9 @@ void qb_bridge_plan(const struct qb_net *net, const struct qb_bridge_config *bri
 		    size_t n_bridges, const char *machine_id, const struct qb_ledger *ledger,
 		    struct qb_plan *plan)
 {
+	_cleanup_free_ const char **of = qb_alloc(net->n_links + 1, sizeof(const char *));
+	const struct claims claims = {net->links, of};
+
 	for (size_t i = 0; i < n_bridges; i++) {
 		struct qb_bridge_config config = bridges[i];
 
@@ -310,7 +311,7 @@ void qb_bridge_plan(const struct qb_net *net, const struct qb_bridge_config *bri
 			inherit_nothing(&config.ipv6);
 		}
 		if (qb_is(&net->known))
-			plan_one(net, &config, machine_id, ledger, plan);
+			plan_one(net, &config, machine_id, ledger, &claims, plan);
 		else
 			qb_plan_refuse(plan, bridges[i].name, "unknown",
 				       "links and routes could not be read: %s",

@@ -75,35 +75,41 @@ static bool is_renewed(const struct qb_route *r)
 	       qb_streq(r->proto, "kernel");
 }
 
-/* One that a profile is about. dev: NULL for any. */
-static bool is_relevant(const struct family *f, const struct qb_route *r, const char *dev)
+/* One that a profile is about. */
+static bool is_relevant(const struct family *f, const struct qb_route *r)
 {
-	return !strcmp(r->family, f->name) && (!dev || qb_streq(r->dev, dev)) &&
-	       qb_keyfile_wants(r);
+	return !strcmp(r->family, f->name) && qb_keyfile_wants(r);
 }
 
-static void find_announced(struct family *f, const struct qb_route *r, size_t n, const char *dev)
+static void find_announced(struct family *f, const struct qb_route *r)
 {
-	for (size_t i = 0; i < n; i++)
-		if (is_relevant(f, &r[i], dev) && !strcmp(r[i].dst, "default") && r[i].gateway &&
-		    is_renewed(&r[i]) && (!f->announced || r[i].table == RT_TABLE_MAIN))
-			f->announced = &r[i];
+	if (is_relevant(f, r) && !strcmp(r->dst, "default") && r->gateway && is_renewed(r) &&
+	    (!f->announced || r->table == RT_TABLE_MAIN))
+		f->announced = r;
 }
 
-static void take_routes(struct family *f, const struct qb_route *r, size_t n, const char *dev)
+static void take_route(struct family *f, const struct qb_route *r)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (!is_relevant(f, &r[i], dev))
-			continue;
-		if (!is_gateway(&r[i]) || (f->best && f->best->metric <= r[i].metric)) {
-			if (f->fixed || !is_renewed(&r[i]))
-				*QB_APPEND(f->routes, f->n_routes) = &r[i];
-			continue;
-		}
-		if (f->best && (f->fixed || !is_renewed(f->best)))
-			*QB_APPEND(f->routes, f->n_routes) = f->best;
-		f->best = &r[i];
+	if (!is_relevant(f, r))
+		return;
+	if (!is_gateway(r) || (f->best && f->best->metric <= r->metric)) {
+		if (f->fixed || !is_renewed(r))
+			*QB_APPEND(f->routes, f->n_routes) = r;
+		return;
 	}
+	if (f->best && (f->fixed || !is_renewed(f->best)))
+		*QB_APPEND(f->routes, f->n_routes) = f->best;
+	f->best = r;
+}
+
+/* The next that the bridge has by itself; NULL: no more. */
+static const struct qb_route *next_route(const struct qb_net *net, const struct qb_link *bridge,
+					 const struct qb_route *r)
+{
+	do
+		r = bridge ? qb_net_route(net, bridge->name, r) : NULL;
+	while (r && !qb_streq(r->dev, bridge->name));
+	return r;
 }
 
 /* The address of a lease that never ends is not marked as one; its route names it. */
@@ -203,12 +209,13 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 
 	if (ip->mode != QB_IP_NONE) {
 		take_addresses(&f, move->add, move->n_add);
-		find_announced(&f, move->add_routes, move->n_add_routes, NULL);
+		for (size_t i = 0; i < move->n_add_routes; i++)
+			find_announced(&f, &move->add_routes[i]);
 	}
-	if (bridge) {
+	if (bridge)
 		take_addresses(&f, bridge->addresses, bridge->n_addresses);
-		find_announced(&f, net->routes, net->n_routes, bridge->name);
-	}
+	for (const struct qb_route *r = NULL; (r = next_route(net, bridge, r));)
+		find_announced(&f, r);
 	how = method(&f, ip);
 	f.fixed = !strcmp(how, "manual");
 	qb_buf_printf(b, "\n[%s]\nmethod=%s\n", inet6 ? "ipv6" : "ipv4", how);
@@ -217,10 +224,10 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 			qb_buf_printf(b, "address%zu=%s\n", ++n, f.addresses[i]->address);
 	if (!strcmp(how, "disabled"))
 		return;
-	if (ip->mode != QB_IP_NONE)
-		take_routes(&f, move->add_routes, move->n_add_routes, NULL);
-	if (bridge)
-		take_routes(&f, net->routes, net->n_routes, bridge->name);
+	for (size_t i = 0; ip->mode != QB_IP_NONE && i < move->n_add_routes; i++)
+		take_route(&f, &move->add_routes[i]);
+	for (const struct qb_route *r = NULL; (r = next_route(net, bridge, r));)
+		take_route(&f, r);
 	if (f.best && (f.fixed || !is_renewed(f.best)))
 		qb_buf_printf(b, "gateway=%s\n", f.best->gateway);
 	/* The metric that a bridge gets otherwise is worse than the NIC's was. */

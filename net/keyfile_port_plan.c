@@ -63,15 +63,11 @@ static void add_slaves(const struct qb_net *net, const struct qb_link *bond, con
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < net->n_links; i++) {
-		_cleanup_free_ char *name = NULL;
-		struct qb_keyfile *file;
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, bond->name, l));) {
+		_cleanup_free_ char *name = qb_asprintf("%s-%zu", id, ++n);
+		struct qb_keyfile *file = qb_keyfile_add(files, name);
 
-		if (!qb_streq(net->links[i].master, bond->name))
-			continue;
-		name = qb_asprintf("%s-%zu", id, ++n);
-		file = qb_keyfile_add(files, name);
-		file->text = slave_text(&net->links[i], name, bond_uuid, bridge);
+		file->text = slave_text(l, name, bond_uuid, bridge);
 	}
 }
 

@@ -1,24 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/link.h"
 
-const struct qb_link *qb_net_link(const struct qb_net *net, const char *name)
-{
-	for (size_t i = 0; name && i < net->n_links; i++) {
-		if (qb_streq(net->links[i].name, name))
-			return &net->links[i];
-	}
-	return NULL;
-}
-
-const struct qb_link *qb_net_link_by_index(const struct qb_net *net, int64_t ifindex)
-{
-	for (size_t i = 0; i < net->n_links; i++) {
-		if (net->links[i].ifindex == ifindex)
-			return &net->links[i];
-	}
-	return NULL;
-}
-
 bool qb_link_is_uplink(const struct qb_link *l)
 {
 	return !l->loopback && (!l->kind || qb_streq(l->kind, "bond") ||
@@ -110,6 +92,7 @@ static void nexthop_done(struct qb_nexthop *nh)
 
 void qb_net_done(struct qb_net *net)
 {
+	qb_net_index_done(net);
 	for (size_t i = 0; i < net->n_links; i++)
 		link_done(&net->links[i]);
 	for (size_t i = 0; i < net->n_routes; i++)

@@ -135,10 +135,33 @@ struct qb_net {
 	bool networkd_running;
 	struct qb_strs nameservers; /* /run/NetworkManager/resolv.conf, else /etc/resolv.conf */
 	struct qb_strs search;
+	struct qb_net_index *index; /* of links and routes: qb_net_index(); NULL: there is none */
 };
 
+/*
+ * Makes what the functions below are quick by on a host of thousands of links, of the snapshot as
+ * it is; whoever changes a link or a route in it afterwards makes it anew.
+ */
+void qb_net_index(struct qb_net *net);
+void qb_net_index_done(struct qb_net *net);
+
+/* NULL: there is none. */
 const struct qb_link *qb_net_link(const struct qb_net *net, const char *name);
 const struct qb_link *qb_net_link_by_index(const struct qb_net *net, int64_t ifindex);
+/* The next in the order of the snapshot, the first behind NULL: the ports of a bridge or bond. */
+const struct qb_link *qb_net_port(const struct qb_net *net, const char *master,
+				  const struct qb_link *after);
+/* What stands on that link. */
+const struct qb_link *qb_net_upper(const struct qb_net *net, int64_t lower_ifindex,
+				   const struct qb_link *after);
+/* In use or the hardware's. */
+const struct qb_link *qb_net_link_of_mac(const struct qb_net *net, const char *mac,
+					 const struct qb_link *after);
+const struct qb_route *qb_net_route_to(const struct qb_net *net, const char *dst,
+				       const struct qb_route *after);
+/* Routes that leave by dev, by some of several hops, too. NULL: those that leave by no link. */
+const struct qb_route *qb_net_route(const struct qb_net *net, const char *dev,
+				    const struct qb_route *after);
 /* It leads out of this host, as hardware, bonds and VLANs do and guests' taps do not. */
 bool qb_link_is_uplink(const struct qb_link *link);
 /* It needs somebody on a link to pass packets on. */

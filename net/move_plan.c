@@ -122,9 +122,7 @@ static void move_address(const struct qb_move_context *c, const struct qb_addres
 
 static bool has_default(const struct qb_net *net, const struct qb_link *link, const char *gateway)
 {
-	for (size_t i = 0; link && i < net->n_routes; i++) {
-		const struct qb_route *r = &net->routes[i];
-
+	for (const struct qb_route *r = NULL; link && (r = qb_net_route(net, link->name, r));) {
 		if (qb_move_is_default(r) && r->table == RT_TABLE_MAIN &&
 		    qb_streq(r->dev, link->name) && qb_streq(r->gateway, gateway))
 			return true;
@@ -181,9 +179,8 @@ static void refuse_leftovers(const struct qb_move_context *c, const struct qb_ip
 				       "taking it off is not implemented: ip address del %s dev %s",
 				       bridge, a->address, a->address, bridge);
 	}
-	for (size_t i = 0; c->bridge && ip->gateway && i < c->net->n_routes; i++) {
-		const struct qb_route *r = &c->net->routes[i];
-
+	for (const struct qb_route *r = NULL;
+	     c->bridge && ip->gateway && (r = qb_net_route(c->net, bridge, r));) {
 		if (qb_move_is_default(r) && r->table == RT_TABLE_MAIN &&
 		    qb_streq(r->dev, bridge) && !strcmp(r->family, family) &&
 		    !qb_streq(r->proto, "ra") && r->gateway && !qb_streq(r->gateway, ip->gateway))

@@ -75,11 +75,6 @@ static bool comes_with_address(const struct qb_link *link, const struct qb_route
 	return false;
 }
 
-static bool leaves_by(const struct qb_route *r, const struct qb_link *link)
-{
-	return qb_streq(r->dev, link->name) || qb_strs_has(&r->devs, link->name);
-}
-
 static size_t reasons(const struct qb_plan *plan)
 {
 	size_t n = 0;
@@ -150,11 +145,9 @@ static void move_route(const struct qb_move_context *c, const struct qb_route *r
 
 void qb_move_routes_plan(const struct qb_move_context *c)
 {
-	for (size_t i = 0; i < c->net->n_routes; i++) {
-		const struct qb_route *r = &c->net->routes[i];
-
+	for (const struct qb_route *r = NULL; (r = qb_net_route(c->net, c->source->name, r));) {
 		/* Those of a nexthop object follow it. */
-		if (leaves_by(r, c->source) && !r->nhid)
+		if (!r->nhid)
 			move_route(c, r);
 	}
 }

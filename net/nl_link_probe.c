@@ -139,12 +139,14 @@ int qb_nl_links(struct nl_sock *sock, struct qb_net *net, struct qb_error *err)
 			return qb_nl_error(h, err);
 		*QB_APPEND(masters, n_masters) = index;
 	}
+	qb_net_index(net);
 	for (size_t i = 0; i < n_masters; i++) {
 		master = masters[i] ? qb_net_link_by_index(net, masters[i]) : NULL;
 		if (masters[i])
 			net->links[i].master =
 				master ? qb_strdup(master->name) : qb_asprintf("#%u", masters[i]);
 	}
+	qb_net_index(net);
 	for (struct nlmsghdr *h = qb_nl_next(&addresses, NULL); h; h = qb_nl_next(&addresses, h)) {
 		const struct ifaddrmsg *ifa = nlmsg_data(h);
 

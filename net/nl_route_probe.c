@@ -248,11 +248,11 @@ static void mark_behind(struct qb_net *net)
 int qb_nl_routes(struct nl_sock *sock, struct qb_net *net, struct qb_error *err)
 {
 	static const int families[] = {AF_INET, AF_INET6};
+	int r;
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(families); i++) {
 		_cleanup_buf_ struct qb_buf routes = {0};
 		_cleanup_buf_ struct qb_buf rules = {0};
-		int r;
 
 		r = qb_nl_dump(sock, RTM_GETROUTE, families[i], &routes, err);
 		if (r == 0)
@@ -268,5 +268,7 @@ int qb_nl_routes(struct nl_sock *sock, struct qb_net *net, struct qb_error *err)
 				return qb_nl_error(h, err);
 	}
 	mark_behind(net);
-	return probe_nexthops(sock, net, err);
+	r = probe_nexthops(sock, net, err);
+	qb_net_index(net);
+	return r;
 }

@@ -23,11 +23,8 @@ static void refuse_uppers(const struct qb_net *net, const struct qb_link *port, 
 {
 	static const char *const kinds[] = {"macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"};
 
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *upper = &net->links[i];
-
-		if (upper->lower_ifindex != port->ifindex)
-			continue;
+	for (const struct qb_link *upper = NULL;
+	     (upper = qb_net_upper(net, port->ifindex, upper));) {
 		if (is_one_of(upper->kind, kinds, QB_ARRAY_SIZE(kinds)))
 			qb_plan_refuse(plan, name, "has-upper", "%s carries %s (%s)", port->name,
 				       upper->name, upper->kind);
@@ -88,10 +85,9 @@ static void refuse_bond(const struct qb_net *net, const struct qb_link *bond, co
 				       "%s has %s, which writes its own MAC address into frames "
 				       "of guests",
 				       bond->name, modes[i]);
-	for (size_t i = 0; net->networkmanager_installed && i < net->n_links; i++) {
-		const struct qb_link *l = &net->links[i];
-
-		if (qb_streq(l->master, bond->name) && !qb_link_is_nic(l))
+	for (const struct qb_link *l = NULL;
+	     net->networkmanager_installed && (l = qb_net_port(net, bond->name, l));) {
+		if (!qb_link_is_nic(l))
 			qb_plan_refuse(plan, name, "unsupported",
 				       "%s has %s, a %s: only bonds of network cards are brought "
 				       "back after a reboot",

@@ -75,9 +75,9 @@ static void find_by_default_route(const struct qb_net *net, struct found *f)
 /* Not guests' taps, which come and go. */
 static void find_ports_of(const struct qb_net *net, const char *bridge, struct found *f)
 {
-	for (size_t i = 0; i < net->n_links; i++)
-		if (qb_streq(net->links[i].master, bridge) && qb_link_can_be_port(&net->links[i]))
-			found_add(f, &net->links[i]);
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, bridge, l));)
+		if (qb_link_can_be_port(l))
+			found_add(f, l);
 }
 
 static void find(const struct qb_net *net, const struct qb_port_match *m, struct found *f)
@@ -86,11 +86,12 @@ static void find(const struct qb_net *net, const struct qb_port_match *m, struct
 		find_by_default_route(net, f);
 	else if (m->mac)
 		find_by_mac(net, m->mac, f);
-	for (size_t i = 0; i < net->n_links; i++) {
+	if (m->name && qb_net_link(net, m->name))
+		found_add(f, qb_net_link(net, m->name));
+	for (size_t i = 0; (m->path || m->driver || m->speed) && i < net->n_links; i++) {
 		const struct qb_link *link = &net->links[i];
 
-		if ((m->name && qb_streq(link->name, m->name)) ||
-		    (m->path && qb_link_is_nic(link) && qb_streq(link->path, m->path)) ||
+		if ((m->path && qb_link_is_nic(link) && qb_streq(link->path, m->path)) ||
 		    (m->driver && qb_link_is_nic(link) && qb_streq(link->driver, m->driver)) ||
 		    (m->speed && qb_link_is_nic(link) && link->speed_mbps &&
 		     link->speed_mbps == qb_speed_parse(m->speed)))

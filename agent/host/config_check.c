@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/host/config_check.h"
+
+#include <search.h>
 #include "agent/host/module.h"
 
 bool qb_config_present(const struct qb_config_check *c, const void *member)
@@ -46,32 +48,45 @@ void qb_config_wrong_object(struct qb_config_check *c, const void *obj, const ch
 	va_end(ap);
 }
 
+struct claim {
+	const char *what;  /* "name", "mac": claims of one kind are compared */
+	const char *value; /* of the configuration */
+	const void *member;
+	bool fold;
+};
+
+static int compare_claims(const void *va, const void *vb)
+{
+	const struct claim *a = va, *b = vb;
+	int r = strcmp(a->what, b->what);
+
+	if (r)
+		return r;
+	return a->fold && b->fold ? strcasecmp(a->value, b->value) : strcmp(a->value, b->value);
+}
+
 void qb_config_claim(struct qb_config_check *c, struct qb_claims *claims, const char *what,
 		     const char *value, const void *member, bool fold)
 {
-	struct qb_claim *claim;
+	struct claim *claim, *const *found;
 
 	if (!value)
 		return;
-	for (size_t i = 0; i < claims->n; i++) {
-		const struct qb_claim *other = &claims->v[i];
-
-		if (strcmp(what, other->what) != 0 ||
-		    (fold ? strcasecmp(value, other->value) : strcmp(value, other->value)) != 0)
-			continue;
-		qb_config_wrong(c, member, "%s \"%s\" is taken already in line %u", what, value,
-				qb_positions_find(c->pos, other->member).line);
+	claim = qb_alloc(1, sizeof(*claim));
+	*claim = (struct claim){what, value, member, fold};
+	found = tsearch(claim, &claims->tree, compare_claims);
+	if (!found)
+		abort();
+	if (*found == claim)
 		return;
-	}
-	claim = QB_APPEND(claims->v, claims->n);
-	claim->what = what;
-	claim->value = value;
-	claim->member = member;
+	qb_config_wrong(c, member, "%s \"%s\" is taken already in line %u", what, value,
+			qb_positions_find(c->pos, (*found)->member).line);
+	free(claim);
 }
 
 void qb_claims_done(struct qb_claims *claims)
 {
-	free(claims->v);
+	tdestroy(claims->tree, free);
 	*claims = (struct qb_claims){0};
 }
 

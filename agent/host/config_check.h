@@ -32,15 +32,8 @@ QB_PRINTF(3, 4)
 void qb_config_wrong_object(struct qb_config_check *c, const void *obj, const char *fmt, ...);
 
 /* Things that only one may claim: names, NICs, disks, directories. */
-struct qb_claim {
-	const char *what;  /* "name", "mac": claims of one kind are compared */
-	const char *value; /* of the configuration */
-	const void *member;
-};
-
 struct qb_claims {
-	struct qb_claim *v;
-	size_t n;
+	void *tree; /* tsearch(3) */
 };
 
 /*

@@ -250,6 +250,7 @@ struct qb_facts {
 	size_t n_spaces;
 	struct qb_reading *readings;
 	size_t n_readings;
+	struct qb_reading_order *reading_order; /* qb_facts_index(); NULL: there is none */
 };
 
 extern const struct qb_type qb_facts_type, qb_libvirt_type, qb_vir_definition_type;
@@ -295,7 +296,15 @@ const struct qb_module *qb_facts_module(const struct qb_facts *facts, const char
 const char *qb_facts_vendor_module(const struct qb_facts *facts);
 const struct qb_vir_network *qb_facts_network(const struct qb_facts *facts, const char *name);
 const struct qb_vir_pool *qb_facts_pool(const struct qb_facts *facts, const char *name);
+/*
+ * Makes what links, routes and readings are found quickly by; whoever adds or renames one
+ * afterwards makes it anew. Without it they are found as well.
+ */
+void qb_facts_index(struct qb_facts *facts);
 const struct qb_reading *qb_facts_reading(const struct qb_facts *facts, const char *path);
+/* Those whose paths begin with len bytes of prefix, by path. False: there is no index. */
+bool qb_facts_readings_below(const struct qb_facts *facts, const char *prefix, size_t len,
+			     const struct qb_reading *const **ret, size_t *ret_n);
 const struct qb_target *qb_facts_target(const struct qb_facts *facts, const char *path);
 const struct qb_space *qb_facts_space(const struct qb_facts *facts, const char *path);
 

@@ -37,6 +37,7 @@ int qb_facts_load(const char *text, size_t len, struct qb_facts *ret, struct qb_
 		r = qb_schema_load(&qb_facts_type, text, len, 0, &facts, NULL, diags);
 	if (r < 0)
 		return r;
+	qb_facts_index(&facts);
 	*ret = facts;
 	facts = (struct qb_facts){0};
 	return 0;
@@ -73,6 +74,9 @@ json_t *qb_facts_describe(void)
 
 void qb_facts_done(struct qb_facts *facts)
 {
+	qb_net_index_done(&facts->net);
+	free(facts->reading_order);
+	facts->reading_order = NULL;
 	qb_schema_done(&qb_facts_type, facts);
 }
 
@@ -119,8 +123,83 @@ const struct qb_vir_pool *qb_facts_pool(const struct qb_facts *facts, const char
 	return NULL;
 }
 
+/* Readings by their paths, and which ones: others are looked through. */
+struct qb_reading_order {
+	const struct qb_reading *readings;
+	size_t n;
+	const struct qb_reading *v[];
+};
+
+static int compare(const void *va, const void *vb)
+{
+	const struct qb_reading *a = *(const struct qb_reading *const *)va;
+	const struct qb_reading *b = *(const struct qb_reading *const *)vb;
+	int r = strcmp(a->path, b->path);
+
+	return r ? r : (a > b) - (a < b);
+}
+
+void qb_facts_index(struct qb_facts *facts)
+{
+	size_t n = facts->n_readings;
+	struct qb_reading_order *order =
+		qb_alloc(1, sizeof(*order) + n * sizeof(const struct qb_reading *));
+
+	qb_net_index(&facts->net);
+	order->readings = facts->readings;
+	order->n = n;
+	for (size_t i = 0; i < n; i++)
+		order->v[i] = &facts->readings[i];
+	qsort(order->v, n, sizeof(order->v[0]), compare);
+	free(facts->reading_order);
+	facts->reading_order = order;
+}
+
+static const struct qb_reading_order *order_of(const struct qb_facts *facts)
+{
+	const struct qb_reading_order *o = facts->reading_order;
+
+	return o && o->readings == facts->readings && o->n == facts->n_readings ? o : NULL;
+}
+
+/* Where the paths begin that start with prefix (behind: 0), or end (1). */
+static size_t bound(const struct qb_reading_order *order, const char *prefix, size_t len,
+		    int behind)
+{
+	size_t low = 0, high = order->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strncmp(order->v[middle]->path, prefix, len) < behind)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+bool qb_facts_readings_below(const struct qb_facts *facts, const char *prefix, size_t len,
+			     const struct qb_reading *const **ret, size_t *ret_n)
+{
+	const struct qb_reading_order *order = order_of(facts);
+	size_t from;
+
+	if (!order)
+		return false;
+	from = bound(order, prefix, len, 0);
+	*ret = order->v + from;
+	*ret_n = bound(order, prefix, len, 1) - from;
+	return true;
+}
+
 const struct qb_reading *qb_facts_reading(const struct qb_facts *facts, const char *path)
 {
+	const struct qb_reading *const *same;
+	size_t n;
+
+	if (qb_facts_readings_below(facts, path, strlen(path) + 1, &same, &n))
+		return n ? same[0] : NULL;
 	for (size_t i = 0; i < facts->n_readings; i++)
 		if (qb_streq(facts->readings[i].path, path))
 			return &facts->readings[i];

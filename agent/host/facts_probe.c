@@ -243,4 +243,5 @@ void qb_facts_probe(const struct qb_probe_options *options, struct qb_facts *ret
 	else
 		captured(options, ret);
 	claim(options->root, ret);
+	qb_facts_index(ret);
 }

@@ -62,12 +62,11 @@ static void users_of(const struct network *n, struct qb_strs *ret)
 		if (nic->link)
 			qb_strs_add(&links, nic->link);
 	}
-	for (size_t i = 0; bridge && i < n->facts->net.n_links; i++) {
-		const struct qb_link *link = &n->facts->net.links[i];
+	for (const struct qb_link *link = NULL;
+	     (link = qb_net_port(&n->facts->net, bridge, link));) {
 		_cleanup_free_ char *text = qb_asprintf("whoever is behind %s", link->name);
 
-		if (qb_streq(link->master, bridge) && !qb_strs_has(&links, link->name) &&
-		    !qb_network_dummy(bridge, link->name))
+		if (!qb_strs_has(&links, link->name) && !qb_network_dummy(bridge, link->name))
 			add_user(ret, text);
 	}
 }

@@ -343,6 +343,11 @@ static void holes(const struct qb_type *type)
 		bytes[offsetof(struct qb_network_config, dns.has_forwarders)] = 1;
 		bytes[offsetof(struct qb_network_config, dns.has_hosts)] = 1;
 	}
+	/* Made of what is there: qb_facts_index(). */
+	if (type == &qb_facts_type) {
+		bytes[offsetof(struct qb_facts, net.index)] = sizeof(void *);
+		bytes[offsetof(struct qb_facts, reading_order)] = sizeof(void *);
+	}
 	bytes[type->size] = sizeof(void *);
 	for (size_t i = 0; i < type->size; i++) {
 		size_t end = i, align;
