@@ -232,8 +232,20 @@ static bool is_to_confirm(const struct qb_running *run, size_t i)
 	return qb_running_is_guarded(&run->steps[i]);
 }
 
+/*
+ * The next step is of the same link, and could cut the host off as well: a bridge that nobody has
+ * been handed yet loses its lease one day. The two stand or fall together.
+ */
+static bool goes_on(const struct qb_running *run, size_t i, const struct qb_outcome *outcome)
+{
+	return run->guard.pid > 0 && i + 1 < run->n_steps &&
+	       qb_running_is_guarded(&run->steps[i + 1]) &&
+	       qb_streq(outcome->steps[i].target, outcome->steps[i + 1].target);
+}
+
 /* Asks, or lets the guard go where nobody is to be asked. */
-static int confirm(struct qb_running *run, size_t i, struct qb_error *err)
+static int confirm(struct qb_running *run, size_t i, const struct qb_outcome *outcome,
+		   struct qb_error *err)
 {
 	int r = 0;
 
@@ -242,7 +254,7 @@ static int confirm(struct qb_running *run, size_t i, struct qb_error *err)
 				     err);
 		if (r == 0)
 			r = run->events->confirm(run->events->data, err);
-	} else if (run->events && run->events->confirm) {
+	} else if (goes_on(run, i, outcome) || (run->events && run->events->confirm)) {
 		return 0;
 	}
 	if (r == 0) {
@@ -289,7 +301,7 @@ static size_t do_group(struct qb_running *run, size_t first, const struct qb_sig
 	else
 		r = run_group(&g, &err);
 	if (r == 0)
-		r = confirm(run, g.at, &err);
+		r = confirm(run, g.at, outcome, &err);
 	if (r < 0)
 		fail(run, g.at, outcome, &err);
 	for (size_t i = first; i < first + g.n; i++)

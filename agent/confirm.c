@@ -13,7 +13,8 @@
 #include "agent/base/log.h"
 
 enum {
-	TICK_MS = 200 /* for the countdown and for signals, which are held back */
+	TICK_MS = 200,   /* for the countdown and for signals, which are held back */
+	AHEAD_MAX = 1000 /* reads */
 };
 
 int qb_can_confirm(const struct qb_invocation *inv)
@@ -60,6 +61,22 @@ static int read_answer(void)
 	return n <= 0 ? -EPIPE : text[0] == 'y' || text[0] == 'Y';
 }
 
+/* What was sent before the question is no answer to it. -EAGAIN, or as read_answer(). */
+static int forget_input(void)
+{
+	struct pollfd in = {STDIN_FILENO, POLLIN, 0};
+
+	tcflush(STDIN_FILENO, TCIFLUSH);
+	for (int i = 0; i < AHEAD_MAX; i++) {
+		if (poll(&in, 1, 0) <= 0)
+			return -EAGAIN;
+		if (read_answer() == -EPIPE)
+			return -EPIPE;
+	}
+	/* Whoever says yes all the time has not read what to. */
+	return 0;
+}
+
 int qb_confirm(void *data, struct qb_error *err)
 {
 	const struct qb_invocation *inv = data;
@@ -67,9 +84,8 @@ int qb_confirm(void *data, struct qb_error *err)
 	bool terminal = isatty(STDERR_FILENO);
 	unsigned told_s = 0;
 	struct pollfd in = {STDIN_FILENO, POLLIN, 0};
-	int answer = -EAGAIN;
+	int answer = forget_input();
 
-	tcflush(STDIN_FILENO, TCIFLUSH);
 	while (answer == -EAGAIN && !is_stopped_by_signal() && (now = qb_now_ms()) < end) {
 		unsigned left_s = (unsigned)((end - now + 999) / 1000);
 

@@ -2,31 +2,36 @@
 #include "net/bridge_state.h"
 
 #include <errno.h>
+#include <linux/if_addr.h>
 
 #include "net/names.h"
 
-static bool has_family(const struct qb_link *link, const char *family)
+static bool has(const struct qb_link *link, const char *address)
 {
-	for (size_t i = 0; link && i < link->n_addresses; i++) {
-		const char *address = link->addresses[i].address;
-
-		if (!qb_ip_is_link_local(address) && qb_streq(qb_ip_family(address), family))
+	for (size_t i = 0; link && i < link->n_addresses; i++)
+		if (qb_streq(link->addresses[i].address, address))
 			return true;
-	}
 	return false;
+}
+
+/* A temporary one is the kernel's to replace. */
+static bool is_kept(const struct qb_address *a)
+{
+	return !qb_ip_is_link_local(a->address) &&
+	       !(!strcmp(qb_ip_family(a->address), "inet6") && (a->flags & IFA_F_TEMPORARY));
 }
 
 json_t *qb_bridge_state_live(const struct qb_net *net, const char *bridge)
 {
-	static const char *const families[] = {"inet", "inet6"};
-	json_t *ports = json_array(), *has = json_array();
+	const struct qb_link *link = qb_net_link(net, bridge);
+	json_t *ports = json_array(), *addresses = json_array();
 
 	for (const struct qb_link *l = NULL; (l = qb_net_port(net, bridge, l));)
 		json_array_append_new(ports, json_string(l->name));
-	for (size_t i = 0; i < QB_ARRAY_SIZE(families); i++)
-		if (has_family(qb_net_link(net, bridge), families[i]))
-			json_array_append_new(has, json_string(families[i]));
-	return json_pack("{s:o, s:o}", "ports", ports, "families", has);
+	for (size_t i = 0; link && i < link->n_addresses; i++)
+		if (is_kept(&link->addresses[i]))
+			json_array_append_new(addresses, json_string(link->addresses[i].address));
+	return json_pack("{s:o, s:o}", "ports", ports, "addresses", addresses);
 }
 
 int qb_bridge_state_lives(const struct qb_net *net, const char *bridge, const json_t *live,
@@ -45,9 +50,9 @@ int qb_bridge_state_lives(const struct qb_net *net, const char *bridge, const js
 			return qb_error_set(err, EIO, "%s is not a port of %s any more",
 					    json_string_value(word), bridge);
 	}
-	json_array_foreach (json_object_get(live, "families"), i, word) {
-		if (!has_family(link, json_string_value(word)))
-			return qb_error_set(err, EIO, "%s has no %s address any more", bridge,
+	json_array_foreach (json_object_get(live, "addresses"), i, word) {
+		if (!has(link, json_string_value(word)))
+			return qb_error_set(err, EIO, "%s does not have %s any more", bridge,
 					    json_string_value(word));
 	}
 	return 0;

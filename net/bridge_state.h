@@ -30,7 +30,7 @@ void qb_bridge_state_release(const struct qb_net *net, const struct qb_move *mov
 /* Something of what goes onto the bridge is there, or missing where it was. */
 bool qb_bridge_state_is_touched(const struct qb_net *net, const struct qb_move *move);
 
-/* What has to outlive that somebody else takes the bridge over: {ports, families of addresses}. */
+/* What has to outlive that somebody else takes the bridge over: {ports, addresses}. */
 json_t *qb_bridge_state_live(const struct qb_net *net, const char *bridge);
 /* -EIO, naming what of it is not there any more. */
 QB_MUST_CHECK int qb_bridge_state_lives(const struct qb_net *net, const char *bridge,

@@ -31,6 +31,7 @@
 #include "net/replay.h"
 #include "net/settle.h"
 
+#define DISOWN_MS 2000 /* NetworkManager may hang, and the host is to be reached again first */
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define RP_FILTER_LOOSE 2
 /* For who had looked up a route when it changed to have sent by it; a few instructions, but for
@@ -79,8 +80,12 @@ static int note_who_answers(const struct qb_step_ctx *ctx, struct nl_sock *sock,
 			    const struct qb_net *net, const struct qb_move *move, json_t *before,
 			    struct qb_error *err)
 {
-	int r = move->source ? qb_gateways_note(sock, net, move->source, before, err) : 0;
+	int r;
 
+	/* Nobody is reached by it, and it may be one of a thousand. */
+	if (move->apart)
+		return 0;
+	r = move->source ? qb_gateways_note(sock, net, move->source, before, err) : 0;
 	if (r == 0 && qb_net_link(net, move->bridge))
 		r = qb_gateways_note(sock, net, move->bridge, before, err);
 	if (r == 0 && ctx->peer)
@@ -414,10 +419,13 @@ static int undo_ports(struct nl_sock *sock, const json_t *before, struct qb_erro
 /* While it manages them it puts back, or takes away, what is done here. It may be gone by now. */
 static void disown(const struct qb_step_ctx *ctx, const struct qb_move *move, const json_t *before)
 {
+	struct qb_step_ctx brief = *ctx;
+
 	if (!json_is_true(json_object_get(before, "networkmanager")))
 		return;
-	(void)!set_managed(ctx, move, before, false, NULL);
-	(void)!qb_nm_set_managed(move->bridge, false, ctx->timeout_ms, NULL);
+	brief.timeout_ms = ctx->timeout_ms < DISOWN_MS ? ctx->timeout_ms : DISOWN_MS;
+	(void)!set_managed(&brief, move, before, false, NULL);
+	(void)!qb_nm_set_managed(move->bridge, false, brief.timeout_ms, NULL);
 }
 
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,

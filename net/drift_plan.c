@@ -145,8 +145,10 @@ void qb_keyfile_differences(const char *path, const char *text, const char *want
 
 		if (*l == '[')
 			section = l;
-		/* The zone was the NIC's, and may not be known any more now that it is a port. */
+		/* The zone was the NIC's, and may not be known any more now that it is a port. Of
+		 * the name servers in use some may be another link's, such as a VPN's. */
 		if (*l == '[' || *l == '#' || !value || qb_startswith(l, "zone=") ||
+		    qb_startswith(l, "dns=") || qb_startswith(l, "dns-search=") ||
 		    (!all && qb_startswith(section, "[ipv")))
 			continue;
 		*value++ = '\0';

@@ -12,6 +12,7 @@
 #define PEER_BEFORE_MS 900 /* it may be at the other end of the world */
 #define ECHO_AFTER_MS 3000
 #define PEER_BYTES 64
+#define GATEWAYS_MAX 16 /* of one route; more are moved, but not asked */
 
 static bool is_default(const struct qb_route *r)
 {
@@ -25,16 +26,17 @@ static void set(json_t *noted, const char *list, const char *key, json_t *value)
 	json_object_set_new(json_object_get(noted, list), key, value);
 }
 
-static void note_whole(const struct qb_net *net, const struct qb_route *route, json_t *noted)
+static void note_whole(const struct qb_net *net, const struct qb_route *route, const char *dev,
+		       const char *gateway, json_t *noted)
 {
-	const struct qb_link *link = qb_net_link(net, route->dev);
+	const struct qb_link *link = qb_net_link(net, dev);
 	int64_t bytes = link ? link->mtu : 0;
 
 	if (route->mtu && route->mtu < bytes)
 		bytes = route->mtu;
-	if (!json_object_get(json_object_get(noted, "whole"), route->gateway) && bytes > 0 &&
-	    qb_echo_answers(route->dev, route->gateway, (size_t)bytes, ECHO_BEFORE_MS))
-		set(noted, "whole", route->gateway, json_integer(bytes));
+	if (!json_object_get(json_object_get(noted, "whole"), gateway) && bytes > 0 &&
+	    qb_echo_answers(dev, gateway, (size_t)bytes, ECHO_BEFORE_MS))
+		set(noted, "whole", gateway, json_integer(bytes));
 }
 
 void qb_peer_note(const char *address, json_t *noted)
@@ -43,47 +45,73 @@ void qb_peer_note(const char *address, json_t *noted)
 	    json_boolean(qb_echo_answers(NULL, address, PEER_BYTES, PEER_BEFORE_MS)));
 }
 
-int qb_gateways_note(struct nl_sock *sock, const struct qb_net *net, const char *dev, json_t *noted,
-		     struct qb_error *err)
+/* The gateways of a route by dev: its own, or those of its next hops. */
+static size_t gateways_of(const struct qb_route *route, const char *dev, const char **ret,
+			  size_t max)
+{
+	size_t n = 0;
+
+	if (route->gateway && qb_streq(route->dev, dev))
+		ret[n++] = route->gateway;
+	for (size_t i = 0; i < route->n_hops && n < max; i++)
+		if (route->hops[i].gateway && qb_streq(route->hops[i].dev, dev))
+			ret[n++] = route->hops[i].gateway;
+	return n;
+}
+
+static int note_gateway(struct nl_sock *sock, const struct qb_net *net,
+			const struct qb_route *route, const char *dev, const char *gateway,
+			json_t *noted, struct qb_error *err)
 {
 	json_t *gateways = json_object_get(noted, "gateways");
-	json_t *defaults = json_object_get(noted, "defaults");
+	bool answers;
+	int r;
 
-	for (size_t i = 0; i < net->n_routes; i++) {
-		const struct qb_route *route = &net->routes[i];
-		bool answers;
-		int r;
-
-		if (!route->gateway || !qb_streq(route->dev, dev))
-			continue;
-		if (!json_object_get(gateways, route->gateway)) {
-			r = qb_neigh_answers(sock, dev, route->gateway, BEFORE_MS, &answers, err);
-			if (r < 0)
-				return r;
-			json_object_set_new(gateways, route->gateway, json_boolean(answers));
-		}
-		if (!is_default(route) || !json_is_true(json_object_get(gateways, route->gateway)))
-			continue;
-		json_object_set_new(defaults, route->family, json_string(route->gateway));
-		note_whole(net, route, noted);
+	if (!json_object_get(gateways, gateway)) {
+		r = qb_neigh_answers(sock, dev, gateway, false, BEFORE_MS, &answers, err);
+		if (r < 0)
+			return r;
+		json_object_set_new(gateways, gateway, json_boolean(answers));
+	}
+	if (is_default(route) && json_is_true(json_object_get(gateways, gateway))) {
+		json_object_set_new(json_object_get(noted, "defaults"), route->family,
+				    json_string(gateway));
+		note_whole(net, route, dev, gateway, noted);
 	}
 	return 0;
 }
 
-/* The default route by dev that is taken first. */
-static const struct qb_route *default_route(const struct qb_net *net, const char *dev,
-					    const char *family)
+int qb_gateways_note(struct nl_sock *sock, const struct qb_net *net, const char *dev, json_t *noted,
+		     struct qb_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < net->n_routes; i++) {
+		const char *gateways[GATEWAYS_MAX];
+		size_t n = gateways_of(&net->routes[i], dev, gateways, GATEWAYS_MAX);
+
+		for (size_t j = 0; r == 0 && j < n; j++)
+			r = note_gateway(sock, net, &net->routes[i], dev, gateways[j], noted, err);
+	}
+	return r;
+}
+
+/* The first gateway of the default route by dev that is taken first. */
+static const char *default_gateway(const struct qb_net *net, const char *dev, const char *family)
 {
 	const struct qb_route *best = NULL;
+	const char *gateway = NULL, *one;
 
 	for (size_t i = 0; i < net->n_routes; i++) {
 		const struct qb_route *r = &net->routes[i];
 
-		if (r->gateway && is_default(r) && qb_streq(r->dev, dev) &&
-		    qb_streq(r->family, family) && (!best || r->metric < best->metric))
-			best = r;
+		if (!is_default(r) || !qb_streq(r->family, family) ||
+		    (best && r->metric >= best->metric) || !gateways_of(r, dev, &one, 1))
+			continue;
+		best = r;
+		gateway = one;
 	}
-	return best;
+	return gateway;
 }
 
 static int verify_defaults(struct nl_sock *sock, const struct qb_net *net, const char *dev,
@@ -94,34 +122,39 @@ static int verify_defaults(struct nl_sock *sock, const struct qb_net *net, const
 	json_t *before;
 
 	json_object_foreach (json_object_get(noted, "defaults"), family, before) {
-		const struct qb_route *route = default_route(net, dev, family);
+		const char *gateway = default_gateway(net, dev, family);
 		bool answers;
 		int r;
 
-		if (!route)
+		if (!gateway)
 			return qb_error_set(err, EHOSTUNREACH,
 					    "%s: there is no %s default route by it any more", dev,
 					    family);
 		/* It was the first before, too, and silent. */
-		if (json_is_false(json_object_get(gateways, route->gateway)))
+		if (json_is_false(json_object_get(gateways, gateway)))
 			continue;
-		r = qb_neigh_answers(sock, dev, route->gateway, AFTER_MS, &answers, err);
+		r = qb_neigh_answers(sock, dev, gateway, true, AFTER_MS, &answers, err);
 		if (r < 0)
 			return r;
 		if (!answers)
 			return qb_error_set(err, EHOSTUNREACH,
 					    "%s: default gateway %s does not answer; before, %s "
 					    "answered",
-					    dev, route->gateway, json_string_value(before));
+					    dev, gateway, json_string_value(before));
 	}
 	return 0;
 }
 
 static bool is_used(const struct qb_net *net, const char *dev, const char *gateway)
 {
-	for (size_t i = 0; i < net->n_routes; i++)
-		if (qb_streq(net->routes[i].dev, dev) && qb_streq(net->routes[i].gateway, gateway))
-			return true;
+	for (size_t i = 0; i < net->n_routes; i++) {
+		const char *gateways[GATEWAYS_MAX];
+		size_t n = gateways_of(&net->routes[i], dev, gateways, GATEWAYS_MAX);
+
+		for (size_t j = 0; j < n; j++)
+			if (!strcmp(gateways[j], gateway))
+				return true;
+	}
 	return false;
 }
 
@@ -171,7 +204,7 @@ int qb_gateways_verify(const struct qb_net *net, const char *dev, const json_t *
 
 		if (r < 0 || !json_is_true(answered) || !is_used(net, dev, address))
 			continue;
-		r = qb_neigh_answers(sock, dev, address, AFTER_MS, &answers, err);
+		r = qb_neigh_answers(sock, dev, address, true, AFTER_MS, &answers, err);
 		if (r == 0 && !answers)
 			r = qb_error_set(err, EHOSTUNREACH,
 					 "%s: gateway %s answered before and does not now", dev,

@@ -196,6 +196,14 @@ static const char *method(const struct family *f, const struct qb_ip_config *ip)
 	return "disabled";
 }
 
+/* A DHCP server is to know the host again. The MAC, by which it does else, is the same anyway. */
+static void put_identity(struct qb_buf *b, const struct qb_link *source, const char *family)
+{
+	for (size_t i = 0; source && i < source->dhcp_identity.n; i++)
+		if (qb_startswith(source->dhcp_identity.v[i], family))
+			qb_buf_printf(b, "%s\n", source->dhcp_identity.v[i] + strlen(family));
+}
+
 static void put_family(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
 		       const char *name, const struct qb_ip_config *ip)
 {
@@ -224,6 +232,8 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 			qb_buf_printf(b, "address%zu=%s\n", ++n, f.addresses[i]->address);
 	if (!strcmp(how, "disabled"))
 		return;
+	if (!strcmp(how, "auto"))
+		put_identity(b, qb_net_link(net, move->source), inet6 ? "ipv6." : "ipv4.");
 	for (size_t i = 0; ip->mode != QB_IP_NONE && i < move->n_add_routes; i++)
 		take_route(&f, &move->add_routes[i]);
 	for (const struct qb_route *r = NULL; (r = next_route(net, bridge, r));)

@@ -112,7 +112,7 @@ void qb_keyfile_port(const struct qb_net *net, const struct qb_bridge_config *co
 	qb_buf_puts(&b, "\n[ethernet]\n");
 	if (!by_path && !m->name && mac && !made)
 		qb_buf_printf(&b, "mac-address=%s\n", mac);
-	put_mtu(&b, move->mtu);
+	put_mtu(&b, link ? link->mtu : move->mtu);
 	if (bond)
 		put_bond(&b, link);
 	if (vlan)

@@ -41,6 +41,7 @@ static void link_done(struct qb_link *link)
 	free(link->vlan_filtering.why);
 	qb_strs_done(&link->vlans);
 	free(link->zone);
+	qb_strs_done(&link->dhcp_identity);
 	free(link->extra);
 	free(link->parent_uuid);
 	qb_strs_done(&link->bond);

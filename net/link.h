@@ -43,6 +43,8 @@ struct qb_link {
 	struct qb_strs bond;   /* "mode=active-backup": mode, miimon, and what is not as usual */
 	char *extra;           /* of a VLAN or bond: what these do not say; NULL: nothing */
 	char *parent_uuid;     /* a VLAN whose profile names the profile of the NIC, not the NIC */
+	/* Who it is to a DHCP server, as its profile has it: "ipv4.dhcp-client-id=mac". */
+	struct qb_strs dhcp_identity;
 	char *zone;    /* firewalld's, as its or NetworkManager's files bind it; else NULL */
 	bool networkd; /* systemd-networkd manages it */
 	struct qb_address *addresses;

@@ -216,7 +216,7 @@ static const struct qb_link *find_lower(const struct qb_net *net, const struct q
 	const struct qb_bridge_config names = {.name = vlan->name, .ports = &m, .n_ports = 1};
 	const struct qb_link *there = qb_net_link(net, vlan->name);
 
-	if (there && qb_streq(there->kind, "vlan") && (m.match || m.driver))
+	if (there && qb_streq(there->kind, "vlan") && (m.match || m.driver || m.speed))
 		return qb_net_link_by_index(net, there->lower_ifindex);
 	return qb_port_plan(net, &names, &m, NULL, plan);
 }

@@ -246,6 +246,31 @@ static const struct qb_link *find_source(const struct qb_link *const *ports, siz
 	return source ? source : n_ports ? ports[0] : NULL;
 }
 
+/* What only the source has goes along. A port takes no packets of its own any more. */
+static void refuse_left_behind(const struct qb_move_context *c, const struct qb_link *port)
+{
+	for (size_t i = 0; i < c->net->n_routes; i++) {
+		const struct qb_route *r = &c->net->routes[i];
+		bool by = qb_streq(r->dev, port->name);
+
+		for (size_t j = 0; j < r->n_hops; j++)
+			by |= qb_streq(r->hops[j].dev, port->name);
+		if (by && strcmp(r->proto, "kernel") != 0)
+			qb_plan_refuse(c->plan, c->config->name, "route-unsupported",
+				       "route %s leaves by %s, which has no address to go along "
+				       "with; the bridge takes the routes of one port",
+				       r->dst, port->name);
+	}
+	for (size_t i = 0; i < c->net->n_rules; i++)
+		if (qb_streq(c->net->rules[i].iif, port->name) ||
+		    qb_streq(c->net->rules[i].oif, port->name))
+			qb_plan_refuse(c->plan, c->config->name, "route-unsupported",
+				       "%s rule %lld names %s, which has no address to go along "
+				       "with",
+				       c->net->rules[i].family,
+				       (long long)c->net->rules[i].priority, port->name);
+}
+
 void qb_move_plan(const struct qb_net *net, const struct qb_bridge_config *config,
 		  const struct qb_link *const *ports, size_t n_ports, struct qb_plan *plan,
 		  struct qb_move *ret)
@@ -255,6 +280,9 @@ void qb_move_plan(const struct qb_net *net, const struct qb_bridge_config *confi
 				    false, plan,   &move};
 
 	c.source = find_source(ports, n_ports, config->name, plan);
+	for (size_t i = 0; i < n_ports; i++)
+		if (ports[i] != c.source)
+			refuse_left_behind(&c, ports[i]);
 	for (size_t i = 0; i < n_ports; i++) {
 		struct qb_port *port = QB_APPEND(move.ports, move.n_ports);
 

@@ -41,7 +41,7 @@ static int ask(struct nl_sock *sock, unsigned ifindex, const struct qb_ip *ip, u
 	       const char *address, struct qb_error *err)
 {
 	_cleanup_nl_batch_ struct qb_nl_batch batch = {0};
-	bool known = state & (NUD_STALE | NUD_DELAY | NUD_PROBE);
+	bool known = state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE);
 	struct ndmsg ndm = {
 		.ndm_family = (unsigned char)ip->family,
 		.ndm_ifindex = (int)ifindex,
@@ -126,7 +126,7 @@ int qb_neigh_copy(struct nl_sock *sock, const char *from, const char *to, struct
 	return 0;
 }
 
-int qb_neigh_answers(struct nl_sock *sock, const char *dev, const char *address,
+int qb_neigh_answers(struct nl_sock *sock, const char *dev, const char *address, bool anew,
 		     unsigned timeout_ms, bool *ret, struct qb_error *err)
 {
 	const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
@@ -144,7 +144,9 @@ int qb_neigh_answers(struct nl_sock *sock, const char *dev, const char *address,
 		r = state_of(sock, ifindex, &ip, &state, err);
 		if (r < 0)
 			return r;
-		if (state & (NUD_REACHABLE | NUD_PERMANENT | NUD_NOARP)) {
+		/* What the kernel has known for a while was so before the change. */
+		if ((state & (NUD_PERMANENT | NUD_NOARP)) ||
+		    ((state & NUD_REACHABLE) && (asked || !anew))) {
 			*ret = true;
 			return 0;
 		}

@@ -13,7 +13,8 @@ QB_MUST_CHECK int qb_neigh_copy(struct nl_sock *sock, const char *from, const ch
 
 /*
  * Whether address answers ARP or ND on the link, now: a fresh entry of the neighbour table counts,
- * an older one is asked again. The kernel does the asking, so no raw socket is needed.
+ * unless it is to be asked anew; an older one is asked again. The kernel does the asking, so no raw
+ * socket is needed. One that was set by hand is never asked.
  */
 QB_MUST_CHECK int qb_neigh_answers(struct nl_sock *sock, const char *dev, const char *address,
-				   unsigned timeout_ms, bool *ret, struct qb_error *err);
+				   bool anew, unsigned timeout_ms, bool *ret, struct qb_error *err);

@@ -18,6 +18,7 @@
 #include "net/probe.h"
 
 #define LIVE_POLL_MS 100
+#define DISOWN_MS 2000 /* as in net/bridge_step.c: it may hang */
 #define PROFILE_MAX (1 << 20)
 #define PROFILE_MODE 0600 /* NetworkManager ignores one that others can read */
 
@@ -257,14 +258,15 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
  */
 static void disown(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before)
 {
+	unsigned timeout_ms = ctx->timeout_ms < DISOWN_MS ? ctx->timeout_ms : DISOWN_MS;
 	const json_t *port;
 	size_t i;
 
 	if (!takes_over(ctx, args))
 		return;
 	json_array_foreach (json_object_get(json_object_get(before, "bridge"), "ports"), i, port)
-		(void)!qb_nm_set_managed(json_string_value(port), false, ctx->timeout_ms, NULL);
-	(void)!qb_nm_set_managed(string_of(args, "bridge"), false, ctx->timeout_ms, NULL);
+		(void)!qb_nm_set_managed(json_string_value(port), false, timeout_ms, NULL);
+	(void)!qb_nm_set_managed(string_of(args, "bridge"), false, timeout_ms, NULL);
 }
 
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,

@@ -148,9 +148,31 @@ static void vlan_parent(const char *profile, struct qb_net *net)
 		qb_strset(&link->parent_uuid, parent);
 }
 
+/* nm-settings-keyfile(5): the keys by which a DHCP server knows a host again. */
+static void dhcp_identity(const char *profile, struct qb_link *link)
+{
+	static const char *const keys[] = {"dhcp-client-id=", "dhcp-duid=", "dhcp-iaid="};
+	_cleanup_free_ char *copy = qb_strdup(profile);
+	const char *family = NULL;
+	char *save = NULL;
+
+	qb_strs_done(&link->dhcp_identity);
+	for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		l = qb_strip(l);
+		if (*l == '[')
+			family = !strcmp(l, "[ipv4]")   ? "ipv4"
+				 : !strcmp(l, "[ipv6]") ? "ipv6"
+							: NULL;
+		for (size_t i = 0; family && i < QB_ARRAY_SIZE(keys); i++)
+			if (qb_startswith(l, keys[i]))
+				qb_strs_addf(&link->dhcp_identity, "%s.%s", family, l);
+	}
+	explicit_bzero(copy, strlen(profile));
+}
+
 /*
- * Of others' profiles only the zone of a link and a VLAN's parent are kept: the rest may be
- * passwords. Of ours, all.
+ * Of others' profiles only the zone of a link, a VLAN's parent and who a link is to a DHCP server
+ * are kept: the rest may be passwords. Of ours, all.
  */
 static void profiles(const struct qb_root *root, struct qb_net *net)
 {
@@ -175,9 +197,12 @@ static void profiles(const struct qb_root *root, struct qb_net *net)
 		}
 		vlan_parent(text, net);
 		zone = between(text, "\nzone=", "\n");
-		for (size_t j = 0; zone && j < net->n_links; j++) {
-			if (is_for(text, &net->links[j]))
+		for (size_t j = 0; j < net->n_links; j++) {
+			if (!is_for(text, &net->links[j]))
+				continue;
+			if (zone)
 				qb_strset(&net->links[j].zone, zone);
+			dhcp_identity(text, &net->links[j]);
 		}
 		explicit_bzero(text, len);
 	}

@@ -24,7 +24,7 @@ enum {
 	LOOK_MS = 100,     /* whether it is stopped, which nobody tells */
 	STOPPED_MS = 2000, /* a debugger that looks and lets go is no reason */
 	DIES_MS = 1000,    /* it may be in the kernel, from where it does not come back */
-	ACT_S = 60,        /* then it hangs, and the lock is to be free again */
+	ACT_S = 120,       /* then it hangs, and the lock is to be free again */
 };
 
 static uint64_t now_ms(void)

@@ -187,6 +187,9 @@ static void users_of(const struct qb_step_ctx *ctx, const struct seen *seen, str
 	_cleanup_strs_ struct qb_strs links = {0};
 	int n = sym_virNetworkListAllPorts(seen->network, &ports, 0);
 
+	/* Who does not know asks for no risk to be taken. */
+	if (n < 0)
+		qb_strs_add(ret, "whoever libvirt cannot tell");
 	for (int i = 0; i < n; i++) {
 		add_port(ports[i], ret);
 		sym_virNetworkPortFree(ports[i]);

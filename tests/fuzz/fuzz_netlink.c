@@ -209,7 +209,7 @@ static void move(struct nl_sock *sock)
 	in.dumps = 1;
 	(void)!qb_nl_settle(sock, &ops, &err);
 	in.dumps = 1;
-	(void)!qb_neigh_answers(sock, "br0", "192.0.2.1", 0, &answers, &err);
+	(void)!qb_neigh_answers(sock, "br0", "192.0.2.1", false, 0, &answers, &err);
 	in.dumps = 4;
 	(void)!qb_neigh_copy(sock, "up0", "br0", &batch, &err);
 	for (int i = 0; i < 3; i++)

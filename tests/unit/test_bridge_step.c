@@ -666,7 +666,8 @@ static void a_takeover_is_looked_after(void **state)
 		{"link set br0 up", NULL},
 		{"link set br0 down", "br0 is not up"},
 		{"link set up0 nomaster", "up0 is not a port of br0"},
-		{"-6 addr flush dev br0 scope global", "br0 has no inet6 address"},
+		{"-6 addr flush dev br0 scope global",
+		 "br0 does not have 2001:db8::10/64 any more"},
 		{"route del default", "no inet default route"},
 		{"route change default via 192.0.2.77 metric 100", "192.0.2.77 does not answer"},
 	};
