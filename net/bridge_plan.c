@@ -20,6 +20,24 @@ static const char **claim_of(const struct claims *claims, const struct qb_link *
 	return &claims->bridges[port - claims->links];
 }
 
+/* What earlier steps make ports of something, bonds of theirs. */
+static void claim_of_steps(const struct qb_net *net, const struct claims *claims,
+			   const struct qb_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		const json_t *port;
+		size_t j;
+
+		json_array_foreach (json_object_get(plan->steps[i].args, "ports"), j, port) {
+			const char *name = json_string_value(json_object_get(port, "name"));
+			const struct qb_link *link = qb_net_link(net, name);
+
+			if (link)
+				*claim_of(claims, link) = plan->steps[i].target;
+		}
+	}
+}
+
 static bool has_step(const struct qb_ledger *ledger, const char *name)
 {
 	for (size_t i = 0; ledger && i < ledger->n_entries; i++)
@@ -303,6 +321,7 @@ void qb_bridge_plan(const struct qb_net *net, const struct qb_bridge_config *bri
 	_cleanup_free_ const char **of = qb_alloc(net->n_links + 1, sizeof(const char *));
 	const struct claims claims = {net->links, of};
 
+	claim_of_steps(net, &claims, plan);
 	for (size_t i = 0; i < n_bridges; i++) {
 		struct qb_bridge_config config = bridges[i];
 

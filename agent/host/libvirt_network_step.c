@@ -187,8 +187,8 @@ static void users_of(const struct qb_step_ctx *ctx, const struct seen *seen, str
 	_cleanup_strs_ struct qb_strs links = {0};
 	int n = sym_virNetworkListAllPorts(seen->network, &ports, 0);
 
-	/* Who does not know asks for no risk to be taken. */
-	if (n < 0)
+	/* That it cannot tell is no "nobody"; but a driver without ports has none. */
+	if (n < 0 && sym_virGetLastErrorCode() != VIR_ERR_NO_SUPPORT)
 		qb_strs_add(ret, "whoever libvirt cannot tell");
 	for (int i = 0; i < n; i++) {
 		add_port(ports[i], ret);

@@ -33,6 +33,7 @@ STATIC = {"ipv4": "method=manual\naddress1=192.0.2.10/24,192.0.2.1",
           "ipv6": "method=manual\naddress1=2001:db8::10/64,2001:db8::1"}
 DYNAMIC = {"ipv4": "method=auto", "ipv6": "method=auto"}
 
+LEASE_S = 120
 started = []
 
 
@@ -107,13 +108,13 @@ def active(device):
     return connection.replace("\\", ""), state
 
 
-def dhcp_server(lease="120s"):
+def dhcp_server():
     """On the gateway: leases and router advertisements."""
     leases = "/tmp/leases"
     background("/usr/sbin/ip", "netns", "exec", "gateway", "/usr/sbin/dnsmasq",
                "--conf-file=/dev/null", "--pid-file=", "--keep-in-foreground", "--log-dhcp",
                "--log-facility=/tmp/dnsmasq.log", "--port=0", "--interface=port0",
-               f"--dhcp-range=192.0.2.50,192.0.2.99,255.255.255.0,{lease}",
+               f"--dhcp-range=192.0.2.50,192.0.2.99,255.255.255.0,{LEASE_S}s",
                "--dhcp-option=3,192.0.2.1", "--enable-ra",
                "--dhcp-range=2001:db8::,ra-only,64,600", f"--dhcp-leasefile={leases}")
     wait_for("dnsmasq", lambda: os.path.exists("/tmp/dnsmasq.log"))

@@ -101,7 +101,7 @@ def traced_run(options, **env):
     return subprocess.Popen(["/usr/bin/strace", "-qq", "-o", "/dev/null", "-e", "trace=sendmsg",
                              *options, qb.AGENT, "apply", "--yes"], stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
-                            env={**os.environ, **env, "ASAN_OPTIONS":
+                            start_new_session=True, env={**os.environ, **env, "ASAN_OPTIONS":
                                  os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"},
                             preexec_fn=qb.end_with_parent)
 
@@ -265,31 +265,52 @@ def what_others_do_meanwhile():
     ways.say()
 
 
-def puts_back(p):
+class PutsBack:
     """As a network manager does that takes itself for the owner: whenever it is gone."""
-    def loop():
+
+    def __init__(self):
+        self.times = 0
+
+    def loop(self, p):
         while p.poll() is None:
-            has = any(a["local"] == "192.0.2.10" for a in tables("address", "show", "uplink0")[0]["addr_info"])
-            if is_port() and not has:
-                qb.run("/usr/sbin/ip", "addr", "add", "192.0.2.10/24", "dev", "uplink0", code=None)
-    threading.Thread(target=loop, daemon=True).start()
+            known = tables("address", "show", "uplink0")[0]["addr_info"]
+            if is_port() and all(a["local"] != "192.0.2.10" for a in known):
+                r = qb.run("/usr/sbin/ip", "addr", "add", "192.0.2.10/24", "dev", "uplink0",
+                           code=None)
+                self.times += r.code == 0
+
+    def __call__(self, p):
+        threading.Thread(target=self.loop, args=(p,), daemon=True).start()
 
 
 def loses_carrier(p):
-    watch(p, is_port, ip("-n gateway link set", os.environ["QB_GATEWAY_LINK"], "down"))
+    """For two seconds, of which nobody can be reached."""
+    watch(p, is_port, ip("-n gateway link set port0 down"))
     time.sleep(2)
-    ip("-n gateway link set", os.environ["QB_GATEWAY_LINK"], "up")()
+    for words in ("link set port0 up", "address replace 2001:db8::1/64 dev port0 nodad"):
+        ip("-n gateway", words)()
+
+
+def somebody_else_claims_the_address(p):
+    """A host with our address tells the gateway so."""
+    def claim():
+        ip("-n gateway neigh replace 192.0.2.10 lladdr 00:00:5e:00:53:66 dev port0 nud stale")()
+    watch(p, is_port, claim)
 
 
 @qb.case(disks="ext4", seconds=600)
 def more_than_one_thing_at_a_time():
     ways = Ways()
-    ways.run("another manager puts the address back", SLOWLY, puts_back)
+    other = PutsBack()
+    ways.run("another manager puts the address back", SLOWLY, other)
+    assert other.times, "it never put anything back"
+    ways.run("the carrier is lost for a while", SLOWLY, loses_carrier)
+    ways.run("an address conflict", SLOWLY, somebody_else_claims_the_address)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         ways.run(f"signal {number}", SLOWLY,
                  lambda p, n=number: watch(p, is_port, lambda: os.kill(child_of(p), n)))
     ways.run("the whole process group is killed", SLOWLY,
-             lambda p: watch(p, is_port, lambda: os.kill(child_of(p), signal.SIGKILL)))
+             lambda p: watch(p, is_port, lambda: os.killpg(p.pid, signal.SIGKILL)))
     ways.run("its guard is killed", SLOWLY,
              lambda p: watch(p, is_port, lambda: os.kill(guard_of(p), signal.SIGKILL)))
     ways.say()

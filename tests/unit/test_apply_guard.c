@@ -69,6 +69,19 @@ static void a_guard_undoes_the_step_that_is_under_way(void **state)
 	}
 }
 
+/* Two steps in a row of one target stand or fall together. */
+static void steps_of_one_target_have_one_guard(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\"}", "{\"name\":\"b\"}",
+					   "{\"name\":\"b\",\"die\":1}", NULL};
+	_cleanup_runs_ struct qb_runs runs = {0};
+	char undone[8];
+
+	(void)state;
+	undone_after("test.guards", args, undone, &runs);
+	assert_string_equal(undone, "bb");
+}
+
 /* What somebody who is asked does. */
 static int asked;
 static int answer(void *data, struct qb_error *err)
@@ -166,6 +179,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_guard_undoes_the_step_that_is_under_way, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(steps_of_one_target_have_one_guard, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(who_is_asked_can_have_it_undone, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_guard_stands_by_while_somebody_is_asked, setup,
