@@ -39,21 +39,19 @@ int qb_prepare_again(const struct qb_invocation *inv, const struct qb_config *co
 	return r;
 }
 
-/* Nobody was there to hear it from the run itself. */
+/* Nobody was there to hear it from the run itself. What came before it has been told. */
 static void tell_broken_off(const struct qb_runs *runs)
 {
-	struct qb_runs part = qb_runs_broken_off(runs);
+	const struct qb_run *run = runs->n ? &runs->v[runs->n - 1] : NULL;
 
-	for (size_t i = 0; i < part.n; i++)
-		for (size_t j = 0; part.v[i].state == QB_RUN_OPEN && j < part.v[i].n_steps; j++) {
-			const struct qb_run_step *step = &part.v[i].steps[j];
-			_cleanup_free_ char *target = qb_str_printable(step->target);
-			_cleanup_free_ char *error = qb_str_printable(step->error);
+	for (size_t i = 0; run && run->state == QB_RUN_OPEN && i < run->n_steps; i++) {
+		_cleanup_free_ char *target = qb_str_printable(run->steps[i].target);
+		_cleanup_free_ char *error = qb_str_printable(run->steps[i].error);
 
-			if (step->error)
-				qb_log(QB_LOG_WARNING, "run %u was broken off, %s: %s",
-				       part.v[i].id, target, error);
-		}
+		if (run->steps[i].error)
+			qb_log(QB_LOG_WARNING, "run %u was broken off, %s: %s", run->id, target,
+			       error);
+	}
 }
 
 int qb_prepare(const struct qb_invocation *inv, struct qb_prepared *ret)
