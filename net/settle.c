@@ -4,6 +4,7 @@
 #include <time.h>
 #include <net/if.h>
 
+#include "agent/base/clock.h"
 #include "net/names.h"
 
 #define WAIT_MS 1000
@@ -40,8 +41,9 @@ static bool is_in_use(const struct qb_buf *routes, const struct qb_op *op)
 int qb_nl_settle(struct nl_sock *sock, const struct qb_ops *ops, struct qb_error *err)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
+	const uint64_t end = qb_now_ms() + WAIT_MS;
 
-	for (int i = 0; i < WAIT_MS; i++) {
+	while (qb_now_ms() < end) {
 		_cleanup_buf_ struct qb_buf routes = {0};
 		int r = qb_nl_dump(sock, RTM_GETROUTE, AF_INET6, &routes, err);
 		bool all = true;

@@ -35,26 +35,45 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* proc_pid_stat(5): "pid (name) state"; the name may hold anything. */
-static bool is_stopped(pid_t pid)
+static void read_proc(pid_t pid, const char *file, char *ret, size_t size)
 {
-	char path[32], text[128] = "";
-	const char *end;
+	char path[64];
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	n = fd < 0 ? -1 : read(fd, ret, size - 1);
+	ret[n > 0 ? n : 0] = '\0';
 	qb_closep(&fd);
-	end = n > 0 ? strrchr(text, ')') : NULL;
+}
+
+/* proc_pid_stat(5): "pid (name) state"; the name may hold anything. */
+static bool is_stopped(pid_t pid)
+{
+	char text[128];
+	const char *end;
+
+	read_proc(pid, "stat", text, sizeof(text));
+	end = strrchr(text, ')');
 	return end && (end[1] == ' ') && (end[2] == 'T' || end[2] == 't');
+}
+
+/* What it has run so far, in ns. One that is traced is stopped often, and goes on all the same. */
+static unsigned long long runtime_of(pid_t pid)
+{
+	unsigned long long ns = 0;
+	char text[128];
+
+	read_proc(pid, "schedstat", text, sizeof(text));
+	return sscanf(text, "%llu", &ns) == 1 ? ns : 0;
 }
 
 struct watch {
 	int fd, signals;
 	pid_t parent;
 	uint64_t end_ms, stopped_ms; /* since when it is stopped; 0: it is not */
+	unsigned long long runtime;  /* when that began */
 };
 
 /* Whether there is a reason to act by now. */
@@ -66,10 +85,12 @@ static bool has_reason(struct watch *w, enum qb_guard_why *ret)
 		*ret = QB_GUARD_ENDED;
 		return true;
 	}
-	if (!is_stopped(w->parent))
+	if (!is_stopped(w->parent)) {
 		w->stopped_ms = 0;
-	else if (!w->stopped_ms)
+	} else if (!w->stopped_ms || w->runtime != runtime_of(w->parent)) {
 		w->stopped_ms = now;
+		w->runtime = runtime_of(w->parent);
+	}
 	*ret = now >= w->end_ms ? QB_GUARD_LATE : QB_GUARD_STOPPED;
 	return now >= w->end_ms || (w->stopped_ms && now >= w->stopped_ms + STOPPED_MS);
 }
