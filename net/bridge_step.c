@@ -8,6 +8,7 @@
  *   release            ports that were not its ports yet
  *   down               ports that were switched off
  *   managed            ports that NetworkManager managed
+ *   profiles           {port: UUID of its profile that was active}
  *   networkmanager     it runs
  *   lifetimes          {address: [valid_s, preferred_s]} of what is moved
  *   expiries           {route: seconds} likewise
@@ -21,6 +22,7 @@
 
 #include <linux/if_link.h>
 
+#include "net/bridge_owner.h"
 #include "net/bridge_settings.h"
 #include "net/bridge_state.h"
 #include "net/gateway.h"
@@ -31,7 +33,6 @@
 #include "net/replay.h"
 #include "net/settle.h"
 
-#define DISOWN_MS 2000 /* NetworkManager may hang, and the host is to be reached again first */
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define RP_FILTER_LOOSE 2
 /* For who had looked up a route when it changed to have sent by it; a few instructions, but for
@@ -93,21 +94,6 @@ static int note_who_answers(const struct qb_step_ctx *ctx, struct nl_sock *sock,
 	return r;
 }
 
-static int note_managed(const struct qb_step_ctx *ctx, const struct qb_net *net,
-			const struct qb_move *move, json_t *managed, struct qb_error *err)
-{
-	for (size_t i = 0; net->networkmanager_running && i < move->n_ports; i++) {
-		bool is;
-		int r = qb_nm_managed(move->ports[i].name, ctx->timeout_ms, &is, err);
-
-		if (r < 0)
-			return r;
-		if (is)
-			json_array_append_new(managed, json_string(move->ports[i].name));
-	}
-	return 0;
-}
-
 static void note_kernel(const struct qb_step_ctx *ctx, const struct qb_move *move, json_t *before)
 {
 	int rp_filter = qb_setting_read(ctx->root, "ipv4", move->bridge, "rp_filter");
@@ -152,7 +138,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 		if (r == 0)
 			r = note_who_answers(ctx, sock, net, &move, before, err);
 		if (r == 0)
-			r = note_managed(ctx, net, &move, json_object_get(before, "managed"), err);
+			r = qb_owner_note(ctx, net, &move, before, err);
 		if (r < 0)
 			return r;
 	}
@@ -226,32 +212,6 @@ static int send_move(struct nl_sock *sock, const char *bridge, const struct qb_s
 		r = qb_nl_batch_send(sock, &leave, err);
 	(void)qb_replay_run(&replay);
 	return r < 0 ? r : qb_nl_batch_send(sock, &rest, err);
-}
-
-static bool is_bond(const struct qb_move *move, const char *name)
-{
-	for (size_t i = 0; i < move->n_ports; i++)
-		if (qb_streq(move->ports[i].name, name))
-			return qb_streq(move->ports[i].kind, "bond");
-	return false;
-}
-
-/* A bond is not given back before the next boot: its addresses would be taken off it. */
-static int set_managed(const struct qb_step_ctx *ctx, const struct qb_move *move,
-		       const json_t *before, bool managed, struct qb_error *err)
-{
-	const json_t *name;
-	size_t i;
-	int r = 0;
-
-	json_array_foreach (json_object_get(before, "managed"), i, name) {
-		if (!managed || !is_bond(move, json_string_value(name)))
-			r = qb_nm_set_managed(json_string_value(name), managed, ctx->timeout_ms,
-					      err);
-		if (r < 0)
-			break;
-	}
-	return r;
 }
 
 static void names_of(const json_t *list, struct qb_strs *ret)
@@ -342,7 +302,7 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 	if (r == 0)
 		r = make_bridge(ctx, sock, &move, before, err);
 	if (r == 0)
-		r = set_managed(ctx, &move, before, false, err);
+		r = qb_owner_set_managed(ctx, &move, before, false, err);
 	if (r < 0)
 		return r;
 	qb_bridge_state_lifetimes(before, &move);
@@ -416,18 +376,6 @@ static int undo_ports(struct nl_sock *sock, const json_t *before, struct qb_erro
 	return r;
 }
 
-/* While it manages them it puts back, or takes away, what is done here. It may be gone by now. */
-static void disown(const struct qb_step_ctx *ctx, const struct qb_move *move, const json_t *before)
-{
-	struct qb_step_ctx brief = *ctx;
-
-	if (!json_is_true(json_object_get(before, "networkmanager")))
-		return;
-	brief.timeout_ms = ctx->timeout_ms < DISOWN_MS ? ctx->timeout_ms : DISOWN_MS;
-	(void)!set_managed(&brief, move, before, false, NULL);
-	(void)!qb_nm_set_managed(move->bridge, false, brief.timeout_ms, NULL);
-}
-
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		struct qb_error *err)
 {
@@ -451,7 +399,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	r = qb_nl_open(&sock, err);
 	if (r < 0)
 		return r;
-	disown(ctx, &move, before);
+	qb_owner_disown(ctx, &move, before);
 	qb_bridge_state_release(&net, &move, before, &release);
 	qb_bridge_state_lifetimes(before, &move);
 	/* First everything back onto the NIC: a bridge deleted before takes it all along. */
@@ -464,7 +412,9 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	if (r == 0)
 		r = undo_ports(sock, before, err);
 	if (r == 0)
-		r = set_managed(ctx, &move, before, true, err);
+		r = qb_owner_set_managed(ctx, &move, before, true, err);
+	if (r == 0)
+		qb_owner_give_back(ctx, &move, before);
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #define NM "org.freedesktop.NetworkManager"
 #define NM_PATH "/org/freedesktop/NetworkManager"
 #define POLL_MS 20
+#define CHANCES 10
 #define STATE_ACTIVATED 2   /* NM_ACTIVE_CONNECTION_STATE_ACTIVATED */
 #define STATE_DEACTIVATED 4 /* NM_ACTIVE_CONNECTION_STATE_DEACTIVATED */
 
@@ -194,23 +195,31 @@ static char *active_on(sd_bus *bus, const char *device)
 	return uuid;
 }
 
-int qb_nm_take(const char *bridge, const struct qb_strs *ports, const char *uuid,
-	       unsigned timeout_ms, struct qb_error *err)
+static int set_all_managed(const char *link, const struct qb_strs *ports, bool managed,
+			   unsigned timeout_ms, struct qb_error *err)
+{
+	int r = qb_nm_set_managed(link, managed, timeout_ms, err);
+
+	for (size_t i = 0; r == 0 && ports && i < ports->n; i++)
+		r = qb_nm_set_managed(ports->v[i], managed, timeout_ms, err);
+	return r;
+}
+
+int qb_nm_take(const char *link, const struct qb_strs *ports, const char *uuid, unsigned timeout_ms,
+	       struct qb_error *err)
 {
 	const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
 	_cleanup_bus_ sd_bus *bus = NULL;
 	_cleanup_free_ char *device = NULL;
 	uint64_t end = qb_now_ms() + timeout_ms;
-	int r = bus_open(timeout_ms, &bus, err);
+	int r = bus_open(timeout_ms, &bus, err), chances = CHANCES;
 
 	if (r == 0)
-		r = device_of(bus, bridge, &device, err);
+		r = device_of(bus, link, &device, err);
 	if (r == 0 && !device)
-		r = qb_error_set(err, ENODEV, "NetworkManager does not know %s", bridge);
+		r = qb_error_set(err, ENODEV, "NetworkManager does not know %s", link);
 	if (r == 0)
-		r = qb_nm_set_managed(bridge, true, timeout_ms, err);
-	for (size_t i = 0; r == 0 && i < ports->n; i++)
-		r = qb_nm_set_managed(ports->v[i], true, timeout_ms, err);
+		r = set_all_managed(link, ports, true, timeout_ms, err);
 	while (r == 0) {
 		_cleanup_free_ char *active = active_on(bus, device);
 
@@ -218,10 +227,31 @@ int qb_nm_take(const char *bridge, const struct qb_strs *ports, const char *uuid
 			return 0;
 		if (qb_now_ms() >= end)
 			return qb_error_set(err, ETIMEDOUT,
-					    "NetworkManager did not activate our profile on %s in "
+					    "NetworkManager did not activate profile %s on %s in "
 					    "%u ms",
-					    bridge, timeout_ms);
+					    uuid, link, timeout_ms);
+		/* Which of two it does first is chance: look for a profile, or take the link for
+		 * somebody else's ("externally connected"), which it then stays. */
+		if (active && chances-- > 0) {
+			r = set_all_managed(link, ports, false, timeout_ms, err);
+			if (r == 0)
+				r = set_all_managed(link, ports, true, timeout_ms, err);
+		}
 		nanosleep(&pause, NULL);
 	}
 	return r;
+}
+
+int qb_nm_profile(const char *link, unsigned timeout_ms, char **ret, struct qb_error *err)
+{
+	_cleanup_bus_ sd_bus *bus = NULL;
+	_cleanup_free_ char *device = NULL;
+	int r = bus_open(timeout_ms, &bus, err);
+
+	if (r == 0)
+		r = device_of(bus, link, &device, err);
+	if (r < 0)
+		return r;
+	*ret = device ? active_on(bus, device) : NULL;
+	return 0;
 }

@@ -23,12 +23,15 @@ QB_MUST_CHECK int qb_nm_disown(const char *link, unsigned timeout_ms, struct qb_
 QB_MUST_CHECK int qb_nm_load(const struct qb_strs *paths, unsigned timeout_ms,
 			     struct qb_error *err);
 /*
- * Has it take over a bridge that has its ports and what the profile of that UUID says, and waits
- * until that is active on it. Told to manage it, it takes it as it is, but for IPv6, which it
- * switches off and on; activated in so many words, it would take it apart first. The bridge comes
- * before its ports, without one of which it waits with DHCP.
+ * Has it take over a link that has what the profile of that UUID says, and waits until that is
+ * active on it. Told to manage it, it takes it as it is, but for IPv6, which it switches off and
+ * on; activated in so many words, it would take a bridge apart first. A bridge comes before its
+ * ports, without one of which it waits with DHCP; ports may be NULL.
  */
-QB_MUST_CHECK int qb_nm_take(const char *bridge, const struct qb_strs *ports, const char *uuid,
+QB_MUST_CHECK int qb_nm_take(const char *link, const struct qb_strs *ports, const char *uuid,
 			     unsigned timeout_ms, struct qb_error *err);
+/* The UUID of the profile that is active on a link; NULL: none is. */
+QB_MUST_CHECK int qb_nm_profile(const char *link, unsigned timeout_ms, char **ret,
+				struct qb_error *err);
 /* Fails when NetworkManager has no profile of that UUID. */
 QB_MUST_CHECK int qb_nm_knows(const char *uuid, unsigned timeout_ms, struct qb_error *err);
