@@ -60,6 +60,8 @@ def expect_guarded(machine, uplink):
     uplink.expect_reachable(machine)
     told = machine.run("journalctl", "-b", "-t", "qubi-agent", "-o", "cat", "--no-pager").out
     expect("its guard undid it" in told, "the log tells it", told)
+    wait_for("the guard is through", lambda: "running" not in machine.run(
+        "systemctl", "list-units", "--plain", "--no-legend", "qubi-guard-*.scope").out)
     told = expect_status(lab.agent(machine, "plan"), 4, "it is to be done again").err
     expect("its guard undid it" in told, "the next run tells it", told)
     wait_for("the NIC's own profile is active",
