@@ -6,14 +6,6 @@
 
 #include "net/names.h"
 
-static bool has(const struct qb_link *link, const char *address)
-{
-	for (size_t i = 0; link && i < link->n_addresses; i++)
-		if (qb_streq(link->addresses[i].address, address))
-			return true;
-	return false;
-}
-
 /* A temporary one is the kernel's to replace. */
 static bool is_kept(const struct qb_address *a)
 {
@@ -51,7 +43,7 @@ int qb_bridge_state_lives(const struct qb_net *net, const char *bridge, const js
 					    json_string_value(word), bridge);
 	}
 	json_array_foreach (json_object_get(live, "addresses"), i, word) {
-		if (!has(link, json_string_value(word)))
+		if (!qb_link_address(link, json_string_value(word)))
 			return qb_error_set(err, EIO, "%s does not have %s any more", bridge,
 					    json_string_value(word));
 	}

@@ -3,7 +3,7 @@
 
 #include "net/nm.h"
 
-#define DISOWN_MS 2000 /* NetworkManager may hang, and the host is to be reached again first */
+#define BRIEF_MS 2000
 #define GIVE_BACK_MS 10000
 
 int qb_owner_note(const struct qb_step_ctx *ctx, const struct qb_net *net,
@@ -55,6 +55,11 @@ int qb_owner_set_managed(const struct qb_step_ctx *ctx, const struct qb_move *mo
 	return r;
 }
 
+unsigned qb_owner_brief_ms(const struct qb_step_ctx *ctx)
+{
+	return ctx->timeout_ms < BRIEF_MS ? ctx->timeout_ms : BRIEF_MS;
+}
+
 void qb_owner_disown(const struct qb_step_ctx *ctx, const struct qb_move *move,
 		     const json_t *before)
 {
@@ -62,7 +67,7 @@ void qb_owner_disown(const struct qb_step_ctx *ctx, const struct qb_move *move,
 
 	if (!json_is_true(json_object_get(before, "networkmanager")))
 		return;
-	brief.timeout_ms = ctx->timeout_ms < DISOWN_MS ? ctx->timeout_ms : DISOWN_MS;
+	brief.timeout_ms = qb_owner_brief_ms(ctx);
 	(void)!qb_owner_set_managed(&brief, move, before, false, NULL);
 	(void)!qb_nm_set_managed(move->bridge, false, brief.timeout_ms, NULL);
 }

@@ -7,18 +7,10 @@
 #include "net/names.h"
 #include "net/vlans.h"
 
-static const struct qb_address *find_address(const struct qb_link *link, const char *address)
-{
-	for (size_t i = 0; link && i < link->n_addresses; i++)
-		if (qb_streq(link->addresses[i].address, address))
-			return &link->addresses[i];
-	return NULL;
-}
-
 /* One that yields is on its way off. */
 static bool has_address(const struct qb_link *link, const char *address)
 {
-	const struct qb_address *a = find_address(link, address);
+	const struct qb_address *a = qb_link_address(link, address);
 
 	return a && a->metric != QB_METRIC_YIELD;
 }
@@ -326,7 +318,7 @@ static int verify_address(const struct qb_net *net, const struct qb_move *move,
 
 	for (size_t i = 0; i < net->n_links; i++)
 		if (!qb_streq(net->links[i].name, move->bridge) &&
-		    find_address(&net->links[i], a->address))
+		    qb_link_address(&net->links[i], a->address))
 			elsewhere = net->links[i].name;
 	if (!has_address(qb_net_link(net, move->bridge), a->address))
 		return qb_error_set(err, EIO, "%s is not on %s", a->address, move->bridge);
@@ -391,7 +383,7 @@ static int check_after_boot(const struct qb_net *net, const struct qb_move *move
 	for (size_t i = 0; !*ret_gone && i < move->n_add; i++) {
 		const char *address = move->add[i].address;
 
-		if (!qb_ip_is_link_local(address) && !find_address(bridge, address))
+		if (!qb_ip_is_link_local(address) && !qb_link_address(bridge, address))
 			return qb_error_set(err, ESTALE, "%s has %s no more since the host started",
 					    move->bridge, address);
 	}
@@ -439,7 +431,7 @@ bool qb_bridge_state_is_touched(const struct qb_net *net, const struct qb_move *
 	const struct qb_link *source = qb_net_link(net, move->source);
 
 	for (size_t i = 0; i < move->n_add; i++)
-		if (find_address(bridge, move->add[i].address))
+		if (qb_link_address(bridge, move->add[i].address))
 			return true;
 	for (size_t i = 0; i < move->n_add_routes; i++)
 		if (has_route(net, move->bridge, &move->add_routes[i]))

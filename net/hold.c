@@ -15,14 +15,6 @@ struct hold {
 	struct qb_nl_batch neighbours; /* to ask for them anew would take a second */
 };
 
-static bool has(const struct qb_link *link, const struct qb_address *address)
-{
-	for (size_t i = 0; link && i < link->n_addresses; i++)
-		if (qb_streq(link->addresses[i].address, address->address))
-			return true;
-	return false;
-}
-
 static struct qb_op *add(struct qb_ops *ops, enum qb_op_kind kind, const char *dev)
 {
 	struct qb_op *op = QB_APPEND(ops->v, ops->n);
@@ -56,7 +48,7 @@ static void keep(struct hold *hold, struct nl_sock *sock)
 	if (!was || qb_nl_links(sock, &now, NULL) < 0)
 		return;
 	for (size_t i = 0; i < was->n_addresses; i++)
-		if (!has(qb_net_link(&now, hold->link), &was->addresses[i]))
+		if (!qb_link_address(qb_net_link(&now, hold->link), was->addresses[i].address))
 			add(&ops, QB_OP_ADDRESS_ADD, hold->link)->address = &was->addresses[i];
 	if (ops.n)
 		put_routes(hold, &ops);

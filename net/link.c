@@ -15,6 +15,14 @@ bool qb_route_has_gateway(const struct qb_route *r)
 	return r->gateway;
 }
 
+const struct qb_address *qb_link_address(const struct qb_link *link, const char *address)
+{
+	for (size_t i = 0; link && i < link->n_addresses; i++)
+		if (qb_streq(link->addresses[i].address, address))
+			return &link->addresses[i];
+	return NULL;
+}
+
 static void address_done(struct qb_address *a)
 {
 	free(a->address);

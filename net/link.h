@@ -149,6 +149,8 @@ void qb_net_index_done(struct qb_net *net);
 
 /* NULL: there is none. */
 const struct qb_link *qb_net_link(const struct qb_net *net, const char *name);
+/* By address and prefix length; NULL, also for no link. */
+const struct qb_address *qb_link_address(const struct qb_link *link, const char *address);
 const struct qb_link *qb_net_link_by_index(const struct qb_net *net, int64_t ifindex);
 /* The next in the order of the snapshot, the first behind NULL: the ports of a bridge or bond. */
 const struct qb_link *qb_net_port(const struct qb_net *net, const char *master,

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "agent/base/clock.h"
+#include "net/bridge_owner.h"
 #include "net/bridge_settings.h"
 #include "net/bridge_state.h"
 #include "net/gateway.h"
@@ -18,7 +19,6 @@
 #include "net/probe.h"
 
 #define LIVE_POLL_MS 100
-#define DISOWN_MS 2000 /* as in net/bridge_step.c: it may hang */
 #define PROFILE_MAX (1 << 20)
 #define PROFILE_MODE 0600 /* NetworkManager ignores one that others can read */
 
@@ -258,7 +258,7 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
  */
 static void disown(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before)
 {
-	unsigned timeout_ms = ctx->timeout_ms < DISOWN_MS ? ctx->timeout_ms : DISOWN_MS;
+	unsigned timeout_ms = qb_owner_brief_ms(ctx);
 	const json_t *port;
 	size_t i;
 
