@@ -61,6 +61,49 @@ static bool was_broken_off(const struct qb_ledger *ledger, const char *name)
 	return is;
 }
 
+/* NetworkManager has the bridge at once, and not from the next boot on. */
+static bool is_taken_over(const struct qb_net *net, const struct qb_move *move)
+{
+	bool now = net->networkmanager_installed && net->networkmanager_running;
+
+	for (size_t i = 0; i < move->n_ports; i++)
+		now &= qb_port_is_taken(net, qb_net_link(net, move->ports[i].name));
+	return now;
+}
+
+static const char *zone_of(const struct qb_net *net, const char *name)
+{
+	const struct qb_link *link = qb_net_link(net, name);
+	size_t len = strlen(name);
+
+	if (link && link->zone)
+		return link->zone;
+	for (size_t i = 0; i < net->zones.n; i++)
+		if (!strncmp(net->zones.v[i], name, len) && net->zones.v[i][len] == ' ')
+			return net->zones.v[i] + len + 1;
+	return net->default_zone;
+}
+
+/* Of a port only its bridge's zone counts, into which its profile puts the bridge. */
+static void refuse_zone(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan)
+{
+	const struct qb_link *source = qb_net_link(net, move->source);
+	const char *zone, *other;
+
+	if (!net->firewalld || !source || qb_streq(source->master, move->bridge) ||
+	    is_taken_over(net, move))
+		return;
+	zone = zone_of(net, source->name);
+	other = zone_of(net, move->bridge);
+	if (!qb_streq(zone, other))
+		qb_plan_refuse(plan, move->bridge, "firewall-zone",
+			       "%s is in firewalld's zone %s, and %s would be in %s; put it into "
+			       "the same one first, which may be done before it is there: "
+			       "firewall-cmd --permanent --zone=%s --change-interface=%s && "
+			       "firewall-cmd --reload",
+			       source->name, zone, move->bridge, other, zone, move->bridge);
+}
+
 static bool inherits(const struct qb_bridge_config *config)
 {
 	return config->ipv4.mode == QB_IP_INHERIT || config->ipv6.mode == QB_IP_INHERIT;
@@ -75,7 +118,7 @@ static void plan_persistence(const struct qb_net *net, const struct qb_bridge_co
 {
 	_cleanup_keyfiles_ struct qb_keyfiles files = {0};
 	json_t *ports = json_array(), *list, *differences;
-	bool now = net->networkmanager_running;
+	bool now = is_taken_over(net, move);
 	struct qb_step *step;
 	const char *missing;
 	bool any;
@@ -88,10 +131,8 @@ static void plan_persistence(const struct qb_net *net, const struct qb_bridge_co
 		json_decref(ports);
 		return;
 	}
-	for (size_t i = 0; i < move->n_ports; i++) {
+	for (size_t i = 0; i < move->n_ports; i++)
 		json_array_append_new(ports, json_string(move->ports[i].name));
-		now &= qb_port_is_taken(net, qb_net_link(net, move->ports[i].name));
-	}
 	step = qb_plan_step(plan, "net.persist", QB_UNDO_EXACT,
 			    json_pack("{s:s, s:o, s:o, s:b}", "bridge", config->name, "ports",
 				      ports, "files", list, "running", (int)now),
@@ -287,6 +328,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 	move.broken_off = there && was_broken_off(ledger, config->name);
 	qb_vlans_plan(net, config, plan, &move);
 	refuse_size(&move, plan);
+	refuse_zone(net, &move, plan);
 	if (net->networkmanager_installed)
 		qb_keyfile_refuse(&move, plan);
 	if (qb_plan_refuses(plan, config->name))

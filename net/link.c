@@ -120,6 +120,8 @@ void qb_net_done(struct qb_net *net)
 	free(net->nexthops);
 	free(net->keyfiles);
 	free(net->network_root);
+	free(net->default_zone);
+	qb_strs_done(&net->zones);
 	free(net->known.why);
 	qb_strs_done(&net->nameservers);
 	qb_strs_done(&net->search);

@@ -135,6 +135,10 @@ struct qb_net {
 	/* Who manages links here, as files and processes show it. */
 	bool networkmanager_installed, networkmanager_running;
 	bool networkd_running;
+	bool firewalld;     /* it runs, or is started at boot */
+	char *default_zone; /* firewalld's, for links that nobody bound */
+	struct qb_strs
+		zones; /* "br0 internal": names that firewalld's files bind, of no link yet */
 	struct qb_strs nameservers; /* /run/NetworkManager/resolv.conf, else /etc/resolv.conf */
 	struct qb_strs search;
 	struct qb_net_index *index; /* of links and routes: qb_net_index(); NULL: there is none */

@@ -209,6 +209,11 @@ static const struct qb_field net_fields[] = {
 	     .doc = "NetworkManager runs."),
 	QB_F(qb_net, networkd_running, "networkd_running", BOOL,
 	     .doc = "systemd-networkd manages links."),
+	QB_F(qb_net, firewalld, "firewalld", BOOL, .doc = "firewalld runs, or is started at boot."),
+	QB_F(qb_net, default_zone, "default_zone", STR,
+	     .doc = "firewalld's zone of links that nobody bound."),
+	QB_F(qb_net, zones, "zones", STRS,
+	     .doc = "Names that firewalld's files bind to a zone, of no link yet, and that zone."),
 	QB_F(qb_net, nameservers, "nameservers", STRS, .doc = "DNS servers in use."),
 	QB_F(qb_net, search, "search", STRS, .doc = "DNS search domains."),
 };

@@ -8,6 +8,7 @@
 #define FILE_MAX (1 << 20)
 #define UUID_LEN 36
 #define PROFILES "/etc/NetworkManager/system-connections"
+#define FIREWALLD_WANTED "/etc/systemd/system/multi-user.target.wants/firewalld.service"
 
 /* DDDD:BB:DD.F */
 static bool is_pci_address(const char *s)
@@ -98,7 +99,22 @@ static char *between(const char *s, const char *before, const char *after)
 	return to ? qb_strndup(from, (size_t)(to - from)) : NULL;
 }
 
-/* firewalld's own binding of a link to a zone: <interface name="eno1"/>. */
+/* firewalld's own binding of a name to a zone: <interface name="eno1"/>. */
+static void zone_of(const char *text, const char *zone, struct qb_net *net)
+{
+	static const char tag[] = "<interface name=\"";
+
+	for (const char *at = text; (at = strstr(at, tag)); at += strlen(tag)) {
+		_cleanup_free_ char *name = between(at, tag, "\"");
+		struct qb_link *link = (struct qb_link *)qb_net_link(net, name);
+
+		if (link && !link->zone)
+			link->zone = qb_strdup(zone);
+		if (name && !link)
+			qb_strs_addf(&net->zones, "%s %s", name, zone);
+	}
+}
+
 static void zones(const struct qb_root *root, struct qb_net *net)
 {
 	static const char dir[] = "/etc/firewalld/zones";
@@ -108,21 +124,27 @@ static void zones(const struct qb_root *root, struct qb_net *net)
 		return;
 	for (size_t i = 0; i < names.n; i++) {
 		_cleanup_free_ char *path = qb_asprintf("%s/%s", dir, names.v[i]);
-		_cleanup_free_ char *text = NULL;
+		_cleanup_free_ char *text = NULL, *zone = NULL;
 		size_t len;
 
 		if (!qb_endswith(names.v[i], ".xml") ||
 		    qb_root_read(root, path, FILE_MAX, &text, &len) < 0)
 			continue;
-		for (size_t j = 0; j < net->n_links; j++) {
-			_cleanup_free_ char *tag =
-				qb_asprintf("<interface name=\"%s\"", net->links[j].name);
-
-			if (!net->links[j].zone && strstr(text, tag))
-				net->links[j].zone =
-					qb_strndup(names.v[i], strlen(names.v[i]) - strlen(".xml"));
-		}
+		zone = qb_strndup(names.v[i], strlen(names.v[i]) - strlen(".xml"));
+		zone_of(text, zone, net);
 	}
+}
+
+/* firewalld.conf(5); the fallback of firewalld's config/__init__.py is public. */
+static void default_zone(const struct qb_root *root, struct qb_net *net)
+{
+	_cleanup_free_ char *text = NULL, *zone = NULL;
+	size_t len;
+
+	net->firewalld |= qb_root_exists(root, FIREWALLD_WANTED);
+	if (qb_root_read(root, "/etc/firewalld/firewalld.conf", FILE_MAX, &text, &len) == 0)
+		zone = between(text, "\nDefaultZone=", "\n");
+	net->default_zone = qb_strdup(zone && *qb_strip(zone) ? qb_strip(zone) : "public");
 }
 
 /* nm-settings-keyfile(5): a profile is for a link by its name, by its MAC address, or by both. */
@@ -221,18 +243,20 @@ static void managers(const struct qb_root *root, struct qb_net *net)
 		_cleanup_free_ char *comm_path = qb_asprintf("/proc/%s/comm", names.v[i]);
 		_cleanup_free_ char *ns_path = qb_asprintf("/proc/%s/ns/net", names.v[i]);
 		_cleanup_free_ char *comm = NULL, *theirs = NULL;
-		bool nm, networkd;
+		bool nm, networkd, firewalld;
 
 		if (!isdigit((unsigned char)names.v[i][0]) ||
 		    qb_root_read_value(root, comm_path, &comm) < 0)
 			continue;
 		nm = !strcmp(comm, "NetworkManager");
 		networkd = !strcmp(comm, "systemd-network"); /* cut at 15 by the kernel */
-		if ((!nm && !networkd) || qb_root_readlink(root, ns_path, &theirs) < 0 ||
-		    strcmp(ours, theirs) != 0)
+		firewalld = !strcmp(comm, "firewalld");
+		if ((!nm && !networkd && !firewalld) ||
+		    qb_root_readlink(root, ns_path, &theirs) < 0 || strcmp(ours, theirs) != 0)
 			continue;
 		net->networkmanager_running |= nm;
 		net->networkd_running |= networkd;
+		net->firewalld |= firewalld;
 	}
 }
 
@@ -293,6 +317,7 @@ void qb_net_sys_probe(const struct qb_root *root, struct qb_net *net)
 	zones(root, net);
 	profiles(root, net);
 	managers(root, net);
+	default_zone(root, net);
 	net->networkmanager_installed = qb_root_exists(root, "/usr/sbin/NetworkManager");
 	resolver(root, net);
 	network_root(root, net);

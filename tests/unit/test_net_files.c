@@ -122,6 +122,26 @@ static void others_profiles_are_not_kept(void **state)
 	assert_string_equal(net.keyfiles[0].text, "[connection]\nid=qubi-br0\n");
 }
 
+static void zones_of_firewalld(void **state)
+{
+	_cleanup_net_ struct qb_net none = {0}, enabled = {0};
+	struct tree *t = *state;
+
+	tree_put(t, "/etc/firewalld/zones/internal.xml",
+		 "<zone>\n  <interface name=\"eth0\"/>\n  <interface name=\"br0\"/>\n</zone>\n");
+	tree_put(t, "/etc/firewalld/firewalld.conf", "# DefaultZone=drop\nDefaultZone=work \n");
+	add_link(&none, "eth0", 2);
+	qb_net_sys_probe(&t->root, &none);
+	assert_false(none.firewalld);
+	assert_string_equal(none.links[0].zone, "internal");
+	assert_int_equal(none.zones.n, 1);
+	assert_string_equal(none.zones.v[0], "br0 internal");
+	assert_string_equal(none.default_zone, "work");
+	tree_put(t, "/etc/systemd/system/multi-user.target.wants/firewalld.service", "");
+	qb_net_sys_probe(&t->root, &enabled);
+	assert_true(enabled.firewalld);
+}
+
 static void owners_and_resolvers(void **state)
 {
 	_cleanup_net_ struct qb_net net = {0};
@@ -131,12 +151,15 @@ static void owners_and_resolvers(void **state)
 	tree_mkdir(t, "/proc/self/ns");
 	tree_mkdir(t, "/proc/100/ns");
 	tree_mkdir(t, "/proc/200/ns");
+	tree_mkdir(t, "/proc/300/ns");
 	tree_link(t, "net:[1]", "/proc/self/ns/net");
 	tree_put(t, "/proc/100/comm", "NetworkManager\n");
 	tree_link(t, "net:[1]", "/proc/100/ns/net");
 	/* One that runs in a container is not this host's. */
 	tree_put(t, "/proc/200/comm", "systemd-network\n");
 	tree_link(t, "net:[2]", "/proc/200/ns/net");
+	tree_put(t, "/proc/300/comm", "firewalld\n");
+	tree_link(t, "net:[1]", "/proc/300/ns/net");
 	tree_put(t, "/run/systemd/netif/links/2", "ADMIN_STATE=configured\nOPER_STATE=routable\n");
 	tree_put(t, "/run/systemd/netif/links/3", "ADMIN_STATE=unmanaged\n");
 	tree_put(t, "/etc/resolv.conf", "nameserver 198.51.100.1\n");
@@ -149,6 +172,8 @@ static void owners_and_resolvers(void **state)
 	assert_true(net.networkmanager_installed);
 	assert_true(net.networkmanager_running);
 	assert_false(net.networkd_running);
+	assert_true(net.firewalld);
+	assert_string_equal(net.default_zone, "public");
 	assert_true(net.links[0].networkd);
 	assert_false(net.links[1].networkd);
 	assert_int_equal(net.nameservers.n, 2);
@@ -276,6 +301,7 @@ int main(void)
 		tree_test(hardware_by_sysfs),
 		cmocka_unit_test(id_paths),
 		tree_test(others_profiles_are_not_kept),
+		tree_test(zones_of_firewalld),
 		tree_test(owners_and_resolvers),
 		tree_test(a_root_on_the_network),
 		tree_test(profiles_are_written_and_taken_back),
