@@ -49,10 +49,12 @@ void qb_keyfile_rules(struct qb_buf *b, const struct qb_net *net, const struct q
 		      const char *family);
 /*
  * Refuses the bridge in plan with everything that moves, that a profile is to have, and that none
- * can say: multipath routes, metrics that NetworkManager does not know, nexthop objects.
+ * can say: multipath routes, metrics that NetworkManager does not know, nexthop objects, what an
+ * address has beside its prefix.
  */
 void qb_keyfile_refuse(const struct qb_move *move, struct qb_plan *plan);
-void qb_keyfile_refuse_rules(const struct qb_move *move, struct qb_plan *plan); /* its part */
+void qb_keyfile_refuse_rules(const struct qb_move *move, struct qb_plan *plan);     /* a part */
+void qb_keyfile_refuse_addresses(const struct qb_move *move, struct qb_plan *plan); /* likewise */
 
 /* The profiles of a bond or VLAN that is no port of a bridge, and carries no address. */
 void qb_keyfile_made(const struct qb_net *net, const struct qb_link *link,

@@ -266,6 +266,56 @@ void qb_keyfile_head(struct qb_buf *b, const char *id, const char *uuid, const c
 		      id, uuid, type, PRIORITY);
 }
 
+/* NetworkManager computes it; where there is none the kernel does. */
+static bool is_usual_broadcast(const struct qb_address *a)
+{
+	struct qb_ip ip, is;
+
+	if (!a->broadcast)
+		return true;
+	if (qb_ip_parse(a->address, &ip) < 0 || qb_ip_parse(a->broadcast, &is) < 0)
+		return false;
+	for (unsigned bit = ip.prefix; bit < 8 * ip.len; bit++)
+		ip.bytes[bit / 8] |= (unsigned char)(0x80 >> bit % 8);
+	return !memcmp(ip.bytes, is.bytes, ip.len);
+}
+
+/* Of IPv6 the kernel knows it by the address; and so NetworkManager does of these. */
+static bool is_usual_scope(const struct qb_address *a)
+{
+	return !a->scope || strcmp(qb_ip_family(a->address), "inet") != 0 ||
+	       !strcmp(a->scope, "global") ||
+	       (!strcmp(a->scope, "link") && qb_startswith(a->address, "169.254.")) ||
+	       (!strcmp(a->scope, "host") && qb_startswith(a->address, "127."));
+}
+
+void qb_keyfile_refuse_addresses(const struct qb_move *move, struct qb_plan *plan)
+{
+	for (size_t i = 0; i < move->n_add; i++) {
+		const struct qb_address *a = &move->add[i];
+		_cleanup_strs_ struct qb_strs lost = {0};
+		_cleanup_free_ char *list = NULL;
+
+		if (qb_address_is_dynamic(a))
+			continue;
+		if (a->peer)
+			qb_strs_addf(&lost, "peer %s", a->peer);
+		else if (!is_usual_broadcast(a))
+			qb_strs_addf(&lost, "broadcast %s", a->broadcast);
+		if (a->label)
+			qb_strs_addf(&lost, "label %s", a->label);
+		if (!is_usual_scope(a))
+			qb_strs_addf(&lost, "scope %s", a->scope);
+		list = qb_strs_sentence(&lost);
+		if (lost.n)
+			qb_plan_refuse(plan, move->bridge, "not-persistent",
+				       "%s of %s would be without its %s after a reboot: a "
+				       "NetworkManager profile cannot say that",
+				       a->address, move->source ? move->source : move->bridge,
+				       list);
+	}
+}
+
 static void put_mtu(struct qb_buf *b, const struct qb_move *move)
 {
 	if (move->mtu && move->mtu != 1500)

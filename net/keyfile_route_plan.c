@@ -137,5 +137,6 @@ void qb_keyfile_refuse(const struct qb_move *move, struct qb_plan *plan)
 				       "a NetworkManager profile cannot say all that it is",
 				       r->dst, (long long)r->table, move->source);
 	}
+	qb_keyfile_refuse_addresses(move, plan);
 	qb_keyfile_refuse_rules(move, plan);
 }

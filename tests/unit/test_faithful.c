@@ -48,10 +48,48 @@ static void a_bridge_is_in_the_zone_of_its_nic(void **state)
 		"firewall-zone", "br0 would be in public");
 }
 
+#define WITH(address)                                                                              \
+	LINKS(ETH0_HEAD ", addresses: [{" address                                                  \
+			", flags: 128}, {address: fe80::1/64, scope: link, flags: 128}]}")
+
+/* NetworkManager's keyfiles have "address/prefix" and no more. */
+static void what_an_address_is_lasts(void **state)
+{
+	static const struct {
+		const char *host, *lost;
+	} cases[] = {
+		{WITH("address: 192.0.2.10/24, scope: global, label: 'eth0:1'"),
+		 "192.0.2.10/24 of eth0 would be without its label br0:1"},
+		{WITH("address: 192.0.2.10/32, scope: global, peer: 192.0.2.1/32"),
+		 "its peer 192.0.2.1/32"},
+		{WITH("address: 2001:db8::10/128, scope: global, peer: '2001:db8::1/128'"),
+		 "its peer 2001:db8::1/128"},
+		{WITH("address: 192.0.2.10/24, scope: global, broadcast: 192.0.2.0"),
+		 "its broadcast 192.0.2.0"},
+		{WITH("address: 192.0.2.10/24, scope: link, label: x"),
+		 "its label x and scope link"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *installed = qb_asprintf("%s" NM_INSTALLED, cases[i].host);
+
+		assert_refused_for(installed, "not-persistent", cases[i].lost);
+		/* Until the next boot nothing is lost. */
+		assert_planned(cases[i].host);
+	}
+	assert_planned(WITH("address: 192.0.2.10/25, scope: global, broadcast: 192.0.2.127")
+			       NM_INSTALLED);
+	assert_planned(WITH("address: 192.0.2.10/32, scope: global, broadcast: 192.0.2.10")
+			       NM_INSTALLED);
+	assert_planned(WITH("address: 169.254.7.1/16, scope: link") NM_INSTALLED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_bridge_is_in_the_zone_of_its_nic),
+		cmocka_unit_test(what_an_address_is_lasts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
