@@ -87,16 +87,21 @@ static void put_gateway(struct nl_msg *msg, int family, const char *gateway)
 	qb_nl_put(msg, RTA_VIA, buf, sizeof(*via) + ip.len);
 }
 
-static int put_hops(struct nl_msg *msg, int family, const struct qb_route *r, struct qb_error *err)
+/* dev: only those that leave by it; NULL: all. */
+static int put_hops(struct nl_msg *msg, int family, const struct qb_route *r, const char *dev,
+		    struct qb_error *err)
 {
 	struct nlattr *hops = qb_nl_nest(msg, RTA_MULTIPATH);
 
 	for (size_t i = 0; i < r->n_hops; i++) {
 		const struct qb_hop *h = &r->hops[i];
-		unsigned ifindex = if_nametoindex(h->dev);
 		size_t at = nlmsg_hdr(msg)->nlmsg_len;
 		struct rtnexthop *hop;
+		unsigned ifindex;
 
+		if (dev && !qb_streq(h->dev, dev))
+			continue;
+		ifindex = if_nametoindex(h->dev);
 		if (!ifindex)
 			return qb_error_errno(err, errno, "link %s", h->dev);
 		hop = nlmsg_reserve(msg, sizeof(*hop), NLMSG_ALIGNTO);
@@ -129,7 +134,9 @@ static int flags_of(const struct qb_op *op, const struct rtmsg *rtm)
  * Without NLM_F_APPEND or REPLACE an IPv4 route goes in front of its like, and takes over at that
  * moment; the old one is then deleted by its link. REPLACE would take whichever route of that
  * prefix and metric comes first, another NIC's, too. IPv6 has only one multipath route of a prefix
- * and metric, to which an added one would be one hop more; that is replaced, and so not deleted.
+ * and metric, to which an added one would be one hop more; that is replaced. Of the old one only
+ * the next hops by its link are deleted, which then are not there any more: the others are the new
+ * one's, too.
  */
 int qb_nl_write_route(const struct qb_op *op, unsigned ifindex, struct qb_nl_batch *batch,
 		      struct qb_error *err)
@@ -143,8 +150,6 @@ int qb_nl_write_route(const struct qb_op *op, unsigned ifindex, struct qb_nl_bat
 
 	if (header(r, &rtm, &dst) < 0)
 		return qb_error_set(err, EINVAL, "route %s: cannot be read", r->dst);
-	if (delete &&r->n_hops && dst.family == AF_INET6)
-		return 0;
 	if (r->from && qb_ip_parse(r->from, &from) == 0)
 		rtm.rtm_src_len = (unsigned char)from.prefix;
 	msg = qb_nl_message(delete ? RTM_DELROUTE : RTM_NEWROUTE, flags_of(op, &rtm), &rtm,
@@ -157,7 +162,8 @@ int qb_nl_write_route(const struct qb_op *op, unsigned ifindex, struct qb_nl_bat
 	if (r->metric)
 		qb_nl_put_u32(msg, RTA_PRIORITY, (uint32_t)r->metric);
 	if (r->n_hops) {
-		int err_hops = put_hops(msg, dst.family, r, err);
+		const char *by = delete &&dst.family == AF_INET6 ? op->dev : NULL;
+		int err_hops = put_hops(msg, dst.family, r, by, err);
 
 		if (err_hops < 0)
 			return err_hops;

@@ -422,6 +422,37 @@ static char *setting(const struct host *h, const char *family, const char *name)
 	return value;
 }
 
+/* The kernel has one route for all hops, and takes them off one by one. */
+static void a_multipath_route_that_is_not_wanted_goes(void **state)
+{
+	char *addresses[] = {(char *)"2001:db8::20/64"};
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	ip("-6 route del default");
+	ip("-6 route add default proto static metric 1024 nexthop via 2001:db8::1 dev up0 "
+	   "nexthop via 2001:db8::2 dev up0 weight 3");
+	ip("-6 route add 2001:db8:7::/48 nexthop via 2001:db8::1 dev up0 "
+	   "nexthop via 2001:db8::2 dev up0");
+	h.config.ipv6 = (struct qb_ip_config){.mode = QB_IP_STATIC,
+					      .addresses = {addresses, 1},
+					      .gateway = (char *)"2001:db8::1"};
+	before = state_of_host(&h);
+	assert_int_equal(plan(&h), 1);
+	assert_ok(&h, observe(&h));
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, verify(&h));
+	assert_ok(&h, undo(&h));
+	after = state_of_host(&h);
+	assert_string_equal(before, after);
+	assert_ok(&h, apply(&h));
+	assert_ok(&h, verify(&h));
+	assert_int_equal(plan(&h), 0);
+	end(&h);
+}
+
 static void assert_setting(const struct host *h, const char *family, const char *name,
 			   const char *wanted)
 {
@@ -760,6 +791,7 @@ int main(void)
 		cmocka_unit_test(stp_comes_when_the_port_forwards),
 		cmocka_unit_test(several_ports),
 		cmocka_unit_test(static_addresses),
+		cmocka_unit_test(a_multipath_route_that_is_not_wanted_goes),
 		cmocka_unit_test(what_a_killed_run_left_is_made_whole_or_goes),
 		cmocka_unit_test(what_had_changed_over_is_not_taken_for_a_leftover),
 		cmocka_unit_test(a_bridge_of_others_is_not_taken_for_a_leftover),
