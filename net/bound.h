@@ -27,6 +27,8 @@ const struct qb_link *qb_link_by_mac(const struct qb_net *net, const char *mac,
 /* The newest record of that port; NULL where there is none. */
 const json_t *qb_bound_port(const struct qb_ledger *ledger, const struct qb_bridge_config *config,
 			    const struct qb_port_match *m);
+/* An earlier run made that link a port of the bridge, which it had not been. */
+bool qb_bound_put(const struct qb_ledger *ledger, const char *bridge, const struct qb_link *link);
 /*
  * The link that a recorded port is bound to. Hardware that was replaced, or is not any more what
  * the configuration names, is noted in plan where that is to rebind, and refused otherwise: NULL.

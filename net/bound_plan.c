@@ -117,6 +117,29 @@ static const json_t *record_of(const struct qb_ledger *ledger, const char *bridg
 	return NULL;
 }
 
+bool qb_bound_put(const struct qb_ledger *ledger, const char *bridge, const struct qb_link *link)
+{
+	for (size_t i = 0; ledger && i < ledger->n_entries; i++) {
+		const struct qb_ledger_entry *e = &ledger->entries[i];
+		const json_t *port, *name;
+		size_t j, k;
+
+		if (!qb_streq(e->kind, "net.bridge") || !qb_streq(e->target, bridge))
+			continue;
+		json_array_foreach (json_object_get(e->args, "ports"), j, port) {
+			const char *mac = string_of(port, "permanent_mac");
+			const char *was = string_of(port, "name");
+
+			if (mac ? !same_mac(mac, link->permanent_mac) : !qb_streq(was, link->name))
+				continue;
+			json_array_foreach (json_object_get(e->before, "release"), k, name)
+				if (qb_streq(json_string_value(name), was))
+					return true;
+		}
+	}
+	return false;
+}
+
 /*
  * The bridge, where one of its ports is in already: until then it may have what the kernel made up
  * and would give up for a port's, and the host is known by what its NIC has. NULL: not so.

@@ -139,7 +139,8 @@ static void plan_persistence(const struct qb_net *net, const struct qb_bridge_co
 			    config->name);
 	qb_step_differences(step, differences);
 	qb_step_why(step,
-		    "%s is not there or differs: after a reboot NetworkManager would not make %s%s",
+		    "%s is not as wanted: after a reboot NetworkManager would not make %s as "
+		    "configured%s",
 		    missing, config->name,
 		    now ? "; it takes the bridge over now, which may cost a "
 			  "few frames"
@@ -215,6 +216,48 @@ static size_t plan_ports(const struct qb_net *net, const struct qb_bridge_config
 		ports[n++] = port;
 	}
 	return n;
+}
+
+/* The name of the profile by which NetworkManager makes it a port; NULL: there is none. */
+static char *profile_of(const struct qb_net *net, const char *bridge, const struct qb_link *link)
+{
+	const char *own = link->permanent_mac ? link->permanent_mac : link->mac;
+	_cleanup_free_ char *mac = qb_asprintf("\nmac-address=%s\n", own ? own : "none");
+	_cleanup_free_ char *name = qb_asprintf("\ninterface-name=%s\n", link->name);
+	_cleanup_free_ char *path = qb_asprintf("\npath=%s\n", link->path ? link->path : "none");
+	_cleanup_free_ char *id = qb_asprintf("qubi-%s-port-", bridge);
+
+	for (size_t i = 0; i < net->n_keyfiles; i++) {
+		const char *file = strrchr(net->keyfiles[i].path, '/') + 1;
+		const char *text = net->keyfiles[i].text;
+
+		if (qb_startswith(file, id) &&
+		    (strstr(text, mac) || strstr(text, name) || strstr(text, path)))
+			return qb_strndup(file, strcspn(file, "."));
+	}
+	return NULL;
+}
+
+/* Of the ports that are there only those that an earlier run put there are asked for. */
+static void refuse_dropped(const struct qb_net *net, const struct qb_bridge_config *config,
+			   const struct qb_ledger *ledger, const struct qb_link *const *ports,
+			   size_t n_ports, struct qb_plan *plan)
+{
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, config->name, l));) {
+		_cleanup_free_ char *profile = profile_of(net, config->name, l);
+		bool named = false;
+
+		for (size_t i = 0; i < n_ports; i++)
+			named |= ports[i] == l;
+		if (!named && qb_bound_put(ledger, config->name, l))
+			qb_plan_refuse(plan, config->name, "has-port",
+				       "%s is a port of %s since an earlier run, and the "
+				       "configuration does not name it any more; taking it out is "
+				       "not implemented: %s %s%s",
+				       l->name, config->name,
+				       profile ? "nmcli connection delete" : "ip link set",
+				       profile ? profile : l->name, profile ? "" : " nomaster");
+	}
 }
 
 static void refuse_size(const struct qb_move *move, struct qb_plan *plan)
@@ -321,6 +364,9 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 			       "%s is there and is %s%s, not a bridge", config->name,
 			       there->kind ? "a " : "", there->kind ? there->kind : "a NIC");
 	n_ports = plan_ports(net, config, ledger, claims, plan, ports);
+	/* Else which of those that are there is meant is not known. */
+	if (n_ports && n_ports == config->n_ports)
+		refuse_dropped(net, config, ledger, ports, n_ports, plan);
 	qb_move_plan(net, config, ports, n_ports, plan, &move);
 	if (!config->n_ports)
 		plan_portless(net, config, machine_id, plan, &move);

@@ -19,9 +19,9 @@ void qb_keyfile_differences(const char *path, const char *text, const char *want
 
 /*
  * The path of the first profile that is not there or differs, addresses as of
- * qb_keyfile_differences(); NULL: all are as wanted. *ret_any: one is there. *ret_list: all as
- * arguments of step net.persist, *ret_differences: how those that are there differ, and which are
- * missing beside them; new references.
+ * qb_keyfile_differences(), or is of a port that is not wanted any more; NULL: all are as wanted.
+ * *ret_any: one is there. *ret_list: all as arguments of step net.persist, *ret_differences: how
+ * those that are there differ, which are missing beside them, and which are to go; new references.
  */
 const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfiles *files,
 				bool addresses, bool *ret_any, json_t **ret_list,

@@ -7,6 +7,8 @@
 
 #define KERNEL "kernel"
 #define DIR_PROFILES "/etc/NetworkManager/system-connections"
+#define SUFFIX ".nmconnection"
+#define DIGITS "0123456789"
 
 static const char *word(bool on)
 {
@@ -167,11 +169,56 @@ static const struct qb_keyfile *find_file(const struct qb_net *net, const char *
 	return NULL;
 }
 
+/*
+ * The profile of a port that head, the first of some, had in an earlier configuration: behind its
+ * name is "-port-2", "-port-2-1" or "-1".
+ */
+static bool is_of_port(const struct qb_keyfile *file, const char *head)
+{
+	size_t len = strlen(head) - strlen(SUFFIX);
+	const char *rest = file->path + len;
+
+	if (strncmp(file->path, head, len) != 0 || !strstr(file->text, "\nmaster="))
+		return false;
+	if (qb_startswith(rest, "-port-"))
+		rest += strspn(rest + strlen("-port-"), DIGITS) + strlen("-port-");
+	if (*rest == '-')
+		rest += strspn(rest + 1, DIGITS) + 1;
+	return !strcmp(rest, SUFFIX);
+}
+
+static bool is_wanted(const struct qb_keyfiles *files, const char *path)
+{
+	for (size_t i = 0; i < files->n; i++)
+		if (qb_streq(files->v[i].path, path))
+			return true;
+	return false;
+}
+
+/* Those of ports that are not wanted any more; the path of the first, or NULL. */
+static const char *stale(const struct qb_net *net, const struct qb_keyfiles *files, json_t *list,
+			 json_t *differences)
+{
+	const char *first = NULL;
+
+	for (size_t i = 0; i < net->n_keyfiles; i++) {
+		const struct qb_keyfile *file = &net->keyfiles[i];
+
+		if (is_wanted(files, file->path) || !is_of_port(file, files->v[0].path))
+			continue;
+		qb_difference(differences, "profile", strrchr(file->path, '/') + 1, NULL,
+			      DIR_PROFILES);
+		json_array_append_new(list, json_pack("{s:s, s:n}", "path", file->path, "text"));
+		first = first ? first : file->path;
+	}
+	return first;
+}
+
 const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfiles *files, bool all,
 				bool *ret_any, json_t **ret_list, json_t **ret_differences)
 {
 	json_t *list = json_array(), *differences = json_array();
-	const char *missing = NULL;
+	const char *missing = NULL, *dropped = NULL;
 	bool any = false;
 
 	for (size_t i = 0; i < files->n; i++)
@@ -191,8 +238,10 @@ const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfil
 		json_array_append_new(
 			list, json_pack("{s:s, s:s}", "path", file->path, "text", file->text));
 	}
+	if (any)
+		dropped = stale(net, files, list, differences);
 	*ret_any = any;
 	*ret_list = list;
 	*ret_differences = differences;
-	return missing;
+	return missing ? missing : dropped;
 }

@@ -328,8 +328,8 @@ static void plan_persistence(const struct qb_net *net, const struct qb_made_conf
 			    name);
 	qb_step_differences(step, differences);
 	qb_step_why(step,
-		    "its profiles are not there or differ: after a reboot NetworkManager would "
-		    "not make %s",
+		    "its profiles are not as wanted: after a reboot NetworkManager would not make "
+		    "%s as configured",
 		    name);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Step net.persist: NetworkManager profiles of a bridge and its ports. The journaled "before" is
- * {"files": {path: its text, or null where there was none}}, and where NetworkManager takes the
- * bridge over, "bridge": what that has and which gateways answer, which has to be so after it.
+ * Step net.persist: NetworkManager profiles of a bridge and its ports, "text" being null for one
+ * that is to go. The journaled "before" is {"files": {path: its text, or null where there was
+ * none}}, and where NetworkManager takes the bridge over, "bridge": what that has and which
+ * gateways answer, which has to be so after it.
  */
 #include "net/bridge.h"
 
@@ -46,6 +47,13 @@ static bool has_mode(const struct qb_root *root, const char *path)
 
 	return qb_root_stat(root, path, false, &st) == 0 && S_ISREG(st.st_mode) &&
 	       (st.st_mode & 07777) == PROFILE_MODE;
+}
+
+/* wanted: NULL for none. */
+static bool is_as(const struct qb_root *root, const char *path, const char *text,
+		  const char *wanted)
+{
+	return qb_streq(text, wanted) && (!wanted || has_mode(root, path));
 }
 
 static bool takes_over(const struct qb_step_ctx *ctx, const json_t *args)
@@ -101,7 +109,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 
 		if (r < 0)
 			return r;
-		same &= qb_streq(text, string_of(file, "text")) && has_mode(ctx->root, path);
+		same &= is_as(ctx->root, path, text, string_of(file, "text"));
 		json_object_set_new(json_object_get(before, "files"), path,
 				    text ? json_string(text) : json_null());
 	}
@@ -193,10 +201,10 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 	int r;
 
 	json_array_foreach (json_object_get(args, "files"), i, file) {
-		const char *text = string_of(file, "text");
+		const char *path = string_of(file, "path"), *text = string_of(file, "text");
 
-		r = qb_root_write(ctx->root, string_of(file, "path"), PROFILE_MODE, text,
-				  strlen(text), err);
+		r = text ? qb_root_write(ctx->root, path, PROFILE_MODE, text, strlen(text), err)
+			 : qb_root_unlink(ctx->root, path, err);
 		if (r < 0)
 			return r;
 	}
@@ -238,7 +246,7 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 
 		if (r < 0)
 			return r;
-		if (!qb_streq(text, string_of(file, "text")) || !has_mode(ctx->root, path))
+		if (!is_as(ctx->root, path, text, string_of(file, "text")))
 			return qb_error_set(err, EIO, "%s is not what was written", path);
 		uuid = uuid_of(text);
 		if (!takes_over(ctx, args) || !uuid)

@@ -264,8 +264,7 @@ static void keys_of_profiles_are_told(void **state)
 
 		assert_differs(&s, "net.persist", wanted);
 	}
-	assert_non_null(
-		strstr(s.plan.steps[0].why, "qubi-br0.nmconnection is not there or differs"));
+	assert_non_null(strstr(s.plan.steps[0].why, "qubi-br0.nmconnection is not as wanted"));
 	/* One that is not there at all. */
 	s.net.n_keyfiles = 1;
 	plan(&s);
@@ -275,6 +274,57 @@ static void keys_of_profiles_are_told(void **state)
 		assert_non_null(strstr(got, "profile||qubi-br0-port-1.nmconnection|/etc/"));
 	}
 	s.net.n_keyfiles = 2;
+	done(&s);
+}
+
+static void add_profile(struct setup *s, const char *name, const char *text)
+{
+	struct qb_keyfile *file = QB_APPEND(s->net.keyfiles, s->net.n_keyfiles);
+
+	file->path = qb_asprintf("/etc/NetworkManager/system-connections/%s.nmconnection", name);
+	file->text = qb_strdup(text);
+}
+
+/* They would make a port of it again. */
+static void profiles_of_former_ports_go(void **state)
+{
+	static const char dir[] = "/etc/NetworkManager/system-connections";
+	static const char port[] = "[connection]\nmaster=1\n";
+	_cleanup_free_ char *wanted = NULL;
+	const json_t *files, *last;
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST(ETH0_IN ", " BR0_AS_WANTED, "networkmanager_installed: true\n"));
+	made_by_us(&s, "00:00:5e:00:53:01", 1500);
+	plan(&s);
+	assert_int_equal(s.plan.n_steps, 1);
+	files = json_object_get(s.plan.steps[0].args, "files");
+	for (size_t i = 0; i < 2; i++) {
+		struct qb_keyfile *file = QB_APPEND(s.net.keyfiles, s.net.n_keyfiles);
+		const json_t *is = json_array_get(files, i);
+
+		file->path = qb_strdup(json_string_value(json_object_get(is, "path")));
+		file->text = qb_strdup(json_string_value(json_object_get(is, "text")));
+	}
+	/* Other bridges, and what is of them. */
+	add_profile(&s, "qubi-br0-port-3", "[connection]\ntype=bridge\n");
+	add_profile(&s, "qubi-br0-port-3-port-1", port);
+	add_profile(&s, "qubi-br00-port-1", port);
+	add_profile(&s, "qubi-br0-x-port-1", port);
+	plan(&s);
+	assert_int_equal(s.plan.n_steps, 0);
+	add_profile(&s, "qubi-br0-port-2", port);
+	add_profile(&s, "qubi-br0-port-2-1", port);
+	wanted = qb_asprintf("profile|qubi-br0-port-2.nmconnection||%s\n"
+			     "profile|qubi-br0-port-2-1.nmconnection||%s\n",
+			     dir, dir);
+	assert_differs(&s, "net.persist", wanted);
+	files = json_object_get(s.plan.steps[0].args, "files");
+	assert_int_equal(json_array_size(files), 4);
+	last = json_array_get(files, 3);
+	assert_non_null(strstr(json_string_value(json_object_get(last, "path")), "port-2-1"));
+	assert_true(json_is_null(json_object_get(last, "text")));
 	done(&s);
 }
 
@@ -325,6 +375,7 @@ int main(void)
 		cmocka_unit_test(what_the_configuration_gives_and_is_missing),
 		cmocka_unit_test(mac_and_mtu_are_those_it_was_given),
 		cmocka_unit_test(keys_of_profiles_are_told),
+		cmocka_unit_test(profiles_of_former_ports_go),
 		cmocka_unit_test(a_plan_reads_well_in_80_columns),
 	};
 

@@ -43,9 +43,9 @@ static void a_bridge_is_in_the_zone_of_its_nic(void **state)
 	/* The bridge's profile says it, and is in force from the hand-over on. */
 	assert_planned(IN_DMZ FIREWALL NM_RUNNING);
 	/* A bond is handed over at the next boot. */
-	assert_refused_for(
-		LINKS(ETH0_HEAD ", zone: dmz, kind: bond, " ETH0_ADDRESSES "}") FIREWALL NM_RUNNING,
-		"firewall-zone", "br0 would be in public");
+	assert_refused_for(LINKS(ETH0_HEAD ", zone: dmz, kind: bond, " ETH0_ADDRESSES "}")
+				   FIREWALL NM_RUNNING,
+			   "firewall-zone", "br0 would be in public");
 }
 
 #define WITH(address)                                                                              \
@@ -85,11 +85,72 @@ static void what_an_address_is_lasts(void **state)
 	assert_planned(WITH("address: 169.254.7.1/16, scope: link") NM_INSTALLED);
 }
 
+#define IN_BR0(name, ifindex, mac, rest)                                                           \
+	"{name: " name ", ifindex: " ifindex ", mac: '" mac "', mtu: 1500, up: true, "             \
+	"master: br0" rest "}"
+#define TWO_PORTS                                                                                  \
+	LINKS(IN_BR0("eth0", "2", "00:00:5e:00:53:01", "") ", " BR0 ", " IN_BR0(                   \
+		"eth1", "3", "00:00:5e:00:53:02",                                                  \
+		", permanent_mac: '00:00:5e:00:53:02'") ", " IN_BR0("vnet0", "9",                  \
+								    "fe:00:5e:00:53:09",           \
+								    ", kind: tun"))                \
+	ROUTES_BR0
+#define PROFILE(n, key)                                                                            \
+	"keyfiles: [{path: /etc/NetworkManager/system-connections/qubi-br0-port-" n                \
+	".nmconnection, text: \"[connection]\\n[ethernet]\\n" key "\\n\"}]\n"
+
+static const char *left_over(struct setup *s, const char *release)
+{
+	json_auto_t *args =
+		json_pack("{s:[{s:s, s:s, s:s, s:s}]}", "ports", "match", "name eth1", "name",
+			  "eth1", "mac", "00:00:5e:00:53:02", "permanent_mac", "00:00:5e:00:53:02");
+	json_auto_t *before = json_pack("{s:[s]}", "release", release);
+	struct qb_ledger_entry entry = {(char *)"net.bridge", (char *)"br0", args, before, true};
+	const struct qb_ledger ledger = {&entry, 1};
+	const struct qb_reason *r;
+
+	plan_with(s, &ledger);
+	r = reason(&s->plan, "has-port");
+	return r ? r->evidence : NULL;
+}
+
+static void a_port_that_is_not_named_any_more_is_told(void **state)
+{
+	const char *evidence;
+	struct setup s;
+
+	(void)state;
+	load(&s, TWO_PORTS);
+	evidence = left_over(&s, "eth1");
+	assert_non_null(evidence);
+	assert_non_null(strstr(evidence, "eth1 is a port of br0 since an earlier run"));
+	assert_non_null(strstr(evidence, "ip link set eth1 nomaster"));
+	assert_int_equal(s.plan.refused[0].n_reasons, 1);
+	/* The agent found it there; nobody knows who put it there. */
+	assert_null(left_over(&s, "eth0"));
+	assert_int_equal(s.plan.n_steps + s.plan.n_refused, 0);
+	plan_with(&s, NULL);
+	assert_int_equal(s.plan.n_steps + s.plan.n_refused, 0);
+	done(&s);
+	/* It was renamed since. */
+	load(&s, TWO_PORTS PROFILE("2", "mac-address=00:00:5e:00:53:02"));
+	qb_strset(&s.net.links[2].name, "lan1");
+	evidence = left_over(&s, "eth1");
+	assert_non_null(evidence);
+	assert_non_null(strstr(evidence, "lan1 is a port"));
+	assert_non_null(strstr(evidence, "nmcli connection delete qubi-br0-port-2"));
+	done(&s);
+	load(&s, TWO_PORTS PROFILE("1", "mac-address=00:00:5e:00:53:01"));
+	assert_non_null(strstr(left_over(&s, "eth1"), "nomaster"));
+	done(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_bridge_is_in_the_zone_of_its_nic),
 		cmocka_unit_test(what_an_address_is_lasts),
+		cmocka_unit_test(a_port_that_is_not_named_any_more_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

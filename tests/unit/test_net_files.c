@@ -206,11 +206,11 @@ static char *read_back(struct tree *t, const char *path)
 
 static void profiles_are_written_and_taken_back(void **state)
 {
-	json_auto_t *args =
-		json_pack("{s:s, s:[{s:s, s:s}, {s:s, s:s}], s:b}", "bridge", "br0", "files",
-			  "path", PROFILES "qubi-br0.nmconnection", "text",
-			  "[connection]\nuuid=1\n", "path", PROFILES "qubi-br0-port-1.nmconnection",
-			  "text", "[connection]\nuuid=2\n", "running", 1);
+	json_auto_t *args = json_pack(
+		"{s:s, s:[{s:s, s:s}, {s:s, s:s}, {s:s, s:n}], s:b}", "bridge", "br0", "files",
+		"path", PROFILES "qubi-br0.nmconnection", "text", "[connection]\nuuid=1\n", "path",
+		PROFILES "qubi-br0-port-1.nmconnection", "text", "[connection]\nuuid=2\n", "path",
+		PROFILES "qubi-br0-port-2.nmconnection", "text", "running", 1);
 	const struct qb_step_kind *kind = &qb_bridge_persist_step;
 	struct qb_error err = QB_ERROR_INIT;
 	json_auto_t *before = NULL, *again = NULL;
@@ -222,6 +222,7 @@ static void profiles_are_written_and_taken_back(void **state)
 
 	ctx.root = &t->root;
 	tree_put(t, PROFILES "qubi-br0.nmconnection", "old\n");
+	tree_put(t, PROFILES "qubi-br0-port-2.nmconnection", "former\n");
 	assert_int_equal(kind->observe(&ctx, args, &observed, &before, &err), 0);
 	assert_int_equal(observed, QB_OBSERVED_NEEDED);
 	assert_int_equal(kind->verify(&ctx, args, before, &err), -EIO);
@@ -229,15 +230,19 @@ static void profiles_are_written_and_taken_back(void **state)
 	assert_int_equal(kind->verify(&ctx, args, before, &err), 0);
 	assert_int_equal(qb_root_stat(&t->root, PROFILES "qubi-br0.nmconnection", false, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_null(read_back(t, PROFILES "qubi-br0-port-2.nmconnection"));
 	assert_int_equal(kind->observe(&ctx, args, &observed, &again, &err), 0);
 	assert_int_equal(observed, QB_OBSERVED_DONE);
-	/* The one that was there is as it was, the other is gone; twice is as good as once. */
+	/* Those that were there are as they were, the other is gone; twice is as good as once. */
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(kind->undo(&ctx, args, before, &err), 0);
 		text = read_back(t, PROFILES "qubi-br0.nmconnection");
 		assert_string_equal(text, "old\n");
 		free(text);
 		assert_null(read_back(t, PROFILES "qubi-br0-port-1.nmconnection"));
+		text = read_back(t, PROFILES "qubi-br0-port-2.nmconnection");
+		assert_string_equal(text, "former\n");
+		free(text);
 	}
 }
 
