@@ -89,14 +89,33 @@ static void refuse_others(const struct qb_net *net, const struct qb_move *move,
 			  struct qb_plan *plan)
 {
 	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+	_cleanup_free_ char *own = NULL;
 
 	if (!bridge || move->broken_off)
 		return;
-	if (!bridge_is(bridge, move->pvid))
+	if (!qb_is(&bridge->vlan_filtering)) {
 		qb_plan_refuse(plan, move->bridge, "unsupported",
-			       "%s is there and does not filter VLANs with VLAN %lld as its own: "
+			       "%s is there and %s: changing that on a bridge that is in use is "
+			       "not implemented",
+			       move->bridge,
+			       bridge->vlan_filtering.state == QB_NO
+				       ? "does not filter VLANs"
+				       : "does not tell whether it filters VLANs");
+		return;
+	}
+	own = qb_strs_sentence(&bridge->vlans);
+	if (bridge->default_pvid != move->pvid)
+		qb_plan_refuse(plan, move->bridge, "unsupported",
+			       "ports join %s, which is there, with VLAN %lld, and %lld is wanted: "
 			       "changing that on a bridge that is in use is not implemented",
-			       move->bridge, (long long)move->pvid);
+			       move->bridge, (long long)bridge->default_pvid,
+			       (long long)move->pvid);
+	else if (!bridge_is(bridge, move->pvid))
+		qb_plan_refuse(plan, move->bridge, "unsupported",
+			       "%s itself carries %s, and \"%lld pvid untagged\" alone is wanted: "
+			       "changing that is not implemented: bridge vlan show dev %s",
+			       move->bridge, bridge->vlans.n ? own : "no VLAN",
+			       (long long)move->pvid, move->bridge);
 	for (size_t i = 0; i < move->n_ports; i++) {
 		const struct qb_link *port = qb_net_link(net, move->ports[i].name);
 

@@ -64,9 +64,10 @@ static void load_net(struct qb_net *net, const char *yaml)
 }
 
 #define ETH0 "{name: eth0, ifindex: 2, mac: '00:00:5e:00:53:01', mtu: 1500, up: true"
-#define BR0                                                                                        \
+#define BR0_WITH(vlans)                                                                            \
 	"{name: br0, ifindex: 7, kind: bridge, mac: '00:00:5e:00:53:01', mtu: 1500, up: true, "    \
-	"stp: false, vlan_filtering: true, default_pvid: 1, vlans: [1 pvid untagged]}"
+	"stp: false, vlan_filtering: true, default_pvid: 1, vlans: " vlans "}"
+#define BR0 BR0_WITH("[1 pvid untagged]")
 #define LINKS(...) "known: true\nlinks: [" __VA_ARGS__ "]\n"
 
 /* The host, what the port carries, and what is planned or the evidence of the refusal. */
@@ -87,9 +88,16 @@ static void plans_compare_with_what_is_there(void **state)
 		{LINKS(ETH0 ", master: br0, vlans: [1 pvid untagged]}, " BR0), 0, -1, true, 0,
 		 "eth0 is a port of br0 already, with other VLANs"},
 		{LINKS(ETH0 ", master: br0, vlans: [1 pvid untagged]}, " BR0), 7, -1, false, 0,
-		 "does not filter VLANs with VLAN 7 as its own"},
-		{LINKS(ETH0 "}, {name: br0, ifindex: 7, kind: bridge, vlan_filtering: false}"), 0,
-		 -1, false, 0, "does not filter VLANs with VLAN 1 as its own"},
+		 "ports join br0, which is there, with VLAN 1, and 7 is wanted"},
+		{LINKS(ETH0 ", master: br0}, " BR0_WITH("['1 pvid untagged', '10']")), 0, -1, false,
+		 0, "br0 itself carries 1 pvid untagged and 10, and"},
+		{LINKS(ETH0 ", master: br0}, " BR0_WITH("[]")), 0, -1, false, 0,
+		 "br0 itself carries no VLAN, and"},
+		{LINKS(ETH0 ", master: br0}, {name: br0, ifindex: 7, kind: bridge, "
+			    "vlan_filtering: false}"),
+		 0, -1, false, 0, "br0 is there and does not filter VLANs: "},
+		{LINKS(ETH0 "}, {name: br0, ifindex: 7, kind: bridge}"), 0, -1, false, 0,
+		 "does not tell whether it filters"},
 		{LINKS(ETH0 "}") "networkmanager_installed: true\n", 0, 5, true, 0,
 		 "eth0 is not to carry VLAN 1, the one of br0 itself"},
 		{LINKS(ETH0 "}") "networkmanager_installed: true\n", 10, 0, true, 2, NULL},
@@ -116,6 +124,9 @@ static void plans_compare_with_what_is_there(void **state)
 		    (!plan.n_refused ||
 		     !strstr(plan.refused[0].reasons[0].evidence, cases[i].evidence)))
 			fail_msg("%zu: not refused: %s", i, cases[i].evidence);
+		/* What its ports carry is no reason then. */
+		if (cases[i].evidence && strstr(cases[i].evidence, "does not filter"))
+			assert_int_equal(plan.refused[0].n_reasons, 1);
 		assert_int_equal(plan.n_steps, cases[i].steps);
 	}
 }
