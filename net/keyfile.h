@@ -41,8 +41,8 @@ bool qb_keyfile_wants(const struct qb_route *r);
 void qb_keyfile_routes(struct qb_buf *b, const struct qb_route *const *routes, size_t n,
 		       bool inet6);
 /*
- * Rules as "routing-rule1=...": those that name the NIC or the bridge, and those of a profile that
- * send to a table of the routes, or to this table.
+ * Rules as "routing-rule1=...": those that name the NIC or the bridge, those of the NIC's profile,
+ * and those of one that send to a table of the routes, or to this table.
  */
 void qb_keyfile_rules(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
 		      const struct qb_route *const *routes, size_t n_routes, int64_t table,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/keyfile.h"
 
+#include <stdlib.h>
 #include <linux/rtnetlink.h>
 
 #include "net/names.h"
@@ -87,15 +88,39 @@ static bool names(const struct qb_rule *rule, const char *link)
 	return link && (qb_streq(rule->iif, link) || qb_streq(rule->oif, link));
 }
 
-/*
- * A rule that names neither the NIC nor the bridge, but sends to a table of these routes, and is of
- * a profile, as its proto tells: that profile was the NIC's, and will not be used any more.
- */
-static bool is_of_profile(const struct qb_rule *rule, const struct qb_route *const *routes,
-			  size_t n, int64_t table)
+/* nm_ip_routing_rule_from_string() knows these words. */
+static bool says(const char *line, int64_t priority)
 {
-	if (!qb_streq(rule->proto, "static") || rule->iif || rule->oif ||
-	    rule->table == RT_TABLE_MAIN)
+	static const char *const words[] = {"priority ", "preference ", "pref ", "order "};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(words); i++) {
+		const char *at = strstr(line, words[i]);
+
+		if (at && strtoll(at + strlen(words[i]), NULL, 10) == priority)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A rule that names neither the NIC nor the bridge, and is of a profile, as its proto tells, of the
+ * NIC's, which will not be used any more: that says so itself, or the rule sends to a table of
+ * these routes.
+ */
+static bool is_of_profile(const struct qb_rule *rule, const struct qb_link *source,
+			  const struct qb_route *const *routes, size_t n, int64_t table)
+{
+	const char *section = !strcmp(rule->family, "inet6") ? "ipv6." : "ipv4.";
+
+	if (!qb_streq(rule->proto, "static"))
+		return false;
+	for (size_t i = 0; source && i < source->profile_rules.n; i++) {
+		const char *line = source->profile_rules.v[i];
+
+		if (qb_startswith(line, section) && says(line, rule->priority))
+			return true;
+	}
+	if (rule->iif || rule->oif || rule->table == RT_TABLE_MAIN)
 		return false;
 	if (rule->table == table)
 		return true;
@@ -109,6 +134,7 @@ void qb_keyfile_rules(struct qb_buf *b, const struct qb_net *net, const struct q
 		      const struct qb_route *const *routes, size_t n_routes, int64_t table,
 		      const char *family)
 {
+	const struct qb_link *source = qb_net_link(net, move->source);
 	unsigned n = 0;
 
 	for (size_t i = 0; i < net->n_rules; i++) {
@@ -117,7 +143,7 @@ void qb_keyfile_rules(struct qb_buf *b, const struct qb_net *net, const struct q
 
 		if (strcmp(rule->family, family) != 0 || !is_set(rule->proto) ||
 		    (!names(rule, move->source) && !names(rule, move->bridge) &&
-		     !is_of_profile(rule, routes, n_routes, table)) ||
+		     !is_of_profile(rule, source, routes, n_routes, table)) ||
 		    !put_rule(&text, rule, move))
 			continue;
 		qb_buf_printf(b, "routing-rule%u=%s\n", ++n, text.s);

@@ -50,6 +50,7 @@ static void link_done(struct qb_link *link)
 	qb_strs_done(&link->vlans);
 	free(link->zone);
 	qb_strs_done(&link->dhcp_identity);
+	qb_strs_done(&link->profile_rules);
 	free(link->extra);
 	free(link->parent_uuid);
 	qb_strs_done(&link->bond);

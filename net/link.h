@@ -45,6 +45,7 @@ struct qb_link {
 	char *parent_uuid;     /* a VLAN whose profile names the profile of the NIC, not the NIC */
 	/* Who it is to a DHCP server, as its profile has it: "ipv4.dhcp-client-id=mac". */
 	struct qb_strs dhcp_identity;
+	struct qb_strs profile_rules; /* likewise: "ipv4.routing-rule1=priority 5 table 254" */
 	char *zone;    /* firewalld's, as its or NetworkManager's files bind it; else NULL */
 	bool networkd; /* systemd-networkd manages it */
 	struct qb_address *addresses;

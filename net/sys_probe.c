@@ -170,8 +170,8 @@ static void vlan_parent(const char *profile, struct qb_net *net)
 		qb_strset(&link->parent_uuid, parent);
 }
 
-/* nm-settings-keyfile(5): the keys by which a DHCP server knows a host again. */
-static void dhcp_identity(const char *profile, struct qb_link *link)
+/* nm-settings-keyfile(5): the keys by which a DHCP server knows a host again, and policy rules. */
+static void keys_of(const char *profile, struct qb_link *link)
 {
 	static const char *const keys[] = {"dhcp-client-id=", "dhcp-duid=", "dhcp-iaid="};
 	_cleanup_free_ char *copy = qb_strdup(profile);
@@ -188,13 +188,15 @@ static void dhcp_identity(const char *profile, struct qb_link *link)
 		for (size_t i = 0; family && i < QB_ARRAY_SIZE(keys); i++)
 			if (qb_startswith(l, keys[i]))
 				qb_strs_addf(&link->dhcp_identity, "%s.%s", family, l);
+		if (family && qb_startswith(l, "routing-rule"))
+			qb_strs_addf(&link->profile_rules, "%s.%s", family, l);
 	}
 	explicit_bzero(copy, strlen(profile));
 }
 
 /*
- * Of others' profiles only the zone of a link, a VLAN's parent and who a link is to a DHCP server
- * are kept: the rest may be passwords. Of ours, all.
+ * Of others' profiles only the zone of a link, a VLAN's parent, who a link is to a DHCP server and
+ * its policy rules are kept: the rest may be passwords. Of ours, all.
  */
 static void profiles(const struct qb_root *root, struct qb_net *net)
 {
@@ -224,7 +226,7 @@ static void profiles(const struct qb_root *root, struct qb_net *net)
 				continue;
 			if (zone)
 				qb_strset(&net->links[j].zone, zone);
-			dhcp_identity(text, &net->links[j]);
+			keys_of(text, &net->links[j]);
 		}
 		explicit_bzero(text, len);
 	}

@@ -506,6 +506,36 @@ static void rules_in_a_profile(void **state)
 		       "routing-rule1=priority 13 from 0.0.0.0/0 iif br0 type prohibit\n");
 }
 
+#define RULES_OF_PROFILE                                                                           \
+	"known: true\nnetworkmanager_installed: true\nlinks: [{name: eth0, ifindex: 2, "           \
+	"mac: 00:00:5e:00:53:01, mtu: 1500, up: true, addresses: [{address: 192.0.2.10/24, "       \
+	"scope: global, flags: 128}, {address: '2001:db8::10/64', scope: global, flags: 128}], "   \
+	"profile_rules: [ipv4.routing-rule1=priority 5 to 198.51.100.0/24 table 254, "             \
+	"ipv4.routing-rule2=order 6 type blackhole, "                                              \
+	"ipv6.routing-rule1=pref 7 iif eth1 table 254]}]\nrules:\n"
+
+/* Tables that no route is in, as main, tell nothing: the NIC's own profile does. */
+static void rules_of_the_nics_profile_go_along(void **state)
+{
+	(void)state;
+	assert_profile(
+		RULES_OF_PROFILE
+		"  - {family: inet, priority: 4, table: 254, action: lookup, proto: static}\n"
+		"  - {family: inet, priority: 5, table: 254, action: lookup, proto: static, "
+		"dst: 198.51.100.0/24}\n"
+		"  - {family: inet, priority: 6, action: blackhole, proto: static}\n"
+		"  - {family: inet, priority: 7, table: 254, action: lookup, proto: static}\n",
+		"routing-rule1=priority 5 to 198.51.100.0/24 table 254\n"
+		"routing-rule2=priority 6 from 0.0.0.0/0 type blackhole\n"
+		"\n[ipv6]");
+	assert_profile(RULES_OF_PROFILE
+		       "  - {family: inet6, priority: 7, table: 254, action: lookup, "
+		       "proto: static, iif: eth1}\n"
+		       "  - {family: inet6, priority: 5, table: 254, action: lookup, "
+		       "proto: static}\n",
+		       "routing-rule1=priority 7 from ::/0 iif eth1 table 254\n");
+}
+
 static void rules_of_others_are_in_no_profile(void **state)
 {
 	static const char *const hosts[] = {
@@ -579,6 +609,7 @@ int main(void)
 		cmocka_unit_test(rules_of_one_priority_may_be_moved),
 		cmocka_unit_test(nexthop_objects_leave_by_the_bridge),
 		cmocka_unit_test(rules_in_a_profile),
+		cmocka_unit_test(rules_of_the_nics_profile_go_along),
 		cmocka_unit_test(rules_of_others_are_in_no_profile),
 		cmocka_unit_test(routes_of_a_lease_stay_in_their_table),
 		cmocka_unit_test(rules_and_nexthops_that_would_be_gone_are_refused),

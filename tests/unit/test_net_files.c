@@ -96,7 +96,7 @@ static void others_profiles_are_not_kept(void **state)
 
 	tree_put(t, PROFILES "office.nmconnection",
 		 "[connection]\nid=office\ninterface-name=eth0\nzone=dmz\n[802-1x]\n"
-		 "password=secret\n");
+		 "password=secret\n[ipv6]\nrouting-rule1=priority 7 type blackhole\n");
 	tree_put(t, PROFILES "card.nmconnection",
 		 "[connection]\nid=card\nzone=work\n[ethernet]\nmac-address=00:00:5E:00:53:0A\n");
 	tree_put(t, PROFILES "other.nmconnection",
@@ -114,6 +114,10 @@ static void others_profiles_are_not_kept(void **state)
 	net.links[3].permanent_mac = qb_strdup("00:00:5e:00:53:0a");
 	qb_net_sys_probe(&t->root, &net);
 	assert_string_equal(net.links[0].zone, "dmz");
+	assert_int_equal(net.links[0].profile_rules.n, 1);
+	assert_string_equal(net.links[0].profile_rules.v[0],
+			    "ipv6.routing-rule1=priority 7 type blackhole");
+	assert_int_equal(net.links[1].profile_rules.n, 0);
 	assert_string_equal(net.links[1].zone, "internal");
 	assert_null(net.links[2].zone);
 	assert_string_equal(net.links[3].zone, "work");
