@@ -49,6 +49,7 @@ static void link_done(struct qb_link *link)
 	free(link->vlan_filtering.why);
 	qb_strs_done(&link->vlans);
 	free(link->zone);
+	free(link->dot1x);
 	qb_strs_done(&link->dhcp_identity);
 	qb_strs_done(&link->profile_rules);
 	free(link->extra);

@@ -46,6 +46,7 @@ struct qb_link {
 	/* Who it is to a DHCP server, as its profile has it: "ipv4.dhcp-client-id=mac". */
 	struct qb_strs dhcp_identity;
 	struct qb_strs profile_rules; /* likewise: "ipv4.routing-rule1=priority 5 table 254" */
+	char *dot1x;   /* its NetworkManager profile that authenticates it by 802.1X; else NULL */
 	char *zone;    /* firewalld's, as its or NetworkManager's files bind it; else NULL */
 	bool networkd; /* systemd-networkd manages it */
 	struct qb_address *addresses;

@@ -67,6 +67,8 @@ static const struct qb_field link_fields[] = {
 	     .doc = "Who it is to a DHCP server, as its NetworkManager profile has it."),
 	QB_F(qb_link, profile_rules, "profile_rules", STRS,
 	     .doc = "Policy rules that its NetworkManager profile sets."),
+	QB_F(qb_link, dot1x, "dot1x", STR,
+	     .doc = "Its NetworkManager profile that authenticates it by 802.1X."),
 	QB_F(qb_link, zone, "zone", STR, .doc = "firewalld zone that files bind it to."),
 	QB_F(qb_link, networkd, "networkd", BOOL, .doc = "systemd-networkd manages it."),
 	QB_F_LIST(qb_link, addresses, "addresses", &qb_address_type, .doc = "Its addresses."),

@@ -72,6 +72,18 @@ static void refuse_vlan(const struct qb_net *net, const struct qb_link *vlan, co
 	refuse_extra(net, vlan, name, plan);
 }
 
+/* What it authenticates with is in no fact, in no plan and in no journal. */
+static void refuse_dot1x(const struct qb_net *net, const struct qb_link *nic, const char *name,
+			 struct qb_plan *plan)
+{
+	if (net->networkmanager_installed && nic->dot1x)
+		qb_plan_refuse(plan, name, "unsupported",
+			       "the profile %s authenticates %s by 802.1X, and the one that would "
+			       "be written for it does not; have NetworkManager itself make %s, "
+			       "with that profile, or delete the profile if it is not in use",
+			       nic->dot1x, nic->name, name);
+}
+
 static void refuse_bond(const struct qb_net *net, const struct qb_link *bond, const char *name,
 			struct qb_plan *plan)
 {
@@ -92,6 +104,8 @@ static void refuse_bond(const struct qb_net *net, const struct qb_link *bond, co
 				       "%s has %s, a %s: only bonds of network cards are brought "
 				       "back after a reboot",
 				       bond->name, l->name, l->kind);
+		if (!qb_streq(bond->master, name))
+			refuse_dot1x(net, l, name, plan);
 	}
 	refuse_extra(net, bond, name, plan);
 }
@@ -152,6 +166,8 @@ void qb_port_judge(const struct qb_net *net, const struct qb_link *port, const c
 		qb_plan_refuse(plan, name, "has-master", "%s is a port of %s already", port->name,
 			       port->master);
 	refuse_kind(net, port, name, plan);
+	if (!qb_streq(port->master, name))
+		refuse_dot1x(net, port, name, plan);
 	if (!port->mac)
 		qb_plan_refuse(plan, name, "unsupported", "%s has no Ethernet address", port->name);
 	if (port->networkd)

@@ -195,8 +195,8 @@ static void keys_of(const char *profile, struct qb_link *link)
 }
 
 /*
- * Of others' profiles only the zone of a link, a VLAN's parent, who a link is to a DHCP server and
- * its policy rules are kept: the rest may be passwords. Of ours, all.
+ * Of others' profiles only the zone of a link, a VLAN's parent, who a link is to a DHCP server, its
+ * policy rules and that there is 802.1X are kept: the rest may be passwords. Of ours, all.
  */
 static void profiles(const struct qb_root *root, struct qb_net *net)
 {
@@ -206,7 +206,7 @@ static void profiles(const struct qb_root *root, struct qb_net *net)
 		return;
 	for (size_t i = 0; i < names.n; i++) {
 		_cleanup_free_ char *path = qb_asprintf(PROFILES "/%s", names.v[i]);
-		_cleanup_free_ char *text = NULL, *zone = NULL;
+		_cleanup_free_ char *text = NULL, *zone = NULL, *dot1x = NULL;
 		struct qb_keyfile *file;
 		size_t len;
 
@@ -221,11 +221,14 @@ static void profiles(const struct qb_root *root, struct qb_net *net)
 		}
 		vlan_parent(text, net);
 		zone = between(text, "\nzone=", "\n");
+		dot1x = strstr(text, "\n[802-1x]") ? between(text, "\nid=", "\n") : NULL;
 		for (size_t j = 0; j < net->n_links; j++) {
 			if (!is_for(text, &net->links[j]))
 				continue;
 			if (zone)
 				qb_strset(&net->links[j].zone, zone);
+			if (dot1x)
+				qb_strset(&net->links[j].dot1x, dot1x);
 			keys_of(text, &net->links[j]);
 		}
 		explicit_bzero(text, len);

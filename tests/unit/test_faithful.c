@@ -145,12 +145,44 @@ static void a_port_that_is_not_named_any_more_is_told(void **state)
 	done(&s);
 }
 
+#define BOND(rest)                                                                                 \
+	"{name: bond0, ifindex: 5, kind: bond, mac: '00:00:5e:00:53:01', mtu: 1500, up: true, "    \
+	"bond: [mode=active-backup]" rest "}"
+#define IN_BOND                                                                                    \
+	"{name: eth0, ifindex: 2, mac: '00:00:5e:00:53:01', mtu: 1500, up: true, master: bond0, "  \
+	"dot1x: office}"
+
+static void what_authenticates_a_nic_stays(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	assert_refused_for(LINKS(ETH0_HEAD ", dot1x: office}") NM_INSTALLED, "unsupported",
+			   "the profile office authenticates eth0 by 802.1X");
+	assert_planned(LINKS(ETH0_HEAD ", dot1x: office}"));
+	load(&s, LINKS(BOND("") ", " IN_BOND) NM_INSTALLED);
+	s.ports[0].name = (char *)"bond0";
+	assert_refused(&s, "unsupported", "the profile office authenticates eth0 by 802.1X");
+	done(&s);
+	/* Made by NetworkManager, with that profile. */
+	load(&s, LINKS(ETH0_HEAD ", master: br0, dot1x: office}, " BR0) NM_INSTALLED ROUTES_BR0);
+	plan_with(&s, NULL);
+	assert_int_equal(s.plan.n_steps + s.plan.n_refused, 0);
+	done(&s);
+	load(&s, LINKS(BOND(", master: br0") ", " IN_BOND ", " BR0) NM_INSTALLED ROUTES_BR0);
+	s.ports[0].name = (char *)"bond0";
+	plan_with(&s, NULL);
+	assert_int_equal(s.plan.n_steps + s.plan.n_refused, 0);
+	done(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_bridge_is_in_the_zone_of_its_nic),
 		cmocka_unit_test(what_an_address_is_lasts),
 		cmocka_unit_test(a_port_that_is_not_named_any_more_is_told),
+		cmocka_unit_test(what_authenticates_a_nic_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

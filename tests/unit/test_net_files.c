@@ -118,6 +118,8 @@ static void others_profiles_are_not_kept(void **state)
 	assert_string_equal(net.links[0].profile_rules.v[0],
 			    "ipv6.routing-rule1=priority 7 type blackhole");
 	assert_int_equal(net.links[1].profile_rules.n, 0);
+	assert_string_equal(net.links[0].dot1x, "office");
+	assert_null(net.links[3].dot1x);
 	assert_string_equal(net.links[1].zone, "internal");
 	assert_null(net.links[2].zone);
 	assert_string_equal(net.links[3].zone, "work");
