@@ -85,9 +85,13 @@ static bool same_drop(const struct qb_move *a, const struct qb_move *b)
 	static const char *const lists[] = {"drop", "drop_routes", "rules", "nexthops"};
 	json_auto_t *x = qb_move_to_json(a), *y = qb_move_to_json(b);
 
-	for (size_t i = 0; i < QB_ARRAY_SIZE(lists); i++)
-		if (!json_equal(json_object_get(x, lists[i]), json_object_get(y, lists[i])))
+	for (size_t i = 0; i < QB_ARRAY_SIZE(lists); i++) {
+		const json_t *in_x = json_object_get(x, lists[i]);
+		const json_t *in_y = json_object_get(y, lists[i]);
+
+		if (in_x != in_y && !json_equal(in_x, in_y))
 			return false;
+	}
 	return true;
 }
 

@@ -291,13 +291,14 @@ static bool is_port(const struct qb_made_config *config, const char *name)
 
 static bool was_made(const struct qb_plan *plan, const struct qb_ledger *ledger, const char *name)
 {
+	const struct qb_ledger_entry *e = NULL;
+
 	for (size_t i = 0; i < plan->n_steps; i++)
 		if (!strcmp(plan->steps[i].kind, "net.link") &&
 		    !strcmp(plan->steps[i].target, name))
 			return true;
-	for (size_t i = 0; ledger && i < ledger->n_entries; i++)
-		if (qb_streq(ledger->entries[i].kind, "net.link") &&
-		    qb_streq(ledger->entries[i].target, name))
+	while ((e = qb_ledger_newest(ledger, name, e)))
+		if (!strcmp(e->kind, "net.link"))
 			return true;
 	return false;
 }
@@ -337,11 +338,10 @@ static void plan_persistence(const struct qb_net *net, const struct qb_made_conf
 static void copy_net(const struct qb_net *net, struct qb_net *ret)
 {
 	json_auto_t *json = qb_schema_to_json(&qb_net_type, net);
-	_cleanup_free_ char *text = json_dumps(json, JSON_COMPACT);
 	_cleanup_diags_ struct qb_diags diags = {0};
 
 	/* What was a snapshot is one again. */
-	if (qb_schema_load(&qb_net_type, text, strlen(text), 0, ret, NULL, &diags) < 0)
+	if (qb_schema_load_json(&qb_net_type, json, 0, ret, &diags) < 0)
 		abort();
 }
 

@@ -143,7 +143,7 @@ void qb_move_done(struct qb_move *move)
 
 json_t *qb_move_to_json(const struct qb_move *move)
 {
-	return qb_schema_to_json(&move_type, move);
+	return qb_schema_to_json_brief(&move_type, move);
 }
 
 static void live_forever(struct qb_address *a, size_t n)
@@ -154,14 +154,10 @@ static void live_forever(struct qb_address *a, size_t n)
 
 int qb_move_from_json(const json_t *args, struct qb_move *ret, struct qb_error *err)
 {
-	_cleanup_free_ char *text = json_dumps(args, JSON_COMPACT);
 	_cleanup_diags_ struct qb_diags diags = {0};
 	struct qb_move move = {0};
-	int r;
+	int r = qb_schema_load_json(&move_type, args, QB_LOAD_STRICT, &move, &diags);
 
-	if (!text)
-		return qb_error_set(err, EINVAL, "net.bridge: its arguments are no JSON");
-	r = qb_schema_load(&move_type, text, strlen(text), QB_LOAD_STRICT, &move, NULL, &diags);
 	if (r < 0) {
 		qb_move_done(&move);
 		return qb_error_set(err, EINVAL, "net.bridge: %s",

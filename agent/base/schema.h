@@ -128,12 +128,20 @@ enum qb_load_flags {
 QB_MUST_CHECK int qb_schema_load(const struct qb_type *type, const char *text, size_t len,
 				 unsigned flags, void *ret, struct qb_positions *pos,
 				 struct qb_diags *diags);
+/* The same of a document that is JSON already; its errors have no positions. */
+QB_MUST_CHECK int qb_schema_load_json(const struct qb_type *type, const json_t *json,
+				      unsigned flags, void *ret, struct qb_diags *diags);
 
 /*
  * A new reference. Every key is there. Text is made safe to print and to load again: what is not
  * UTF-8, and control characters beyond those that JSON escapes, become \xNN.
  */
 json_t *qb_schema_to_json(const struct qb_type *type, const void *obj);
+/*
+ * The same, for what only loads it again: without what is null, false, 0 or an empty list and not
+ * required. Of types whose init() sets nothing else.
+ */
+json_t *qb_schema_to_json_brief(const struct qb_type *type, const void *obj);
 /* The members of obj put into an existing JSON object. */
 void qb_schema_add_json(const struct qb_type *type, const void *obj, json_t *into);
 /* A JSON Schema (draft 2020-12) of exactly what qb_schema_to_json() prints. */

@@ -73,18 +73,20 @@ static json_t *enum_json(const struct qb_field *f, int v)
 	return json_string(f->names[v]);
 }
 
-static json_t *list_json(const struct qb_field *f, const void *obj)
+static json_t *object_json(const struct qb_type *type, const void *obj, bool brief);
+
+static json_t *list_json(const struct qb_field *f, const void *obj, bool brief)
 {
 	json_t *list = json_array();
 	size_t n;
 	const char *v = list_of(obj, f, &n);
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, qb_schema_to_json(f->of, v + i * f->of->size));
+		json_array_append_new(list, object_json(f->of, v + i * f->of->size, brief));
 	return list;
 }
 
-static json_t *field_json(const struct qb_field *f, const void *obj)
+static json_t *field_json(const struct qb_field *f, const void *obj, bool brief)
 {
 	const void *m = member(obj, f);
 
@@ -105,20 +107,35 @@ static json_t *field_json(const struct qb_field *f, const void *obj)
 	case QB_FIELD_STRS:
 		return strs_json(m);
 	case QB_FIELD_OBJECT:
-		return qb_schema_to_json(f->of, m);
+		return object_json(f->of, m, brief);
 	case QB_FIELD_LIST:
-		return list_json(f, obj);
+		return list_json(f, obj, brief);
 	}
 	return NULL;
 }
 
-void qb_schema_add_json(const struct qb_type *type, const void *obj, json_t *into)
+/* What it is without anybody saying so. */
+static bool is_plain(const struct qb_field *f, const json_t *value)
+{
+	if (f->flags & QB_FIELD_REQUIRED)
+		return false;
+	/* That something is known not to be so is said. */
+	return json_is_null(value) || (json_is_false(value) && f->kind != QB_FIELD_TRI) ||
+	       (json_is_integer(value) && !json_integer_value(value)) ||
+	       (json_is_array(value) && !json_array_size(value));
+}
+
+static void add_json(const struct qb_type *type, const void *obj, bool brief, json_t *into)
 {
 	for (size_t i = 0; i < type->n_fields; i++) {
 		const struct qb_field *f = &type->fields[i];
 		const struct qb_tri *t = member(obj, f);
+		json_t *value = field_json(f, obj, brief);
 
-		json_object_set_new(into, f->name, field_json(f, obj));
+		if (brief && is_plain(f, value))
+			json_decref(value);
+		else
+			json_object_set_new(into, f->name, value);
 		if (f->kind == QB_FIELD_TRI && t->state == QB_UNKNOWN && t->why) {
 			_cleanup_free_ char *key = qb_asprintf("%s_unknown", f->name);
 
@@ -127,12 +144,27 @@ void qb_schema_add_json(const struct qb_type *type, const void *obj, json_t *int
 	}
 }
 
-json_t *qb_schema_to_json(const struct qb_type *type, const void *obj)
+void qb_schema_add_json(const struct qb_type *type, const void *obj, json_t *into)
+{
+	add_json(type, obj, false, into);
+}
+
+static json_t *object_json(const struct qb_type *type, const void *obj, bool brief)
 {
 	json_t *object = json_object();
 
-	qb_schema_add_json(type, obj, object);
+	add_json(type, obj, brief, object);
 	return object;
+}
+
+json_t *qb_schema_to_json(const struct qb_type *type, const void *obj)
+{
+	return object_json(type, obj, false);
+}
+
+json_t *qb_schema_to_json_brief(const struct qb_type *type, const void *obj)
+{
+	return object_json(type, obj, true);
 }
 
 static void release(const struct qb_type *type, void *obj);

@@ -283,19 +283,36 @@ static void load_object(struct loader *l, const struct qb_type *type, const char
 		l->pos->v[first].bad = !good;
 }
 
+/* root: NULL where there is no tree, of which diags says why. */
+static int load(struct loader *l, const struct qb_type *type, const struct qb_yaml *root,
+		size_t n_before, void *ret)
+{
+	memset(ret, 0, type->size);
+	defaults(type, ret);
+	if (root)
+		load_object(l, type, NULL, root, root, ret);
+	qb_diags_sort(l->diags);
+	if (l->pos)
+		qb_positions_sort(l->pos);
+	return l->diags->n > n_before ? -EINVAL : 0;
+}
+
 int qb_schema_load(const struct qb_type *type, const char *text, size_t len, unsigned flags,
 		   void *ret, struct qb_positions *pos, struct qb_diags *diags)
 {
 	struct loader l = {.flags = flags, .pos = pos, .diags = diags};
 	_cleanup_yaml_ struct qb_yaml *root = NULL;
-	size_t before = diags->n;
+	size_t n_before = diags->n;
 
-	memset(ret, 0, type->size);
-	defaults(type, ret);
-	if (qb_yaml_parse(text, len, &root, diags) == 0)
-		load_object(&l, type, NULL, root, root, ret);
-	qb_diags_sort(diags);
-	if (pos)
-		qb_positions_sort(pos);
-	return diags->n > before ? -EINVAL : 0;
+	(void)!qb_yaml_parse(text, len, &root, diags);
+	return load(&l, type, root, n_before, ret);
+}
+
+int qb_schema_load_json(const struct qb_type *type, const json_t *json, unsigned flags, void *ret,
+			struct qb_diags *diags)
+{
+	struct loader l = {.flags = flags, .diags = diags};
+	_cleanup_yaml_ struct qb_yaml *root = qb_yaml_of_json(json);
+
+	return load(&l, type, root, diags->n, ret);
 }

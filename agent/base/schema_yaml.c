@@ -271,3 +271,58 @@ int qb_yaml_parse(const char *text, size_t len, struct qb_yaml **ret, struct qb_
 		*ret = b.root;
 	return r;
 }
+
+/* What is in no file; a key counts as there by its line. */
+static struct qb_yaml *new_node(enum qb_yaml_kind kind, char *text)
+{
+	struct qb_yaml *node = qb_alloc(1, sizeof(*node));
+
+	node->kind = kind;
+	node->line = 1;
+	node->text = text;
+	return node;
+}
+
+static struct qb_yaml *of_scalar(const json_t *json)
+{
+	struct qb_yaml *node = new_node(QB_YAML_SCALAR, NULL);
+
+	node->plain = !json_is_string(json);
+	if (json_is_string(json))
+		node->text = qb_strdup(json_string_value(json));
+	else if (json_is_integer(json))
+		node->text = qb_asprintf("%" JSON_INTEGER_FORMAT, json_integer_value(json));
+	else if (json_is_real(json))
+		node->text = qb_asprintf("%.17g", json_real_value(json));
+	else
+		node->text = qb_strdup(json_is_null(json)   ? "null"
+				       : json_is_true(json) ? "true"
+							    : "false");
+	return node;
+}
+
+/* A document of ours, which is as deep as its type. */
+struct qb_yaml *qb_yaml_of_json(const json_t *json)
+{
+	struct qb_yaml *node, **tail;
+	const json_t *value;
+	const char *key;
+	size_t i;
+
+	if (!json_is_object(json) && !json_is_array(json))
+		return of_scalar(json);
+	node = new_node(json_is_object(json) ? QB_YAML_MAP : QB_YAML_LIST, NULL);
+	tail = &node->child;
+	json_object_foreach ((json_t *)json, key, value) {
+		*tail = new_node(QB_YAML_SCALAR, qb_strdup(key));
+		(*tail)->next = qb_yaml_of_json(value);
+		tail = &(*tail)->next->next;
+		node->n += 2;
+	}
+	json_array_foreach (json, i, value) {
+		*tail = qb_yaml_of_json(value);
+		tail = &(*tail)->next;
+		node->n++;
+	}
+	return node;
+}

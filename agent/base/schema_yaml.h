@@ -31,6 +31,8 @@ struct qb_yaml {
  */
 QB_MUST_CHECK int qb_yaml_parse(const char *text, size_t len, struct qb_yaml **ret,
 				struct qb_diags *diags);
+/* The same tree of what is JSON already, without positions. */
+struct qb_yaml *qb_yaml_of_json(const json_t *json);
 void qb_yaml_free(struct qb_yaml *node);
 QB_DEFINE_CLEANUP(struct qb_yaml *, qb_yaml_free);
 #define _cleanup_yaml_ QB_CLEANUP(qb_yaml_freep)

@@ -601,9 +601,71 @@ static void depth_and_size_are_bounded(void **state)
 	qb_schema_done(&doc_type, &doc);
 }
 
+static void load_and_compare(const char *text, const char *brief)
+{
+	_cleanup_diags_ struct qb_diags diags = {0};
+	json_auto_t *json = json_loads(text, 0, NULL), *all = NULL, *some = NULL, *again = NULL;
+	json_auto_t *wanted = json_loads(brief, 0, NULL);
+	struct doc doc, copy;
+
+	assert_non_null(json);
+	assert_int_equal(qb_schema_load_json(&doc_type, json, 0, &doc, &diags), 0);
+	all = qb_schema_to_json(&doc_type, &doc);
+	some = qb_schema_to_json_brief(&doc_type, &doc);
+	assert_true(json_equal(some, wanted));
+	assert_int_equal(qb_schema_load_json(&doc_type, some, QB_LOAD_STRICT, &copy, &diags), 0);
+	again = qb_schema_to_json(&doc_type, &copy);
+	assert_true(json_equal(all, again));
+	qb_schema_done(&doc_type, &doc);
+	qb_schema_done(&doc_type, &copy);
+}
+
+/* What is brief is loaded as what it was. */
+static void json_loads_without_text(void **state)
+{
+	(void)state;
+	load_and_compare(
+		"{\"version\": 0, \"flag\": true, \"text\": \"true\", \"big\": 5,"
+		" \"words\": [\"a\", \"1\"], \"leaves\": [{\"name\": \"\", \"count\": 2}],"
+		" \"fact\": false, \"fact_unknown\": \"nobody looked\"}",
+		"{\"version\": 0, \"flag\": true, \"text\": \"true\", \"big\": 5,"
+		" \"words\": [\"a\", \"1\"], \"leaves\": [{\"name\": \"\", \"count\": 2}],"
+		" \"fact\": false, \"colour\": \"red\", \"choice\": {\"mode\": \"auto\"}}");
+}
+
+static void json_errors_are_told(void **state)
+{
+	static const struct {
+		const char *json, *error;
+	} cases[] = {
+		{"[]", "the document must be keys and values, not a list"},
+		{"{}", "\"version\" is missing"},
+		{"{\"version\": 1, \"wrong\": 1}", "unknown key \"wrong\""},
+		{"{\"version\": 1.5}", "\"version\" must be a whole decimal number"},
+		{"{\"version\": null}", "\"version\" has no value"},
+		{"{\"version\": 1, \"flag\": \"true\"}",
+		 "\"flag\" is text here; write true without quotes"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_diags_ struct qb_diags diags = {0};
+		json_auto_t *json = json_loads(cases[i].json, 0, NULL);
+		struct doc doc;
+
+		assert_int_equal(qb_schema_load_json(&doc_type, json, QB_LOAD_STRICT, &doc, &diags),
+				 -EINVAL);
+		if (!strstr(diags.v[0].msg, cases[i].error))
+			fail_msg("%s: %s", cases[i].json, diags.v[0].msg);
+		qb_schema_done(&doc_type, &doc);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_loads_without_text),
+		cmocka_unit_test(json_errors_are_told),
 		cmocka_unit_test(every_kind_loads),
 		cmocka_unit_test(an_object_and_its_first_member_are_told_apart),
 		cmocka_unit_test(defaults_and_one_for_a_list),
