@@ -112,7 +112,8 @@ static int execute(struct qb_invocation *inv, struct qb_prepared *p, uint64_t st
 	if (outcome.state == QB_RUN_STUCK) {
 		what = &stuck;
 	} else if (outcome.state == QB_RUN_DONE) {
-		if (!outcome.error && qb_journal_complete(&inv->root, &err) < 0)
+		if (!outcome.error &&
+		    qb_journal_complete(&inv->root, &p->runs, QB_RUN_CONTINUED, &err) < 0)
 			qb_log(QB_LOG_WARNING, "%s", err.msg);
 		what = outcome.error ? &unclosed : look_again(inv, p);
 	}
@@ -140,7 +141,7 @@ int qb_run_plan(struct qb_invocation *inv, bool rebind)
 		qb_plan_changes_text(&p.plan, qb_invocation_colour(inv), qb_terminal_width(),
 				     &text);
 	if (!p.plan.n_steps && !p.plan.n_refused) {
-		if (qb_journal_complete(&inv->root, &err) < 0)
+		if (qb_journal_complete(&inv->root, &p.runs, QB_RUN_DONE, &err) < 0)
 			qb_log(QB_LOG_WARNING, "%s", err.msg);
 		qb_show(inv, &text);
 		return report(inv, &in_sync, &p.plan, &nothing, start_us);

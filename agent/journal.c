@@ -216,6 +216,7 @@ void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret)
 				      run->state == QB_RUN_CONTINUED;
 		}
 	}
+	qb_ledger_index(ret);
 }
 
 /* The runs before end, back to the one that came to an end of its own. */
@@ -336,15 +337,14 @@ int qb_journal_end(struct qb_journal *journal, enum qb_run_state state, struct q
 				err);
 }
 
-int qb_journal_complete(const struct qb_root *root, struct qb_error *err)
+int qb_journal_complete(const struct qb_root *root, const struct qb_runs *runs,
+			enum qb_run_state state, struct qb_error *err)
 {
-	_cleanup_runs_ struct qb_runs runs = {0};
-	enum qb_run_state state = QB_RUN_DONE;
-	int r = qb_journal_read(root, &runs, err);
+	int r = 0;
 
-	for (size_t i = runs.n; r == 0 && i-- > 0;) {
+	for (size_t i = runs->n; r == 0 && i-- > 0;) {
 		_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
-		const struct qb_run *run = &runs.v[i];
+		const struct qb_run *run = &runs->v[i];
 
 		if (run->state == QB_RUN_UNDONE)
 			continue;

@@ -101,9 +101,10 @@ QB_MUST_CHECK int qb_journal_write(struct qb_journal *journal, json_t *record,
 QB_MUST_CHECK int qb_journal_end(struct qb_journal *journal, enum qb_run_state state,
 				 struct qb_error *err);
 /*
- * Ends the runs that were broken off, as all that they were to do is done: the newest run that was
- * not undone as done, those before it as continued, so that they stay one change.
+ * Ends those of runs that were broken off, as all that they were to do is done: the newest run that
+ * was not undone as state, those before it as continued, so that they stay one change.
  */
-QB_MUST_CHECK int qb_journal_complete(const struct qb_root *root, struct qb_error *err);
+QB_MUST_CHECK int qb_journal_complete(const struct qb_root *root, const struct qb_runs *runs,
+				      enum qb_run_state state, struct qb_error *err);
 void qb_journal_done(struct qb_journal *journal);
 #define _cleanup_journal_ QB_CLEANUP(qb_journal_done)

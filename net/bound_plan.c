@@ -88,43 +88,39 @@ static const json_t *find_port(const json_t *ports, const char *match, size_t pl
 	return NULL;
 }
 
-static bool is_record(const struct qb_ledger_entry *e, const char *bridge)
+/* The newest record of a bridge's ports, or the next older one than before. */
+static const struct qb_ledger_entry *next_record(const struct qb_ledger *ledger, const char *bridge,
+						 const struct qb_ledger_entry *before)
 {
-	return (qb_streq(e->kind, "net.bridge") || qb_streq(e->kind, "net.bind") ||
-		qb_streq(e->kind, "net.link")) &&
-	       qb_streq(e->target, bridge);
+	while ((before = qb_ledger_newest(ledger, bridge, before)))
+		if (!strcmp(before->kind, "net.bridge") || !strcmp(before->kind, "net.bind") ||
+		    !strcmp(before->kind, "net.link"))
+			break;
+	return before;
 }
 
 const json_t *qb_bound_port(const struct qb_ledger *ledger, const struct qb_bridge_config *config,
 			    const struct qb_port_match *m)
 {
 	_cleanup_free_ char *match = qb_port_match_words(m);
+	const struct qb_ledger_entry *e = NULL;
 	const json_t *port = NULL;
 
-	for (size_t i = ledger ? ledger->n_entries : 0; !port && i-- > 0;)
-		if (is_record(&ledger->entries[i], config->name))
-			port = find_port(json_object_get(ledger->entries[i].args, "ports"), match,
-					 (size_t)(m - config->ports));
+	while (!port && (e = next_record(ledger, config->name, e)))
+		port = find_port(json_object_get(e->args, "ports"), match,
+				 (size_t)(m - config->ports));
 	return port;
-}
-
-/* The newest of that bridge. */
-static const json_t *record_of(const struct qb_ledger *ledger, const char *bridge)
-{
-	for (size_t i = ledger ? ledger->n_entries : 0; i-- > 0;)
-		if (is_record(&ledger->entries[i], bridge))
-			return ledger->entries[i].args;
-	return NULL;
 }
 
 bool qb_bound_put(const struct qb_ledger *ledger, const char *bridge, const struct qb_link *link)
 {
-	for (size_t i = 0; ledger && i < ledger->n_entries; i++) {
-		const struct qb_ledger_entry *e = &ledger->entries[i];
+	const struct qb_ledger_entry *e = NULL;
+
+	while ((e = qb_ledger_newest(ledger, bridge, e))) {
 		const json_t *port, *name;
 		size_t j, k;
 
-		if (!qb_streq(e->kind, "net.bridge") || !qb_streq(e->target, bridge))
+		if (strcmp(e->kind, "net.bridge") != 0)
 			continue;
 		json_array_foreach (json_object_get(e->args, "ports"), j, port) {
 			const char *mac = string_of(port, "permanent_mac");
@@ -183,8 +179,8 @@ static bool is_elsewhere(const struct qb_net *net, const struct qb_move *move, c
 void qb_bound_identity(const struct qb_net *net, const struct qb_ledger *ledger,
 		       struct qb_plan *plan, size_t first, struct qb_move *move)
 {
-	const json_t *record = record_of(ledger, move->bridge),
-		     *mtu = json_object_get(record, "mtu");
+	const struct qb_ledger_entry *e = next_record(ledger, move->bridge, NULL);
+	const json_t *record = e ? e->args : NULL, *mtu = json_object_get(record, "mtu");
 	const struct qb_link *there = in_use(net, move);
 	const char *macs[] = {string_of(record, "mac"), there ? there->mac : NULL};
 

@@ -38,27 +38,21 @@ static void claim_of_steps(const struct qb_net *net, const struct claims *claims
 	}
 }
 
-static bool has_step(const struct qb_ledger *ledger, const char *name)
+/* The newest that an earlier run did to it, or began to. */
+static const struct qb_ledger_entry *newest(const struct qb_ledger *ledger, const char *name)
 {
-	for (size_t i = 0; ledger && i < ledger->n_entries; i++)
-		if (qb_streq(ledger->entries[i].kind, "net.bridge") &&
-		    qb_streq(ledger->entries[i].target, name))
-			return true;
-	return false;
+	const struct qb_ledger_entry *e = NULL;
+
+	while ((e = qb_ledger_newest(ledger, name, e)))
+		if (!strcmp(e->kind, "net.bridge"))
+			break;
+	return e;
 }
 
-/* The last that was begun of it made it, and it is not known to have been completed. */
-static bool was_broken_off(const struct qb_ledger *ledger, const char *name)
+/* It made the bridge, and is not known to have been completed. */
+static bool was_broken_off(const struct qb_ledger_entry *e)
 {
-	bool is = false;
-
-	for (size_t i = 0; ledger && i < ledger->n_entries; i++) {
-		const struct qb_ledger_entry *e = &ledger->entries[i];
-
-		if (qb_streq(e->kind, "net.bridge") && qb_streq(e->target, name))
-			is = !e->done && json_is_false(json_object_get(e->before, "existed"));
-	}
-	return is;
+	return e && !e->done && json_is_false(json_object_get(e->before, "existed"));
 }
 
 /* NetworkManager has the bridge at once, and not from the next boot on. */
@@ -284,7 +278,7 @@ static void plan_binding(const struct qb_move *move, struct qb_plan *plan)
 		qb_strs_addf(&ports, "%s (%s)", move->ports[i].name, move->ports[i].match);
 	list = qb_strs_sentence(&ports);
 	qb_step_why(qb_plan_step(plan, "net.bind", QB_UNDO_EXACT,
-				 json_pack("{s:s, s:O, s:O, s:O}", "bridge", move->bridge, "mac",
+				 json_pack("{s:s, s:O*, s:O*, s:O*}", "bridge", move->bridge, "mac",
 					   json_object_get(all, "mac"), "mtu",
 					   json_object_get(all, "mtu"), "ports",
 					   json_object_get(all, "ports")),
@@ -371,7 +365,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 	if (!config->n_ports)
 		plan_portless(net, config, machine_id, plan, &move);
 	qb_bound_identity(net, ledger, plan, n_changes, &move);
-	move.broken_off = there && was_broken_off(ledger, config->name);
+	move.broken_off = there && was_broken_off(newest(ledger, config->name));
 	qb_vlans_plan(net, config, plan, &move);
 	refuse_size(&move, plan);
 	refuse_zone(net, &move, plan);
@@ -392,7 +386,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 	for (size_t i = 0; (!done || plan->n_changes > n_changes) && i < n_ports; i++)
 		*claim_of(claims, ports[i]) = config->name;
 	if (net->networkmanager_installed)
-		plan_persistence(net, config, &move, !done || has_step(ledger, config->name), plan);
+		plan_persistence(net, config, &move, !done || newest(ledger, config->name), plan);
 }
 
 /* Where there is no port there is nothing to inherit. */

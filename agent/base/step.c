@@ -168,6 +168,60 @@ void qb_plan_done(struct qb_plan *plan)
 	*plan = (struct qb_plan){0};
 }
 
+/* By target, and the newest first. */
+static int compare_entries(const void *va, const void *vb)
+{
+	const struct qb_ledger_entry *a = *(const struct qb_ledger_entry *const *)va;
+	const struct qb_ledger_entry *b = *(const struct qb_ledger_entry *const *)vb;
+	int r = strcmp(a->target, b->target);
+
+	return r ? r : (a < b) - (a > b);
+}
+
+void qb_ledger_index(struct qb_ledger *ledger)
+{
+	free(ledger->order);
+	ledger->order = qb_alloc(ledger->n_entries, sizeof(const struct qb_ledger_entry *));
+	for (size_t i = 0; i < ledger->n_entries; i++)
+		ledger->order[i] = &ledger->entries[i];
+	qsort(ledger->order, ledger->n_entries, sizeof(ledger->order[0]), compare_entries);
+}
+
+static const struct qb_ledger_entry *find_ordered(const struct qb_ledger *ledger,
+						  const char *target,
+						  const struct qb_ledger_entry *before)
+{
+	size_t low = 0, high = ledger->n_entries;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int r = strcmp(ledger->order[middle]->target, target);
+
+		if (r < 0 || (r == 0 && ledger->order[middle] >= before))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < ledger->n_entries && !strcmp(ledger->order[low]->target, target)
+		       ? ledger->order[low]
+		       : NULL;
+}
+
+const struct qb_ledger_entry *qb_ledger_newest(const struct qb_ledger *ledger, const char *target,
+					       const struct qb_ledger_entry *before)
+{
+	if (!ledger)
+		return NULL;
+	if (!before)
+		before = ledger->entries + ledger->n_entries;
+	if (ledger->order)
+		return find_ordered(ledger, target, before);
+	while (before > ledger->entries)
+		if (!strcmp((--before)->target, target))
+			return before;
+	return NULL;
+}
+
 void qb_ledger_done(struct qb_ledger *ledger)
 {
 	for (size_t i = 0; i < ledger->n_entries; i++) {
@@ -177,5 +231,6 @@ void qb_ledger_done(struct qb_ledger *ledger)
 		json_decref(ledger->entries[i].before);
 	}
 	free(ledger->entries);
+	free(ledger->order);
 	*ledger = (struct qb_ledger){0};
 }

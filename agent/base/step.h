@@ -98,8 +98,14 @@ struct qb_ledger_entry {
 struct qb_ledger {
 	struct qb_ledger_entry *entries; /* oldest first; what was undone is left out */
 	size_t n_entries;
+	const struct qb_ledger_entry **order; /* by target, see qb_ledger_index() */
 };
 
+/* Makes qb_ledger_newest() fast; without it all are looked through. */
+void qb_ledger_index(struct qb_ledger *ledger);
+/* The newest entry of that target, or the next older one than before. ledger may be NULL. */
+const struct qb_ledger_entry *qb_ledger_newest(const struct qb_ledger *ledger, const char *target,
+					       const struct qb_ledger_entry *before);
 void qb_ledger_done(struct qb_ledger *ledger);
 
 /*

@@ -129,6 +129,11 @@ void qb_strs_sort(struct qb_strs *s)
 		qsort(s->v, s->n, sizeof(*s->v), compare);
 }
 
+bool qb_strs_has_sorted(const struct qb_strs *s, const char *item)
+{
+	return s->n && bsearch(&item, s->v, s->n, sizeof(*s->v), compare);
+}
+
 char *qb_strs_sentence(const struct qb_strs *s)
 {
 	struct qb_buf b = {0};

@@ -48,6 +48,7 @@ void qb_strs_add(struct qb_strs *s, const char *item);
 QB_PRINTF(2, 3) void qb_strs_addf(struct qb_strs *s, const char *fmt, ...);
 bool qb_strs_has(const struct qb_strs *s, const char *item);
 void qb_strs_sort(struct qb_strs *s);
+bool qb_strs_has_sorted(const struct qb_strs *s, const char *item); /* of those that are sorted */
 /* "a, b and c"; the caller frees it. */
 char *qb_strs_sentence(const struct qb_strs *s);
 void qb_strs_done(struct qb_strs *s);

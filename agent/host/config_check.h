@@ -8,6 +8,7 @@ struct qb_config_check {
 	struct qb_config *config;
 	const struct qb_positions *pos;
 	struct qb_diags *diags;
+	struct qb_strs bridges; /* their names, sorted: qb_config_check_bridges() */
 };
 
 /*

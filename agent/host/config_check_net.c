@@ -41,12 +41,9 @@ static void lower_case(char *s)
 		*s = (char)tolower((unsigned char)*s);
 }
 
-static bool is_bridge(const struct qb_config *config, const char *name)
+static bool is_bridge(const struct qb_config_check *c, const char *name)
 {
-	for (size_t i = 0; name && i < config->n_bridges; i++)
-		if (qb_streq(config->bridges[i].name, name))
-			return true;
-	return false;
+	return name && qb_strs_has_sorted(&c->bridges, name);
 }
 
 static void claim_port(struct qb_config_check *c, struct qb_claims *claims,
@@ -58,7 +55,7 @@ static void claim_port(struct qb_config_check *c, struct qb_claims *claims,
 	qb_config_claim(c, claims, "the NIC by name", port->name, &port->name, false);
 	qb_config_claim(c, claims, "the NIC by driver", port->driver, &port->driver, false);
 	qb_config_claim(c, claims, "the NIC by speed", port->speed, &port->speed, false);
-	if (is_bridge(c->config, port->name))
+	if (is_bridge(c, port->name))
 		qb_config_wrong(c, &port->name, "%s is a bridge of this file, not a NIC",
 				port->name);
 }
@@ -85,7 +82,7 @@ static void check_bonds(struct qb_config_check *c, struct qb_claims *nics, struc
 		struct qb_bond_config *b = &c->config->bonds[i];
 
 		qb_config_claim(c, names, "the link name", b->name, &b->name, false);
-		if (is_bridge(c->config, b->name))
+		if (is_bridge(c, b->name))
 			qb_config_wrong(c, &b->name, "%s is a bridge of this file, too", b->name);
 		for (size_t j = 0; j < b->n_ports; j++) {
 			struct qb_port_match *port = &b->ports[j];
@@ -117,13 +114,13 @@ static void check_vlans(struct qb_config_check *c, struct qb_claims *names)
 		struct qb_vlan_config *v = &c->config->vlans[i];
 
 		qb_config_claim(c, names, "the link name", v->name, &v->name, false);
-		if (is_bridge(c->config, v->name))
+		if (is_bridge(c, v->name))
 			qb_config_wrong(c, &v->name, "%s is a bridge of this file, too", v->name);
 		if (!qb_positions_find_object(c->pos, &v->link).member)
 			continue;
 		check_port(c, &v->link);
 		lower_case(v->link.mac);
-		if (is_bridge(c->config, v->link.name) || is_vlan(c->config, v->link.name))
+		if (is_bridge(c, v->link.name) || is_vlan(c->config, v->link.name))
 			qb_config_wrong(c, &v->link.name,
 					"a VLAN stands on a NIC or on a bond, and %s is another "
 					"link of this file",
@@ -252,6 +249,10 @@ void qb_config_check_bridges(struct qb_config_check *c)
 {
 	_cleanup_claims_ struct qb_claims nics = {0}, addresses = {0}, names = {0};
 
+	for (size_t i = 0; i < c->config->n_bridges; i++)
+		if (c->config->bridges[i].name)
+			qb_strs_add(&c->bridges, c->config->bridges[i].name);
+	qb_strs_sort(&c->bridges);
 	for (size_t i = 0; i < c->config->n_bridges; i++) {
 		struct qb_bridge_config *b = &c->config->bridges[i];
 
@@ -277,4 +278,5 @@ void qb_config_check_bridges(struct qb_config_check *c)
 			qb_config_wrong(c, &n->bridge, "%s is a link that this file makes, too",
 					n->bridge);
 	}
+	qb_strs_done(&c->bridges);
 }

@@ -265,7 +265,7 @@ static void completed_runs_are_one_change(void **state)
 		for (size_t j = 0; j < part.n; j++)
 			names[j] = part.v[j].steps[0].target[0];
 		assert_string_equal(names, cases[i].broken_off);
-		assert_int_equal(qb_journal_complete(&root, NULL), 0);
+		assert_int_equal(qb_journal_complete(&root, &runs, QB_RUN_DONE, NULL), 0);
 		assert_int_equal(qb_journal_read(&root, &after, NULL), 0);
 		for (size_t j = 0; j < after.n; j++)
 			assert_int_equal(after.v[j].state, state_of(cases[i].after[j]));
@@ -463,6 +463,35 @@ static void a_damaged_journal_is_an_error_that_names_the_place(void **state)
 	}
 }
 
+/* With an order and without. */
+static void the_ledger_tells_of_one_target_the_newest_first(void **state)
+{
+	static char *const targets[] = {(char *)"b", (char *)"a", (char *)"b",
+					(char *)"c", (char *)"b", (char *)"a"};
+	struct qb_ledger_entry entries[QB_ARRAY_SIZE(targets)] = {0};
+	struct qb_ledger ledger = {.entries = entries, .n_entries = QB_ARRAY_SIZE(entries)};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(targets); i++)
+		entries[i].target = targets[i];
+	for (int ordered = 0; ordered < 2; ordered++) {
+		const struct qb_ledger_entry *e = qb_ledger_newest(&ledger, "b", NULL);
+
+		assert_ptr_equal(e, &entries[4]);
+		e = qb_ledger_newest(&ledger, "b", e);
+		assert_ptr_equal(e, &entries[2]);
+		e = qb_ledger_newest(&ledger, "b", e);
+		assert_ptr_equal(e, &entries[0]);
+		assert_null(qb_ledger_newest(&ledger, "b", e));
+		assert_ptr_equal(qb_ledger_newest(&ledger, "c", NULL), &entries[3]);
+		assert_null(qb_ledger_newest(&ledger, "d", NULL));
+		assert_null(qb_ledger_newest(&ledger, "", NULL));
+		qb_ledger_index(&ledger);
+	}
+	free(ledger.order);
+	assert_null(qb_ledger_newest(NULL, "a", NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -487,6 +516,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_journal_is_an_error_that_names_the_place,
 						setup, teardown),
+		cmocka_unit_test(the_ledger_tells_of_one_target_the_newest_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
