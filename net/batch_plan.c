@@ -215,7 +215,10 @@ struct qb_batches qb_move_forward(const struct qb_move *move)
 				&move->ports[i].vlans;
 	}
 	add(&b.build, QB_OP_LINK_UP, move->bridge);
-	add_addresses(&b.build, QB_OP_ADDRESS_ADD, "inet6", move->bridge, move->add, move->n_add);
+	/* Apart, nobody waits for it: it is enough that its address settles. */
+	if (!move->apart)
+		add_addresses(&b.build, QB_OP_ADDRESS_ADD, "inet6", move->bridge, move->add,
+			      move->n_add);
 	if (move->source && !move->apart)
 		add(&b.build, QB_OP_NEIGHBOURS, move->bridge)->from = move->source;
 	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->bridge, move->add, move->n_add);

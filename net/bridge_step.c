@@ -113,6 +113,19 @@ static bool same_boot(const struct qb_step_ctx *ctx, const json_t *before)
 	return !then || qb_root_read_value(ctx->root, BOOT_ID, &now) < 0 || !strcmp(now, then);
 }
 
+/* What nobody noted says nothing; it is kept for each of what may be a thousand. */
+static void drop_empty(json_t *before)
+{
+	const char *key;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe (before, next, key, value)
+		if (!json_object_size(value) && !json_array_size(value) &&
+		    (json_is_object(value) || json_is_array(value)))
+			json_object_del(before, key);
+}
+
 static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_observed *ret,
 		   json_t **ret_before, struct qb_error *err)
 {
@@ -142,6 +155,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 		if (r < 0)
 			return r;
 	}
+	drop_empty(before);
 	*ret = done ? QB_OBSERVED_DONE : QB_OBSERVED_NEEDED;
 	*ret_before = QB_TAKE_PTR(before);
 	return 0;
@@ -156,7 +170,10 @@ struct settings {
 	int rp_filter, addr_gen_mode;
 };
 
-/* One that nobody speaks through, so there is no frame to lose. */
+/*
+ * One that nobody speaks through, so there is no frame to lose. It is down yet: each setting of a
+ * link that is up makes the kernel look through all routes.
+ */
 static int send_apart(struct nl_sock *sock, const char *bridge, const struct qb_batches *batches,
 		      const struct settings *after, struct qb_error *err)
 {
@@ -165,12 +182,12 @@ static int send_apart(struct nl_sock *sock, const char *bridge, const struct qb_
 	_cleanup_nl_batch_ struct qb_nl_batch all = {0};
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < QB_ARRAY_SIZE(in_order); i++)
-		r = qb_nl_write_ops(sock, in_order[i], bridge, &all, err);
-	if (r == 0 && after->addr_gen_mode >= 0)
+	qb_nl_write_rp_filter(bridge, after->rp_filter, &all);
+	if (after->addr_gen_mode >= 0)
 		r = qb_nl_write_addr_gen_mode(bridge, (unsigned char)after->addr_gen_mode, &all,
 					      err);
-	qb_nl_write_rp_filter(bridge, after->rp_filter, &all);
+	for (size_t i = 0; r == 0 && i < QB_ARRAY_SIZE(in_order); i++)
+		r = qb_nl_write_ops(sock, in_order[i], bridge, &all, err);
 	return r < 0 ? r : qb_nl_batch_send(sock, &all, err);
 }
 

@@ -147,8 +147,8 @@ struct qb_net {
 };
 
 /*
- * Makes what the functions below are quick by on a host of thousands of links, of the snapshot as
- * it is; whoever changes a link or a route in it afterwards makes it anew.
+ * From now on the functions below are quick on a host of thousands of links: each makes what it is
+ * quick by when it is first called. Whoever changes a link or a route afterwards calls this again.
  */
 void qb_net_index(struct qb_net *net);
 void qb_net_index_done(struct qb_net *net);

@@ -15,6 +15,18 @@ struct entry {
 struct order {
 	struct entry *v;
 	size_t n;
+	bool made; /* when it is first asked for */
+};
+
+enum orders {
+	NAMES,
+	NUMBERS,
+	MASTERS,
+	LOWERS,
+	MACS,
+	DEVS,
+	DSTS,
+	N_ORDERS
 };
 
 struct qb_net_index {
@@ -22,7 +34,7 @@ struct qb_net_index {
 	const struct qb_link *links;
 	const struct qb_route *routes;
 	size_t n_links, n_routes;
-	struct order names, numbers, masters, lowers, macs, devs, dsts;
+	struct order orders[N_ORDERS];
 };
 
 static int compare(const void *va, const void *vb)
@@ -41,12 +53,6 @@ static int compare(const void *va, const void *vb)
 static void add(struct order *o, const char *word, int64_t number, size_t at)
 {
 	*QB_APPEND(o->v, o->n) = (struct entry){word, number, at};
-}
-
-static void sort(struct order *o)
-{
-	if (o->n)
-		qsort(o->v, o->n, sizeof(*o->v), compare);
 }
 
 /* The first that is not before from, among the n that are called for; n: there is none. */
@@ -87,66 +93,83 @@ static int64_t number_of(const char *mac)
 	return number;
 }
 
+static void add_link(struct order *o, enum orders which, const struct qb_link *l, size_t at)
+{
+	switch (which) {
+	case NAMES:
+		add(o, l->name, 0, at);
+		break;
+	case NUMBERS:
+		add(o, NULL, l->ifindex, at);
+		break;
+	case MASTERS:
+		if (l->master)
+			add(o, l->master, 0, at);
+		break;
+	case LOWERS:
+		if (l->lower_ifindex)
+			add(o, NULL, l->lower_ifindex, at);
+		break;
+	case MACS:
+		add(o, NULL, number_of(l->mac), at);
+		add(o, NULL, number_of(l->permanent_mac), at);
+		break;
+	case DEVS:
+	case DSTS:
+	case N_ORDERS:
+		break;
+	}
+}
+
+static void add_route(struct order *o, enum orders which, const struct qb_route *r, size_t at)
+{
+	if (which == DSTS)
+		add(o, r->dst, 0, at);
+	if (which == DEVS && (r->dev || !r->devs.n))
+		add(o, r->dev, 0, at);
+	for (size_t i = 0; which == DEVS && i < r->devs.n; i++)
+		add(o, r->devs.v[i], 0, at);
+}
+
+static const struct order *order_of(struct qb_net_index *index, enum orders which)
+{
+	struct order *o = &index->orders[which];
+
+	if (o->made)
+		return o;
+	for (size_t i = 0; i < index->n_links; i++)
+		add_link(o, which, &index->links[i], i);
+	for (size_t i = 0; i < index->n_routes; i++)
+		add_route(o, which, &index->routes[i], i);
+	if (o->n)
+		qsort(o->v, o->n, sizeof(*o->v), compare);
+	o->made = true;
+	return o;
+}
+
 void qb_net_index(struct qb_net *net)
 {
-	struct qb_net_index *index = qb_alloc(1, sizeof(*index));
-
 	qb_net_index_done(net);
-	*index = (struct qb_net_index){
+	net->index = qb_alloc(1, sizeof(*net->index));
+	*net->index = (struct qb_net_index){
 		.links = net->links,
 		.routes = net->routes,
 		.n_links = net->n_links,
 		.n_routes = net->n_routes,
 	};
-	for (size_t i = 0; i < net->n_links; i++) {
-		const struct qb_link *l = &net->links[i];
-
-		add(&index->names, l->name, 0, i);
-		add(&index->numbers, NULL, l->ifindex, i);
-		if (l->master)
-			add(&index->masters, l->master, 0, i);
-		if (l->lower_ifindex)
-			add(&index->lowers, NULL, l->lower_ifindex, i);
-		add(&index->macs, NULL, number_of(l->mac), i);
-		add(&index->macs, NULL, number_of(l->permanent_mac), i);
-	}
-	for (size_t i = 0; i < net->n_routes; i++) {
-		const struct qb_route *r = &net->routes[i];
-
-		add(&index->dsts, r->dst, 0, i);
-		if (r->dev || !r->devs.n)
-			add(&index->devs, r->dev, 0, i);
-		for (size_t j = 0; j < r->devs.n; j++)
-			add(&index->devs, r->devs.v[j], 0, i);
-	}
-	sort(&index->names);
-	sort(&index->numbers);
-	sort(&index->masters);
-	sort(&index->lowers);
-	sort(&index->macs);
-	sort(&index->devs);
-	sort(&index->dsts);
-	net->index = index;
 }
 
 void qb_net_index_done(struct qb_net *net)
 {
-	if (!net->index)
-		return;
-	free(net->index->names.v);
-	free(net->index->numbers.v);
-	free(net->index->masters.v);
-	free(net->index->lowers.v);
-	free(net->index->macs.v);
-	free(net->index->devs.v);
-	free(net->index->dsts.v);
+	for (size_t i = 0; net->index && i < N_ORDERS; i++)
+		free(net->index->orders[i].v);
 	free(net->index);
 	net->index = NULL;
 }
 
-static const struct qb_net_index *index_of(const struct qb_net *net)
+static struct qb_net_index *index_of(const struct qb_net *net)
 {
-	const struct qb_net_index *i = net->index;
+	struct qb_net_index *i = net->index;
 
 	return i && i->links == net->links && i->routes == net->routes &&
 			       i->n_links == net->n_links && i->n_routes == net->n_routes
@@ -166,13 +189,13 @@ static size_t behind(const struct qb_net *net, const struct qb_link *after)
 
 const struct qb_link *qb_net_link(const struct qb_net *net, const char *name)
 {
-	const struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net);
 	size_t i = 0;
 
 	if (!name)
 		return NULL;
 	if (index)
-		return link_at(net, find(&index->names, name, 0, 0, net->n_links));
+		return link_at(net, find(order_of(index, NAMES), name, 0, 0, net->n_links));
 	while (i < net->n_links && !qb_streq(net->links[i].name, name))
 		i++;
 	return link_at(net, i);
@@ -180,11 +203,11 @@ const struct qb_link *qb_net_link(const struct qb_net *net, const char *name)
 
 const struct qb_link *qb_net_link_by_index(const struct qb_net *net, int64_t ifindex)
 {
-	const struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net);
 	size_t i = 0;
 
 	if (index)
-		return link_at(net, find(&index->numbers, NULL, ifindex, 0, net->n_links));
+		return link_at(net, find(order_of(index, NUMBERS), NULL, ifindex, 0, net->n_links));
 	while (i < net->n_links && net->links[i].ifindex != ifindex)
 		i++;
 	return link_at(net, i);
@@ -193,13 +216,13 @@ const struct qb_link *qb_net_link_by_index(const struct qb_net *net, int64_t ifi
 const struct qb_link *qb_net_port(const struct qb_net *net, const char *master,
 				  const struct qb_link *after)
 {
-	const struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net);
 	size_t i = behind(net, after);
 
 	if (!master)
 		return NULL;
 	if (index)
-		return link_at(net, find(&index->masters, master, 0, i, net->n_links));
+		return link_at(net, find(order_of(index, MASTERS), master, 0, i, net->n_links));
 	while (i < net->n_links && !qb_streq(net->links[i].master, master))
 		i++;
 	return link_at(net, i);
@@ -208,13 +231,14 @@ const struct qb_link *qb_net_port(const struct qb_net *net, const char *master,
 const struct qb_link *qb_net_upper(const struct qb_net *net, int64_t lower_ifindex,
 				   const struct qb_link *after)
 {
-	const struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net);
 	size_t i = behind(net, after);
 
 	if (!lower_ifindex)
 		return NULL;
 	if (index)
-		return link_at(net, find(&index->lowers, NULL, lower_ifindex, i, net->n_links));
+		return link_at(net,
+			       find(order_of(index, LOWERS), NULL, lower_ifindex, i, net->n_links));
 	while (i < net->n_links && net->links[i].lower_ifindex != lower_ifindex)
 		i++;
 	return link_at(net, i);
@@ -229,13 +253,14 @@ static bool has_mac(const struct qb_link *l, const char *mac)
 const struct qb_link *qb_net_link_of_mac(const struct qb_net *net, const char *mac,
 					 const struct qb_link *after)
 {
-	const struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net);
 	size_t i = behind(net, after);
 
 	if (!mac)
 		return NULL;
 	if (index && number_of(mac) >= 0)
-		return link_at(net, find(&index->macs, NULL, number_of(mac), i, net->n_links));
+		return link_at(net,
+			       find(order_of(index, MACS), NULL, number_of(mac), i, net->n_links));
 	while (i < net->n_links && !has_mac(&net->links[i], mac))
 		i++;
 	return link_at(net, i);
@@ -249,11 +274,11 @@ static bool leaves_by(const struct qb_route *r, const char *dev)
 const struct qb_route *qb_net_route(const struct qb_net *net, const char *dev,
 				    const struct qb_route *after)
 {
-	const struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net);
 	size_t i = after ? (size_t)(after - net->routes) + 1 : 0;
 
 	if (index)
-		i = find(&index->devs, dev, 0, i, net->n_routes);
+		i = find(order_of(index, DEVS), dev, 0, i, net->n_routes);
 	else
 		while (i < net->n_routes && !leaves_by(&net->routes[i], dev))
 			i++;
@@ -263,11 +288,11 @@ const struct qb_route *qb_net_route(const struct qb_net *net, const char *dev,
 const struct qb_route *qb_net_route_to(const struct qb_net *net, const char *dst,
 				       const struct qb_route *after)
 {
-	const struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net);
 	size_t i = after ? (size_t)(after - net->routes) + 1 : 0;
 
 	if (index)
-		i = find(&index->dsts, dst, 0, i, net->n_routes);
+		i = find(order_of(index, DSTS), dst, 0, i, net->n_routes);
 	else
 		while (i < net->n_routes && !qb_streq(net->routes[i].dst, dst))
 			i++;

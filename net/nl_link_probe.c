@@ -146,7 +146,6 @@ int qb_nl_links(struct nl_sock *sock, struct qb_net *net, struct qb_error *err)
 			net->links[i].master =
 				master ? qb_strdup(master->name) : qb_asprintf("#%u", masters[i]);
 	}
-	qb_net_index(net);
 	for (struct nlmsghdr *h = qb_nl_next(&addresses, NULL); h; h = qb_nl_next(&addresses, h)) {
 		const struct ifaddrmsg *ifa = nlmsg_data(h);
 

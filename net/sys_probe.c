@@ -7,6 +7,7 @@
 
 #define FILE_MAX (1 << 20)
 #define UUID_LEN 36
+#define NETWORKD_LINKS "/run/systemd/netif/links"
 #define PROFILES "/etc/NetworkManager/system-connections"
 #define FIREWALLD_WANTED "/etc/systemd/system/multi-user.target.wants/firewalld.service"
 
@@ -40,6 +41,19 @@ char *qb_sysfs_id_path(const char *device)
 	return usb ? qb_asprintf("pci-%s-usb-0:%s", pci, usb) : qb_asprintf("pci-%s", pci);
 }
 
+/* Of these sysfs has nothing that is theirs: no driver, no slot, and no speed that anybody chose.
+ */
+static bool is_software(const struct qb_link *link)
+{
+	static const char *const kinds[] = {"bridge", "dummy", "macvlan", "macvtap",
+					    "tun",    "veth",  "vlan",    "vxlan"};
+
+	for (size_t i = 0; link->kind && i < QB_ARRAY_SIZE(kinds); i++)
+		if (!strcmp(link->kind, kinds[i]))
+			return true;
+	return false;
+}
+
 /* sysfs shows the links of the namespace it was mounted in, which may be another one. */
 static bool is_same_link(const struct qb_root *root, const struct qb_link *link)
 {
@@ -64,7 +78,7 @@ static void link_hardware(const struct qb_root *root, struct qb_link *link)
 	_cleanup_free_ char *driver = NULL, *device = NULL;
 	uint64_t speed;
 
-	if (!is_same_link(root, link))
+	if (is_software(link) || !is_same_link(root, link))
 		return;
 	link->wireless = qb_root_exists(root, wireless) || qb_root_exists(root, phy);
 	if (qb_root_readlink(root, driver_path, &driver) == 0)
@@ -78,8 +92,7 @@ static void link_hardware(const struct qb_root *root, struct qb_link *link)
 
 static void link_owner(const struct qb_root *root, struct qb_link *link)
 {
-	_cleanup_free_ char *path =
-		qb_asprintf("/run/systemd/netif/links/%lld", (long long)link->ifindex);
+	_cleanup_free_ char *path = qb_asprintf(NETWORKD_LINKS "/%lld", (long long)link->ifindex);
 	_cleanup_free_ char *text = NULL;
 	size_t len;
 
@@ -315,9 +328,12 @@ static void network_root(const struct qb_root *root, struct qb_net *net)
 
 void qb_net_sys_probe(const struct qb_root *root, struct qb_net *net)
 {
+	bool networkd = qb_root_exists(root, NETWORKD_LINKS);
+
 	for (size_t i = 0; i < net->n_links; i++) {
 		link_hardware(root, &net->links[i]);
-		link_owner(root, &net->links[i]);
+		if (networkd)
+			link_owner(root, &net->links[i]);
 	}
 	zones(root, net);
 	profiles(root, net);
