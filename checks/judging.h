@@ -11,8 +11,8 @@ extern const struct qb_check_group qb_cpu_checks, qb_kvm_checks, qb_modules_chec
 	qb_system_state_checks, qb_storage_host_checks, qb_libvirt_host_checks,
 	qb_config_drift_checks, qb_security_labels_checks, qb_libvirt_units_checks,
 	qb_net_bond_checks, qb_sysctl_checks, qb_net_owner_checks, qb_net_profile_checks,
-	qb_net_filter_checks, qb_storage_health_checks, qb_storage_volumes_checks,
-	qb_modules_boot_checks, qb_storage_pools_checks;
+	qb_net_filter_checks, qb_net_drift_checks, qb_storage_health_checks,
+	qb_storage_volumes_checks, qb_modules_boot_checks, qb_storage_pools_checks;
 
 struct qb_tally;
 

@@ -30,6 +30,7 @@ const struct qb_check_group *const qb_check_groups[] = {
 	&qb_net_owner_checks,
 	&qb_net_profile_checks,
 	&qb_net_filter_checks,
+	&qb_net_drift_checks,
 	&qb_storage_checks,
 	&qb_storage_pools_checks,
 	&qb_storage_host_checks,

@@ -219,15 +219,15 @@ static char *profile_of(const struct qb_net *net, const char *bridge, const stru
 	_cleanup_free_ char *mac = qb_asprintf("\nmac-address=%s\n", own ? own : "none");
 	_cleanup_free_ char *name = qb_asprintf("\ninterface-name=%s\n", link->name);
 	_cleanup_free_ char *path = qb_asprintf("\npath=%s\n", link->path ? link->path : "none");
-	_cleanup_free_ char *id = qb_asprintf("qubi-%s-port-", bridge);
+	_cleanup_free_ char *id = qb_asprintf("/qubi-%s-port-", bridge);
 
 	for (size_t i = 0; i < net->n_keyfiles; i++) {
-		const char *file = strrchr(net->keyfiles[i].path, '/') + 1;
+		const char *file = strstr(net->keyfiles[i].path, id);
+		const char *end = file ? strstr(file, ".nmconnection") : NULL;
 		const char *text = net->keyfiles[i].text;
 
-		if (qb_startswith(file, id) &&
-		    (strstr(text, mac) || strstr(text, name) || strstr(text, path)))
-			return qb_strndup(file, strcspn(file, "."));
+		if (end && (strstr(text, mac) || strstr(text, name) || strstr(text, path)))
+			return qb_strndup(file + 1, (size_t)(end - file) - 1);
 	}
 	return NULL;
 }

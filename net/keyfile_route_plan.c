@@ -23,7 +23,7 @@ static bool is_option(const char *word)
 static bool is_one_of(const char *s, const char *const *words, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!strcmp(s, words[i]))
+		if (qb_streq(s, words[i]))
 			return true;
 	return false;
 }

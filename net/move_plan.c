@@ -255,7 +255,7 @@ static void refuse_left_behind(const struct qb_move_context *c, const struct qb_
 
 		for (size_t j = 0; j < r->n_hops; j++)
 			by |= qb_streq(r->hops[j].dev, port->name);
-		if (by && strcmp(r->proto, "kernel") != 0)
+		if (by && !qb_streq(r->proto, "kernel"))
 			qb_plan_refuse(c->plan, c->config->name, "route-unsupported",
 				       "route %s leaves by %s, which has no address to go along "
 				       "with; the bridge takes the routes of one port",

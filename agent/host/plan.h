@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Plans of kernel modules and of libvirt's objects. Pure. */
+/* Plans of kernel modules, of the network and of libvirt's objects. Pure. */
 #pragma once
 
 #include "agent/base/step.h"
@@ -10,6 +10,9 @@
  * "kvm" with the cause when this host cannot run guests. */
 void qb_module_plan(const struct qb_facts *facts, const struct qb_config *config,
 		    struct qb_plan *plan);
+/* Bonds and VLANs, and the bridges that stand on them. ledger: NULL where nobody looked. */
+void qb_net_plan(const struct qb_facts *facts, const struct qb_config *config,
+		 const struct qb_ledger *ledger, struct qb_plan *plan);
 /* libvirt's daemons: enable and start what is installed. Refuses target "libvirt" otherwise. */
 void qb_daemon_plan(const struct qb_facts *facts, const struct qb_config *config,
 		    struct qb_plan *plan);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/plan.h"
+
+void qb_net_plan(const struct qb_facts *facts, const struct qb_config *config,
+		 const struct qb_ledger *ledger, struct qb_plan *plan)
+{
+	const struct qb_made_config made = {
+		.bonds = config->bonds,
+		.n_bonds = config->n_bonds,
+		.vlans = config->vlans,
+		.n_vlans = config->n_vlans,
+		.bridges = config->bridges,
+		.n_bridges = config->n_bridges,
+	};
+	_cleanup_net_ struct qb_net after = {0};
+	const struct qb_net *net = &facts->net;
+
+	if (config->n_bonds || config->n_vlans) {
+		qb_made_plan(&facts->net, &made, ledger, plan, &after);
+		net = &after;
+	}
+	qb_bridge_plan(net, config->bridges, config->n_bridges, facts->system.machine_id, ledger,
+		       plan);
+}
