@@ -238,19 +238,21 @@ static void refuse_dropped(const struct qb_net *net, const struct qb_bridge_conf
 			   size_t n_ports, struct qb_plan *plan)
 {
 	for (const struct qb_link *l = NULL; (l = qb_net_port(net, config->name, l));) {
-		_cleanup_free_ char *profile = profile_of(net, config->name, l);
+		_cleanup_free_ char *profile = NULL;
 		bool named = false;
 
 		for (size_t i = 0; i < n_ports; i++)
 			named |= ports[i] == l;
-		if (!named && qb_bound_put(ledger, config->name, l))
-			qb_plan_refuse(plan, config->name, "has-port",
-				       "%s is a port of %s since an earlier run, and the "
-				       "configuration does not name it any more; taking it out is "
-				       "not implemented: %s %s%s",
-				       l->name, config->name,
-				       profile ? "nmcli connection delete" : "ip link set",
-				       profile ? profile : l->name, profile ? "" : " nomaster");
+		if (named || !qb_bound_put(ledger, config->name, l))
+			continue;
+		profile = profile_of(net, config->name, l);
+		qb_plan_refuse(plan, config->name, "has-port",
+			       "%s is a port of %s since an earlier run, and the configuration "
+			       "does not name it any more; taking it out is not implemented: %s "
+			       "%s%s",
+			       l->name, config->name,
+			       profile ? "nmcli connection delete" : "ip link set",
+			       profile ? profile : l->name, profile ? "" : " nomaster");
 	}
 }
 

@@ -204,7 +204,7 @@ static const char *stale(const struct qb_net *net, const struct qb_keyfiles *fil
 	for (size_t i = 0; i < net->n_keyfiles; i++) {
 		const struct qb_keyfile *file = &net->keyfiles[i];
 
-		if (is_wanted(files, file->path) || !is_of_port(file, files->v[0].path))
+		if (!is_of_port(file, files->v[0].path) || is_wanted(files, file->path))
 			continue;
 		qb_difference(differences, "profile", strrchr(file->path, '/') + 1, NULL,
 			      DIR_PROFILES);

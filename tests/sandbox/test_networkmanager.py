@@ -171,6 +171,54 @@ def the_lease_stays_the_same():
     qb.agent("plan")
 
 
+RULES = ("routing-rule1=priority 5 to 198.51.100.0/24 table 254\n"
+         "routing-rule2=priority 6 from 203.0.113.7/32 type blackhole")
+FORMER = """\
+[connection]
+id=qubi-br0-port-2
+uuid=00000000-0000-4000-8000-000000000002
+type=ethernet
+interface-name=lan9
+master=br0
+slave-type=bridge
+"""
+
+
+def rules():
+    return [r for r in json.loads(qb.run("/usr/sbin/ip", "-j", "-4", "rule").out)
+            if r["priority"] in (5, 6)]
+
+
+@qb.case(disks="ext4", seconds=200)
+def what_profiles_say_holds_for_the_bridge():
+    """Policy rules of the NIC's; and what one says of a port that is not wanted any more goes."""
+    process = nm.start({"ipv4": f"{nm.STATIC['ipv4']}\n{RULES}", "ipv6": nm.STATIC["ipv6"]})
+    ready()
+    before = rules()
+    qb.same(len(before), 2, "rules of the NIC's profile")
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.agent("plan", code=qb.PENDING)
+    qb.agent("apply", "--yes")
+    owned()
+    qb.same(rules(), before, "rules after the move")
+    former = nm.profile("qubi-br0-port-2", FORMER)
+    nm.nmcli("connection", "load", former)
+    qb.contains(qb.agent("plan", code=qb.PENDING).out, "qubi-br0-port-2.nmconnection", "plan")
+    qb.agent("apply", "--yes")
+    owned()
+    assert "qubi-br0-port-2" not in nm.nmcli("-t", "-f", "NAME", "connection")
+    qb.agent("plan")
+    qb.agent("rollback", "--yes")
+    assert "qubi-br0-port-2" in nm.nmcli("-t", "-f", "NAME", "connection")
+    qb.agent("apply", "--yes")
+    boot(process)
+    nm.wait_for("the bridge",
+                lambda: len(qb.links().get("br0", {"addresses": []})["addresses"]) == 2)
+    owned()
+    qb.same(rules(), before, "rules after the boot")
+    qb.agent("plan")
+
+
 @qb.case(disks="ext4", seconds=300)
 def killed_in_the_hand_over():
     """The guard gives the NIC back to its owner."""
