@@ -129,9 +129,11 @@ static void edit_forward(struct document *d, const struct document *wanted)
 		qb_xml_drop_all(forward, "nat");
 }
 
-static void edit_address(struct document *d, struct document *wanted)
+/* Where somebody took DHCP out, and the configuration says nothing of it, it stays off. */
+static void edit_address(struct document *d, struct document *wanted, unsigned given)
 {
 	static const char *const lists[] = {"range", "host"};
+	bool off = d->is.address && !d->is.n_dhcp_ranges && !(given & QB_NETWORK_RANGES);
 	const struct qb_xml *dhcp;
 	struct qb_xml *ip, *from;
 	int i;
@@ -144,7 +146,7 @@ static void edit_address(struct document *d, struct document *wanted)
 	qb_xml_set(ip, "address", qb_xml_value(from, "address"));
 	qb_xml_set(ip, "prefix", qb_xml_value(from, "prefix"));
 	dhcp = qb_xml_child(from, "dhcp");
-	for (size_t k = 0; k < QB_ARRAY_SIZE(lists); k++) {
+	for (size_t k = off ? 1 : 0; k < QB_ARRAY_SIZE(lists); k++) {
 		qb_xml_drop_all(qb_xml_part(ip, "dhcp"), lists[k]);
 		QB_XML_EACH (item, dhcp, lists[k])
 			qb_xml_copy(qb_xml_part(ip, "dhcp"), item);
@@ -166,7 +168,8 @@ static bool is_another_thing(const struct document *d, const struct document *wa
 	       (d->is.devices.n || !qb_streq(d->is.forward, wanted->is.forward));
 }
 
-static void edit(struct document *d, struct document *wanted, unsigned keys)
+/* keys differ, of those that the configuration has given. */
+static void edit(struct document *d, struct document *wanted, unsigned keys, unsigned given)
 {
 	struct qb_xml *domain = NULL;
 
@@ -185,7 +188,7 @@ static void edit(struct document *d, struct document *wanted, unsigned keys)
 	if (keys & QB_NETWORK_RECORDS)
 		edit_list(d, wanted, QB_NETWORK_RECORDS);
 	if (keys & QB_NETWORK_ADDRESS) {
-		edit_address(d, wanted);
+		edit_address(d, wanted, given);
 		return;
 	}
 	if (keys & QB_NETWORK_RANGES)
@@ -226,6 +229,7 @@ static void keep_metadata(const char *is, char **text)
 int qb_network_edit(const char *is, const char *wanted, unsigned keys, char **ret)
 {
 	_cleanup_document_ struct document d = {0}, to = {0};
+	unsigned given = keys;
 	int r = document_read(is, &d);
 
 	if (r == 0)
@@ -236,7 +240,7 @@ int qb_network_edit(const char *is, const char *wanted, unsigned keys, char **re
 	if (is_another_thing(&d, &to, keys))
 		replace(&d, &to);
 	else
-		edit(&d, &to, keys);
+		edit(&d, &to, keys, given);
 	tidy(d.root);
 	*ret = keys ? qb_xml_write(d.root) : qb_strdup(is);
 	keep_metadata(is, ret);

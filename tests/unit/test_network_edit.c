@@ -90,6 +90,15 @@ static void only_what_is_said_is_edited(void **state)
 		 "<bootp file='pxe'/>" RANGE("2", "254") "</dhcp></ip>"},
 		{QB_NETWORK_ADDRESS, UNSAID, DHCP(RANGE("2", "254")),
 		 UNSAID DHCP(RANGE("2", "254"))},
+		/* What is off stays off, unless the configuration speaks of it. */
+		{QB_NETWORK_ADDRESS, "<ip address='203.0.113.1' prefix='24'/>",
+		 DHCP(RANGE("2", "254")), "<ip address='198.51.100.1' prefix='24'/>"},
+		{QB_NETWORK_ADDRESS | QB_NETWORK_RANGES, "<ip address='203.0.113.1' prefix='24'/>",
+		 DHCP(RANGE("2", "254")), DHCP(RANGE("2", "254"))},
+		{QB_NETWORK_ADDRESS | QB_NETWORK_HOSTS,
+		 "<ip address='203.0.113.1' prefix='24'><dhcp><host mac='00:00:5e:00:53:01' "
+		 "ip='203.0.113.9'/></dhcp></ip>",
+		 DHCP(RANGE("2", "254") HOST("01", "9")), DHCP(HOST("01", "9"))},
 		{QB_NETWORK_HOSTS,
 		 DHCP("<range start='198.51.100.9' end='198.51.100.10'><lease expiry='1' "
 		      "unit='hours'/></range>" HOST(
