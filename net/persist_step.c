@@ -193,14 +193,20 @@ static int hand_over(const struct qb_step_ctx *ctx, const json_t *args, const js
 	return r < 0 ? r : restore_accept_dad(ctx, args, before, err);
 }
 
+/*
+ * The first profile, the bridge's own, is written last, and undo takes it away first. After a boot
+ * without it NetworkManager gives the ports' profiles up, which name a bridge that it does not
+ * know, and the NIC has its own profile as before; with it, and without those, the host's addresses
+ * would be on a bridge without a port. That one file is there or not, and so is the bridge.
+ */
 static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		 struct qb_error *err)
 {
-	const json_t *file;
-	size_t i;
+	const json_t *files = json_object_get(args, "files");
 	int r;
 
-	json_array_foreach (json_object_get(args, "files"), i, file) {
+	for (size_t i = json_array_size(files); i-- > 0;) {
+		const json_t *file = json_array_get(files, i);
 		const char *path = string_of(file, "path"), *text = string_of(file, "text");
 
 		r = text ? qb_root_write(ctx->root, path, PROFILE_MODE, text, strlen(text), err)
@@ -280,19 +286,23 @@ static void disown(const struct qb_step_ctx *ctx, const json_t *args, const json
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		struct qb_error *err)
 {
+	const json_t *files = json_object_get(before, "files"), *file;
 	const char *path;
 	json_t *text;
 	bool was_there = false;
+	size_t i;
 	int r = 0;
 
-	json_object_foreach (json_object_get(before, "files"), path, text)
+	json_object_foreach ((json_t *)files, path, text)
 		was_there |= json_is_string(text);
 	if (!was_there)
 		disown(ctx, args, before);
 	r = restore_accept_dad(ctx, args, before, err);
 	if (r < 0)
 		return r;
-	json_object_foreach (json_object_get(before, "files"), path, text) {
+	json_array_foreach (json_object_get(args, "files"), i, file) {
+		path = string_of(file, "path");
+		text = json_object_get(files, path);
 		if (json_is_string(text))
 			r = qb_root_write(ctx->root, path, PROFILE_MODE, json_string_value(text),
 					  json_string_length(text), err);

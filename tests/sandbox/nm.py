@@ -2,6 +2,7 @@
 """A NetworkManager and a DHCP server of the sandbox's own, both real."""
 
 import os
+import signal
 import subprocess
 import time
 
@@ -15,7 +16,7 @@ plugins=keyfile
 dhcp=internal
 no-auto-default=*
 [device-uplink]
-match-device=interface-name:uplink0
+match-device=interface-name:uplink0,interface-name:spare0
 managed=1
 """
 UPLINK = """\
@@ -34,6 +35,7 @@ STATIC = {"ipv4": "method=manual\naddress1=192.0.2.10/24,192.0.2.1",
 DYNAMIC = {"ipv4": "method=auto", "ipv6": "method=auto"}
 
 LEASE_S = 120
+GATEWAYS = ("192.0.2.1", "2001:db8::1")
 started = []
 
 
@@ -118,3 +120,39 @@ def dhcp_server():
                "--dhcp-option=3,192.0.2.1", "--enable-ra",
                "--dhcp-range=2001:db8::,ra-only,64,600", f"--dhcp-leasefile={leases}")
     wait_for("dnsmasq", lambda: os.path.exists("/tmp/dnsmasq.log"))
+
+
+def ready():
+    """The NIC has its addresses, in use."""
+    wait_for("addresses", lambda: len(qb.links()["uplink0"]["addresses"]) == 2)
+    wait_for("no tentative address", lambda: "tentative" not in qb.run(
+        "/usr/sbin/ip", "-6", "address", "show", "dev", "uplink0").out)
+    for gateway in GATEWAYS:
+        qb.assert_reaches(gateway)
+
+
+def host(method):
+    if method == DYNAMIC:
+        dhcp_server()
+    process = start(method)
+    ready()
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.agent("plan", code=qb.PENDING)  # libvirt has looked at QEMU by then
+    return process
+
+
+def owned():
+    """By NetworkManager, with our profiles."""
+    qb.same(active("br0"), ("qubi-br0", "connected"), "br0 and its profile")
+    qb.same(active("uplink0"), ("qubi-br0-port-1", "connected"), "uplink0 and its profile")
+
+
+def boot(process):
+    """What is left of it all after one: files. Returns the new NetworkManager."""
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    qb.run("/usr/sbin/ip", "link", "delete", "br0", code=None)  # it may be gone
+    for words in ("address flush dev uplink0", "link set uplink0 down"):
+        qb.run("/usr/sbin/ip", *words.split())
+    qb.run("/bin/sh", "-c", "rm -rf /run/NetworkManager/*")
+    return restart()

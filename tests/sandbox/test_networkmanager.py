@@ -7,7 +7,6 @@ hand here; tests/lab reboots.
 """
 
 import json
-import signal
 import statistics
 import time
 
@@ -17,43 +16,18 @@ import qb
 RUNS, BESIDE = 5, 3
 COUNT = 3000
 HAND_OVER_MAX = 5
-GATEWAYS = ("192.0.2.1", "2001:db8::1")
-
-
-def ready():
-    """The NIC has its addresses, in use."""
-    nm.wait_for("addresses", lambda: len(qb.links()["uplink0"]["addresses"]) == 2)
-    nm.wait_for("no tentative address", lambda: "tentative" not in qb.run(
-        "/usr/sbin/ip", "-6", "address", "show", "dev", "uplink0").out)
-    for gateway in GATEWAYS:
-        qb.assert_reaches(gateway)
-
-
-def host(method):
-    if method == nm.DYNAMIC:
-        nm.dhcp_server()
-    nm.start(method)
-    ready()
-    qb.configure(qb.BRIDGE_ONLY)
-    qb.agent("plan", code=qb.PENDING)  # libvirt has looked at QEMU by then
-
-
-def owned():
-    """By NetworkManager, with our profiles."""
-    qb.same(nm.active("br0"), ("qubi-br0", "connected"), "br0 and its profile")
-    qb.same(nm.active("uplink0"), ("qubi-br0-port-1", "connected"), "uplink0 and its profile")
 
 
 def back():
     qb.agent("rollback", "--yes")
     nm.wait_for("the NIC's own profile", lambda: nm.active("uplink0") == ("uplink", "connected"))
     assert "br0" not in qb.links(), qb.links()
-    ready()
+    nm.ready()
 
 
 def lost(act):
     """What is lost of a probe a millisecond while act runs: by family."""
-    probes = [qb.probing(gateway, COUNT) for gateway in GATEWAYS]
+    probes = [qb.probing(gateway, COUNT) for gateway in nm.GATEWAYS]
     time.sleep(0.5)
     act()
     found = [json.loads(p.communicate()[0]) for p in probes]
@@ -91,16 +65,16 @@ def by_nmcli(method):
     counts = lost(lambda: nm.nmcli("connection", "up", "port"))
     nm.nmcli("connection", "delete", "br0", "port")
     nm.nmcli("connection", "up", "uplink")
-    ready()
+    nm.ready()
     return counts
 
 
 def measure(method, what):
-    host(method)
+    nm.host(method)
     ours = []
     for _ in range(RUNS):
         ours.append(lost(lambda: qb.agent("apply", "--yes")))
-        owned()
+        nm.owned()
         qb.agent("plan")
         back()
     theirs = [by_nmcli(method) for _ in range(BESIDE)]
@@ -129,16 +103,6 @@ def leases():
     return [(int(r[0]), r[1:]) for r in rows if len(r) == 5 and "." in r[2]]
 
 
-def boot(process):
-    """What is left of it all after one: files."""
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    for words in ("link delete br0", "address flush dev uplink0", "link set uplink0 down"):
-        qb.run("/usr/sbin/ip", *words.split())
-    qb.run("/bin/sh", "-c", "rm -rf /run/NetworkManager/*")
-    nm.restart()
-
-
 CLIENT_ID = "01:00:00:5e:00:53:99"  # the profile's own, not what the MAC would make of it
 
 
@@ -147,26 +111,26 @@ def the_lease_stays_the_same():
     nm.dhcp_server()
     process = nm.start({"ipv4": f"method=auto\ndhcp-client-id={CLIENT_ID}",
                         "ipv6": "method=auto"})
-    ready()
+    nm.ready()
     before, addresses = leases(), qb.links()["uplink0"]["addresses"]
     qb.same([row[3] for _, row in before], [CLIENT_ID], "client id of the NIC's lease")
     qb.configure(qb.BRIDGE_ONLY)
     time.sleep(max(0, 2 - (time.time() - (before[0][0] - nm.LEASE_S))))  # seconds are told apart
     qb.agent("apply", "--yes")
-    owned()
+    nm.owned()
     qb.same(qb.links()["br0"]["addresses"], addresses, "addresses after the move")
     nm.wait_for("the bridge asks for the lease", lambda: leases()[0][0] > before[0][0])
     moved = leases()
     qb.same([row for _, row in moved], [row for _, row in before], "leases after the move")
     time.sleep(max(0, 2 - (time.time() - (moved[0][0] - nm.LEASE_S))))
-    boot(process)
+    nm.boot(process)
     nm.wait_for("the bridge",
                 lambda: len(qb.links().get("br0", {"addresses": []})["addresses"]) == 2)
-    owned()
+    nm.owned()
     qb.same(qb.links()["br0"]["addresses"], addresses, "addresses after the boot")
     assert leases()[0][0] > moved[0][0], "it was asked for anew"
     qb.same([row for _, row in leases()], [row for _, row in before], "leases after the boot")
-    for gateway in GATEWAYS:
+    for gateway in nm.GATEWAYS:
         qb.assert_reaches(gateway)
     qb.agent("plan")
 
@@ -223,7 +187,7 @@ def what_profiles_say_holds_for_the_bridge():
 def killed_in_the_hand_over():
     """The guard gives the NIC back to its owner."""
     qb.adopt_orphans()
-    host(nm.DYNAMIC)
+    nm.host(nm.DYNAMIC)
     before, undone, number = (qb.links(), qb.routes()), 0, 8
     while number < 200:
         r = qb.traced("-qq", "-o", "/dev/null", "-e", "trace=sendmsg", "-e",
@@ -239,7 +203,7 @@ def killed_in_the_hand_over():
             undone += 1
         nm.wait_for("the NIC's own profile",
                     lambda: nm.active("uplink0") == ("uplink", "connected"))
-        ready()
+        nm.ready()
         qb.same(qb.difference(before, (qb.links(), qb.routes())), [], f"killed at {number}")
         number += 9
     print(f"figure: killed {(number - 8) // 9} times, {undone} times its guard undid it")

@@ -1,0 +1,69 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""NetworkManager's profiles of a bridge: what comes of them at any time, and when more follow.
+
+NetworkManager, dnsmasq and the kernel are real. What a boot does to files and kernel is done by
+hand here.
+"""
+
+import re
+
+import nm
+import qb
+
+TWO_PORTS = qb.BRIDGE_ONLY + "      - name: spare0\n"
+
+
+def spare_nic():
+    qb.run("/usr/sbin/ip", "link", "add", "spare0", "address", "00:00:5e:00:53:33", "type", "veth",
+           "peer", "name", "far0")
+    qb.run("/usr/sbin/ip", "link", "set", "far0", "addrgenmode", "none", "up")
+
+
+def in_order(call, *command):
+    """The profiles that the agent renames into their place, or unlinks."""
+    qb.traced("-f", "-z", "-qq", "-o", "/tmp/calls", "-e", f"trace={call}", qb.AGENT, *command)
+    with open("/tmp/calls", encoding="utf-8") as f:
+        names = (re.search(r'"([^".][^"]*\.nmconnection)"[^"]*$', line) for line in f)
+        return [m[1] for m in names if m]
+
+
+def reached():
+    return not any(qb.probe(address, 1)[0] for address in nm.GATEWAYS)
+
+
+def cut_at_every_file(method):
+    spare_nic()
+    process = nm.host(method)
+    qb.configure(TWO_PORTS)
+    written = in_order("renameat", "apply", "--yes")
+    qb.same(len(written), 3, f"profiles written: {written}")
+    texts = {}
+    for name in written:
+        with open(f"{nm.PROFILES}/{name}", encoding="utf-8") as f:
+            texts[name] = f.read()
+    qb.same(in_order("unlinkat", "rollback", "--yes"), written[::-1], "profiles removed")
+    for n in range(len(written) + 1):
+        for name in written[:n]:
+            nm.profile(name.removesuffix(".nmconnection"), texts[name])
+        process = nm.boot(process)
+        nm.wait_for(f"the gateways, after {written[:n]}", reached)
+        qb.same(nm.active("uplink0"),
+                ("uplink" if n < len(written) else "qubi-br0-port-1", "connected"),
+                f"the NIC's profile after {written[:n]}")
+        if n < len(written):
+            qb.agent("plan", code=qb.PENDING)
+
+
+@qb.case(disks="ext4", seconds=300)
+def power_may_fail_between_the_files_of_fixed_addresses():
+    cut_at_every_file(nm.STATIC)
+
+
+@qb.case(disks="ext4", seconds=300)
+def power_may_fail_between_the_files_of_leased_addresses():
+    cut_at_every_file(nm.DYNAMIC)
+
+
+if __name__ == "__main__":
+    qb.main()
