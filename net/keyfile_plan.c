@@ -204,6 +204,21 @@ static void put_identity(struct qb_buf *b, const struct qb_link *source, const c
 			qb_buf_printf(b, "%s\n", source->dhcp_identity.v[i] + strlen(family));
 }
 
+/* What the configuration says is written as it stands there: the kernel has no order of its own. */
+static void put_addresses(struct qb_buf *b, const struct family *f, const struct qb_ip_config *ip)
+{
+	size_t n = 0;
+
+	if (ip->mode == QB_IP_STATIC) {
+		for (size_t i = 0; i < ip->addresses.n; i++)
+			qb_buf_printf(b, "address%zu=%s\n", i + 1, ip->addresses.v[i]);
+		return;
+	}
+	for (size_t i = 0; i < f->n_addresses; i++)
+		if (!is_leased(f, f->addresses[i]))
+			qb_buf_printf(b, "address%zu=%s\n", ++n, f->addresses[i]->address);
+}
+
 static void put_family(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
 		       const char *name, const struct qb_ip_config *ip)
 {
@@ -212,7 +227,6 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 	QB_CLEANUP(family_donep) struct family f = {.name = name};
 	bool inet6 = !strcmp(name, "inet6");
 	int64_t table = RT_TABLE_MAIN;
-	size_t n = 0;
 	const char *how;
 
 	if (ip->mode != QB_IP_NONE) {
@@ -227,9 +241,7 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 	how = method(&f, ip);
 	f.fixed = !strcmp(how, "manual");
 	qb_buf_printf(b, "\n[%s]\nmethod=%s\n", inet6 ? "ipv6" : "ipv4", how);
-	for (size_t i = 0; i < f.n_addresses; i++)
-		if (!is_leased(&f, f.addresses[i]))
-			qb_buf_printf(b, "address%zu=%s\n", ++n, f.addresses[i]->address);
+	put_addresses(b, &f, ip);
 	if (!strcmp(how, "disabled"))
 		return;
 	if (!strcmp(how, "auto"))

@@ -10,6 +10,9 @@
 
 /* What the kernel notes of the life of an address; nobody sets it. */
 #define STATE_FLAGS (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC | IFA_F_DEPRECATED | IFA_F_STABLE_PRIVACY)
+/* What NetworkManager gives the routes of a bridge whose profile names none. */
+#define NM_BRIDGE_METRIC 425
+
 static struct qb_address *copy_address(struct qb_address **list, size_t *n,
 				       const struct qb_address *a)
 {
@@ -130,6 +133,24 @@ static bool has_default(const struct qb_net *net, const struct qb_link *link, co
 	return false;
 }
 
+/* Of the way out in that family, where that is not the kernel's own; else as its owner will have
+ * it. */
+static int64_t gateway_metric(const struct qb_move_context *c, const char *family)
+{
+	const int64_t none = !strcmp(family, "inet6") ? 1024 : 0;
+	int64_t best = INT64_MAX;
+
+	for (const struct qb_route *r = NULL;
+	     c->source && (r = qb_net_route(c->net, c->source->name, r));)
+		if (qb_move_is_default(r) && r->table == RT_TABLE_MAIN &&
+		    qb_streq(r->dev, c->source->name) && !strcmp(r->family, family) &&
+		    r->metric != none && r->metric < best)
+			best = r->metric;
+	if (best != INT64_MAX)
+		return best;
+	return c->net->networkmanager_installed ? NM_BRIDGE_METRIC : none;
+}
+
 /* The addresses and the gateway that the configuration gives. */
 static void add_static(const struct qb_move_context *c, const struct qb_ip_config *ip,
 		       const char *family)
@@ -153,7 +174,7 @@ static void add_static(const struct qb_move_context *c, const struct qb_ip_confi
 			.scope = (char *)"global",
 			.proto = (char *)"static",
 			.table = RT_TABLE_MAIN,
-			.metric = !strcmp(family, "inet6") ? 1024 : 0,
+			.metric = gateway_metric(c, family),
 		};
 
 		qb_move_copy_route(&c->move->add_routes, &c->move->n_add_routes, &r);

@@ -65,5 +65,33 @@ def power_may_fail_between_the_files_of_leased_addresses():
     cut_at_every_file(nm.DYNAMIC)
 
 
+STATIC = """\
+version: 1
+bridges:
+  - name: br0
+    ports: [{match: default-route}]
+    ipv4: {addresses: [192.0.2.10/24, 198.51.100.10/24, 192.0.2.30/24], gateway: 192.0.2.1}
+    ipv6:
+      addresses: ["2001:db8::30/64", "2001:db8::10/64", "2001:db8:1::10/64"]
+      gateway: "2001:db8::1"
+"""
+
+
+@qb.case(disks="ext4")
+def addresses_of_the_configuration():
+    process = nm.host(nm.STATIC)
+    qb.configure(STATIC)
+    qb.agent("apply", "--yes")
+    for when in ("at once", "after a boot"):
+        nm.owned()
+        qb.agent("plan")
+        qb.same(len(qb.links()["br0"]["addresses"]), 6, f"addresses {when}")
+        nm.wait_for("the gateways", reached)
+        process = nm.boot(process)
+    qb.agent("rollback", "--yes")
+    nm.wait_for("its own profile", lambda: nm.active("uplink0") == ("uplink", "connected"))
+    nm.ready()
+
+
 if __name__ == "__main__":
     qb.main()
