@@ -14,8 +14,12 @@ int qb_owner_note(const struct qb_step_ctx *ctx, const struct qb_net *net,
 		const char *name = move->ports[i].name;
 		_cleanup_free_ char *profile = NULL;
 		bool is;
-		int r = qb_nm_managed(name, ctx->timeout_ms, &is, err);
+		int r;
 
+		/* It stays where it is, and whose it is. */
+		if (qb_streq(qb_net_link(net, name)->master, move->bridge))
+			continue;
+		r = qb_nm_managed(name, ctx->timeout_ms, &is, err);
 		if (r == 0 && is)
 			r = qb_nm_profile(name, ctx->timeout_ms, &profile, err);
 		if (r < 0)
@@ -69,7 +73,8 @@ void qb_owner_disown(const struct qb_step_ctx *ctx, const struct qb_move *move,
 		return;
 	brief.timeout_ms = qb_owner_brief_ms(ctx);
 	(void)!qb_owner_set_managed(&brief, move, before, false, NULL);
-	(void)!qb_nm_set_managed(move->bridge, false, brief.timeout_ms, NULL);
+	if (!json_is_true(json_object_get(before, "existed")))
+		(void)!qb_nm_set_managed(move->bridge, false, brief.timeout_ms, NULL);
 }
 
 void qb_owner_give_back(const struct qb_step_ctx *ctx, const struct qb_move *move,

@@ -4,7 +4,10 @@
 
 #include "net/move.h"
 
-/* Into before goes which ports it manages ("managed"), and by which profiles ("profiles"). */
+/*
+ * Into before goes which ports it manages ("managed"), and by which profiles ("profiles"), of those
+ * that are none of the bridge's yet.
+ */
 QB_MUST_CHECK int qb_owner_note(const struct qb_step_ctx *ctx, const struct qb_net *net,
 				const struct qb_move *move, json_t *before, struct qb_error *err);
 /* A bond is not given back before the next boot: its addresses would be taken off it. */

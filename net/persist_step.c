@@ -3,7 +3,8 @@
  * Step net.persist: NetworkManager profiles of a bridge and its ports, "text" being null for one
  * that is to go. The journaled "before" is {"files": {path: its text, or null where there was
  * none}}, and where NetworkManager takes the bridge over, "bridge": what that has and which
- * gateways answer, which has to be so after it.
+ * gateways answer, which has to be so after it, and "owned": of the bridge and its ports those that
+ * it has by a profile that was there.
  */
 #include "net/bridge.h"
 
@@ -69,9 +70,56 @@ static int probe(const struct qb_step_ctx *ctx, struct qb_net *ret, struct qb_er
 						 ret->known.why ? ret->known.why : "unknown");
 }
 
-static int note_bridge(const struct qb_step_ctx *ctx, const char *bridge, json_t *before,
+/* The value of the first line "uuid=" of a profile. */
+static char *uuid_of(const char *text)
+{
+	const char *at = text ? strstr(text, "\nuuid=") : NULL;
+
+	if (!at)
+		return NULL;
+	at += strlen("\nuuid=");
+	return qb_strndup(at, strcspn(at, "\n"));
+}
+
+/* Whether NetworkManager has it by one of the profiles that were there. */
+static int note_owned(const struct qb_step_ctx *ctx, const char *link, json_t *before,
+		      struct qb_error *err)
+{
+	_cleanup_free_ char *active = NULL;
+	const char *path;
+	json_t *text;
+	int r = qb_nm_profile(link, ctx->timeout_ms, &active, err);
+
+	if (r < 0)
+		return r;
+	json_object_foreach (json_object_get(before, "files"), path, text) {
+		_cleanup_free_ char *uuid = uuid_of(json_string_value(text));
+
+		if (active && qb_streq(uuid, active))
+			json_array_append_new(json_object_get(before, "owned"), json_string(link));
+	}
+	return 0;
+}
+
+static int note_all_owned(const struct qb_step_ctx *ctx, const json_t *args, json_t *before,
+			  struct qb_error *err)
+{
+	const json_t *port;
+	size_t i;
+	int r;
+
+	json_object_set_new(before, "owned", json_array());
+	r = note_owned(ctx, string_of(args, "bridge"), before, err);
+	json_array_foreach (json_object_get(args, "ports"), i, port)
+		if (r == 0)
+			r = note_owned(ctx, json_string_value(port), before, err);
+	return r;
+}
+
+static int note_bridge(const struct qb_step_ctx *ctx, const json_t *args, json_t *before,
 		       struct qb_error *err)
 {
+	const char *bridge = string_of(args, "bridge");
 	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
 	_cleanup_net_ struct qb_net net = {0};
 	json_auto_t *noted = NULL;
@@ -91,6 +139,8 @@ static int note_bridge(const struct qb_step_ctx *ctx, const char *bridge, json_t
 		qb_peer_note(ctx->peer, noted);
 	if (r == 0)
 		json_object_set(before, "bridge", noted);
+	if (r == 0 && net.networkmanager_running)
+		r = note_all_owned(ctx, args, before, err);
 	return r;
 }
 
@@ -114,7 +164,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 				    text ? json_string(text) : json_null());
 	}
 	if (!same && takes_over(ctx, args)) {
-		int r = note_bridge(ctx, string_of(args, "bridge"), before, err);
+		int r = note_bridge(ctx, args, before, err);
 
 		if (r < 0)
 			return r;
@@ -136,17 +186,6 @@ static int reload(const struct qb_step_ctx *ctx, const json_t *args, struct qb_e
 	json_array_foreach (json_object_get(args, "files"), i, file)
 		qb_strs_add(&paths, string_of(file, "path"));
 	return qb_nm_load(&paths, ctx->timeout_ms, err);
-}
-
-/* The value of the first line "uuid=" of a profile. */
-static char *uuid_of(const char *text)
-{
-	const char *at = text ? strstr(text, "\nuuid=") : NULL;
-
-	if (!at)
-		return NULL;
-	at += strlen("\nuuid=");
-	return qb_strndup(at, strcspn(at, "\n"));
 }
 
 /* Whether the bridge looks for duplicates of its addresses, as it did before. */
@@ -266,43 +305,49 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 				     : 0;
 }
 
-/*
- * With its profile a bridge goes, and with it the host's addresses. It is NetworkManager's no more
- * before that, so that whoever put it together takes it apart. It may be gone by now.
- */
-static void disown(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before)
+static void disown(const struct qb_step_ctx *ctx, const char *link, const json_t *owned)
 {
-	unsigned timeout_ms = qb_owner_brief_ms(ctx);
-	const json_t *port;
+	const json_t *other;
+	size_t i;
+
+	json_array_foreach (owned, i, other)
+		if (qb_streq(json_string_value(other), link))
+			return;
+	(void)!qb_nm_set_managed(link, false, qb_owner_brief_ms(ctx), NULL);
+}
+
+/*
+ * With its profile a bridge goes, and with it the host's addresses, and a port leaves. They are
+ * NetworkManager's no more before that, so that whoever put it together takes it apart. What it has
+ * by a profile that stays is its own. It may be gone by now.
+ */
+static void disown_all(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before)
+{
+	const json_t *owned = json_object_get(before, "owned"), *port;
 	size_t i;
 
 	if (!takes_over(ctx, args))
 		return;
-	json_array_foreach (json_object_get(json_object_get(before, "bridge"), "ports"), i, port)
-		(void)!qb_nm_set_managed(json_string_value(port), false, timeout_ms, NULL);
-	(void)!qb_nm_set_managed(string_of(args, "bridge"), false, timeout_ms, NULL);
+	json_array_foreach (json_object_get(args, "ports"), i, port)
+		disown(ctx, json_string_value(port), owned);
+	disown(ctx, string_of(args, "bridge"), owned);
 }
 
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		struct qb_error *err)
 {
 	const json_t *files = json_object_get(before, "files"), *file;
-	const char *path;
-	json_t *text;
-	bool was_there = false;
 	size_t i;
-	int r = 0;
+	int r;
 
-	json_object_foreach ((json_t *)files, path, text)
-		was_there |= json_is_string(text);
-	if (!was_there)
-		disown(ctx, args, before);
+	disown_all(ctx, args, before);
 	r = restore_accept_dad(ctx, args, before, err);
 	if (r < 0)
 		return r;
 	json_array_foreach (json_object_get(args, "files"), i, file) {
-		path = string_of(file, "path");
-		text = json_object_get(files, path);
+		const char *path = string_of(file, "path");
+		const json_t *text = json_object_get(files, path);
+
 		if (json_is_string(text))
 			r = qb_root_write(ctx->root, path, PROFILE_MODE, json_string_value(text),
 					  json_string_length(text), err);

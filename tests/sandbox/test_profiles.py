@@ -12,6 +12,16 @@ import nm
 import qb
 
 TWO_PORTS = qb.BRIDGE_ONLY + "      - name: spare0\n"
+SPARE = """\
+[connection]
+id=spare
+type=ethernet
+interface-name=spare0
+[ipv4]
+method=disabled
+[ipv6]
+method=disabled
+"""
 
 
 def spare_nic():
@@ -63,6 +73,28 @@ def power_may_fail_between_the_files_of_fixed_addresses():
 @qb.case(disks="ext4", seconds=300)
 def power_may_fail_between_the_files_of_leased_addresses():
     cut_at_every_file(nm.DYNAMIC)
+
+
+@qb.case(disks="ext4")
+def a_port_that_came_later_goes_alone():
+    spare_nic()
+    nm.profile("spare", SPARE)
+    nm.host(nm.STATIC)
+    qb.agent("apply", "--yes")
+    nm.owned()
+    before = qb.links(), qb.routes(), qb.tree(nm.PROFILES)
+    qb.same(nm.active("spare0"), ("spare", "connected"), "spare0 and its own profile")
+    qb.configure(TWO_PORTS)
+    qb.agent("apply", "--yes")
+    qb.same(nm.active("spare0"), ("qubi-br0-port-2", "connected"), "spare0 as a port")
+    probes = qb.probing(nm.GATEWAYS[0], 3000)
+    qb.agent("rollback", "--yes")
+    qb.same(probes.communicate()[0].split(",")[0], '{"lost": []', "probes lost meanwhile")
+    assert "connection-removed" not in nm.words(), f"it took the port out itself: {nm.words()}"
+    nm.wait_for("its own profile", lambda: nm.active("spare0") == ("spare", "connected"))
+    nm.owned()
+    qb.same(qb.difference(before[0], qb.links()), [], "links")
+    qb.same((qb.routes(), qb.tree(nm.PROFILES)), before[1:], "routes and profiles")
 
 
 STATIC = """\
