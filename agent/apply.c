@@ -243,6 +243,20 @@ static bool goes_on(const struct qb_running *run, size_t i, const struct qb_outc
 	       qb_streq(outcome->steps[i].target, outcome->steps[i + 1].target);
 }
 
+/* It is confirmed: all up to step i outlives a power cycle from now on. */
+static int keep(struct qb_running *run, size_t i, struct qb_error *err)
+{
+	int r = 0;
+
+	for (size_t j = 0; r == 0 && j <= i; j++) {
+		const struct qb_running_step *step = &run->steps[j];
+
+		if (step->before && step->kind->keep)
+			r = step->kind->keep(run->ctx, step->args, err);
+	}
+	return r;
+}
+
 /* Asks, or lets the guard go where nobody is to be asked. */
 static int confirm(struct qb_running *run, size_t i, const struct qb_outcome *outcome,
 		   struct qb_error *err)
@@ -254,6 +268,8 @@ static int confirm(struct qb_running *run, size_t i, const struct qb_outcome *ou
 				     err);
 		if (r == 0)
 			r = run->events->confirm(run->events->data, err);
+		if (r == 0)
+			r = keep(run, i, err);
 	} else if (goes_on(run, i, outcome) || (run->events && run->events->confirm)) {
 		return 0;
 	}

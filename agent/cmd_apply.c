@@ -103,6 +103,7 @@ static int execute(struct qb_invocation *inv, struct qb_prepared *p, uint64_t st
 		return QB_EXIT_FAILED;
 	}
 	ctx.peer = peer;
+	ctx.provisional = events.confirm != NULL;
 	qb_apply(&ctx, &p->plan, &journal, &events, &outcome);
 	/* What it was to complete goes with it: to the one who called apply it is one change. */
 	if (outcome.state == QB_RUN_UNDONE)
@@ -172,7 +173,8 @@ const struct qb_command qb_cmd_apply = {
 		"it,\n"
 		"also when the agent is killed in it. With --confirm it is undone as well, and "
 		"with\n"
-		"it the run, unless somebody answers \"y\" in time: who cannot, has been cut off.",
+		"it the run, unless somebody answers \"y\" in time: who cannot, has been cut off.\n"
+		"A power cycle before the answer brings the network back as it was, too.",
 	.takes = QB_TAKES_CONSENT | QB_TAKES_PARTIAL | QB_TAKES_CONFIRM,
 	.run = run,
 };

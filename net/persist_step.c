@@ -29,6 +29,20 @@ static const char *string_of(const json_t *object, const char *key)
 	return json_string_value(json_object_get(object, key));
 }
 
+/*
+ * NetworkManager reads profiles from there, too, takes one before its namesake in /etc, and a boot
+ * leaves nothing of it: what is not confirmed yet does not outlive one.
+ */
+static char *provisional_path(const char *path)
+{
+	return qb_asprintf("/run%s", path + strlen("/etc"));
+}
+
+static char *place_of(bool provisional, const char *path)
+{
+	return provisional ? provisional_path(path) : qb_strdup(path);
+}
+
 static int read_profile(const struct qb_root *root, const char *path, char **ret,
 			struct qb_error *err)
 {
@@ -183,8 +197,12 @@ static int reload(const struct qb_step_ctx *ctx, const json_t *args, struct qb_e
 
 	if (!takes_over(ctx, args))
 		return 0;
-	json_array_foreach (json_object_get(args, "files"), i, file)
+	json_array_foreach (json_object_get(args, "files"), i, file) {
+		_cleanup_free_ char *provisional = provisional_path(string_of(file, "path"));
+
 		qb_strs_add(&paths, string_of(file, "path"));
+		qb_strs_add(&paths, provisional);
+	}
 	return qb_nm_load(&paths, ctx->timeout_ms, err);
 }
 
@@ -238,22 +256,54 @@ static int hand_over(const struct qb_step_ctx *ctx, const json_t *args, const js
  * know, and the NIC has its own profile as before; with it, and without those, the host's addresses
  * would be on a bridge without a port. That one file is there or not, and so is the bridge.
  */
+static int write_all(const struct qb_step_ctx *ctx, const json_t *args, bool provisional,
+		     struct qb_error *err)
+{
+	const json_t *files = json_object_get(args, "files");
+	int r = 0;
+
+	for (size_t i = json_array_size(files); r == 0 && i-- > 0;) {
+		const json_t *file = json_array_get(files, i);
+		_cleanup_free_ char *path = place_of(provisional, string_of(file, "path"));
+		const char *text = string_of(file, "text");
+
+		if (text)
+			r = qb_root_write(ctx->root, path, PROFILE_MODE, text, strlen(text), err);
+		else if (!provisional)
+			r = qb_root_unlink(ctx->root, path, err);
+	}
+	return r;
+}
+
+static int write_lasting(const struct qb_step_ctx *ctx, const json_t *args, struct qb_error *err)
+{
+	int r = write_all(ctx, args, false, err);
+	const json_t *file;
+	size_t i;
+
+	json_array_foreach (json_object_get(args, "files"), i, file) {
+		_cleanup_free_ char *provisional = provisional_path(string_of(file, "path"));
+
+		if (r == 0)
+			r = qb_root_unlink(ctx->root, provisional, err);
+	}
+	return r;
+}
+
+static int keep(const struct qb_step_ctx *ctx, const json_t *args, struct qb_error *err)
+{
+	int r = write_lasting(ctx, args, err);
+
+	return r < 0 ? r : reload(ctx, args, err);
+}
+
 static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		 struct qb_error *err)
 {
-	const json_t *files = json_object_get(args, "files");
-	int r;
+	int r = ctx->provisional ? write_all(ctx, args, true, err) : write_lasting(ctx, args, err);
 
-	for (size_t i = json_array_size(files); i-- > 0;) {
-		const json_t *file = json_array_get(files, i);
-		const char *path = string_of(file, "path"), *text = string_of(file, "text");
-
-		r = text ? qb_root_write(ctx->root, path, PROFILE_MODE, text, strlen(text), err)
-			 : qb_root_unlink(ctx->root, path, err);
-		if (r < 0)
-			return r;
-	}
-	r = reload(ctx, args, err);
+	if (r == 0)
+		r = reload(ctx, args, err);
 	return r < 0 ? r : hand_over(ctx, args, before, err);
 }
 
@@ -285,7 +335,7 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 	size_t i;
 
 	json_array_foreach (json_object_get(args, "files"), i, file) {
-		const char *path = string_of(file, "path");
+		_cleanup_free_ char *path = place_of(ctx->provisional, string_of(file, "path"));
 		_cleanup_free_ char *text = NULL, *uuid = NULL;
 		int r = read_profile(ctx->root, path, &text, err);
 
@@ -346,12 +396,14 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 		return r;
 	json_array_foreach (json_object_get(args, "files"), i, file) {
 		const char *path = string_of(file, "path");
+		_cleanup_free_ char *provisional = provisional_path(path);
 		const json_t *text = json_object_get(files, path);
 
-		if (json_is_string(text))
+		r = qb_root_unlink(ctx->root, provisional, err);
+		if (r == 0 && json_is_string(text))
 			r = qb_root_write(ctx->root, path, PROFILE_MODE, json_string_value(text),
 					  json_string_length(text), err);
-		else
+		else if (r == 0)
 			r = qb_root_unlink(ctx->root, path, err);
 		if (r < 0)
 			return r;
@@ -365,5 +417,6 @@ const struct qb_step_kind qb_bridge_persist_step = {
 	.apply = apply,
 	.verify = verify,
 	.undo = undo,
+	.keep = keep,
 	.guarded = true,
 };

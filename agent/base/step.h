@@ -125,6 +125,7 @@ struct qb_step_ctx {
 	const char *machine_id;
 	struct qb_shared *shared; /* NULL: each looks for itself */
 	const char *peer; /* address from where whoever runs this has logged in; NULL: unknown */
+	bool provisional; /* somebody is still to confirm what is done */
 };
 
 enum qb_observed {
@@ -160,4 +161,9 @@ struct qb_step_kind {
 	 * verified. NULL: of none.
 	 */
 	bool (*together)(const json_t *args);
+	/*
+	 * Where ctx is provisional, apply did what a power cycle takes back; from keep on it lasts.
+	 * NULL: there is no difference.
+	 */
+	int (*keep)(const struct qb_step_ctx *ctx, const json_t *args, struct qb_error *err);
 };

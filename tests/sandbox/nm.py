@@ -122,6 +122,10 @@ def dhcp_server():
     wait_for("dnsmasq", lambda: os.path.exists("/tmp/dnsmasq.log"))
 
 
+def reached():
+    return not any(qb.probe(address, 1)[0] for address in GATEWAYS)
+
+
 def ready():
     """The NIC has its addresses, in use."""
     wait_for("addresses", lambda: len(qb.links()["uplink0"]["addresses"]) == 2)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 
+import nm
 import qb
 
 QUESTION = b"Keep the change? [y/N]"
@@ -150,6 +151,70 @@ def a_pipe_is_asked_and_nobody_is_not():
         out, err = p.communicate(timeout=60)
         qb.same(p.returncode, qb.OK, "exit status when there is nothing to confirm")
         assert QUESTION not in err, err
+
+
+def own_profiles(folder):
+    return sorted(n for n in os.listdir(folder) if n.startswith("qubi-"))
+
+
+def guards():
+    """Processes that stand by for the agent."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
+            if f.read() == "qubi-guard\n":
+                yield int(pid)
+
+
+@qb.case(disks="ext4")
+def a_power_cycle_is_no_yes():
+    qb.adopt_orphans()
+    process = nm.host(nm.STATIC)
+    asked = Asked("--confirm", "600").until_asked()
+    nm.owned()
+    qb.same(own_profiles(nm.PROFILES), [], "profiles that last, before the answer")
+    for pid in (asked.process.pid, *guards()):
+        os.kill(pid, signal.SIGSTOP)  # neither is to act for the other
+    for pid in (*guards(), asked.process.pid):
+        os.kill(pid, signal.SIGKILL)
+    qb.wait_for_orphans(but=nm.started)
+    os.close(asked.master)
+    nm.boot(process)
+    nm.ready()
+    qb.same(nm.active("uplink0"), ("uplink", "connected"), "the NIC after the power cycle")
+    qb.agent("apply", "--yes")
+    nm.owned()
+
+
+@qb.case(disks="ext4")
+def with_a_yes_profiles_last():
+    process = nm.host(nm.STATIC)
+    asked = Asked("--confirm", "60").until_asked()
+    probes = qb.probing(nm.GATEWAYS[0], 2000)
+    os.write(asked.master, b"y\n")
+    code, seen = asked.end()
+    qb.same(code, qb.OK, f"exit status: {seen}")
+    qb.same(probes.communicate()[0].split("],")[0], '{"lost": [', "probes lost meanwhile")
+    qb.same(own_profiles("/run/NetworkManager/system-connections"), [], "provisional profiles")
+    for _ in range(2):
+        nm.owned()
+        qb.agent("plan")
+        nm.wait_for("the gateways", nm.reached)
+        process = nm.boot(process)
+
+
+@qb.case(disks="ext4")
+def a_no_leaves_the_profiles_that_were_there():
+    nm.host(nm.STATIC)
+    qb.agent("apply", "--yes")
+    before = qb.tree(nm.PROFILES), network()
+    qb.configure(qb.BRIDGE_ONLY + "    stp: true\n")
+    asked = Asked("--confirm", "60").until_asked()
+    os.write(asked.master, b"n\n")
+    code, seen = asked.end()
+    qb.same(code, qb.FAILED, f"exit status: {seen}")
+    qb.same((qb.tree(nm.PROFILES), network()), before, "profiles and network")
+    qb.same(own_profiles("/run/NetworkManager/system-connections"), [], "provisional profiles")
+    nm.owned()
 
 
 if __name__ == "__main__":

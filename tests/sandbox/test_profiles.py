@@ -38,10 +38,6 @@ def in_order(call, *command):
         return [m[1] for m in names if m]
 
 
-def reached():
-    return not any(qb.probe(address, 1)[0] for address in nm.GATEWAYS)
-
-
 def cut_at_every_file(method):
     spare_nic()
     process = nm.host(method)
@@ -57,7 +53,7 @@ def cut_at_every_file(method):
         for name in written[:n]:
             nm.profile(name.removesuffix(".nmconnection"), texts[name])
         process = nm.boot(process)
-        nm.wait_for(f"the gateways, after {written[:n]}", reached)
+        nm.wait_for(f"the gateways, after {written[:n]}", nm.reached)
         qb.same(nm.active("uplink0"),
                 ("uplink" if n < len(written) else "qubi-br0-port-1", "connected"),
                 f"the NIC's profile after {written[:n]}")
@@ -118,7 +114,7 @@ def addresses_of_the_configuration():
         nm.owned()
         qb.agent("plan")
         qb.same(len(qb.links()["br0"]["addresses"]), 6, f"addresses {when}")
-        nm.wait_for("the gateways", reached)
+        nm.wait_for("the gateways", nm.reached)
         process = nm.boot(process)
     qb.agent("rollback", "--yes")
     nm.wait_for("its own profile", lambda: nm.active("uplink0") == ("uplink", "connected"))
