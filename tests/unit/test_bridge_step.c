@@ -357,6 +357,7 @@ static void stp_comes_when_the_port_forwards(void **state)
 static void several_ports(void **state)
 {
 	_cleanup_free_ char *before = NULL, *after = NULL;
+	_cleanup_plan_ struct qb_plan again = {0};
 	_cleanup_net_ struct qb_net net = {0};
 	struct host h;
 
@@ -370,8 +371,20 @@ static void several_ports(void **state)
 	assert_ok(&h, observe(&h));
 	assert_ok(&h, apply(&h));
 	assert_ok(&h, verify(&h));
+	ip("link add guest0 type veth peer name guest1");
+	ip("link set guest0 master br0");
 	assert_string_equal(find(&net, &h, "two0")->master, "br0");
 	assert_true(qb_net_link(&net, "two0")->up);
+	/* Who does not name it any more is told that it is there; a guest's is nobody's business.
+	 */
+	remember(&h);
+	h.config.n_ports = 1;
+	qb_bridge_plan(&net, &h.config, 1, MACHINE_ID, &h.ledger, &again);
+	assert_int_equal(again.n_refused, 1);
+	assert_int_equal(again.refused[0].n_reasons, 1);
+	assert_string_equal(again.refused[0].reasons[0].code, "has-port");
+	assert_non_null(strstr(again.refused[0].reasons[0].evidence, "two0 is a port of br0"));
+	ip("link del guest0");
 	assert_ok(&h, undo(&h));
 	/* It was switched off, and is again. */
 	after = state_of_host(&h);
