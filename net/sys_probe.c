@@ -161,10 +161,8 @@ static void default_zone(const struct qb_root *root, struct qb_net *net)
 }
 
 /* nm-settings-keyfile(5): a profile is for a link by its name, by its MAC address, or by both. */
-static bool is_for(const char *profile, const struct qb_link *l)
+static bool is_for(const char *name, const char *mac, const struct qb_link *l)
 {
-	_cleanup_free_ char *name = between(profile, "\ninterface-name=", "\n");
-	_cleanup_free_ char *mac = between(profile, "\nmac-address=", "\n");
 	const char *own = l->permanent_mac ? l->permanent_mac : l->mac;
 
 	return (name || mac) && (!name || qb_streq(name, l->name)) &&
@@ -211,39 +209,98 @@ static void keys_of(const char *profile, struct qb_link *link)
  * Of others' profiles only the zone of a link, a VLAN's parent, who a link is to a DHCP server, its
  * policy rules and that there is 802.1X are kept: the rest may be passwords. Of ours, all.
  */
-static void profiles(const struct qb_root *root, struct qb_net *net)
+static void profile(const char *text, struct qb_net *net)
+{
+	_cleanup_free_ char *name = between(text, "\ninterface-name=", "\n");
+	_cleanup_free_ char *mac = between(text, "\nmac-address=", "\n");
+	_cleanup_free_ char *zone = between(text, "\nzone=", "\n");
+	_cleanup_free_ char *dot1x =
+		strstr(text, "\n[802-1x]") ? between(text, "\nid=", "\n") : NULL;
+
+	vlan_parent(text, net);
+	for (size_t i = 0; i < net->n_links; i++) {
+		struct qb_link *l = &net->links[i];
+
+		if (!is_for(name, mac, l))
+			continue;
+		if (zone)
+			qb_strset(&l->zone, zone);
+		if (dot1x)
+			qb_strset(&l->dot1x, dot1x);
+		keys_of(text, l);
+	}
+}
+
+static void profiles(const struct qb_root *root, const char *dir, struct qb_net *net)
 {
 	_cleanup_strs_ struct qb_strs names = {0};
 
-	if (qb_root_list(root, PROFILES, &names) < 0)
+	if (qb_root_list(root, dir, &names) < 0)
 		return;
 	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_free_ char *path = qb_asprintf(PROFILES "/%s", names.v[i]);
-		_cleanup_free_ char *text = NULL, *zone = NULL, *dot1x = NULL;
-		struct qb_keyfile *file;
+		_cleanup_free_ char *path = qb_asprintf("%s/%s", dir, names.v[i]);
+		bool ours = !strcmp(dir, PROFILES) && qb_startswith(names.v[i], "qubi-");
+		_cleanup_free_ char *text = NULL;
 		size_t len;
 
 		if (!qb_endswith(names.v[i], ".nmconnection") ||
 		    qb_root_read(root, path, FILE_MAX, &text, &len) < 0)
 			continue;
-		if (qb_startswith(names.v[i], "qubi-")) {
-			file = QB_APPEND(net->keyfiles, net->n_keyfiles);
+		if (ours) {
+			struct qb_keyfile *file = QB_APPEND(net->keyfiles, net->n_keyfiles);
+
 			file->path = QB_TAKE_PTR(path);
 			file->text = QB_TAKE_PTR(text);
 			continue;
 		}
-		vlan_parent(text, net);
-		zone = between(text, "\nzone=", "\n");
-		dot1x = strstr(text, "\n[802-1x]") ? between(text, "\nid=", "\n") : NULL;
+		profile(text, net);
+		explicit_bzero(text, len);
+	}
+}
+
+/* Of "KEY=value", also in quotes; the caller frees it. NULL where it is not there. */
+static char *shell_value(const char *lines, const char *key)
+{
+	_cleanup_free_ char *before = qb_asprintf("\n%s=", key);
+	_cleanup_free_ char *value = between(lines, before, "\n");
+	char *v = value ? qb_strip(value) : NULL;
+
+	if (v && (*v == '"' || *v == '\''))
+		return qb_strndup(v + 1, strcspn(v + 1, "\"'"));
+	return qb_strdup(v);
+}
+
+/* The same in NetworkManager's older form, nm-settings-ifcfg-rh(5). */
+static void ifcfgs(const struct qb_root *root, struct qb_net *net)
+{
+	static const char dir[] = "/etc/sysconfig/network-scripts";
+	_cleanup_strs_ struct qb_strs names = {0};
+
+	if (qb_root_list(root, dir, &names) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *path = qb_asprintf("%s/%s", dir, names.v[i]);
+		_cleanup_free_ char *text = NULL, *lines = NULL, *name = NULL, *mac = NULL;
+		_cleanup_free_ char *zone = NULL, *keys = NULL;
+		size_t len;
+
+		if (!qb_startswith(names.v[i], "ifcfg-") ||
+		    qb_root_read(root, path, FILE_MAX, &text, &len) < 0)
+			continue;
+		lines = qb_asprintf("\n%s\n", text);
+		name = shell_value(lines, "DEVICE");
+		mac = shell_value(lines, "HWADDR");
+		zone = shell_value(lines, "ZONE");
+		keys = shell_value(lines, "KEY_MGMT");
 		for (size_t j = 0; j < net->n_links; j++) {
-			if (!is_for(text, &net->links[j]))
+			if (!is_for(name, mac, &net->links[j]))
 				continue;
-			if (zone)
+			if (zone && *zone)
 				qb_strset(&net->links[j].zone, zone);
-			if (dot1x)
-				qb_strset(&net->links[j].dot1x, dot1x);
-			keys_of(text, &net->links[j]);
+			if (qb_streq(keys, "IEEE8021X"))
+				qb_strset(&net->links[j].dot1x, names.v[i]);
 		}
+		explicit_bzero(lines, len);
 		explicit_bzero(text, len);
 	}
 }
@@ -336,7 +393,11 @@ void qb_net_sys_probe(const struct qb_root *root, struct qb_net *net)
 			link_owner(root, &net->links[i]);
 	}
 	zones(root, net);
-	profiles(root, net);
+	ifcfgs(root, net);
+	/* The last of those that name a link counts, as NetworkManager has it of one UUID. */
+	profiles(root, "/usr/lib/NetworkManager/system-connections", net);
+	profiles(root, PROFILES, net);
+	profiles(root, "/run/NetworkManager/system-connections", net);
 	managers(root, net);
 	default_zone(root, net);
 	net->networkmanager_installed = qb_root_exists(root, "/usr/sbin/NetworkManager");

@@ -128,6 +128,41 @@ static void others_profiles_are_not_kept(void **state)
 	assert_string_equal(net.keyfiles[0].text, "[connection]\nid=qubi-br0\n");
 }
 
+/* Where NetworkManager has profiles besides, and in which other form. */
+static void profiles_of_other_places(void **state)
+{
+	static const char scripts[] = "/etc/sysconfig/network-scripts/";
+	_cleanup_free_ char *eth0 = qb_asprintf("%sifcfg-lan", scripts);
+	_cleanup_free_ char *eth1 = qb_asprintf("%sifcfg-eth1", scripts);
+	_cleanup_free_ char *keys = qb_asprintf("%skeys-eth1", scripts);
+	_cleanup_net_ struct qb_net net = {0};
+	struct tree *t = *state;
+
+	tree_put(t, eth0, "DEVICE=eth0\nZONE=work\nONBOOT=yes\n");
+	tree_put(t, eth1,
+		 "# ZONE=drop\nNAME='lan one'\nHWADDR=\"00:00:5E:00:53:0A\"\nZONE='home'\n"
+		 "KEY_MGMT=IEEE8021X");
+	tree_put(t, keys, "DEVICE=eth0\nZONE=drop\nIEEE_8021X_PASSWORD=secret\n");
+	tree_put(t, "/usr/lib/NetworkManager/system-connections/a.nmconnection",
+		 "[connection]\nid=a\ninterface-name=eth2\nzone=drop\n");
+	tree_put(t, "/run/NetworkManager/system-connections/b.nmconnection",
+		 "[connection]\nid=b\ninterface-name=eth2\nzone=dmz\n");
+	tree_put(t, PROFILES "c.nmconnection",
+		 "[connection]\nid=c\ninterface-name=eth2\nzone=block\n");
+	tree_put(t, "/run/NetworkManager/system-connections/qubi-br0.nmconnection",
+		 "[connection]\nid=qubi-br0\n");
+	add_link(&net, "eth0", 2);
+	qb_strset(&add_link(&net, "eth1", 3)->permanent_mac, "00:00:5e:00:53:0a");
+	add_link(&net, "eth2", 4);
+	qb_net_sys_probe(&t->root, &net);
+	assert_string_equal(net.links[0].zone, "work");
+	assert_null(net.links[0].dot1x);
+	assert_string_equal(net.links[1].zone, "home");
+	assert_string_equal(net.links[1].dot1x, "ifcfg-eth1");
+	assert_string_equal(net.links[2].zone, "dmz");
+	assert_int_equal(net.n_keyfiles, 0);
+}
+
 static void zones_of_firewalld(void **state)
 {
 	_cleanup_net_ struct qb_net none = {0}, enabled = {0};
@@ -312,6 +347,7 @@ int main(void)
 		tree_test(hardware_by_sysfs),
 		cmocka_unit_test(id_paths),
 		tree_test(others_profiles_are_not_kept),
+		tree_test(profiles_of_other_places),
 		tree_test(zones_of_firewalld),
 		tree_test(owners_and_resolvers),
 		tree_test(a_root_on_the_network),
