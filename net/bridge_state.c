@@ -405,6 +405,14 @@ int qb_bridge_state_can_undo(const struct qb_net *net, const struct qb_move *mov
 
 	if (r == 0 && !gone)
 		r = check_ports(net, move, same_boot, err);
+	if (r == -ESTALE) {
+		_cleanup_free_ char *what = qb_strdup(err->msg);
+
+		return qb_error_set(err, ESTALE,
+				    "%s; put that back first, or go on from what is there with "
+				    "qubi-agent repair",
+				    what);
+	}
 	if (r < 0)
 		return r;
 	*ret_gone = gone;

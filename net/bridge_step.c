@@ -30,6 +30,7 @@
 #include "net/nl_write.h"
 #include "net/nm.h"
 #include "net/probe.h"
+#include "net/renamed.h"
 #include "net/replay.h"
 #include "net/settle.h"
 
@@ -393,10 +394,10 @@ static int undo_ports(struct nl_sock *sock, const json_t *before, struct qb_erro
 	return r;
 }
 
-static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
-		struct qb_error *err)
+/* Ports have the names of now. */
+static int undo_move(const struct qb_step_ctx *ctx, const struct qb_net *net, const json_t *args,
+		     const json_t *before, struct qb_error *err)
 {
-	_cleanup_net_ struct qb_net net = {0};
 	_cleanup_move_ struct qb_move move = {0};
 	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
 	_cleanup_strs_ struct qb_strs release = {0};
@@ -407,9 +408,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 
 	r = qb_move_from_json(args, &move, err);
 	if (r == 0)
-		r = probe(ctx, &net, err);
-	if (r == 0)
-		r = qb_bridge_state_can_undo(&net, &move, before, same_boot(ctx, before), &gone,
+		r = qb_bridge_state_can_undo(net, &move, before, same_boot(ctx, before), &gone,
 					     err);
 	if (r < 0 || gone)
 		return r;
@@ -417,15 +416,15 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	if (r < 0)
 		return r;
 	qb_owner_disown(ctx, &move, before);
-	qb_bridge_state_release(&net, &move, before, &release);
+	qb_bridge_state_release(net, &move, before, &release);
 	qb_bridge_state_lifetimes(before, &move);
 	/* First everything back onto the NIC: a bridge deleted before takes it all along. */
-	if (release.n || qb_bridge_state_is_touched(&net, &move)) {
-		batches = qb_move_inverse(&move, &release, qb_net_link(&net, move.bridge));
+	if (release.n || qb_bridge_state_is_touched(net, &move)) {
+		batches = qb_move_inverse(&move, &release, qb_net_link(net, move.bridge));
 		r = send_move(sock, move.bridge, &release, &batches, &as_it_is, err);
 	}
-	if (r == 0 && qb_net_link(&net, move.bridge))
-		r = undo_bridge(ctx, sock, &move, qb_net_link(&net, move.bridge), before, err);
+	if (r == 0 && qb_net_link(net, move.bridge))
+		r = undo_bridge(ctx, sock, &move, qb_net_link(net, move.bridge), before, err);
 	if (r == 0)
 		r = undo_ports(sock, before, err);
 	if (r == 0)
@@ -433,6 +432,21 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	if (r == 0)
 		qb_owner_give_back(ctx, &move, before);
 	return r;
+}
+
+static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		struct qb_error *err)
+{
+	json_auto_t *names = NULL, *args_now = NULL, *before_now = NULL;
+	_cleanup_net_ struct qb_net net = {0};
+	int r = probe(ctx, &net, err);
+
+	if (r < 0)
+		return r;
+	names = qb_renamed_ports(&net, args, same_boot(ctx, before));
+	args_now = qb_renamed(args, names);
+	before_now = qb_renamed(before, names);
+	return undo_move(ctx, &net, args_now, before_now, err);
 }
 
 static bool together(const json_t *args)

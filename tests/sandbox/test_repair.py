@@ -131,6 +131,12 @@ def renamed(config, refused):
     qb.agent("rollback", "--yes")
     qb.agent("plan", code=qb.REFUSED if refused else qb.OK)
     qb.same(qb.difference(before, qb.host_state()), [], "what rollback changed")
+    qb.agent("rollback", "--yes")
+    links = qb.links()
+    qb.same(links["lan0"]["addresses"], ["192.0.2.10/24 global", "2001:db8::10/64 global"],
+            "addresses of the NIC after a rollback of the first run")
+    assert "br0" not in links, links
+    assert_reached()
 
 
 @qb.case(disks="blank")

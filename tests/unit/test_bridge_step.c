@@ -614,7 +614,7 @@ static void a_bridge_with_stp_takes_a_port(void **state)
 	}
 }
 
-/* The host was started anew: the name is another card's, and the old one has another lease. */
+/* The name is another card's by now, and the old one has another lease. */
 static void another_card_of_that_name_is_left_alone(void **state)
 {
 	_cleanup_free_ char *before = NULL, *after = NULL;
@@ -625,19 +625,52 @@ static void another_card_of_that_name_is_left_alone(void **state)
 	assert_int_equal(plan(&h), 1);
 	assert_ok(&h, observe(&h));
 	assert_ok(&h, apply(&h));
-	ip("link del br0");
-	ip("link set up0 down");
-	ip("link set up0 name new0 up");
+	ip("link del up0");
+	ip("link add new0 address " HOST_MAC " type veth peer name other0");
 	ip("link add up0 type veth peer name other1");
+	ip("link del br0");
 	ip("addr add 192.0.2.55/24 dev new0");
 	before = state_of_host(&h);
 	assert_int_equal(undo(&h), -ESTALE);
 	assert_non_null(strstr(h.err.msg, "up0 is not the link"));
+	assert_non_null(strstr(h.err.msg, "put that back first"));
 	json_object_set_new(h.before, "boot", json_string("an earlier one"));
 	assert_ok(&h, undo(&h));
 	after = state_of_host(&h);
 	assert_string_equal(before, after);
 	end(&h);
+}
+
+/* The card was renamed, and another has its name: it gets back what it had. */
+static void a_renamed_card_is_known_again(void **state)
+{
+	(void)state;
+	for (int same_boot = 0; same_boot < 2; same_boot++) {
+		_cleanup_free_ char *before = NULL, *after = NULL;
+		struct qb_net now = {0};
+		struct host h;
+
+		begin(&h);
+		before = state_of_host(&h);
+		assert_int_equal(plan(&h), 1);
+		assert_ok(&h, observe(&h));
+		assert_ok(&h, apply(&h));
+		ip("link set up0 down");
+		ip("link set up0 name up1");
+		ip("link set up1 up");
+		ip("link add up0 type veth peer name other0");
+		if (!same_boot)
+			json_object_set_new(h.before, "boot", json_string("an earlier one"));
+		assert_ok(&h, undo(&h));
+		ip("link del up0");
+		assert_null(find(&now, &h, "br0"));
+		qb_net_done(&now);
+		after = state_of_host(&h);
+		for (char *p = after; (p = strstr(p, "up1"));)
+			p[2] = '0';
+		assert_string_equal(before, after);
+		end(&h);
+	}
 }
 
 /* Somebody made the bridge anew, and its address is another now: the old one must not be used. */
@@ -811,6 +844,7 @@ int main(void)
 		cmocka_unit_test(a_bridge_keeps_its_own_rp_filter),
 		cmocka_unit_test(a_bridge_with_stp_takes_a_port),
 		cmocka_unit_test(another_card_of_that_name_is_left_alone),
+		cmocka_unit_test(a_renamed_card_is_known_again),
 		cmocka_unit_test(an_address_that_is_not_ours_any_more_stays_away),
 		cmocka_unit_test(a_bridge_that_goes_meanwhile),
 		cmocka_unit_test(a_takeover_is_looked_after),
