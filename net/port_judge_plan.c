@@ -56,6 +56,25 @@ static void refuse_extra(const struct qb_net *net, const struct qb_link *port, c
 			       port->name, port->extra);
 }
 
+/* A port, or what its VLAN stands on. */
+static void refuse_mode(const struct qb_net *net, const struct qb_link *port, const char *name,
+			struct qb_plan *plan)
+{
+	/* Documentation/networking/bonding.rst: what leaves by one of its NICs gets the MAC of
+	 * that as its sender, also where it is a guest's. */
+	static const char *const modes[] = {"mode=balance-tlb", "mode=balance-alb"};
+	const struct qb_link *bond = port;
+
+	for (size_t i = 0; bond && i < net->n_links && qb_streq(bond->kind, "vlan"); i++)
+		bond = qb_net_link_by_index(net, bond->lower_ifindex);
+	for (size_t i = 0; bond && i < QB_ARRAY_SIZE(modes); i++)
+		if (qb_strs_has(&bond->bond, modes[i]))
+			qb_plan_refuse(plan, name, "unsupported",
+				       "%s has %s, which writes its own MAC address into frames "
+				       "of guests",
+				       bond->name, modes[i]);
+}
+
 static void refuse_vlan(const struct qb_net *net, const struct qb_link *vlan, const char *name,
 			struct qb_plan *plan)
 {
@@ -87,16 +106,6 @@ static void refuse_dot1x(const struct qb_net *net, const struct qb_link *nic, co
 static void refuse_bond(const struct qb_net *net, const struct qb_link *bond, const char *name,
 			struct qb_plan *plan)
 {
-	/* Documentation/networking/bonding.rst: what leaves by one of its NICs gets the MAC of
-	 * that as its sender, also where it is a guest's. */
-	static const char *const modes[] = {"mode=balance-tlb", "mode=balance-alb"};
-
-	for (size_t i = 0; i < QB_ARRAY_SIZE(modes); i++)
-		if (qb_strs_has(&bond->bond, modes[i]))
-			qb_plan_refuse(plan, name, "unsupported",
-				       "%s has %s, which writes its own MAC address into frames "
-				       "of guests",
-				       bond->name, modes[i]);
 	for (const struct qb_link *l = NULL;
 	     net->networkmanager_installed && (l = qb_net_port(net, bond->name, l));) {
 		if (!qb_link_is_nic(l))
@@ -147,6 +156,7 @@ static void refuse_kind(const struct qb_net *net, const struct qb_link *port, co
 			       "%s is a %s; only network cards, bonds and VLANs are put under a "
 			       "bridge",
 			       port->name, port->kind);
+	refuse_mode(net, port, name, plan);
 	if (!qb_port_is_taken(net, port))
 		refuse_dynamic(net, port, name, plan);
 }

@@ -182,6 +182,10 @@ static void not_every_vlan_or_bond_can(void **state)
 		 "unsupported", "balance-alb"},
 		{LINKS(SLAVE0 ", " BOND0_HEAD ", bond: [mode=balance-tlb]}"), "bond0",
 		 "unsupported", "balance-tlb"},
+		{LINKS(SLAVE0 ", " BOND0_HEAD ", bond: [mode=balance-alb]}, {name: bond0.7, "
+			      "ifindex: 9, kind: vlan, vlan_id: 7, lower_ifindex: 5, "
+			      "mac: 00:00:5e:00:53:01}"),
+		 "bond0.7", "unsupported", "bond0 has mode=balance-alb"},
 		{LINKS(SLAVE0 ", " BOND0_HEAD ", extra: arp_interval 100}") NM, "bond0",
 		 "unsupported", "arp_interval 100"},
 		{LINKS(ETH0 ", " VLAN5_HEAD ", master: bond0}, " BOND0) NM, "bond0", "unsupported",
