@@ -3,7 +3,8 @@
 """Five hundred hosts made by chance, each moved under a bridge and back: nothing may differ.
 
 The program is the unit tier's, which tries a few; a seed that it names is tried again by
-"build/unit/test_move_random SEED".
+"build/unit/test_move_random SEED". Hosts have VLANs and bonds where the kernel makes them; what it
+prints tells how many did, or that there were none.
 """
 
 import os

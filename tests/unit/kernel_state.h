@@ -25,6 +25,8 @@
 #define STATE_TENTATIVE (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)
 /* The kernel notes it some time after it is so. */
 #define STATE_OF_LINK RTNH_F_LINKDOWN
+/* IFF_LOWER_UP of linux/if.h, which does not go together with net/if.h. */
+#define STATE_CARRIER (1U << 16)
 #define NIC_SIGN "@"
 
 /* The link whose name is written as NIC_SIGN. */
@@ -102,7 +104,8 @@ static inline bool state_address_attr(struct state_dump *d, struct qb_buf *b,
 		qb_buf_printf(b, "%x", flags & ~(uint32_t)STATE_TENTATIVE);
 		return true;
 	case IFA_LABEL:
-		if (!strncmp(RTA_DATA(a), d->nic, len))
+		if (!strncmp(RTA_DATA(a), d->nic, len) &&
+		    strchr(":", ((const char *)RTA_DATA(a))[len]))
 			qb_buf_printf(b, NIC_SIGN "%s", (const char *)RTA_DATA(a) + len);
 		else
 			qb_buf_puts(b, RTA_DATA(a));
@@ -180,14 +183,83 @@ static inline void state_link_line(struct state_dump *d, struct qb_buf *b, const
 	const struct rtattr *a = IFLA_RTA(ifi);
 	size_t left = IFLA_PAYLOAD(h);
 
-	qb_buf_printf(b, "link %s%s", state_link(d, (unsigned)ifi->ifi_index),
-		      ifi->ifi_flags & IFF_UP ? " up" : "");
+	qb_buf_printf(b, "link %s%s%s", state_link(d, (unsigned)ifi->ifi_index),
+		      ifi->ifi_flags & IFF_UP ? " up" : "",
+		      ifi->ifi_flags & STATE_CARRIER ? " carrier" : "");
 	for (; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
 		if (a->rta_type == IFLA_MTU || a->rta_type == IFLA_ADDRESS) {
 			qb_buf_printf(b, " %d=", a->rta_type);
 			state_hex(b, RTA_DATA(a), RTA_PAYLOAD(a));
 		}
 	}
+}
+
+static inline const struct rtattr *state_find(const struct rtattr *a, size_t left, int type)
+{
+	for (; RTA_OK(a, left); a = RTA_NEXT(a, left))
+		if ((a->rta_type & NLA_TYPE_MASK) == type)
+			return a;
+	return NULL;
+}
+
+/* The name that the link of that index has whatever is compared. */
+static inline const char *state_name(int index)
+{
+	static char name[IF_NAMESIZE];
+
+	return if_indextoname((unsigned)index, name) ? name : "none";
+}
+
+/* What is told of a link of that kind, in those of its attributes; NULL: it is none. */
+static inline const struct rtattr *state_info(const struct nlmsghdr *h, const char *kind,
+					      int kind_type, int data_type)
+{
+	const struct ifinfomsg *ifi = NLMSG_DATA(h);
+	const struct rtattr *info = state_find(IFLA_RTA(ifi), IFLA_PAYLOAD(h), IFLA_LINKINFO), *is;
+
+	if (!info)
+		return NULL;
+	is = state_find(RTA_DATA(info), RTA_PAYLOAD(info), kind_type);
+	return is && !strcmp(RTA_DATA(is), kind)
+		       ? state_find(RTA_DATA(info), RTA_PAYLOAD(info), data_type)
+		       : NULL;
+}
+
+/* "TELLS NAME KIND", and the name of the link that an attribute has the index of. */
+static inline void state_relation(struct state_dump *d, struct qb_buf *b, const struct nlmsghdr *h,
+				  const char *tells, const char *kind, int attribute,
+				  const struct rtattr *data)
+{
+	const struct ifinfomsg *ifi = NLMSG_DATA(h);
+	const struct rtattr *to = state_find(IFLA_RTA(ifi), IFLA_PAYLOAD(h), attribute);
+
+	qb_buf_printf(b, "%s %s %s ", tells, state_name(ifi->ifi_index), kind);
+	qb_buf_puts(b, to ? state_name(*(const int *)RTA_DATA(to)) : "none");
+	if (data)
+		state_attrs(d, b, RTA_DATA(data), RTA_PAYLOAD(data), state_hop_attr);
+}
+
+/* What a VLAN or a bond is. */
+static inline void state_made_line(struct state_dump *d, struct qb_buf *b, const struct nlmsghdr *h)
+{
+	const struct rtattr *vlan = state_info(h, "vlan", IFLA_INFO_KIND, IFLA_INFO_DATA);
+	const struct rtattr *bond = state_info(h, "bond", IFLA_INFO_KIND, IFLA_INFO_DATA);
+
+	if (vlan)
+		state_relation(d, b, h, "made", "vlan on", IFLA_LINK, vlan);
+	else if (bond)
+		state_relation(d, b, h, "made", "bond on", IFLA_LINK, bond);
+}
+
+static inline void state_master_line(struct state_dump *d, struct qb_buf *b,
+				     const struct nlmsghdr *h)
+{
+	const struct ifinfomsg *ifi = NLMSG_DATA(h);
+	const struct rtattr *data =
+		state_info(h, "bond", IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA);
+
+	if (state_find(IFLA_RTA(ifi), IFLA_PAYLOAD(h), IFLA_MASTER))
+		state_relation(d, b, h, "master", "is", IFLA_MASTER, data);
 }
 
 static inline void state_address_line(struct state_dump *d, struct qb_buf *b,
@@ -320,11 +392,13 @@ static inline void state_ask(struct state_dump *d, int type, const void *head, s
 /* Sorted, a line for each object; the caller frees them. */
 static inline struct qb_strs kernel_state(const char *nic)
 {
+	static const state_line of_links[] = {state_link_line, state_made_line, state_master_line};
 	static const unsigned char families[] = {AF_INET, AF_INET6};
 	struct state_dump d = {.nic = nic};
 
-	state_ask(&d, RTM_GETLINK, &(struct ifinfomsg){0}, sizeof(struct ifinfomsg),
-		  state_link_line);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(of_links); i++)
+		state_ask(&d, RTM_GETLINK, &(struct ifinfomsg){0}, sizeof(struct ifinfomsg),
+			  of_links[i]);
 	for (size_t i = 0; i < QB_ARRAY_SIZE(families); i++) {
 		const struct ifaddrmsg ifa = {.ifa_family = families[i]};
 		const struct rtmsg rtm = {.rtm_family = families[i]};

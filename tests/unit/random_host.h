@@ -1,49 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A host's network configuration made by chance, as lines for "ip -batch", those that begin with
- * -4 or -6 for "ip -4" or "ip -6": what up0 may have, and another link oth0 beside it. The same
- * seed makes the same host.
+ * -4 or -6 for "ip -4" or "ip -6": what up0 may have, and other links beside it. The same seed
+ * makes the same host, but for the bonds and VLANs that one kernel makes and another does not.
  */
 #pragma once
 
-#include <stdint.h>
-
-#include "agent/base/str.h"
-
-#define MAX_PICKS 16
-
-struct random_host {
-	uint64_t state;
-	struct qb_buf lines;
-	unsigned metric6[3];   /* of the addresses of up0 there */
-	bool net4[3], net6[3]; /* up0 has an address there, and the kernel a route to it */
-	char own4[MAX_PICKS][64], own6[MAX_PICKS][64];
-	unsigned n_own4, n_own6;
-};
-
-/* splitmix64 */
-static inline uint64_t random_next(struct random_host *h)
-{
-	uint64_t z = h->state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
-}
-
-/* 0 to n - 1 */
-static inline unsigned pick(struct random_host *h, unsigned n)
-{
-	return (unsigned)(random_next(h) % n);
-}
-
-static inline bool one_in(struct random_host *h, unsigned n)
-{
-	return pick(h, n) == 0;
-}
-
-#define PICK(h, list) ((list)[pick((h), (unsigned)QB_ARRAY_SIZE(list))])
-#define SAY(h, ...) qb_buf_printf(&(h)->lines, __VA_ARGS__)
+#include "random_links.h"
 
 /* The gateway namespace has .1 and .2 of each. */
 static const char *const nets4[] = {"192.0.2", "203.0.113", "198.18.0"};
@@ -184,12 +147,24 @@ static inline void random_dst(struct random_host *h, bool inet6)
 		SAY(h, " 198.19.%u.0/%u", pick(h, 16) * 16, 20 + pick(h, 5));
 }
 
+/* By the links that are not moved, one after the other. */
+static inline void other_hop(struct random_host *h, bool inet6)
+{
+	unsigned which = h->n_other_hops++ % (h->n_beside + 1);
+
+	if (which == h->n_beside)
+		SAY(h, "%s dev oth0", inet6 ? " via fe80::99" : " via 198.51.100.1");
+	else
+		SAY(h, inet6 ? " via 2001:db8:%u::1 dev %s" : " via 198.18.%u.1 dev %s",
+		    h->beside[which].net, h->beside[which].link);
+}
+
 static inline void random_hop(struct random_host *h, bool inet6)
 {
 	char gateway[64];
 
 	if (one_in(h, 3))
-		SAY(h, "%s dev oth0", inet6 ? " via fe80::99" : " via 198.51.100.1");
+		other_hop(h, inet6);
 	else if (random_gateway(h, inet6, gateway, sizeof(gateway)) && !one_in(h, inet6 ? 1000 : 6))
 		SAY(h, " via %s dev up0", gateway);
 	else
@@ -357,33 +332,45 @@ static inline void random_neighbour(struct random_host *h)
 		    one_in(h, 4) ? " protocol 11" : "");
 }
 
-/* ret: lines for "ip -batch"; the caller frees them. */
-static inline char *random_host(uint64_t seed)
+static inline void random_addressing(struct random_host *h)
 {
-	struct random_host h = {.state = seed};
 	static const unsigned mtus[] = {1280, 1400, 1492, 9000};
 
-	if (one_in(&h, 3))
-		SAY(&h, "link set up0 mtu %u\n", PICK(&h, mtus));
-	SAY(&h, "link add oth0 address 00:00:5e:00:53:77 type veth peer name oth1\n");
-	SAY(&h, "link set oth1 up\n");
-	SAY(&h, "link set oth0 up\n");
-	SAY(&h, "-4 addr add 198.51.100.10/24 dev oth0\n");
-	random_addresses(&h);
-	for (unsigned n = pick(&h, 10); n; n--)
-		random_unicast(&h, one_in(&h, 2));
-	for (unsigned n = pick(&h, 3); n; n--)
-		random_multipath(&h, one_in(&h, 2));
-	for (unsigned n = pick(&h, 3); n; n--)
-		random_typed(&h);
-	for (unsigned n = pick(&h, 2); n; n--)
-		random_alike(&h);
-	for (unsigned n = pick(&h, 3); n; n--)
-		random_neighbour(&h);
-	for (unsigned n = pick(&h, 5); n; n--)
-		random_rule(&h);
+	if (one_in(h, 3))
+		SAY(h, "link set up0 mtu %u\n", PICK(h, mtus));
+	SAY(h, "link add oth0 address 00:00:5e:00:53:77 type veth peer name oth1\n");
+	SAY(h, "link set oth1 up\n");
+	SAY(h, "link set oth0 up\n");
+	SAY(h, "-4 addr add 198.51.100.10/24 dev oth0\n");
+	random_addresses(h);
+	for (unsigned n = pick(h, 10); n; n--)
+		random_unicast(h, one_in(h, 2));
+	for (unsigned n = pick(h, 3); n; n--)
+		random_multipath(h, one_in(h, 2));
+	for (unsigned n = pick(h, 3); n; n--)
+		random_typed(h);
+	for (unsigned n = pick(h, 2); n; n--)
+		random_alike(h);
+	for (unsigned n = pick(h, 3); n; n--)
+		random_neighbour(h);
+	for (unsigned n = pick(h, 5); n; n--)
+		random_rule(h);
 	for (unsigned inet6 = 0; inet6 < 2; inet6++)
-		if (one_in(&h, 3))
-			random_nexthops(&h, inet6);
-	return h.lines.s;
+		if (one_in(h, 3))
+			random_nexthops(h, inet6);
+}
+
+static inline void random_host_done(struct random_host *h)
+{
+	qb_buf_done(&h->lines);
+	qb_buf_done(&h->gateway);
+}
+
+/* What is given of h says what the kernel makes; the caller frees it. */
+static inline void random_host(struct random_host *h, uint64_t seed)
+{
+	h->state = ~seed;
+	random_links(h);
+	h->state = seed;
+	random_addressing(h);
 }

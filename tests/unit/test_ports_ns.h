@@ -4,7 +4,8 @@
 
 #include "test_bridge_ns.h"
 
-static inline bool can_make(const char *kind)
+/* In a network namespace that is new. */
+static inline bool kernel_makes(const char *kind)
 {
 	const char *const argv[] = {access("/usr/sbin/ip", X_OK) == 0 ? "/usr/sbin/ip" : "/sbin/ip",
 				    "link", "add", "link", "try0", "name", "try2", "type", kind,
@@ -14,10 +15,16 @@ static inline bool can_make(const char *kind)
 
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	ip("link add try0 type veth peer name try1");
-	if (qb_exec_check(argv, 10000, &err) == 0)
-		return true;
-	print_error("this kernel makes no %s: nothing was tried\n", kind);
-	return false;
+	return qb_exec_check(argv, 10000, &err) == 0;
+}
+
+static inline bool can_make(const char *kind)
+{
+	bool can = kernel_makes(kind);
+
+	if (!can)
+		print_error("this kernel makes no %s: nothing was tried\n", kind);
+	return can;
 }
 
 /* The host's addresses are on a VLAN, of which the gateway has the other end. */
