@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the kernel says over netlink. The input is what recvmsg(2) would bring: the dumps of a
- * snapshot one after the other, each up to its NLMSG_DONE, then those of routes and neighbours
- * that a move asks for, and then the answers to a batch.
+ * snapshot one after the other, that of VLANs only where a bridge filters them, each up to its
+ * NLMSG_DONE, then those of routes and neighbours that a move asks for, and then the answers to a
+ * batch.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -12,6 +13,7 @@
 #include "net/link_fields.h"
 #include "net/neigh.h"
 #include "net/nl_probe.h"
+#include "net/nl_vlans.h"
 #include "net/settle.h"
 
 #define DUMPS_MAX 64
@@ -187,7 +189,8 @@ static void snapshot(struct nl_sock *sock)
 	struct qb_error err = QB_ERROR_INIT;
 
 	in.dumps = DUMPS_MAX;
-	if (qb_nl_links(sock, &facts.net, &err) < 0 || qb_nl_routes(sock, &facts.net, &err) < 0) {
+	if (qb_nl_links(sock, &facts.net, &err) < 0 || qb_nl_vlans(sock, &facts.net, &err) < 0 ||
+	    qb_nl_routes(sock, &facts.net, &err) < 0) {
 		MUST(err.msg[0]);
 		return;
 	}
