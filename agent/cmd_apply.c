@@ -63,6 +63,15 @@ static void plan_text(const struct qb_invocation *inv, const struct qb_plan *pla
 	qb_buf_puts(out, "\n");
 }
 
+/* The host is as wanted, and no step may have told by what hardware. */
+static void adopt(const struct qb_invocation *inv, const struct qb_prepared *p)
+{
+	struct qb_error err = QB_ERROR_INIT;
+
+	if (p->plan.adopted && qb_journal_adopt(&inv->root, &p->runs, p->plan.adopted, &err) < 0)
+		qb_log(QB_LOG_WARNING, "%s", err.msg);
+}
+
 /* What was done is looked at with fresh eyes: nothing may be left to do. */
 static const struct report *look_again(const struct qb_invocation *inv, const struct qb_prepared *p)
 {
@@ -71,6 +80,7 @@ static const struct report *look_again(const struct qb_invocation *inv, const st
 
 	if (qb_prepare_again(inv, &p->config, &after) < 0)
 		return &unseen;
+	adopt(inv, &after);
 	if (!after.plan.n_steps && after.plan.n_refused == p->plan.n_refused)
 		return p->plan.n_refused ? &partial : &done;
 	plan_text(inv, &after.plan, &text);
@@ -144,6 +154,7 @@ int qb_run_plan(struct qb_invocation *inv, bool rebind)
 	if (!p.plan.n_steps && !p.plan.n_refused) {
 		if (qb_journal_complete(&inv->root, &p.runs, QB_RUN_DONE, &err) < 0)
 			qb_log(QB_LOG_WARNING, "%s", err.msg);
+		adopt(inv, &p);
 		qb_show(inv, &text);
 		return report(inv, &in_sync, &p.plan, &nothing, start_us);
 	}

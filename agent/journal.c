@@ -6,6 +6,7 @@
 #include <time.h>
 
 #define JOURNAL_DIR "/var/lib/qubi-agent/journal"
+#define ADOPTED "/var/lib/qubi-agent/adopted.json"
 
 enum {
 	JOURNAL_MAX = 64 << 20
@@ -33,6 +34,7 @@ void qb_runs_done(struct qb_runs *runs)
 	for (size_t i = 0; i < runs->n; i++)
 		run_done(&runs->v[i]);
 	free(runs->v);
+	json_decref(runs->adopted);
 	*runs = (struct qb_runs){0};
 }
 
@@ -156,6 +158,24 @@ static int read_run(const struct qb_root *root, const char *path, struct qb_run 
 	return 0;
 }
 
+static int read_adopted(const struct qb_root *root, json_t **ret, struct qb_error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r = qb_root_read(root, ADOPTED, JOURNAL_MAX, &text, &len);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return qb_error_errno(err, r, "%s: cannot read", ADOPTED);
+	*ret = json_loadb(text, len, 0, NULL);
+	return json_is_object(*ret) ? 0
+				    : qb_error_set(err, EBADMSG,
+						   "%s: damaged; remove it, and the hardware of "
+						   "bridges that were adopted is noted anew",
+						   ADOPTED);
+}
+
 int qb_journal_read(const struct qb_root *root, struct qb_runs *ret, struct qb_error *err)
 {
 	_cleanup_strs_ struct qb_strs names = {0};
@@ -164,6 +184,9 @@ int qb_journal_read(const struct qb_root *root, struct qb_runs *ret, struct qb_e
 
 	if (r < 0 && r != -ENOENT)
 		return qb_error_errno(err, r, "%s: cannot read", JOURNAL_DIR);
+	r = read_adopted(root, &runs.adopted, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < names.n; i++) {
 		_cleanup_free_ char *path = NULL;
 		struct qb_run *run;
@@ -195,7 +218,13 @@ bool qb_run_step_stands(const struct qb_run_step *step)
 
 void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret)
 {
+	const char *bridge;
+	json_t *args;
+
 	*ret = (struct qb_ledger){0};
+	json_object_foreach (runs->adopted, bridge, args)
+		*QB_APPEND(ret->entries, ret->n_entries) = (struct qb_ledger_entry){
+			qb_strdup("net.bind"), qb_strdup(bridge), json_incref(args), NULL, true};
 	for (size_t i = 0; i < runs->n; i++) {
 		const struct qb_run *run = &runs->v[i];
 
@@ -219,6 +248,17 @@ void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret)
 	qb_ledger_index(ret);
 }
 
+int qb_journal_adopt(const struct qb_root *root, const struct qb_runs *runs, json_t *adopted,
+		     struct qb_error *err)
+{
+	json_auto_t *all = runs->adopted ? json_copy(runs->adopted) : json_object();
+	_cleanup_free_ char *text = NULL;
+
+	json_object_update(all, adopted);
+	text = json_dumps(all, JSON_INDENT(1) | JSON_SORT_KEYS);
+	return qb_root_write(root, ADOPTED, 0600, text, strlen(text), err);
+}
+
 /* The runs before end, back to the one that came to an end of its own. */
 static struct qb_runs since_last_end(const struct qb_runs *runs, size_t end)
 {
@@ -227,7 +267,7 @@ static struct qb_runs since_last_end(const struct qb_runs *runs, size_t end)
 	while (first > 0 && runs->v[first - 1].state != QB_RUN_DONE &&
 	       runs->v[first - 1].state != QB_RUN_STUCK)
 		first--;
-	return (struct qb_runs){runs->v + first, end - first};
+	return (struct qb_runs){.v = runs->v + first, .n = end - first};
 }
 
 struct qb_runs qb_runs_broken_off(const struct qb_runs *runs)

@@ -56,6 +56,7 @@ struct qb_run {
 struct qb_runs {
 	struct qb_run *v; /* oldest first */
 	size_t n;
+	json_t *adopted; /* see qb_journal_adopt(); NULL: nothing */
 };
 
 /* All runs. No directory means no runs. A damaged file is an error that names it. */
@@ -74,6 +75,13 @@ struct qb_runs qb_runs_change(const struct qb_runs *runs);
 struct qb_runs qb_runs_broken_off(const struct qb_runs *runs);
 /* What planning needs to know of them. */
 void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret);
+
+/*
+ * Remembers the hardware of what was as wanted before any run: {bridge: args of step net.bind}. It
+ * is no run, since there is nothing to undo, and all runs count as newer.
+ */
+QB_MUST_CHECK int qb_journal_adopt(const struct qb_root *root, const struct qb_runs *runs,
+				   json_t *adopted, struct qb_error *err);
 
 struct qb_journal {
 	int fd;

@@ -269,6 +269,26 @@ static void refuse_size(const struct qb_move *move, struct qb_plan *plan)
 			       move->source, move->n_drop_routes, move->n_drop);
 }
 
+/* One that others made is known by its hardware from the first run on that found it as wanted. */
+static void adopt(const struct qb_bridge_config *config, const struct qb_ledger *ledger,
+		  const struct qb_move *move, struct qb_plan *plan)
+{
+	json_auto_t *all = NULL;
+	bool known = true;
+
+	for (size_t i = 0; i < config->n_ports; i++)
+		known &= qb_bound_port(ledger, config, &config->ports[i]) != NULL;
+	if (known)
+		return;
+	all = qb_move_to_json(move);
+	if (!plan->adopted)
+		plan->adopted = json_object();
+	/* Its MAC and MTU are its owner's to say, also later. */
+	json_object_set_new(plan->adopted, move->bridge,
+			    json_pack("{s:s, s:O}", "bridge", move->bridge, "ports",
+				      json_object_get(all, "ports")));
+}
+
 /* Nothing on the host is to change, but what is remembered of it. */
 static void plan_binding(const struct qb_move *move, struct qb_plan *plan)
 {
@@ -384,6 +404,8 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 		describe_step(net, &move, step);
 	} else if (plan->n_changes > n_changes) {
 		plan_binding(&move, plan);
+	} else if (!newest(ledger, config->name)) {
+		adopt(config, ledger, &move, plan);
 	}
 	for (size_t i = 0; (!done || plan->n_changes > n_changes) && i < n_ports; i++)
 		*claim_of(claims, ports[i]) = config->name;

@@ -165,6 +165,7 @@ void qb_plan_done(struct qb_plan *plan)
 	free(plan->steps);
 	free(plan->refused);
 	free(plan->changes);
+	json_decref(plan->adopted);
 	*plan = (struct qb_plan){0};
 }
 

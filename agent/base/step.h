@@ -58,6 +58,9 @@ struct qb_plan {
 	bool rebind; /* targets go with changed hardware, which is noted; else they are refused */
 	struct qb_change *changes;
 	size_t n_changes;
+	/* {target: what of its hardware is to be remembered} of what is as wanted without a step
+	 * that would tell; NULL: none. */
+	json_t *adopted;
 };
 
 /* Appends a step; args is stolen. The returned step is valid until the next one is added. */

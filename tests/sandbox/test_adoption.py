@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bridge that somebody made by hand, and libvirt's network over it, are left as they are."""
 
+import os
+
 import qb
 
+ADOPTED = "/var/lib/qubi-agent/adopted.json"
 CONFIG = """\
 version: 1
 bridges:
@@ -41,11 +44,17 @@ def what_is_as_wanted_is_left_alone():
     qb.virsh("net-define", "/tmp/network.xml")
     qb.virsh("net-start", "qubinet")
     qb.virsh("net-autostart", "qubinet")
-    before = qb.host_state()
+    before, noted = qb.host_state(), None
     plan = qb.agent("plan", "--format", "json").json()
     qb.same((plan["steps"], plan["refused"]), ([], []), "the plan")
-    for command in ("apply", "repair"):
+    for command in ("apply", "repair", "apply"):
         qb.same(qb.agent(command, "--yes", "--format", "json").json()["result"], "in-sync", command)
+        kept = qb.tree("/var/lib/qubi-agent"), os.stat(ADOPTED).st_ino
+        qb.same(kept, noted or kept, f"what is noted, after {command}")
+        noted = kept
+    qb.same(list(noted[0]), [ADOPTED], "all that is noted")
+    with open(ADOPTED, encoding="utf-8") as f:
+        qb.contains(f.read(), ["qubibr0", "default-route", "00:00:5e:00:53:01"], ADOPTED)
     qb.same(qb.difference(before, qb.host_state()), [], "what changed")
     qb.assert_reaches("192.0.2.1")
 

@@ -89,12 +89,18 @@ static void load(const char *facts_text, const char *config_text, struct qb_fact
 	qb_strset(&facts->system.machine_id, MACHINE_ID);
 }
 
+static void plan_with(const struct qb_facts *facts, const struct qb_config *config,
+		      const struct qb_ledger *ledger, struct qb_plan *plan)
+{
+	qb_bridge_plan(&facts->net, config->bridges, config->n_bridges, MACHINE_ID, ledger, plan);
+	qb_libvirt_plan(facts, config, plan);
+}
+
 static void plan(const struct qb_facts *facts, const struct qb_config *config, struct qb_plan *plan)
 {
 	static const struct qb_ledger nothing = {0};
 
-	qb_bridge_plan(&facts->net, config->bridges, config->n_bridges, MACHINE_ID, &nothing, plan);
-	qb_libvirt_plan(facts, config, plan);
+	plan_with(facts, config, &nothing, plan);
 }
 
 static void what_is_as_wanted_is_left_to_its_owner(void **state)
@@ -116,6 +122,46 @@ static void what_is_as_wanted_is_left_to_its_owner(void **state)
 					 p.steps[0].why);
 			assert_int_equal(p.n_changes, 0);
 		}
+	}
+}
+
+/* From the first look on the NIC is known, so that one that takes its place is not taken for it. */
+static void its_nic_is_remembered(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(adopted); i++) {
+		_cleanup_plan_ struct qb_plan first = {0}, second = {0}, third = {0}, fourth = {0};
+		_cleanup_facts_ struct qb_facts facts = {0};
+		_cleanup_config_ struct qb_config config = {0};
+		struct qb_ledger_entry entry = {.kind = (char *)"net.bind", .done = true};
+		const struct qb_ledger ledger = {.entries = &entry, .n_entries = 1};
+		const json_t *port;
+		struct qb_link *nic;
+
+		load(adopted[i].facts, adopted[i].config, &facts, &config);
+		plan(&facts, &config, &first);
+		entry.target = config.bridges[0].name;
+		entry.args = json_object_get(first.adopted, entry.target);
+		assert_non_null(entry.args);
+		port = json_array_get(json_object_get(entry.args, "ports"), 0);
+		assert_string_equal(json_string_value(json_object_get(port, "name")), "eno1");
+		plan_with(&facts, &config, &ledger, &second);
+		assert_int_equal(second.n_steps + second.n_refused, 0);
+		assert_null(second.adopted);
+		/* Another card in its slot. */
+		nic = (struct qb_link *)qb_net_link(&facts.net, "eno1");
+		qb_strset(&nic->mac, "00:00:5e:00:53:09");
+		qb_strset(&nic->permanent_mac, "00:00:5e:00:53:09");
+		qb_strset(&nic->master, NULL);
+		plan_with(&facts, &config, &ledger, &third);
+		assert_int_equal(third.n_refused, 1);
+		assert_string_equal(third.refused[0].reasons[0].code, "nic-missing");
+		fourth.rebind = true;
+		plan_with(&facts, &config, &ledger, &fourth);
+		assert_int_equal(fourth.n_refused, 0);
+		assert_int_equal(fourth.n_changes, 1);
+		assert_string_equal(fourth.changes[0].kind, "nic-replaced");
+		assert_string_equal(fourth.steps[0].kind, "net.bridge");
 	}
 }
 
@@ -171,6 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_as_wanted_is_left_to_its_owner),
+		cmocka_unit_test(its_nic_is_remembered),
 		cmocka_unit_test(a_bridge_that_does_not_tell_its_nic_is_refused),
 		cmocka_unit_test(stp_of_another_owner_is_told),
 	};

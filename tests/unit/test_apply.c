@@ -433,6 +433,40 @@ static void a_torn_journal_reads_as_an_earlier_moment(void **state)
 	assert_true(begun > 0);
 }
 
+/* It is older than any run, and no change that could be rolled back. */
+static void what_was_adopted_is_remembered_beside_the_runs(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\"}", NULL};
+	json_auto_t *one = json_pack("{s:{s:i}}", "br0", "n", 1);
+	json_auto_t *more = json_pack("{s:{s:i}, s:{s:i}}", "br0", "n", 2, "br1", "n", 3);
+	_cleanup_runs_ struct qb_runs none = {0}, first = {0}, runs = {0};
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	struct qb_error err = QB_ERROR_INIT;
+	struct qb_ledger ledger;
+
+	(void)state;
+	assert_int_equal(qb_journal_adopt(&root, &none, one, NULL), 0);
+	assert_int_equal(qb_journal_read(&root, &first, NULL), 0);
+	assert_int_equal(qb_runs_change(&first).n, 0);
+	assert_true(json_equal(first.adopted, one));
+	assert_int_equal(qb_journal_adopt(&root, &first, more, NULL), 0);
+	assert_int_equal(run("test.count", args, &outcome, &runs), QB_RUN_DONE);
+	qb_runs_done(&runs);
+	assert_int_equal(qb_journal_read(&root, &runs, NULL), 0);
+	assert_int_equal(qb_runs_change(&runs).n, 1);
+	qb_runs_ledger(&runs, &ledger);
+	assert_int_equal(ledger.n_entries, 3);
+	assert_string_equal(ledger.entries[2].kind, "test.count");
+	assert_true(json_equal(qb_ledger_newest(&ledger, "br0", NULL)->args,
+			       json_object_get(more, "br0")));
+	qb_ledger_done(&ledger);
+	assert_int_equal(
+		qb_root_write(&root, "/var/lib/qubi-agent/adopted.json", 0600, "[", 1, NULL), 0);
+	qb_runs_done(&none);
+	assert_int_equal(qb_journal_read(&root, &none, &err), -EBADMSG);
+	assert_non_null(strstr(err.msg, "adopted.json: damaged; remove it"));
+}
+
 static void a_damaged_journal_is_an_error_that_names_the_place(void **state)
 {
 	static const char *const args[] = {"{\"name\":\"a\"}", NULL};
@@ -514,6 +548,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_error_is_told_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_torn_journal_reads_as_an_earlier_moment, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(what_was_adopted_is_remembered_beside_the_runs,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_journal_is_an_error_that_names_the_place,
 						setup, teardown),
 		cmocka_unit_test(the_ledger_tells_of_one_target_the_newest_first),
