@@ -89,8 +89,13 @@ $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(BUILD)/libqubi.a
 fuzz: ## feed what is read from outside with garbage: each fuzzer for SECONDS (4), with sanitizers
 	$(Q)tests/fuzz/run $(or $(SECONDS),4)
 
-bench: $(BUILD)/qubi-agent ## how long a report takes, beside virt-host-validate's: root
+$(BUILD)/snapshot: tests/sandbox/snapshot.c $(BUILD)/libqubi.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+bench: $(BUILD)/qubi-agent $(BUILD)/snapshot ## how long a report takes, beside virt-host-validate's, and many links: root
 	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/enter --disks blank tests/sandbox/bench
+	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/bench_scale
 
 lab: rpm $(BUILD)/qubi-agent ## tests on a whole virtual machine, from the RPM: root
 	$(Q)tests/lab/run

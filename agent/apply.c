@@ -55,16 +55,10 @@ json_t *qb_outcome_steps_json(const struct qb_outcome *outcome)
 struct group {
 	struct qb_running *run;
 	struct qb_step_ctx ctx; /* with what they see in common */
-	struct qb_shared shared;
 	struct qb_outcome *outcome;
 	size_t first, n;
 	size_t at; /* the one that is under way, which is the one that failed */
 };
-
-static bool is_together(const struct qb_running_step *step, const struct qb_step_kind *kind)
-{
-	return step->kind == kind && kind->together && kind->together(step->args);
-}
 
 /* How many from here on are executed together. */
 static size_t group_size(const struct qb_running *run, size_t first)
@@ -72,17 +66,10 @@ static size_t group_size(const struct qb_running *run, size_t first)
 	const struct qb_step_kind *kind = run->steps[first].kind;
 	size_t n = 0;
 
-	while (first + n < run->n_steps && kind && is_together(&run->steps[first + n], kind))
+	while (first + n < run->n_steps && run->steps[first + n].kind == kind &&
+	       qb_running_is_together(&run->steps[first + n]))
 		n++;
 	return n ? n : 1;
-}
-
-/* What was seen is of the past. */
-static void look_anew(struct group *g)
-{
-	if (g->shared.seen)
-		g->shared.done(g->shared.seen);
-	g->shared = (struct qb_shared){0};
 }
 
 static bool is_begun(const struct group *g)
@@ -191,7 +178,7 @@ static int run_group(struct group *g, struct qb_error *err)
 {
 	int r = each(g, observe, err);
 
-	look_anew(g);
+	qb_running_look_anew(g->run);
 	if (r < 0) {
 		/* Of what is only observed there is nothing to undo. */
 		for (size_t i = g->first; i < g->first + g->n; i++)
@@ -203,7 +190,7 @@ static int run_group(struct group *g, struct qb_error *err)
 		r = each(g, apply, err);
 	if (r == 0)
 		r = each(g, verify, err);
-	look_anew(g);
+	qb_running_look_anew(g->run);
 	if (r == 0)
 		r = record_all(g, "done", err);
 	for (size_t i = g->first; r == 0 && i < g->first + g->n; i++)
@@ -308,7 +295,7 @@ static size_t do_group(struct qb_running *run, size_t first, const struct qb_sig
 	struct qb_error err = QB_ERROR_INIT;
 	int r;
 
-	g.ctx.shared = &g.shared;
+	g.ctx.shared = &run->shared;
 	qb_running_tell_begin(run, first, out->target, false);
 	if (qb_signals_came(signals))
 		r = qb_error_set(&err, EINTR, "stopped by a signal before this step");

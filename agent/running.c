@@ -18,6 +18,7 @@ void qb_running_done(struct qb_running *run)
 	for (size_t i = 0; i < run->n_steps; i++)
 		json_decref(run->steps[i].before);
 	free(run->steps);
+	qb_running_look_anew(run);
 	qb_guard_end(&run->guard);
 	*run = (struct qb_running){.guard = QB_GUARD_INIT};
 }
@@ -80,11 +81,21 @@ struct watched {
 	size_t first, last;
 };
 
+bool qb_running_is_together(const struct qb_running_step *step)
+{
+	return step->kind && step->kind->together && step->kind->together(step->args);
+}
+
+void qb_running_look_anew(struct qb_running *run)
+{
+	if (run->shared.seen)
+		run->shared.done(run->shared.seen);
+	run->shared = (struct qb_shared){0};
+}
+
 bool qb_running_is_guarded(const struct qb_running_step *step)
 {
-	const struct qb_step_kind *kind = step->kind;
-
-	return kind && kind->guarded && !(kind->together && kind->together(step->args));
+	return step->kind && step->kind->guarded && !qb_running_is_together(step);
 }
 
 static const char *words_of(enum qb_guard_why why)

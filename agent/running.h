@@ -19,10 +19,15 @@ struct qb_running {
 	const struct qb_apply_events *events;
 	struct qb_running_step *steps;
 	size_t n_steps;
-	size_t n_kept; /* so many of the first are to stay when the agent ends now */
+	size_t n_kept;           /* so many of the first are to stay when the agent ends now */
+	struct qb_shared shared; /* what steps see that are executed or undone together */
 	struct qb_guard guard;
 };
 
+/* It is executed together with others of its kind. */
+bool qb_running_is_together(const struct qb_running_step *step);
+/* What they saw is of the past. */
+void qb_running_look_anew(struct qb_running *run);
 /* Half done this step could cut the host off. */
 bool qb_running_is_guarded(const struct qb_running_step *step);
 

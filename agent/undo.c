@@ -6,6 +6,18 @@
 #include "agent/base/clock.h"
 #include "agent/steps.h"
 
+/* Those in a row that are executed together concern nothing of each other's: one look will do. */
+static int undo(struct qb_running *run, const struct qb_running_step *step, struct qb_error *err)
+{
+	struct qb_step_ctx ctx = *run->ctx;
+	bool together = qb_running_is_together(step);
+
+	if (!together)
+		qb_running_look_anew(run);
+	ctx.shared = together ? &run->shared : NULL;
+	return step->kind->undo(&ctx, step->args, step->before, err);
+}
+
 bool qb_running_undo(struct qb_running *run, size_t i, struct qb_outcome_step *out)
 {
 	struct qb_running_step *step = &run->steps[i];
@@ -22,7 +34,7 @@ bool qb_running_undo(struct qb_running *run, size_t i, struct qb_outcome_step *o
 		/* Where no guard can be had undoing is still the better way. */
 		if (qb_running_is_guarded(step))
 			(void)!qb_running_guard(run, i, qb_running_limit_ms(run), NULL);
-		r = step->kind->undo(run->ctx, step->args, step->before, &err);
+		r = undo(run, step, &err);
 	}
 	if (r == 0) {
 		json_decref(QB_TAKE_PTR(step->before));

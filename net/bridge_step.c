@@ -172,8 +172,8 @@ struct settings {
 };
 
 /*
- * One that nobody speaks through, so there is no frame to lose. It is down yet: each setting of a
- * link that is up makes the kernel look through all routes.
+ * One that nobody speaks through, so there is no frame to lose. It gets its settings while it is
+ * down: each setting of a link that is up makes the kernel look through all routes.
  */
 static int send_apart(struct nl_sock *sock, const char *bridge, const struct qb_batches *batches,
 		      const struct settings *after, struct qb_error *err)
@@ -421,7 +421,8 @@ static int undo_move(const struct qb_step_ctx *ctx, const struct qb_net *net, co
 	/* First everything back onto the NIC: a bridge deleted before takes it all along. */
 	if (release.n || qb_bridge_state_is_touched(net, &move)) {
 		batches = qb_move_inverse(&move, &release, qb_net_link(net, move.bridge));
-		r = send_move(sock, move.bridge, &release, &batches, &as_it_is, err);
+		r = move.apart ? send_apart(sock, move.bridge, &batches, &as_it_is, err)
+			       : send_move(sock, move.bridge, &release, &batches, &as_it_is, err);
 	}
 	if (r == 0 && qb_net_link(net, move.bridge))
 		r = undo_bridge(ctx, sock, &move, qb_net_link(net, move.bridge), before, err);
@@ -438,15 +439,16 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 		struct qb_error *err)
 {
 	json_auto_t *names = NULL, *args_now = NULL, *before_now = NULL;
-	_cleanup_net_ struct qb_net net = {0};
-	int r = probe(ctx, &net, err);
+	_cleanup_net_ struct qb_net own = {0};
+	const struct qb_net *net = NULL;
+	int r = look(ctx, &own, &net, err);
 
 	if (r < 0)
 		return r;
-	names = qb_renamed_ports(&net, args, same_boot(ctx, before));
+	names = qb_renamed_ports(net, args, same_boot(ctx, before));
 	args_now = qb_renamed(args, names);
 	before_now = qb_renamed(before, names);
-	return undo_move(ctx, &net, args_now, before_now, err);
+	return undo_move(ctx, net, args_now, before_now, err);
 }
 
 static bool together(const json_t *args)

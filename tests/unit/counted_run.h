@@ -31,6 +31,23 @@ static const char *name_of(const json_t *args)
 	return json_string_value(json_object_get(args, "name"));
 }
 
+static void no_more(void *seen)
+{
+	(void)seen;
+}
+
+/* Who looks first looks for all that see the same moment. */
+static void look(const struct qb_step_ctx *ctx)
+{
+	static int moment;
+
+	if (ctx->shared && ctx->shared->seen)
+		return;
+	qb_buf_puts(&trace, "look;");
+	if (ctx->shared)
+		*ctx->shared = (struct qb_shared){&moment, no_more};
+}
+
 /* args.fail names the function that is to fail. */
 static int tell(const char *what, const json_t *args, struct qb_error *err)
 {
@@ -45,9 +62,11 @@ static int tell(const char *what, const json_t *args, struct qb_error *err)
 static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_observed *ret,
 		   json_t **ret_before, struct qb_error *err)
 {
-	int r = tell("observe", args, err);
+	int r;
 
-	(void)ctx;
+	if (json_object_get(args, "looks"))
+		look(ctx);
+	r = tell("observe", args, err);
 	if (r < 0)
 		return r;
 	*ret = json_object_get(args, "is-there") ? QB_OBSERVED_DONE : QB_OBSERVED_NEEDED;
@@ -72,15 +91,18 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		  struct qb_error *err)
 {
-	(void)ctx, (void)before;
+	(void)before;
+	if (json_object_get(args, "looks"))
+		look(ctx);
 	return tell("verify", args, err);
 }
 
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		struct qb_error *err)
 {
-	(void)ctx;
 	assert_string_equal(json_string_value(json_object_get(before, "was")), name_of(args));
+	if (json_object_get(args, "looks"))
+		look(ctx);
 	if (heard >= 0)
 		(void)!write(heard, name_of(args), 1);
 	return tell("undo", args, err);

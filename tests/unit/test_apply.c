@@ -187,6 +187,28 @@ static void rollback_undoes_last_first(void **state)
 	assert_int_equal(after.v[0].state, QB_RUN_UNDONE);
 }
 
+/* Those apart look once, before and after, and once where they are undone; others each time. */
+static void steps_apart_see_one_moment(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\",\"apart\":1,\"looks\":1}",
+					   "{\"name\":\"b\",\"apart\":1,\"looks\":1}",
+					   "{\"name\":\"c\",\"looks\":1}",
+					   "{\"name\":\"d\",\"apart\":1,\"looks\":1}", NULL};
+	_cleanup_outcome_ struct qb_outcome outcome = {0}, back = {.state = QB_RUN_UNDONE};
+	_cleanup_runs_ struct qb_runs runs = {0};
+	struct qb_step_ctx ctx = {.root = &root};
+
+	(void)state;
+	assert_int_equal(run("test.guards", args, &outcome, &runs), QB_RUN_DONE);
+	assert_string_equal(trace.s,
+			    "look;observe a;observe b;apply a;apply b;look;verify a;verify b;"
+			    "look;observe c;apply c;look;verify c;"
+			    "look;observe d;apply d;look;verify d;");
+	qb_buf_done(&trace);
+	qb_rollback(&ctx, &runs, NULL, &back);
+	assert_string_equal(trace.s, "look;undo d;look;undo c;look;undo b;undo a;");
+}
+
 static enum qb_run_state state_of(char letter)
 {
 	return letter == 'o'   ? QB_RUN_OPEN
@@ -540,6 +562,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_unknown_kind_does_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_signal_stops_between_steps, setup, teardown),
 		cmocka_unit_test_setup_teardown(rollback_undoes_last_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(steps_apart_see_one_moment, setup, teardown),
 		cmocka_unit_test_setup_teardown(completed_runs_are_one_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_journal_that_cannot_be_closed_is_said, setup,
 						teardown),
