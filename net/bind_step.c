@@ -9,28 +9,22 @@
 
 #include "net/probe.h"
 
-static const char *string_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
 static int check(const struct qb_step_ctx *ctx, const json_t *args, struct qb_error *err)
 {
 	_cleanup_net_ struct qb_net net = {0};
 	const json_t *port;
 	size_t i;
+	int r = qb_net_probe_known(ctx->root, &net, err);
 
-	qb_net_probe(ctx->root, &net);
-	if (!qb_is(&net.known))
-		return qb_error_set(err, EIO, "links and routes: %s",
-				    net.known.why ? net.known.why : "unknown");
+	if (r < 0)
+		return r;
 	json_array_foreach (json_object_get(args, "ports"), i, port) {
-		const struct qb_link *is = qb_net_link(&net, string_of(port, "name"));
+		const struct qb_link *is = qb_net_link(&net, qb_arg(port, "name"));
 
-		if (!is || !qb_streq(is->mac, string_of(port, "mac")) ||
-		    !qb_streq(is->master, string_of(args, "bridge")))
+		if (!is || !qb_streq(is->mac, qb_arg(port, "mac")) ||
+		    !qb_streq(is->master, qb_arg(args, "bridge")))
 			return qb_error_set(err, ESTALE, "%s is not the port it was when planned",
-					    string_of(port, "name"));
+					    qb_arg(port, "name"));
 	}
 	return 0;
 }

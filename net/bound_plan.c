@@ -68,11 +68,6 @@ const struct qb_link *qb_link_by_mac(const struct qb_net *net, const char *mac,
 	return NULL;
 }
 
-static const char *string_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
 /* A record of an earlier version says nothing of the match: there the place in the list counts. */
 static const json_t *find_port(const json_t *ports, const char *match, size_t place)
 {
@@ -80,7 +75,7 @@ static const json_t *find_port(const json_t *ports, const char *match, size_t pl
 	size_t i;
 
 	json_array_foreach (ports, i, port) {
-		const char *words = string_of(port, "match");
+		const char *words = qb_arg(port, "match");
 
 		if (words ? !strcasecmp(words, match) : i == place)
 			return port;
@@ -123,8 +118,8 @@ bool qb_bound_put(const struct qb_ledger *ledger, const char *bridge, const stru
 		if (strcmp(e->kind, "net.bridge") != 0)
 			continue;
 		json_array_foreach (json_object_get(e->args, "ports"), j, port) {
-			const char *mac = string_of(port, "permanent_mac");
-			const char *was = string_of(port, "name");
+			const char *mac = qb_arg(port, "permanent_mac");
+			const char *was = qb_arg(port, "name");
 
 			if (mac ? !same_mac(mac, link->permanent_mac) : !qb_streq(was, link->name))
 				continue;
@@ -182,7 +177,7 @@ void qb_bound_identity(const struct qb_net *net, const struct qb_ledger *ledger,
 	const struct qb_ledger_entry *e = next_record(ledger, move->bridge, NULL);
 	const json_t *record = e ? e->args : NULL, *mtu = json_object_get(record, "mtu");
 	const struct qb_link *there = in_use(net, move);
-	const char *macs[] = {string_of(record, "mac"), there ? there->mac : NULL};
+	const char *macs[] = {qb_arg(record, "mac"), there ? there->mac : NULL};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(macs); i++) {
 		if (!macs[i] || is_elsewhere(net, move, macs[i]))
@@ -196,8 +191,7 @@ void qb_bound_identity(const struct qb_net *net, const struct qb_ledger *ledger,
 	for (size_t i = first; i < plan->n_changes; i++) {
 		struct qb_change *c = &plan->changes[i];
 
-		if (!strcmp(c->kind, "nic-replaced") &&
-		    same_mac(string_of(c->was, "mac"), move->mac))
+		if (!strcmp(c->kind, "nic-replaced") && same_mac(qb_arg(c->was, "mac"), move->mac))
 			qb_change_why(c,
 				      "; %s keeps the MAC address %s: put the old card into no "
 				      "other host of this network",
@@ -353,7 +347,7 @@ const struct qb_link *qb_bound_plan(const struct qb_net *net, const struct qb_br
 				    const struct qb_link *named, struct qb_plan *plan)
 {
 	_cleanup_free_ char *match = qb_port_match_words(m);
-	const char *permanent = string_of(record, "permanent_mac");
+	const char *permanent = qb_arg(record, "permanent_mac");
 	struct bound b = {
 		.net = net,
 		.bridge = config->name,
@@ -361,11 +355,11 @@ const struct qb_link *qb_bound_plan(const struct qb_net *net, const struct qb_br
 		.m = m,
 		.named = named,
 		.plan = plan,
-		.name = string_of(record, "name"),
-		.mac = permanent ? permanent : string_of(record, "mac"),
-		.path = string_of(record, "path"),
+		.name = qb_arg(record, "name"),
+		.mac = permanent ? permanent : qb_arg(record, "mac"),
+		.path = qb_arg(record, "path"),
 	};
-	const char *kind = string_of(record, "kind");
+	const char *kind = qb_arg(record, "kind");
 	const struct qb_link *is = next_recorded(&b, permanent, NULL);
 
 	/* What is made by software has its MAC from what is below it, and is known by its name. */

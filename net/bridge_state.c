@@ -7,14 +7,6 @@
 #include "net/names.h"
 #include "net/vlans.h"
 
-/* One that yields is on its way off. */
-static bool has_address(const struct qb_link *link, const char *address)
-{
-	const struct qb_address *a = qb_link_address(link, address);
-
-	return a && a->metric != QB_METRIC_YIELD;
-}
-
 static bool same_hops(const struct qb_route *a, const struct qb_route *b)
 {
 	for (size_t i = 0; i < a->n_hops && i < b->n_hops; i++)
@@ -100,7 +92,7 @@ static bool has_all(const struct qb_net *net, const struct qb_move *move)
 	const struct qb_link *bridge = qb_net_link(net, move->bridge);
 
 	for (size_t i = 0; i < move->n_add; i++)
-		if (!has_address(bridge, move->add[i].address))
+		if (!qb_move_has_address(bridge, move->add[i].address))
 			return false;
 	for (size_t i = 0; i < move->n_add_routes; i++)
 		if (!has_route(net, move->bridge, &move->add_routes[i]))
@@ -173,7 +165,7 @@ static bool is_leftover(const struct qb_net *net, const struct qb_move *move)
 	for (size_t i = 0; source && i < bridge->n_addresses; i++) {
 		const char *address = bridge->addresses[i].address;
 
-		if (!qb_ip_is_link_local(address) && !has_address(source, address))
+		if (!qb_ip_is_link_local(address) && !qb_move_has_address(source, address))
 			return false;
 	}
 	return true;
@@ -324,7 +316,7 @@ static int verify_address(const struct qb_net *net, const struct qb_move *move,
 		if (!qb_streq(net->links[i].name, move->bridge) &&
 		    qb_link_address(&net->links[i], a->address))
 			elsewhere = net->links[i].name;
-	if (!has_address(qb_net_link(net, move->bridge), a->address))
+	if (!qb_move_has_address(qb_net_link(net, move->bridge), a->address))
 		return qb_error_set(err, EIO, "%s is not on %s", a->address, move->bridge);
 	/* A link-local address belongs to its link; several may have the same one. */
 	if (elsewhere && !qb_ip_is_link_local(a->address))
@@ -449,7 +441,7 @@ bool qb_bridge_state_is_touched(const struct qb_net *net, const struct qb_move *
 		if (has_route(net, move->bridge, &move->add_routes[i]))
 			return true;
 	for (size_t i = 0; i < move->n_drop; i++)
-		if (!has_address(source, move->drop[i].address))
+		if (!qb_move_has_address(source, move->drop[i].address))
 			return true;
 	for (size_t i = 0; i < move->n_drop_routes; i++)
 		if (!has_route(net, move->source, &move->drop_routes[i]))

@@ -40,16 +40,6 @@
  * the CPU that is taken away meanwhile. */
 #define SENT_NS 2000000
 
-static int probe(const struct qb_step_ctx *ctx, struct qb_net *ret, struct qb_error *err)
-{
-	qb_net_probe(ctx->root, ret);
-	if (qb_is(&ret->known))
-		return 0;
-	qb_error_set(err, EIO, "links and routes: %s", ret->known.why ? ret->known.why : "unknown");
-	qb_net_done(ret);
-	return -EIO;
-}
-
 static void seen_done(void *seen)
 {
 	qb_net_done(seen);
@@ -65,10 +55,10 @@ static int look(const struct qb_step_ctx *ctx, struct qb_net *own, const struct 
 
 	*ret = ctx->shared ? ctx->shared->seen : own;
 	if (*ret == own)
-		return probe(ctx, own, err);
+		return qb_net_probe_known(ctx->root, own, err);
 	if (!*ret) {
 		seen = qb_alloc(1, sizeof(*seen));
-		r = probe(ctx, seen, err);
+		r = qb_net_probe_known(ctx->root, seen, err);
 		if (r < 0)
 			return r;
 		*ret = seen;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/link.h"
 
+#include "net/names.h"
+
 bool qb_link_is_uplink(const struct qb_link *l)
 {
 	return !l->loopback && (!l->kind || qb_streq(l->kind, "bond") ||
@@ -21,6 +23,14 @@ const struct qb_address *qb_link_address(const struct qb_link *link, const char 
 		if (qb_streq(link->addresses[i].address, address))
 			return &link->addresses[i];
 	return NULL;
+}
+
+bool qb_link_carries_host(const struct qb_link *link)
+{
+	for (size_t i = 0; i < link->n_addresses; i++)
+		if (!qb_ip_is_link_local(link->addresses[i].address))
+			return true;
+	return false;
 }
 
 static void address_done(struct qb_address *a)

@@ -157,6 +157,8 @@ void qb_net_index_done(struct qb_net *net);
 const struct qb_link *qb_net_link(const struct qb_net *net, const char *name);
 /* By address and prefix length; NULL, also for no link. */
 const struct qb_address *qb_link_address(const struct qb_link *link, const char *address);
+/* It has another address than those that every link makes itself. */
+bool qb_link_carries_host(const struct qb_link *link);
 const struct qb_link *qb_net_link_by_index(const struct qb_net *net, int64_t ifindex);
 /* The next in the order of the snapshot, the first behind NULL: the ports of a bridge or bond. */
 const struct qb_link *qb_net_port(const struct qb_net *net, const char *master,

@@ -25,22 +25,9 @@
 #define POLL_MS 20
 #define CARRIER_MS 3000 /* a bond looks every 100 ms, and LACP speaks once a second */
 
-static const char *string_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
 static bool is_bond(const json_t *args)
 {
-	return qb_streq(string_of(args, "kind"), "bond");
-}
-
-static int probe(const struct qb_step_ctx *ctx, struct qb_net *ret, struct qb_error *err)
-{
-	qb_net_probe(ctx->root, ret);
-	return qb_is(&ret->known) ? 0
-				  : qb_error_set(err, EIO, "links: %s",
-						 ret->known.why ? ret->known.why : "unknown");
+	return qb_streq(qb_arg(args, "kind"), "bond");
 }
 
 /* It is what it is to be, as far as that cannot be changed. */
@@ -49,47 +36,39 @@ static bool is_it(const struct qb_net *net, const struct qb_link *link, const js
 	_cleanup_free_ char *mode = NULL;
 	const struct qb_link *lower;
 
-	if (!qb_streq(link->kind, string_of(args, "kind")))
+	if (!qb_streq(link->kind, qb_arg(args, "kind")))
 		return false;
 	if (is_bond(args)) {
-		mode = qb_asprintf("mode=%s", string_of(args, "mode"));
+		mode = qb_asprintf("mode=%s", qb_arg(args, "mode"));
 		return qb_strs_has(&link->bond, mode);
 	}
 	lower = qb_net_link_by_index(net, link->lower_ifindex);
 	return link->vlan_id == json_integer_value(json_object_get(args, "id")) && lower &&
-	       qb_streq(lower->name, string_of(args, "link"));
-}
-
-static bool has_address(const struct qb_link *link)
-{
-	for (size_t i = 0; i < link->n_addresses; i++)
-		if (!qb_ip_is_link_local(link->addresses[i].address))
-			return true;
-	return false;
+	       qb_streq(lower->name, qb_arg(args, "link"));
 }
 
 static int check_nic(const struct qb_net *net, const json_t *port, const char *bond,
 		     struct qb_error *err)
 {
-	const char *name = string_of(port, "name");
+	const char *name = qb_arg(port, "name");
 	const struct qb_link *is = qb_net_link(net, name);
 
 	if (!is || is->ifindex != json_integer_value(json_object_get(port, "ifindex")))
 		return qb_error_set(err, ESTALE, "%s is not the NIC it was when planned", name);
 	if (qb_streq(is->master, bond))
 		return 0;
-	if (!qb_streq(is->mac, string_of(port, "mac")))
+	if (!qb_streq(is->mac, qb_arg(port, "mac")))
 		return qb_error_set(err, ESTALE, "%s is not the NIC it was when planned", name);
 	if (is->master)
 		return qb_error_set(err, ESTALE, "%s is a port of %s since", name, is->master);
-	if (has_address(is))
+	if (qb_link_carries_host(is))
 		return qb_error_set(err, ESTALE, "%s has addresses since this was planned", name);
 	return 0;
 }
 
 static bool is_done(const struct qb_net *net, const json_t *args)
 {
-	const char *name = string_of(args, "name");
+	const char *name = qb_arg(args, "name");
 	const struct qb_link *link = qb_net_link(net, name);
 	const json_t *port;
 	size_t i;
@@ -97,7 +76,7 @@ static bool is_done(const struct qb_net *net, const json_t *args)
 	if (!link || !link->up || !is_it(net, link, args))
 		return false;
 	json_array_foreach (json_object_get(args, "ports"), i, port) {
-		const struct qb_link *nic = qb_net_link(net, string_of(port, "name"));
+		const struct qb_link *nic = qb_net_link(net, qb_arg(port, "name"));
 
 		if (!nic || !nic->up || !qb_streq(nic->master, name))
 			return false;
@@ -114,13 +93,13 @@ static void note_on(const struct qb_link *link, json_t *on)
 static int note_nics(const struct qb_step_ctx *ctx, const struct qb_net *net, const json_t *args,
 		     json_t *before, struct qb_error *err)
 {
-	const char *name = string_of(args, "name");
+	const char *name = qb_arg(args, "name");
 	json_t *on = json_object_get(before, "on");
 	const json_t *port;
 	size_t i;
 
 	json_array_foreach (json_object_get(args, "ports"), i, port) {
-		const char *nic = string_of(port, "name");
+		const char *nic = qb_arg(port, "name");
 		bool managed = false;
 		int r = check_nic(net, port, name, err);
 
@@ -135,18 +114,18 @@ static int note_nics(const struct qb_step_ctx *ctx, const struct qb_net *net, co
 		json_array_append_new(json_object_get(before, "add"), json_string(nic));
 		note_on(qb_net_link(net, nic), on);
 	}
-	note_on(qb_net_link(net, string_of(args, "link")), on);
+	note_on(qb_net_link(net, qb_arg(args, "link")), on);
 	return 0;
 }
 
 static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_observed *ret,
 		   json_t **ret_before, struct qb_error *err)
 {
-	const char *name = string_of(args, "name"), *lower = string_of(args, "link");
+	const char *name = qb_arg(args, "name"), *lower = qb_arg(args, "link");
 	_cleanup_net_ struct qb_net net = {0};
 	json_auto_t *before = NULL;
 	const struct qb_link *link;
-	int r = probe(ctx, &net, err);
+	int r = qb_net_probe_known(ctx->root, &net, err);
 
 	if (r < 0)
 		return r;
@@ -184,16 +163,16 @@ static int set_managed(const struct qb_step_ctx *ctx, const json_t *before, bool
 static int make(const struct qb_step_ctx *ctx, struct nl_sock *sock, const json_t *args,
 		const json_t *before, struct qb_error *err)
 {
-	const char *name = string_of(args, "name"), *mac = string_of(args, "mac");
+	const char *name = qb_arg(args, "name"), *mac = qb_arg(args, "mac");
 	int64_t mtu = json_integer_value(json_object_get(args, "mtu"));
-	unsigned char mode = qb_streq(string_of(args, "mode"), "802.3ad") ? BOND_MODE_8023AD
-									  : BOND_MODE_ACTIVEBACKUP;
+	unsigned char mode = qb_streq(qb_arg(args, "mode"), "802.3ad") ? BOND_MODE_8023AD
+								       : BOND_MODE_ACTIVEBACKUP;
 	int r = 0;
 
 	if (!if_nametoindex(name)) {
 		r = is_bond(args)
 			    ? qb_nl_bond_make(sock, name, mode, mac, mtu, err)
-			    : qb_nl_vlan_make(sock, name, string_of(args, "link"),
+			    : qb_nl_vlan_make(sock, name, qb_arg(args, "link"),
 					      json_integer_value(json_object_get(args, "id")), err);
 		/* It is for guests: the host takes no address there that a router offers. */
 		if (r == 0)
@@ -208,7 +187,7 @@ static int make(const struct qb_step_ctx *ctx, struct nl_sock *sock, const json_
 static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		 struct qb_error *err)
 {
-	const char *name = string_of(args, "name"), *lower = string_of(args, "link");
+	const char *name = qb_arg(args, "name"), *lower = qb_arg(args, "link");
 	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
 	const json_t *nic;
 	size_t i;
@@ -237,7 +216,7 @@ static bool may_have_carrier(const struct qb_net *net, const json_t *args)
 	size_t i;
 
 	json_array_foreach (json_object_get(args, "ports"), i, port) {
-		const struct qb_link *nic = qb_net_link(net, string_of(port, "name"));
+		const struct qb_link *nic = qb_net_link(net, qb_arg(port, "name"));
 
 		if (nic && qb_is(&nic->carrier))
 			return true;
@@ -249,13 +228,13 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 		  struct qb_error *err)
 {
 	const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
-	const char *name = string_of(args, "name");
+	const char *name = qb_arg(args, "name");
 	uint64_t end = qb_now_ms() + CARRIER_MS;
 
 	(void)before;
 	for (;;) {
 		_cleanup_net_ struct qb_net net = {0};
-		int r = probe(ctx, &net, err);
+		int r = qb_net_probe_known(ctx->root, &net, err);
 
 		if (r < 0)
 			return r;
@@ -276,7 +255,7 @@ static int check_unused(const struct qb_net *net, const struct qb_link *link, st
 	if (link->master)
 		return qb_error_set(err, EBUSY, "%s is in use: it is a port of %s", link->name,
 				    link->master);
-	if (has_address(link))
+	if (qb_link_carries_host(link))
 		return qb_error_set(err, EBUSY, "%s is in use: it has addresses", link->name);
 	for (size_t i = 0; i < net->n_links; i++)
 		if (net->links[i].lower_ifindex == link->ifindex)
@@ -288,7 +267,7 @@ static int check_unused(const struct qb_net *net, const struct qb_link *link, st
 static int take_apart(struct nl_sock *sock, const struct qb_net *net, const json_t *args,
 		      const json_t *before, struct qb_error *err)
 {
-	const char *name = string_of(args, "name");
+	const char *name = qb_arg(args, "name");
 	const struct qb_link *link = qb_net_link(net, name);
 	const json_t *nic;
 	size_t i;
@@ -326,7 +305,7 @@ static bool was_on(const json_t *before, const char *name)
 static int undo_nics(struct nl_sock *sock, const json_t *args, const json_t *before,
 		     struct qb_error *err)
 {
-	const char *lower = string_of(args, "link");
+	const char *lower = qb_arg(args, "link");
 	const json_t *nic;
 	size_t i;
 	int r = 0;
@@ -347,7 +326,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 {
 	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
 	_cleanup_net_ struct qb_net net = {0};
-	int r = probe(ctx, &net, err);
+	int r = qb_net_probe_known(ctx->root, &net, err);
 
 	if (r == 0)
 		r = qb_nl_open(&sock, err);

@@ -169,6 +169,13 @@ int qb_move_from_json(const json_t *args, struct qb_move *ret, struct qb_error *
 	return 0;
 }
 
+bool qb_move_has_address(const struct qb_link *link, const char *address)
+{
+	const struct qb_address *a = qb_link_address(link, address);
+
+	return a && a->metric != QB_METRIC_YIELD;
+}
+
 bool qb_address_is_dynamic(const struct qb_address *a)
 {
 	return !(a->flags & IFA_F_PERMANENT);

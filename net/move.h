@@ -73,6 +73,9 @@ void qb_move_plan(const struct qb_net *net, const struct qb_bridge_config *confi
 
 /* Any other route to the same goes before it. Nobody gives it to a route that is to be used. */
 #define QB_METRIC_YIELD (UINT32_MAX - 1)
+/* The link has the address, and not on its way off: with a metric that yields, when a run was
+ * killed. */
+bool qb_move_has_address(const struct qb_link *link, const char *address);
 
 /* One netlink message of a batch. */
 enum qb_op_kind {

@@ -34,16 +34,6 @@ static struct qb_address *copy_address(struct qb_address **list, size_t *n,
 	return to;
 }
 
-/* One that yields was on its way off when an earlier run was killed. */
-static bool link_has(const struct qb_link *link, const char *address)
-{
-	for (size_t i = 0; link && i < link->n_addresses; i++)
-		if (qb_streq(link->addresses[i].address, address) &&
-		    link->addresses[i].metric != QB_METRIC_YIELD)
-			return true;
-	return false;
-}
-
 static bool has_link_local(const struct qb_link *link)
 {
 	for (size_t i = 0; link && i < link->n_addresses; i++)
@@ -119,7 +109,7 @@ static void move_address(const struct qb_move_context *c, const struct qb_addres
 	if (keep)
 		refuse_address(c, a);
 	copy_address(&c->move->drop, &c->move->n_drop, a);
-	if (keep && !link_has(c->bridge, a->address))
+	if (keep && !qb_move_has_address(c->bridge, a->address))
 		rename_label(c, copy_address(&c->move->add, &c->move->n_add, a));
 }
 
@@ -162,7 +152,7 @@ static void add_static(const struct qb_move_context *c, const struct qb_ip_confi
 			.flags = IFA_F_PERMANENT,
 		};
 
-		if (!link_has(c->bridge, a.address))
+		if (!qb_move_has_address(c->bridge, a.address))
 			copy_address(&c->move->add, &c->move->n_add, &a);
 	}
 	if (ip->gateway && !has_default(c->net, c->bridge, ip->gateway)) {
@@ -240,14 +230,6 @@ static void check_mode(const struct qb_move_context *c, const char *family)
 		refuse_leftovers(c, ip, family);
 }
 
-static bool carries_host(const struct qb_link *link)
-{
-	for (size_t i = 0; i < link->n_addresses; i++)
-		if (!qb_ip_is_link_local(link->addresses[i].address))
-			return true;
-	return false;
-}
-
 /* The port that has what the bridge is to have; the first one where none has anything. */
 static const struct qb_link *find_source(const struct qb_link *const *ports, size_t n_ports,
 					 const char *name, struct qb_plan *plan)
@@ -255,7 +237,7 @@ static const struct qb_link *find_source(const struct qb_link *const *ports, siz
 	const struct qb_link *source = NULL;
 
 	for (size_t i = 0; i < n_ports; i++) {
-		if (!carries_host(ports[i]))
+		if (!qb_link_carries_host(ports[i]))
 			continue;
 		if (source)
 			qb_plan_refuse(plan, name, "address-unsupported",

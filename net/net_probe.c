@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/probe.h"
 
+#include <errno.h>
+
 #include "net/nl_probe.h"
 #include "net/nl_vlans.h"
 #include "net/sys_probe.h"
@@ -34,4 +36,14 @@ void qb_net_probe(const struct qb_root *root, struct qb_net *ret)
 	}
 	qb_net_sys_probe(root, &net);
 	*ret = net;
+}
+
+int qb_net_probe_known(const struct qb_root *root, struct qb_net *ret, struct qb_error *err)
+{
+	qb_net_probe(root, ret);
+	if (qb_is(&ret->known))
+		return 0;
+	qb_error_set(err, EIO, "links and routes: %s", ret->known.why ? ret->known.why : "unknown");
+	qb_net_done(ret);
+	return -EIO;
 }

@@ -24,11 +24,6 @@
 #define PROFILE_MAX (1 << 20)
 #define PROFILE_MODE 0600 /* NetworkManager ignores one that others can read */
 
-static const char *string_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
 /*
  * NetworkManager reads profiles from there, too, takes one before its namesake in /etc, and a boot
  * leaves nothing of it: what is not confirmed yet does not outlive one.
@@ -76,14 +71,6 @@ static bool takes_over(const struct qb_step_ctx *ctx, const json_t *args)
 	return json_is_true(json_object_get(args, "running")) && ctx->root->live;
 }
 
-static int probe(const struct qb_step_ctx *ctx, struct qb_net *ret, struct qb_error *err)
-{
-	qb_net_probe(ctx->root, ret);
-	return qb_is(&ret->known) ? 0
-				  : qb_error_set(err, EIO, "links and routes: %s",
-						 ret->known.why ? ret->known.why : "unknown");
-}
-
 /* The value of the first line "uuid=" of a profile. */
 static char *uuid_of(const char *text)
 {
@@ -123,7 +110,7 @@ static int note_all_owned(const struct qb_step_ctx *ctx, const json_t *args, jso
 	int r;
 
 	json_object_set_new(before, "owned", json_array());
-	r = note_owned(ctx, string_of(args, "bridge"), before, err);
+	r = note_owned(ctx, qb_arg(args, "bridge"), before, err);
 	json_array_foreach (json_object_get(args, "ports"), i, port)
 		if (r == 0)
 			r = note_owned(ctx, json_string_value(port), before, err);
@@ -133,14 +120,14 @@ static int note_all_owned(const struct qb_step_ctx *ctx, const json_t *args, jso
 static int note_bridge(const struct qb_step_ctx *ctx, const json_t *args, json_t *before,
 		       struct qb_error *err)
 {
-	const char *bridge = string_of(args, "bridge");
+	const char *bridge = qb_arg(args, "bridge");
 	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
 	_cleanup_net_ struct qb_net net = {0};
 	json_auto_t *noted = NULL;
 	int r = qb_nl_open(&sock, err);
 
 	if (r == 0)
-		r = probe(ctx, &net, err);
+		r = qb_net_probe_known(ctx->root, &net, err);
 	if (r < 0)
 		return r;
 	noted = qb_bridge_state_live(&net, bridge);
@@ -167,13 +154,13 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 	size_t i;
 
 	json_array_foreach (json_object_get(args, "files"), i, file) {
-		const char *path = string_of(file, "path");
+		const char *path = qb_arg(file, "path");
 		_cleanup_free_ char *text = NULL;
 		int r = read_profile(ctx->root, path, &text, err);
 
 		if (r < 0)
 			return r;
-		same &= is_as(ctx->root, path, text, string_of(file, "text"));
+		same &= is_as(ctx->root, path, text, qb_arg(file, "text"));
 		json_object_set_new(json_object_get(before, "files"), path,
 				    text ? json_string(text) : json_null());
 	}
@@ -198,9 +185,9 @@ static int reload(const struct qb_step_ctx *ctx, const json_t *args, struct qb_e
 	if (!takes_over(ctx, args))
 		return 0;
 	json_array_foreach (json_object_get(args, "files"), i, file) {
-		_cleanup_free_ char *provisional = provisional_path(string_of(file, "path"));
+		_cleanup_free_ char *provisional = provisional_path(qb_arg(file, "path"));
 
-		qb_strs_add(&paths, string_of(file, "path"));
+		qb_strs_add(&paths, qb_arg(file, "path"));
 		qb_strs_add(&paths, provisional);
 	}
 	return qb_nm_load(&paths, ctx->timeout_ms, err);
@@ -211,7 +198,7 @@ static int restore_accept_dad(const struct qb_step_ctx *ctx, const json_t *args,
 			      const json_t *before, struct qb_error *err)
 {
 	const json_t *was = json_object_get(json_object_get(before, "bridge"), "accept_dad");
-	const char *bridge = string_of(args, "bridge");
+	const char *bridge = qb_arg(args, "bridge");
 
 	if (json_integer_value(was) <= 0 ||
 	    qb_setting_read(ctx->root, "ipv6", bridge, "accept_dad") < 0)
@@ -228,8 +215,8 @@ static int hand_over(const struct qb_step_ctx *ctx, const json_t *args, const js
 		     struct qb_error *err)
 {
 	const json_t *file = json_array_get(json_object_get(args, "files"), 0), *port;
-	const char *bridge = string_of(args, "bridge");
-	_cleanup_free_ char *uuid = uuid_of(string_of(file, "text"));
+	const char *bridge = qb_arg(args, "bridge");
+	_cleanup_free_ char *uuid = uuid_of(qb_arg(file, "text"));
 	_cleanup_child_ struct qb_child holding = QB_CHILD_INIT;
 	_cleanup_strs_ struct qb_strs ports = {0};
 	_cleanup_net_ struct qb_net net = {0};
@@ -240,7 +227,7 @@ static int hand_over(const struct qb_step_ctx *ctx, const json_t *args, const js
 		return 0;
 	json_array_foreach (json_object_get(args, "ports"), i, port)
 		qb_strs_add(&ports, json_string_value(port));
-	r = probe(ctx, &net, err);
+	r = qb_net_probe_known(ctx->root, &net, err);
 	if (r == 0 && qb_setting_read(ctx->root, "ipv6", bridge, "accept_dad") > 0)
 		r = qb_setting_write(ctx->root, "ipv6", bridge, "accept_dad", 0, err);
 	if (r == 0)
@@ -264,8 +251,8 @@ static int write_all(const struct qb_step_ctx *ctx, const json_t *args, bool pro
 
 	for (size_t i = json_array_size(files); r == 0 && i-- > 0;) {
 		const json_t *file = json_array_get(files, i);
-		_cleanup_free_ char *path = place_of(provisional, string_of(file, "path"));
-		const char *text = string_of(file, "text");
+		_cleanup_free_ char *path = place_of(provisional, qb_arg(file, "path"));
+		const char *text = qb_arg(file, "text");
 
 		if (text)
 			r = qb_root_write(ctx->root, path, PROFILE_MODE, text, strlen(text), err);
@@ -282,7 +269,7 @@ static int write_lasting(const struct qb_step_ctx *ctx, const json_t *args, stru
 	size_t i;
 
 	json_array_foreach (json_object_get(args, "files"), i, file) {
-		_cleanup_free_ char *provisional = provisional_path(string_of(file, "path"));
+		_cleanup_free_ char *provisional = provisional_path(qb_arg(file, "path"));
 
 		if (r == 0)
 			r = qb_root_unlink(ctx->root, provisional, err);
@@ -316,7 +303,7 @@ static int verify_bridge(const struct qb_step_ctx *ctx, const char *bridge, cons
 
 	for (;;) {
 		_cleanup_net_ struct qb_net net = {0};
-		int r = probe(ctx, &net, err);
+		int r = qb_net_probe_known(ctx->root, &net, err);
 
 		if (r == 0)
 			r = qb_bridge_state_lives(&net, bridge, noted, err);
@@ -335,13 +322,13 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 	size_t i;
 
 	json_array_foreach (json_object_get(args, "files"), i, file) {
-		_cleanup_free_ char *path = place_of(ctx->provisional, string_of(file, "path"));
+		_cleanup_free_ char *path = place_of(ctx->provisional, qb_arg(file, "path"));
 		_cleanup_free_ char *text = NULL, *uuid = NULL;
 		int r = read_profile(ctx->root, path, &text, err);
 
 		if (r < 0)
 			return r;
-		if (!is_as(ctx->root, path, text, string_of(file, "text")))
+		if (!is_as(ctx->root, path, text, qb_arg(file, "text")))
 			return qb_error_set(err, EIO, "%s is not what was written", path);
 		uuid = uuid_of(text);
 		if (!takes_over(ctx, args) || !uuid)
@@ -350,7 +337,7 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 		if (r < 0)
 			return qb_error_wrap(err, "%s", path);
 	}
-	return takes_over(ctx, args) ? verify_bridge(ctx, string_of(args, "bridge"),
+	return takes_over(ctx, args) ? verify_bridge(ctx, qb_arg(args, "bridge"),
 						     json_object_get(before, "bridge"), err)
 				     : 0;
 }
@@ -380,7 +367,7 @@ static void disown_all(const struct qb_step_ctx *ctx, const json_t *args, const 
 		return;
 	json_array_foreach (json_object_get(args, "ports"), i, port)
 		disown(ctx, json_string_value(port), owned);
-	disown(ctx, string_of(args, "bridge"), owned);
+	disown(ctx, qb_arg(args, "bridge"), owned);
 }
 
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
@@ -395,7 +382,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	if (r < 0)
 		return r;
 	json_array_foreach (json_object_get(args, "files"), i, file) {
-		const char *path = string_of(file, "path");
+		const char *path = qb_arg(file, "path");
 		_cleanup_free_ char *provisional = provisional_path(path);
 		const json_t *text = json_object_get(files, path);
 

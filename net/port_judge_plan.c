@@ -38,14 +38,6 @@ static void refuse_uppers(const struct qb_net *net, const struct qb_link *port, 
 	}
 }
 
-static bool has_address(const struct qb_link *link)
-{
-	for (size_t i = 0; i < link->n_addresses; i++)
-		if (!qb_ip_is_link_local(link->addresses[i].address))
-			return true;
-	return false;
-}
-
 static void refuse_extra(const struct qb_net *net, const struct qb_link *port, const char *name,
 			 struct qb_plan *plan)
 {
@@ -184,7 +176,7 @@ void qb_port_judge(const struct qb_net *net, const struct qb_link *port, const c
 		qb_plan_refuse(plan, name, "unsupported",
 			       "systemd-networkd manages %s and would put its addresses back",
 			       port->name);
-	if (net->network_root && has_address(port))
+	if (net->network_root && qb_link_carries_host(port))
 		qb_plan_refuse(plan, name, "network-root",
 			       "the host's own disk is reached over the network (%s)",
 			       net->network_root);

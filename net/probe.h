@@ -10,3 +10,6 @@
  * Never fails: what could not be read is unknown in *ret.
  */
 void qb_net_probe(const struct qb_root *root, struct qb_net *ret);
+/* The same for who can do nothing without: -EIO and why, and *ret is empty then. */
+QB_MUST_CHECK int qb_net_probe_known(const struct qb_root *root, struct qb_net *ret,
+				     struct qb_error *err);

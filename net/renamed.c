@@ -3,16 +3,11 @@
 
 #include "net/bound.h"
 
-static const char *string_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
 /* The only link that the port is; NULL where none is, or more than one. */
 static const struct qb_link *find(const struct qb_net *net, const json_t *port, bool same_boot)
 {
-	const char *permanent = string_of(port, "permanent_mac"), *kind = string_of(port, "kind");
-	const char *mac = permanent ? permanent : string_of(port, "mac");
+	const char *permanent = qb_arg(port, "permanent_mac"), *kind = qb_arg(port, "kind");
+	const char *mac = permanent ? permanent : qb_arg(port, "mac");
 	const struct qb_link *is;
 
 	if (same_boot)
@@ -32,7 +27,7 @@ json_t *qb_renamed_ports(const struct qb_net *net, const json_t *args, bool same
 
 	json_array_foreach (json_object_get(args, "ports"), i, port) {
 		const struct qb_link *is = find(net, port, same_boot);
-		const char *name = string_of(port, "name");
+		const char *name = qb_arg(port, "name");
 
 		if (is && name && !qb_streq(is->name, name))
 			json_object_set_new(names, name, json_string(is->name));
@@ -44,7 +39,7 @@ json_t *qb_renamed_ports(const struct qb_net *net, const json_t *args, bool same
 static json_t *renamed_string(const char *s, const json_t *names)
 {
 	_cleanup_free_ char *name = qb_strndup(s, strcspn(s, ":")), *label = NULL;
-	const char *now = string_of(names, name);
+	const char *now = qb_arg(names, name);
 
 	if (!now)
 		return json_string(s);
@@ -59,7 +54,7 @@ json_t *qb_renamed(const json_t *value, const json_t *names)
 	size_t i;
 
 	if (!json_object_size(names))
-		return json_deep_copy(value);
+		return json_incref((json_t *)(uintptr_t)value);
 	if (json_is_string(value))
 		return renamed_string(json_string_value(value), names);
 	if (json_is_array(value)) {
@@ -72,7 +67,7 @@ json_t *qb_renamed(const json_t *value, const json_t *names)
 		return json_deep_copy(value);
 	copy = json_object();
 	json_object_foreach ((json_t *)(uintptr_t)value, key, item) {
-		const char *now = string_of(names, key);
+		const char *now = qb_arg(names, key);
 
 		json_object_set_new(copy, now ? now : key, qb_renamed(item, names));
 	}

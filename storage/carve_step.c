@@ -6,11 +6,6 @@
 #include "storage/probe_parts.h"
 #include "storage/select.h"
 
-static const char *text(const json_t *json, const char *key)
-{
-	return json_string_value(json_object_get(json, key));
-}
-
 static uint64_t number(const json_t *json, const char *key)
 {
 	json_int_t n = json_integer_value(json_object_get(json, key));
@@ -21,10 +16,10 @@ static uint64_t number(const json_t *json, const char *key)
 int qb_carve_args_read(const json_t *json, struct qb_carve_args *ret, struct qb_error *err)
 {
 	struct qb_carve_args args = {
-		.pool = text(json, "pool"),
-		.disk = text(json, "disk"),
-		.devno = text(json, "devno"),
-		.identity = text(json, "identity"),
+		.pool = qb_arg(json, "pool"),
+		.disk = qb_arg(json, "disk"),
+		.devno = qb_arg(json, "devno"),
+		.identity = qb_arg(json, "identity"),
 		.size_bytes = number(json, "size_bytes"),
 		.diskseq = number(json, "diskseq"),
 		.logical_sector_bytes = number(json, "logical_sector_bytes"),
@@ -40,7 +35,7 @@ int qb_carve_args_read(const json_t *json, struct qb_carve_args *ret, struct qb_
 		   {"fs_uuid", args.ids.fs_uuid}};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(ids); i++) {
-		const char *id = text(json, ids[i].key);
+		const char *id = qb_arg(json, ids[i].key);
 
 		if (!id || strlen(id) >= sizeof(args.ids.disk_guid))
 			return qb_error_set(err, EINVAL, "a step of %s without %s", QB_CARVE_KIND,

@@ -14,6 +14,11 @@ const char *qb_undo_name(enum qb_undo undo)
 	return NULL;
 }
 
+const char *qb_arg(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
 struct qb_step *qb_plan_step(struct qb_plan *plan, const char *kind, enum qb_undo undo,
 			     json_t *args, const char *target)
 {

@@ -20,6 +20,9 @@ enum qb_undo {
 
 const char *qb_undo_name(enum qb_undo undo); /* exact, best-effort, none */
 
+/* A string of args or before, or of a part of them; NULL where there is none of that name. */
+const char *qb_arg(const json_t *object, const char *key);
+
 /* One change, wholly described by kind and args: whoever has these two can execute it. */
 struct qb_step {
 	const char *kind; /* of struct qb_step_kind; static */

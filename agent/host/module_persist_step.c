@@ -10,11 +10,6 @@ enum {
 	FILE_MAX = 1 << 20
 };
 
-static const char *arg(const json_t *args, const char *key)
-{
-	return json_string_value(json_object_get(args, key));
-}
-
 /* Plans come from a file at times; this step writes no others than these. */
 static bool is_ours(const char *path)
 {
@@ -31,7 +26,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 		   json_t **ret_before, struct qb_error *err)
 {
 	_cleanup_free_ char *text = NULL, *parent = NULL;
-	const char *path = arg(args, "path"), *wanted = arg(args, "text");
+	const char *path = qb_arg(args, "path"), *wanted = qb_arg(args, "text");
 	struct stat st;
 	json_t *before;
 	int r;
@@ -66,23 +61,23 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		 struct qb_error *err)
 {
-	const char *text = arg(args, "text");
+	const char *text = qb_arg(args, "text");
 
 	(void)before;
-	return qb_root_write(ctx->root, arg(args, "path"), 0644, text, strlen(text), err);
+	return qb_root_write(ctx->root, qb_arg(args, "path"), 0644, text, strlen(text), err);
 }
 
 static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		  struct qb_error *err)
 {
 	_cleanup_free_ char *text = NULL;
-	const char *path = arg(args, "path");
+	const char *path = qb_arg(args, "path");
 	int r = qb_root_read(ctx->root, path, FILE_MAX, &text, NULL);
 
 	(void)before;
 	if (r < 0)
 		return qb_error_errno(err, r, "%s: cannot read it back", path);
-	if (strcmp(text, arg(args, "text")) != 0)
+	if (strcmp(text, qb_arg(args, "text")) != 0)
 		return qb_error_set(err, EIO, "%s does not hold what was written", path);
 	return 0;
 }
@@ -100,7 +95,7 @@ static void remove_parent(const struct qb_root *root, const char *path)
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		struct qb_error *err)
 {
-	const char *path = arg(args, "path"), *text = arg(before, "text");
+	const char *path = qb_arg(args, "path"), *text = qb_arg(before, "text");
 	mode_t mode = (mode_t)json_integer_value(json_object_get(before, "mode"));
 	int r;
 

@@ -33,11 +33,6 @@ static int open_module(const char *name, struct kmod_ctx **ret_ctx, struct kmod_
 	return r < 0 ? qb_error_errno(err, r, "libkmod cannot look up %s", name) : 0;
 }
 
-static const char *arg(const json_t *args, const char *key)
-{
-	return json_string_value(json_object_get(args, key));
-}
-
 static bool in_kernel(struct kmod_module *mod)
 {
 	int state = sym_kmod_module_get_initstate(mod);
@@ -79,7 +74,7 @@ static int load_observe(const struct qb_step_ctx *ctx, const json_t *args, enum 
 {
 	_cleanup_kmod_ struct kmod_ctx *kmod = NULL;
 	_cleanup_module_ struct kmod_module *mod = NULL;
-	const char *name = arg(args, "module");
+	const char *name = qb_arg(args, "module");
 	int r = open_module(name, &kmod, &mod, err);
 
 	if (r < 0)
@@ -143,7 +138,7 @@ static int load_apply(const struct qb_step_ctx *ctx, const json_t *args, const j
 {
 	_cleanup_kmod_ struct kmod_ctx *kmod = NULL;
 	_cleanup_module_ struct kmod_module *mod = NULL;
-	const char *name = arg(args, "module");
+	const char *name = qb_arg(args, "module");
 	bool command = false;
 	int r = open_module(name, &kmod, &mod, err);
 
@@ -166,7 +161,7 @@ static int load_verify(const struct qb_step_ctx *ctx, const json_t *args, const 
 {
 	_cleanup_kmod_ struct kmod_ctx *kmod = NULL;
 	_cleanup_module_ struct kmod_module *mod = NULL;
-	const char *name = arg(args, "module");
+	const char *name = qb_arg(args, "module");
 	int r = open_module(name, &kmod, &mod, err);
 
 	(void)before;
@@ -204,7 +199,7 @@ static int load_undo(const struct qb_step_ctx *ctx, const json_t *args, const js
 {
 	_cleanup_kmod_ struct kmod_ctx *kmod = NULL;
 	_cleanup_module_ struct kmod_module *mod = NULL;
-	const char *name = arg(args, "module");
+	const char *name = qb_arg(args, "module");
 	int r = open_module(name, &kmod, &mod, err);
 	const json_t *dep;
 	size_t i;
