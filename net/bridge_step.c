@@ -104,17 +104,23 @@ static bool same_boot(const struct qb_step_ctx *ctx, const json_t *before)
 	return !then || qb_root_read_value(ctx->root, BOOT_ID, &now) < 0 || !strcmp(now, then);
 }
 
-/* What nobody noted says nothing; it is kept for each of what may be a thousand. */
-static void drop_empty(json_t *before)
+/*
+ * It is kept for each of what may be a thousand: lists of nothing and what is not so are left out,
+ * as whoever reads it takes them for that. Whether the bridge existed is said.
+ */
+static void make_brief(json_t *before)
 {
 	const char *key;
 	json_t *value;
 	void *next;
 
-	json_object_foreach_safe (before, next, key, value)
-		if (!json_object_size(value) && !json_array_size(value) &&
-		    (json_is_object(value) || json_is_array(value)))
+	json_object_foreach_safe (before, next, key, value) {
+		bool list = json_is_object(value) || json_is_array(value);
+		bool empty = list && !json_object_size(value) && !json_array_size(value);
+
+		if (empty || (json_is_false(value) && strcmp(key, "existed") != 0))
 			json_object_del(before, key);
+	}
 }
 
 static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_observed *ret,
@@ -146,7 +152,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 		if (r < 0)
 			return r;
 	}
-	drop_empty(before);
+	make_brief(before);
 	*ret = done ? QB_OBSERVED_DONE : QB_OBSERVED_NEEDED;
 	*ret_before = QB_TAKE_PTR(before);
 	return 0;

@@ -167,14 +167,17 @@ void qb_net_index_done(struct qb_net *net)
 	net->index = NULL;
 }
 
-static struct qb_net_index *index_of(const struct qb_net *net)
+/* NULL: links, or routes, are not those any more that it was made of. */
+static struct qb_net_index *index_of(const struct qb_net *net, enum orders which)
 {
 	struct qb_net_index *i = net->index;
+	bool routes = which == DEVS || which == DSTS;
 
-	return i && i->links == net->links && i->routes == net->routes &&
-			       i->n_links == net->n_links && i->n_routes == net->n_routes
-		       ? i
-		       : NULL;
+	if (!i)
+		return NULL;
+	if (routes)
+		return i->routes == net->routes && i->n_routes == net->n_routes ? i : NULL;
+	return i->links == net->links && i->n_links == net->n_links ? i : NULL;
 }
 
 static const struct qb_link *link_at(const struct qb_net *net, size_t i)
@@ -189,7 +192,7 @@ static size_t behind(const struct qb_net *net, const struct qb_link *after)
 
 const struct qb_link *qb_net_link(const struct qb_net *net, const char *name)
 {
-	struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net, NAMES);
 	size_t i = 0;
 
 	if (!name)
@@ -203,7 +206,7 @@ const struct qb_link *qb_net_link(const struct qb_net *net, const char *name)
 
 const struct qb_link *qb_net_link_by_index(const struct qb_net *net, int64_t ifindex)
 {
-	struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net, NUMBERS);
 	size_t i = 0;
 
 	if (index)
@@ -216,7 +219,7 @@ const struct qb_link *qb_net_link_by_index(const struct qb_net *net, int64_t ifi
 const struct qb_link *qb_net_port(const struct qb_net *net, const char *master,
 				  const struct qb_link *after)
 {
-	struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net, MASTERS);
 	size_t i = behind(net, after);
 
 	if (!master)
@@ -231,7 +234,7 @@ const struct qb_link *qb_net_port(const struct qb_net *net, const char *master,
 const struct qb_link *qb_net_upper(const struct qb_net *net, int64_t lower_ifindex,
 				   const struct qb_link *after)
 {
-	struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net, LOWERS);
 	size_t i = behind(net, after);
 
 	if (!lower_ifindex)
@@ -253,7 +256,7 @@ static bool has_mac(const struct qb_link *l, const char *mac)
 const struct qb_link *qb_net_link_of_mac(const struct qb_net *net, const char *mac,
 					 const struct qb_link *after)
 {
-	struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net, MACS);
 	size_t i = behind(net, after);
 
 	if (!mac)
@@ -274,7 +277,7 @@ static bool leaves_by(const struct qb_route *r, const char *dev)
 const struct qb_route *qb_net_route(const struct qb_net *net, const char *dev,
 				    const struct qb_route *after)
 {
-	struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net, DEVS);
 	size_t i = after ? (size_t)(after - net->routes) + 1 : 0;
 
 	if (index)
@@ -288,7 +291,7 @@ const struct qb_route *qb_net_route(const struct qb_net *net, const char *dev,
 const struct qb_route *qb_net_route_to(const struct qb_net *net, const char *dst,
 				       const struct qb_route *after)
 {
-	struct qb_net_index *index = index_of(net);
+	struct qb_net_index *index = index_of(net, DSTS);
 	size_t i = after ? (size_t)(after - net->routes) + 1 : 0;
 
 	if (index)

@@ -15,12 +15,18 @@ enum {
 
 char *qb_nl_mac(struct nlattr *attr)
 {
+	static const char digits[] = "0123456789abcdef";
+	char text[] = "00:00:00:00:00:00";
 	const unsigned char *b;
 
 	if (!attr || nla_len(attr) != 6)
 		return NULL;
 	b = nla_data(attr);
-	return qb_asprintf("%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
+	for (size_t i = 0; i < 6; i++) {
+		text[3 * i] = digits[b[i] >> 4];
+		text[3 * i + 1] = digits[b[i] & 15];
+	}
+	return qb_strdup(text);
 }
 
 /* The index of its master goes into *ret_master: that link's name may come later in the dump. */
