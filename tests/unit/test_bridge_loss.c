@@ -10,6 +10,9 @@
 #include "net/bridge.h"
 #include "net/probe.h"
 
+/* An answer that has not come by then is lost. */
+#define LATE_US 5000000
+
 static int64_t now_us(void)
 {
 	struct timespec ts;
@@ -30,6 +33,7 @@ static int client(int family)
 	    connect(fd, family == AF_INET6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in,
 		    family == AF_INET6 ? sizeof(in6) : sizeof(in)) < 0)
 		_exit(3);
+	give_room(fd);
 	return fd;
 }
 
@@ -46,10 +50,10 @@ static void run_prober(unsigned n, unsigned interval_us, int out)
 	int64_t *sent_at = calloc(n, sizeof(*sent_at));
 	struct loss loss = {0};
 	int64_t start = now_us(), end = INT64_MAX;
-	unsigned next = 0;
+	unsigned next = 0, missing = 2 * n;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (int64_t now = start; now < end; now = now_us()) {
+	for (int64_t now = start; now < end && missing; now = now_us()) {
 		if (next < n && now >= start + (int64_t)next * interval_us) {
 			sent_at[next] = now;
 			for (int i = 0; i < 2; i++) {
@@ -58,7 +62,7 @@ static void run_prober(unsigned n, unsigned interval_us, int out)
 					loss.refused[i]++;
 			}
 			if (++next == n)
-				end = now + 1500000;
+				end = now + LATE_US;
 		}
 		for (int i = 0; i < 2; i++) {
 			unsigned which;
@@ -66,6 +70,7 @@ static void run_prober(unsigned n, unsigned interval_us, int out)
 			while (recv(fd[i], &which, sizeof(which), 0) == (ssize_t)sizeof(which)) {
 				int64_t took = now_us() - sent_at[which];
 
+				missing -= !seen[i][which];
 				seen[i][which] = 1;
 				if (took > loss.worst_us[i])
 					loss.worst_us[i] = took;

@@ -78,12 +78,22 @@ static inline bool may_unshare(void)
 	return true;
 }
 
+/* Nothing is lost by who has to wait for the CPU, as far as one may say so: not only the root of a
+ * user namespace. */
+static inline void give_room(int fd)
+{
+	const int bytes = 64 << 20;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
+}
+
 static inline int echo_socket(int family)
 {
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(ECHO_PORT)};
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(ECHO_PORT)};
 	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0), one = 1;
 
+	give_room(fd);
 	if (family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (bind(fd, family == AF_INET6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in,
