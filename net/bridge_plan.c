@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/bridge.h"
 
+#include <linux/if_addr.h>
+
 #include "agent/base/uuid.h"
 #include "net/bound.h"
 #include "net/drift.h"
@@ -342,6 +344,28 @@ static void plan_portless(const struct qb_net *net, const struct qb_bridge_confi
 			       "there is no machine-id, of which its MAC address is made");
 }
 
+/*
+ * Every host of a network has one (RFC 4291), by which it also tells switches what it listens to.
+ * What becomes a port of a bridge made anew has brought it along, if it has one.
+ */
+static void plan_link_local(const struct qb_link *there, const struct qb_bridge_config *config,
+			    struct qb_move *move)
+{
+	_cleanup_free_ char *address = qb_ip_link_local(move->mac);
+	struct qb_address *a;
+
+	for (size_t i = 0; i < move->n_add; i++)
+		if (qb_ip_is_link_local(move->add[i].address))
+			return;
+	if (config->ipv6.mode != QB_IP_STATIC || !address || (there && !move->broken_off))
+		return;
+	a = QB_APPEND(move->add, move->n_add);
+	a->address = QB_TAKE_PTR(address);
+	a->scope = qb_strdup("link");
+	a->flags = IFA_F_PERMANENT;
+	a->valid_s = a->preferred_s = UINT32_MAX;
+}
+
 /* A bridge made anew, with NICs that have no address and carry nothing: it may be one of many. */
 static bool is_apart(const struct qb_net *net, const struct qb_move *move)
 {
@@ -388,6 +412,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 		plan_portless(net, config, machine_id, plan, &move);
 	qb_bound_identity(net, ledger, plan, n_changes, &move);
 	move.broken_off = there && was_broken_off(newest(ledger, config->name));
+	plan_link_local(there, config, &move);
 	qb_vlans_plan(net, config, plan, &move);
 	refuse_size(&move, plan);
 	refuse_zone(net, &move, plan);

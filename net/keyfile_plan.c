@@ -10,6 +10,7 @@
 #define DIR_PROFILES "/etc/NetworkManager/system-connections"
 /* Above the profile that the NIC had of its own, which stays where it is. */
 #define PRIORITY 100
+#define PREFIX_METRIC6 256 /* of the kernel's own route to the network of an IPv6 address */
 
 void qb_keyfiles_done(struct qb_keyfiles *files)
 {
@@ -141,19 +142,14 @@ static void put_list(struct qb_buf *b, const char *key, const struct qb_strs *li
 		qb_buf_puts(b, "\n");
 }
 
-/* The link-local address that the kernel makes of a MAC (RFC 4291, appendix A). */
+/* It ends as the link-local address that is made of the MAC. */
 static bool is_eui64(const struct qb_address *a, const char *mac)
 {
-	unsigned char m[6];
-	struct qb_ip ip;
+	_cleanup_free_ char *made = qb_ip_link_local(mac);
+	struct qb_ip ip, want;
 
-	if (!a || !mac || qb_ip_parse(a->address, &ip) < 0 ||
-	    sscanf(mac, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &m[0], &m[1], &m[2], &m[3], &m[4],
-		   &m[5]) != 6)
-		return false;
-	const unsigned char want[8] = {m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]};
-
-	return !memcmp(ip.bytes + 8, want, sizeof(want));
+	return a && made && qb_ip_parse(a->address, &ip) == 0 && qb_ip_parse(made, &want) == 0 &&
+	       !memcmp(ip.bytes + 8, want.bytes + 8, 8);
 }
 
 /*
@@ -170,9 +166,10 @@ static void put_identifier(struct qb_buf *b, const struct family *f, const char 
 		memset(ip.bytes, 0, 8);
 		token = qb_ip_format(ip.family, ip.bytes);
 		qb_buf_printf(b, "addr-gen-mode=eui64\ntoken=%s\n", token);
-	} else if (f->link_local) {
+	} else if (f->link_local || f->fixed) {
 		qb_buf_printf(b, "addr-gen-mode=%s\n",
-			      is_eui64(f->link_local, mac) ? "eui64" : "stable-privacy");
+			      !f->link_local || is_eui64(f->link_local, mac) ? "eui64"
+									     : "stable-privacy");
 	}
 }
 
@@ -219,6 +216,37 @@ static void put_addresses(struct qb_buf *b, const struct family *f, const struct
 			qb_buf_printf(b, "address%zu=%s\n", ++n, f->addresses[i]->address);
 }
 
+static bool comes_with(const struct qb_route *r, const char *family, const char *network)
+{
+	return !strcmp(r->family, family) && qb_streq(r->proto, "kernel") && !r->gateway &&
+	       r->table == RT_TABLE_MAIN && qb_streq(r->dst, network);
+}
+
+/*
+ * That of the default route, else of the route that comes with an address: one that is not written
+ * down NetworkManager chooses by the order in which links come up. -1: there is neither.
+ */
+static int64_t find_metric(const struct family *f, const struct qb_net *net,
+			   const struct qb_link *bridge, const struct qb_move *move)
+{
+	const struct qb_address *a = f->n_addresses ? f->addresses[0] : f->dynamic;
+	_cleanup_free_ char *network = a ? qb_ip_network(a->address) : NULL;
+
+	if (f->best || !a)
+		return f->best ? f->best->metric : -1;
+	if (!(a->flags & IFA_F_NOPREFIXROUTE) && !a->metric)
+		return !strcmp(f->name, "inet6") ? PREFIX_METRIC6 : 0;
+	if (!(a->flags & IFA_F_NOPREFIXROUTE))
+		return a->metric;
+	for (size_t i = 0; i < move->n_add_routes; i++)
+		if (comes_with(&move->add_routes[i], f->name, network))
+			return move->add_routes[i].metric;
+	for (const struct qb_route *r = NULL; (r = next_route(net, bridge, r));)
+		if (comes_with(r, f->name, network))
+			return r->metric;
+	return -1;
+}
+
 static void put_family(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
 		       const char *name, const struct qb_ip_config *ip)
 {
@@ -226,7 +254,7 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 		ip->mode == QB_IP_NONE ? NULL : qb_net_link(net, move->bridge);
 	QB_CLEANUP(family_donep) struct family f = {.name = name};
 	bool inet6 = !strcmp(name, "inet6");
-	int64_t table = RT_TABLE_MAIN;
+	int64_t table = RT_TABLE_MAIN, metric;
 	const char *how;
 
 	if (ip->mode != QB_IP_NONE) {
@@ -252,9 +280,9 @@ static void put_family(struct qb_buf *b, const struct qb_net *net, const struct 
 		take_route(&f, r);
 	if (f.best && (f.fixed || !is_renewed(f.best)))
 		qb_buf_printf(b, "gateway=%s\n", f.best->gateway);
-	/* The metric that a bridge gets otherwise is worse than the NIC's was. */
-	if (f.best && f.best->metric && !(inet6 && f.best->metric == 1024))
-		qb_buf_printf(b, "route-metric=%lld\n", (long long)f.best->metric);
+	metric = find_metric(&f, net, bridge, move);
+	if (metric >= 0)
+		qb_buf_printf(b, "route-metric=%lld\n", (long long)metric);
 	if (!f.fixed && f.announced)
 		table = f.announced->table;
 	if (table != RT_TABLE_MAIN)

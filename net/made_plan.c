@@ -309,7 +309,7 @@ static void plan_persistence(const struct qb_net *net, const struct qb_made_conf
 {
 	_cleanup_keyfiles_ struct qb_keyfiles files = {0};
 	const struct qb_link *link = qb_net_link(net, name);
-	json_t *list, *differences;
+	json_t *list, *differences, *ports;
 	struct qb_step *step;
 	bool any;
 
@@ -322,10 +322,13 @@ static void plan_persistence(const struct qb_net *net, const struct qb_made_conf
 		json_decref(differences);
 		return;
 	}
+	ports = json_array();
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, name, l));)
+		json_array_append_new(ports, json_string(l->name));
 	step = qb_plan_step(plan, "net.persist", QB_UNDO_EXACT,
 			    /* Its NICs are not NetworkManager's until then, and so is it not. */
-			    json_pack("{s:s, s:[], s:o, s:b}", "bridge", name, "ports", "files",
-				      list, "running", 0),
+			    json_pack("{s:s, s:o, s:o, s:b}", "bridge", name, "ports", ports,
+				      "files", list, "running", 0),
 			    name);
 	qb_step_differences(step, differences);
 	qb_step_why(step,

@@ -146,8 +146,10 @@ static void add_static(const struct qb_move_context *c, const struct qb_ip_confi
 		       const char *family)
 {
 	for (size_t i = 0; i < ip->addresses.n; i++) {
+		_cleanup_free_ char *broadcast = qb_ip_broadcast(ip->addresses.v[i]);
 		struct qb_address a = {
 			.address = ip->addresses.v[i],
+			.broadcast = broadcast,
 			.scope = (char *)"global",
 			.flags = IFA_F_PERMANENT,
 		};

@@ -2,6 +2,7 @@
 #include "net/names.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <arpa/inet.h>
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
@@ -224,4 +225,28 @@ char *qb_ip_network(const char *address)
 			ip.bytes[i] &= (unsigned char)(0xff00 >> keep);
 	}
 	return qb_ip_format_prefix(ip.family, ip.bytes, ip.prefix);
+}
+
+char *qb_ip_broadcast(const char *address)
+{
+	struct qb_ip ip;
+
+	if (qb_ip_parse(address, &ip) < 0 || ip.family != AF_INET || ip.prefix > 30)
+		return NULL;
+	for (unsigned bit = ip.prefix; bit < 32; bit++)
+		ip.bytes[bit / 8] |= (unsigned char)(0x80 >> bit % 8);
+	return qb_ip_format(AF_INET, ip.bytes);
+}
+
+char *qb_ip_link_local(const char *mac)
+{
+	unsigned char m[6];
+
+	if (!mac || sscanf(mac, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &m[0], &m[1], &m[2], &m[3],
+			   &m[4], &m[5]) != 6)
+		return NULL;
+	const unsigned char bytes[16] = {0xfe,     0x80, 0,    0,    0,    0,    0,    0,
+					 m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]};
+
+	return qb_ip_format_prefix(AF_INET6, bytes, 64);
 }

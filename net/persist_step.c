@@ -175,15 +175,13 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 	return 0;
 }
 
-/* Has NetworkManager, where it runs, look at the files of this step. */
+/* Has NetworkManager look at the files of this step. */
 static int reload(const struct qb_step_ctx *ctx, const json_t *args, struct qb_error *err)
 {
 	_cleanup_strs_ struct qb_strs paths = {0};
 	const json_t *file;
 	size_t i;
 
-	if (!takes_over(ctx, args))
-		return 0;
 	json_array_foreach (json_object_get(args, "files"), i, file) {
 		_cleanup_free_ char *provisional = provisional_path(qb_arg(file, "path"));
 
@@ -281,7 +279,7 @@ static int keep(const struct qb_step_ctx *ctx, const json_t *args, struct qb_err
 {
 	int r = write_lasting(ctx, args, err);
 
-	return r < 0 ? r : reload(ctx, args, err);
+	return r == 0 && takes_over(ctx, args) ? reload(ctx, args, err) : r;
 }
 
 static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
@@ -289,7 +287,7 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 {
 	int r = ctx->provisional ? write_all(ctx, args, true, err) : write_lasting(ctx, args, err);
 
-	if (r == 0)
+	if (r == 0 && takes_over(ctx, args))
 		r = reload(ctx, args, err);
 	return r < 0 ? r : hand_over(ctx, args, before, err);
 }
@@ -342,45 +340,63 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 				     : 0;
 }
 
-static void disown(const struct qb_step_ctx *ctx, const char *link, const json_t *owned)
+static bool names(const json_t *list, const char *link)
 {
-	const json_t *other;
+	const json_t *name;
 	size_t i;
 
-	json_array_foreach (owned, i, other)
-		if (qb_streq(json_string_value(other), link))
-			return;
-	(void)!qb_nm_set_managed(link, false, qb_owner_brief_ms(ctx), NULL);
+	json_array_foreach (list, i, name)
+		if (qb_streq(json_string_value(name), link))
+			return true;
+	return false;
+}
+
+static bool was_there(const json_t *before)
+{
+	const char *path;
+	json_t *text;
+
+	json_object_foreach (json_object_get(before, "files"), path, text)
+		if (json_is_string(text))
+			return true;
+	return false;
 }
 
 /*
- * With its profile a bridge goes, and with it the host's addresses, and a port leaves. They are
- * NetworkManager's no more before that, so that whoever put it together takes it apart. What it has
- * by a profile that stays is its own. It may be gone by now.
+ * With its profile a link goes, and with it the host's addresses, and a port leaves; or they come
+ * again. It, its ports and the NICs of those are NetworkManager's no more before that, so that
+ * whoever put them together takes them apart. What it has by a profile that stays is its own. They
+ * may be gone by now. NetworkManager that hangs is asked once.
  */
-static void disown_all(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before)
+static void disown(const struct qb_step_ctx *ctx, const struct qb_net *net, const json_t *args,
+		   const json_t *before)
 {
-	const json_t *owned = json_object_get(before, "owned"), *port;
-	size_t i;
+	const json_t *owned = json_object_get(before, "owned");
+	const json_t *ports = json_object_get(args, "ports");
+	const char *bridge = qb_arg(args, "bridge");
+	unsigned timeout_ms = qb_owner_brief_ms(ctx);
+	int r = 0;
 
-	if (!takes_over(ctx, args))
+	if (!owned && was_there(before))
 		return;
-	json_array_foreach (json_object_get(args, "ports"), i, port)
-		disown(ctx, json_string_value(port), owned);
-	disown(ctx, qb_arg(args, "bridge"), owned);
+	for (size_t i = 0; i < net->n_links && r != -ETIMEDOUT; i++) {
+		const struct qb_link *l = &net->links[i];
+
+		if ((names(ports, l->name) || (l->master && names(ports, l->master))) &&
+		    !names(owned, l->name))
+			r = qb_nm_set_managed(l->name, false, timeout_ms, NULL);
+	}
+	if (r != -ETIMEDOUT && !names(owned, bridge))
+		(void)!qb_nm_set_managed(bridge, false, timeout_ms, NULL);
 }
 
-static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
-		struct qb_error *err)
+static int restore_files(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+			 struct qb_error *err)
 {
 	const json_t *files = json_object_get(before, "files"), *file;
 	size_t i;
-	int r;
+	int r = 0;
 
-	disown_all(ctx, args, before);
-	r = restore_accept_dad(ctx, args, before, err);
-	if (r < 0)
-		return r;
 	json_array_foreach (json_object_get(args, "files"), i, file) {
 		const char *path = qb_arg(file, "path");
 		_cleanup_free_ char *provisional = provisional_path(path);
@@ -393,9 +409,25 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 		else if (r == 0)
 			r = qb_root_unlink(ctx->root, path, err);
 		if (r < 0)
-			return r;
+			break;
 	}
-	return reload(ctx, args, err);
+	return r;
+}
+
+/* What NetworkManager did not take over at once it has since a boot: it is asked if it runs now. */
+static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		struct qb_error *err)
+{
+	_cleanup_net_ struct qb_net net = {0};
+	int r = ctx->root->live ? qb_net_probe_known(ctx->root, &net, err) : 0;
+
+	if (r == 0 && net.networkmanager_running)
+		disown(ctx, &net, args, before);
+	if (r == 0)
+		r = restore_accept_dad(ctx, args, before, err);
+	if (r == 0)
+		r = restore_files(ctx, args, before, err);
+	return r == 0 && net.networkmanager_running ? reload(ctx, args, err) : r;
 }
 
 const struct qb_step_kind qb_bridge_persist_step = {

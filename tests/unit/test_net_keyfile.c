@@ -165,6 +165,40 @@ static void identifiers_are_kept(void **state)
 	assert_non_null(strstr(s.files.v[0].text, "\naddr-gen-mode=eui64\n"));
 	assert_null(strstr(s.files.v[0].text, "token"));
 	done(&s);
+	/* There is none: that which the bridge is to get is made of its MAC. */
+	load(&s, "static.yaml");
+	s.net.links[1].n_addresses = 3;
+	make(&s);
+	assert_non_null(strstr(s.files.v[0].text, "\naddr-gen-mode=eui64\n"));
+	s.net.links[1].n_addresses = 4;
+	done(&s);
+}
+
+static void metrics_are_those_of_the_networks_where_there_is_no_default_route(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, "static.yaml");
+	qb_strset(&s.net.routes[0].dst, "198.51.100.128/25");
+	qb_strset(&s.net.routes[1].dst, "2001:db8:1::/48");
+	make(&s);
+	assert_non_null(strstr(s.files.v[0].text, "\nroute-metric=0\n"));
+	assert_non_null(strstr(s.files.v[0].text, "\nroute-metric=256\n"));
+	done(&s);
+	load(&s, "static.yaml");
+	qb_strset(&s.net.routes[0].dst, "198.51.100.128/25");
+	s.net.links[1].addresses[0].flags |= 0x200; /* its route is not the kernel's to add */
+	s.net.routes[4].metric = 426;
+	make(&s);
+	assert_non_null(strstr(s.files.v[0].text, "\nroute-metric=426\n"));
+	done(&s);
+	load(&s, "static.yaml");
+	qb_strset(&s.net.routes[0].dst, "198.51.100.128/25");
+	s.net.links[1].addresses[0].metric = 50;
+	make(&s);
+	assert_non_null(strstr(s.files.v[0].text, "\nroute-metric=50\n"));
+	done(&s);
 }
 
 static void none_is_disabled(void **state)
@@ -298,6 +332,7 @@ int main(void)
 		cmocka_unit_test(a_default_route_comes_back),
 		cmocka_unit_test(a_port_is_bound_as_configured),
 		cmocka_unit_test(identifiers_are_kept),
+		cmocka_unit_test(metrics_are_those_of_the_networks_where_there_is_no_default_route),
 		cmocka_unit_test(none_is_disabled),
 		cmocka_unit_test(what_differs_is_seen),
 		cmocka_unit_test(profiles_are_planned_where_networkmanager_is),

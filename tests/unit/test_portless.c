@@ -9,6 +9,7 @@
 #include "net/keyfile.h"
 
 #define PORTLESS_MAC "6e:77:95:fd:b2:df"
+#define LINK_LOCAL "fe80::6c77:95ff:fefd:b2df/64" /* made of it */
 
 static void begin_portless(struct host *h, char **addresses, size_t n)
 {
@@ -26,6 +27,7 @@ static void there_and_back(void **state)
 	_cleanup_free_ char *before = NULL, *after = NULL;
 	_cleanup_net_ struct qb_net net = {0};
 	const struct qb_link *bridge;
+	bool link_local = false, broadcast = false;
 	struct host h;
 
 	(void)state;
@@ -43,7 +45,13 @@ static void there_and_back(void **state)
 	assert_non_null(bridge);
 	assert_true(bridge->up);
 	assert_string_equal(bridge->mac, PORTLESS_MAC);
-	assert_int_equal(bridge->n_addresses, 2);
+	assert_int_equal(bridge->n_addresses, 3);
+	for (size_t i = 0; i < 3; i++) {
+		link_local |= !strcmp(bridge->addresses[i].address, LINK_LOCAL);
+		broadcast |= qb_streq(bridge->addresses[i].broadcast, "198.51.100.255");
+	}
+	assert_true(link_local);
+	assert_true(broadcast);
 	assert_int_equal(observe(&h), 1);
 	assert_int_equal(plan(&h), 0);
 	end(&h);
