@@ -81,12 +81,15 @@ class Nic:
     mac: str = MAC
     restrict: bool = True
     kind: str = "virtio-net-pci"
+    inside: list = dataclasses.field(default_factory=list)  # words that QEMU is started by
+
+    def backend(self):
+        restrict = "on" if self.restrict else "off"
+        return (f"user,restrict={restrict},net={PREFIX},host={GATEWAY},dhcpstart=192.0.2.50,"
+                f"dns=192.0.2.3,ipv6-net={PREFIX6},ipv6-host={GATEWAY6},ipv6-dns=2001:db8::3")
 
     def arguments(self, index):
-        restrict = "on" if self.restrict else "off"
-        return ["-netdev", f"user,id=net{index},restrict={restrict},net={PREFIX},host={GATEWAY},"
-                           f"dhcpstart=192.0.2.50,dns=192.0.2.3,ipv6-net={PREFIX6},"
-                           f"ipv6-host={GATEWAY6},ipv6-dns=2001:db8::3",
+        return ["-netdev", f"{self.backend()},id=net{index}",
                 "-device", f"{self.kind},netdev=net{index},mac={self.mac},addr={0x10 + index:#x}"]
 
 
@@ -148,7 +151,8 @@ addr-gen-mode=eui64
 """}
 
 
-def dynamic_address(mac=MAC):
+def dynamic_address(mac=MAC, ipv4=""):
+    """By DHCP and announcements; ipv4: more lines for that family."""
     return {"/etc/NetworkManager/system-connections/uplink.nmconnection": f"""[connection]
 id=uplink
 type=ethernet
@@ -159,6 +163,7 @@ mac-address={mac}
 
 [ipv4]
 method=auto
+{ipv4}
 
 [ipv6]
 method=auto
@@ -384,7 +389,9 @@ class VM:
                    "-serial", "chardev:console"]
         with open(self.work / "qemu.log", "ab") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *self.argv(console), *extra],
+                ["setpriv", "--pdeathsig", "KILL",
+                 *(word for nic in self.nics for word in nic.inside),
+                 *self.argv(console), *extra],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             self.channel = Channel(connect(self.work / "channel.sock", self.process))
