@@ -154,6 +154,29 @@ static inline const struct qb_link *find(struct qb_net *net, const struct host *
 	return qb_net_link(net, name);
 }
 
+/* From the plan, of this one step, on. */
+static inline void move_host(struct host *h)
+{
+	assert_int_equal(plan(h), 1);
+	assert_ok(h, observe(h));
+	assert_ok(h, apply(h));
+}
+
+static inline void move_and_verify(struct host *h)
+{
+	move_host(h);
+	assert_ok(h, verify(h));
+}
+
+static inline void assert_undone(struct host *h, const char *before)
+{
+	_cleanup_free_ char *after = NULL;
+
+	assert_ok(h, undo(h));
+	after = state_of_host(h);
+	assert_string_equal(before, after);
+}
+
 /* What the journal of a run that was killed in its step tells the next one. */
 static inline void remember(struct host *h)
 {

@@ -246,13 +246,6 @@ static void what_changed_since_the_plan_is_seen(void **state)
 	end_made(&m);
 }
 
-static void without_namespaces(void **state)
-{
-	(void)state;
-	print_error("no network namespace can be made here: nothing was tried\n");
-	skip();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,9 +255,6 @@ int main(void)
 		cmocka_unit_test(what_is_in_use_is_not_deleted),
 		cmocka_unit_test(what_changed_since_the_plan_is_seen),
 	};
-	const struct CMUnitTest none[] = {cmocka_unit_test(without_namespaces)};
 
-	if (!may_unshare())
-		return cmocka_run_group_tests(none, NULL, NULL);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_in_namespaces(tests);
 }

@@ -194,7 +194,7 @@ static void vlan_of_host(unsigned id, const char *address)
 static void frames_of_the_right_vlan_pass(void **state)
 {
 	char *ten[] = {(char *)"10"};
-	_cleanup_free_ char *before = NULL, *after = NULL;
+	_cleanup_free_ char *before = NULL;
 	_cleanup_net_ struct qb_net net = {0};
 	struct host h;
 
@@ -206,10 +206,7 @@ static void frames_of_the_right_vlan_pass(void **state)
 	before = state_of_host(&h);
 	vlan_of_gateway(10, "198.18.10.1/24");
 	vlan_of_gateway(20, "198.18.20.1/24");
-	assert_int_equal(plan(&h), 1);
-	assert_ok(&h, observe(&h));
-	assert_ok(&h, apply(&h));
-	assert_ok(&h, verify(&h));
+	move_and_verify(&h);
 	find(&net, &h, "br0");
 	assert_string_equal(qb_net_link(&net, "up0")->vlans.v[0], "1 pvid untagged");
 	assert_string_equal(qb_net_link(&net, "up0")->vlans.v[1], "10");
@@ -225,9 +222,7 @@ static void frames_of_the_right_vlan_pass(void **state)
 	assert_true(answers("198.18.20.1"));
 	ip("link del br0.10");
 	ip("link del br0.20");
-	assert_ok(&h, undo(&h));
-	after = state_of_host(&h);
-	assert_string_equal(before, after);
+	assert_undone(&h, before);
 	end(&h);
 }
 
@@ -241,10 +236,7 @@ static void the_second_time_there_is_nothing_to_do(void **state)
 		skip();
 	begin_filtering(&h);
 	h.ports[0].tagged = (struct qb_strs){.v = ten, .n = 2};
-	assert_int_equal(plan(&h), 1);
-	assert_ok(&h, observe(&h));
-	assert_ok(&h, apply(&h));
-	assert_ok(&h, verify(&h));
+	move_and_verify(&h);
 	assert_int_equal(observe(&h), 1);
 	assert_int_equal(plan(&h), 0);
 	end(&h);
@@ -267,10 +259,7 @@ static void the_host_in_a_vlan_of_its_own(void **state)
 	h.ports[0].pvid = 0;
 	h.ports[0].tagged = (struct qb_strs){.v = ten, .n = 1};
 	assert_false(answers("192.0.2.1"));
-	assert_int_equal(plan(&h), 1);
-	assert_ok(&h, observe(&h));
-	assert_ok(&h, apply(&h));
-	assert_ok(&h, verify(&h));
+	move_and_verify(&h);
 	find(&net, &h, "br0");
 	assert_int_equal(qb_net_link(&net, "up0")->vlans.n, 1);
 	assert_string_equal(qb_net_link(&net, "up0")->vlans.v[0], "10");
@@ -286,7 +275,7 @@ static void the_host_in_a_vlan_of_its_own(void **state)
 static void a_host_cut_off_is_put_back(void **state)
 {
 	char *ten[] = {(char *)"10"};
-	_cleanup_free_ char *before = NULL, *after = NULL;
+	_cleanup_free_ char *before = NULL;
 	struct host h;
 
 	(void)state;
@@ -296,13 +285,9 @@ static void a_host_cut_off_is_put_back(void **state)
 	h.ports[0].pvid = 0;
 	h.ports[0].tagged = (struct qb_strs){.v = ten, .n = 1};
 	before = state_of_host(&h);
-	assert_int_equal(plan(&h), 1);
-	assert_ok(&h, observe(&h));
-	assert_ok(&h, apply(&h));
+	move_host(&h);
 	assert_true(verify(&h) < 0);
-	assert_ok(&h, undo(&h));
-	after = state_of_host(&h);
-	assert_string_equal(before, after);
+	assert_undone(&h, before);
 	assert_true(answers("192.0.2.1"));
 	end(&h);
 }
@@ -317,7 +302,7 @@ static void a_killed_run_is_gone_on_with(void **state)
 	if (!can_filter())
 		skip();
 	for (int half = 0; half < 2; half++) {
-		_cleanup_free_ char *before = NULL, *after = NULL;
+		_cleanup_free_ char *before = NULL;
 
 		begin_filtering(&h);
 		h.ports[0].tagged = (struct qb_strs){.v = ten, .n = 1};
@@ -328,13 +313,8 @@ static void a_killed_run_is_gone_on_with(void **state)
 		ip("link add br0 address " HOST_MAC " type bridge vlan_filtering 1");
 		if (half)
 			ip("link set up0 master br0");
-		assert_int_equal(plan(&h), 1);
-		assert_ok(&h, observe(&h));
-		assert_ok(&h, apply(&h));
-		assert_ok(&h, verify(&h));
-		assert_ok(&h, undo(&h));
-		after = state_of_host(&h);
-		assert_string_equal(before, after);
+		move_and_verify(&h);
+		assert_undone(&h, before);
 		end(&h);
 	}
 }
