@@ -377,7 +377,8 @@ static void disown(const struct qb_step_ctx *ctx, const struct qb_net *net, cons
 	unsigned timeout_ms = qb_owner_brief_ms(ctx);
 	int r = 0;
 
-	if (!owned && was_there(before))
+	/* Not there since a boot: its ports have their own profiles again. */
+	if (!qb_net_link(net, bridge) || (!owned && was_there(before)))
 		return;
 	for (size_t i = 0; i < net->n_links && r != -ETIMEDOUT; i++) {
 		const struct qb_link *l = &net->links[i];

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+import uuid
 
 import fetched
 import qb
@@ -159,4 +160,7 @@ def boot(process):
     for words in ("address flush dev uplink0", "link set uplink0 down"):
         qb.run("/usr/sbin/ip", *words.split())
     qb.run("/bin/sh", "-c", "rm -rf /run/NetworkManager/*")
+    with open("/tmp/boot_id", "w", encoding="utf-8") as f:
+        f.write(f"{uuid.uuid4()}\n")
+    qb.run("/bin/mount", "--bind", "/tmp/boot_id", "/proc/sys/kernel/random/boot_id")
     return restart()
