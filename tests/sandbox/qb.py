@@ -52,7 +52,7 @@ def main():
     args = sys.argv[1:]
     if args == ["--list"]:
         for name, f in cases.items():
-            print(name, "alone" if f.alone else "")
+            print(name, f.seconds, "alone" if f.alone else "")
         return
     if args[:1] == ["--inside"]:
         sys.exit(run_inside(cases[args[1]]))

@@ -331,17 +331,17 @@ def sweep_network(net, active):
     print(f"figure: killed {len(of_apply)} times in apply, {len(of_rollback)} in rollback")
 
 
-@qb.case(disks="blank", alone=True, seconds=1200)
+@qb.case(disks="blank", seconds=1200)
 def a_network_is_changed_or_as_it_was_at_every_message():
     sweep_network("198.51.100", True)
 
 
-@qb.case(disks="blank", alone=True, seconds=1200)
+@qb.case(disks="blank", seconds=1200)
 def a_network_that_is_restarted_is_changed_or_as_it_was_at_every_message():
     sweep_network("203.0.113", True)
 
 
-@qb.case(disks="blank", alone=True, seconds=1200)
+@qb.case(disks="blank", seconds=1200)
 def a_network_that_is_started_is_changed_or_as_it_was_at_every_message():
     sweep_network("203.0.113", False)
 
