@@ -8,8 +8,8 @@
 #include "net/names.h"
 
 #define DIR_PROFILES "/etc/NetworkManager/system-connections"
-/* Above the profile that the NIC had of its own, which stays where it is. */
-#define PRIORITY 100
+/* The highest there is: above the profile that the NIC had of its own, which stays where it is. */
+#define PRIORITY 999
 #define PREFIX_METRIC6 256 /* of the kernel's own route to the network of an IPv6 address */
 
 void qb_keyfiles_done(struct qb_keyfiles *files)

@@ -136,10 +136,10 @@ def ready():
         qb.assert_reaches(gateway)
 
 
-def host(method):
+def host(method, more=""):
     if method == DYNAMIC:
         dhcp_server()
-    process = start(method)
+    process = start(method, more)
     ready()
     qb.configure(qb.BRIDGE_ONLY)
     qb.agent("plan", code=qb.PENDING)  # libvirt has looked at QEMU by then
