@@ -23,10 +23,13 @@ static void begin_made(struct made *m)
 	begin(&m->h);
 	for (int i = 1; i < 3; i++) {
 		ip("link add up%d address 00:00:5e:00:53:1%d type veth peer name other%d", i, i, i);
-		ip("link set other%d addrgenmode none up", i);
+		/* In one command it would be switched on first. */
+		ip("link set up%d addrgenmode none", i);
+		ip("link set other%d addrgenmode none", i);
+		ip("link set other%d up", i);
 		/* One of them is switched on, the other is not: both are to be so again. */
 		if (i == 1)
-			ip("link set up1 addrgenmode none up");
+			ip("link set up1 up");
 	}
 	m->nics[0].name = (char *)"up1";
 	m->nics[1].name = (char *)"up2";

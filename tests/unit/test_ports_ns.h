@@ -2,6 +2,8 @@
 /* Hosts whose addresses are on a VLAN or on a bond. A kernel may make neither. */
 #pragma once
 
+#include <net/if.h>
+
 #include "test_bridge_ns.h"
 
 /* In a network namespace that is new. */
@@ -48,6 +50,26 @@ static inline void onto_a_vlan(void)
 	ip("-6 route add default via 2001:db8::1");
 }
 
+/* Of the carrier of a bond the kernel takes note up to a second later. */
+static inline void wait_for_link_local(const char *link)
+{
+	char address[33], name[IFNAMSIZ];
+
+	for (int i = 0; i < 500; i++) {
+		FILE *f = fopen("/proc/self/net/if_inet6", "re");
+		bool found = false;
+
+		assert_non_null(f);
+		while (fscanf(f, "%32s %*s %*s %*s %*s %15s", address, name) == 2)
+			found |= !strncmp(address, "fe80", 4) && !strcmp(name, link);
+		fclose(f);
+		if (found)
+			return;
+		usleep(10000);
+	}
+	fail_msg("%s has no link-local address", link);
+}
+
 /* The host's addresses are on a bond of up0 and of a second NIC that leads nowhere. */
 static inline void onto_a_bond(void)
 {
@@ -59,6 +81,7 @@ static inline void onto_a_bond(void)
 	ip("link set up0 master bond0");
 	ip("link set up1 master bond0");
 	ip("link set bond0 up");
+	wait_for_link_local("bond0");
 	ip("addr add 192.0.2.10/24 brd + dev bond0");
 	ip("addr add 2001:db8::10/64 dev bond0");
 	ip("route add default via 192.0.2.1 metric 100");
