@@ -24,6 +24,10 @@ except ImportError:
     sys.exit("python3-jsonschema is missing; install it with make deps")
 
 HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.append(os.path.dirname(HERE))
+import netstate  # noqa: E402
+from netstate import difference  # noqa: E402,F401
+
 ENTER = HERE + "/enter"
 AGENT = os.environ.get("QB_AGENT") or os.path.realpath(HERE + "/../../build/qubi-agent")
 CONFIG = "/etc/qubi-agent/host.yaml"
@@ -347,14 +351,6 @@ def host_state():
             text = text.replace(os.environ[name], name).replace(
                 os.path.basename(os.environ[name]), name)
     return json.loads(text)
-
-
-def difference(a, b, path=""):
-    """Where two states differ, a line each."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        return [line for k in sorted(a.keys() | b.keys())
-                for line in difference(a.get(k), b.get(k), f"{path}/{k}")]
-    return [] if a == b else [f"{path}: {a!r} against {b!r}"]
 
 
 # ------------------------------------------------------------------ probes
