@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a machine's NICs are plugged into, where QEMU's own network is not enough."""
+import dataclasses
 import subprocess
 import time
 
@@ -59,3 +60,53 @@ class Segment:
         """{(MAC, address, name, client id): when it ends} of IPv4."""
         rows = map(str.split, (self.work / "leases").read_text().splitlines())
         return {tuple(row[1:]): int(row[0]) for row in rows if len(row) == 5 and "." in row[2]}
+
+
+@dataclasses.dataclass
+class Plug(vm.Nic):
+    """One end of a cable. At the other is the machine's NIC that has a plug of the same number."""
+    kind: str = "virtio-net-pci,speed=1000,duplex=full"  # LACP wants to know them
+    number: int = 0
+
+    def backend(self):
+        return f"hubport,hubid={self.number}"
+
+
+def near(number):
+    """MAC address of the host's end of a cable."""
+    return f"00:00:5e:00:53:1{number}"
+
+
+def cables(count):
+    return [Plug(mac=mac, number=number) for number in range(1, count + 1)
+            for mac in (near(number), f"00:00:5e:00:53:2{number}")]
+
+
+FAR_RULE = """\
+ACTION=="add", SUBSYSTEM=="net", ATTR{address}=="00:00:5e:00:53:2?", ENV{NM_UNMANAGED}="1"
+"""
+FAR = """
+ip netns add far
+for mac in /sys/class/net/*/address; do
+	nic=${mac%/*}
+	read -r mac <"$mac"
+	case $mac in
+	00:00:5e:00:53:2?) ip link set "${nic##*/}" netns far name "far${mac#*:53:2}" ;;
+	esac
+done
+exec ip -n far -b -
+"""
+
+
+def far_files():
+    """For a machine with cables: the other ends are nothing of NetworkManager's."""
+    return {"/etc/udev/rules.d/70-far.rules": FAR_RULE}
+
+
+def make_far_side(machine, commands):
+    """After each boot. With these commands of ip(8) the other ends become somebody.
+
+    They are in a network namespace of the machine's own kernel, which knows VLANs and bonds
+    whatever the kernel below it knows.
+    """
+    machine.run("sh", "-exc", FAR, stdin=commands.encode())

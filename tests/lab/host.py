@@ -95,7 +95,8 @@ class Uplink:
         expect(self.addresses, f"{self.nic} has an address")
         lab.say(f"{self.nic}: {' '.join(sorted(self.addresses))} by {' '.join(self.gateways)}")
 
-    def expect_moved(self, machine):
+    def expect_moved(self, machine, also=()):
+        """also: default routes, as (gateway, device), that were not there before."""
         bridge, nic = link_named(machine, "br0"), link_named(machine, self.nic)
         expect(bridge, "br0 is there")
         expect(bridge["linkinfo"]["info_kind"] == "bridge", "br0 is a bridge", bridge)
@@ -105,7 +106,7 @@ class Uplink:
         expect(not addresses(nic), f"{self.nic} has no address left", addresses(nic))
         expect(addresses(bridge) == self.addresses, "br0 has the NIC's addresses",
                f"{addresses(bridge)} and not {self.addresses}")
-        expect(default_routes(machine) == [(gateway, "br0") for gateway in self.gateways],
+        expect(default_routes(machine) == sorted([*((g, "br0") for g in self.gateways), *also]),
                "the default routes leave by br0", default_routes(machine))
         self.expect_reachable(machine)
 

@@ -32,7 +32,7 @@ libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86
 lvm2 xfsprogs e2fsprogs util-linux fdisk gdisk parted mdadm
 rpm libxml2-utils strace pciutils procps psmisc
 libjansson4 libyaml-0-2 libnl-3-200 libnl-route-3-200 libblkid1 libfdisk1 libkmod2 libudev1
-libsystemd0 libselinux1 libexpat1 libuuid1 libsmartcols1 libcap2
+libsystemd0 libselinux1 libexpat1 libuuid1 libsmartcols1 libcap2 libcmocka0
 """.split()
 
 # What EL calls the packages that the guest has under Debian's names.
