@@ -9,7 +9,7 @@
 #define MAX_PICKS 16
 #define MAX_BESIDE 4
 
-/* A link that has its own address and gateway, and its own part of the numbers for more. */
+/* A link beside up0, which stays where it is, and what its addresses are of. */
 struct beside {
 	char link[16];
 	unsigned net; /* 198.18.NET.0/24 and 2001:db8:NET::/64, of which the gateway has .1 */
