@@ -350,13 +350,6 @@ static void hosts(void **state)
 	assert_true(t.refused * 100 <= (t.refused + t.moved) * MAX_REFUSED);
 }
 
-static void without_namespaces(void **state)
-{
-	(void)state;
-	print_error("no network namespace can be made here: nothing was tested\n");
-	skip();
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(hosts)};
