@@ -98,8 +98,7 @@ bench: $(BUILD)/qubi-agent $(BUILD)/snapshot ## how long a report takes, beside 
 	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/bench_scale
 
 # The kernel of the virtual machine has what they need, and this one may lack.
-UNIT_IN_LAB := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out %_loss.c,\
-	$(shell grep -l test_ports_ns.h tests/unit/*.c)))
+UNIT_IN_LAB := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(shell grep -l test_ports_ns.h tests/unit/*.c))
 
 lab: rpm $(BUILD)/qubi-agent $(UNIT_IN_LAB) ## tests on a whole virtual machine, from the RPM: root
 	$(Q)tests/lab/run
