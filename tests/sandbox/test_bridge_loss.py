@@ -9,7 +9,7 @@ import time
 
 import qb
 
-COUNT = 5000
+COUNT = 10000
 
 
 def lost_during_apply(targets, at_gateway):
