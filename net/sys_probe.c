@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What files say of links: hardware by sysfs, owners by /run and /proc, profiles by /etc. */
+/* What files say of links: hardware by sysfs, owners by /run and /proc. */
 #include "net/sys_probe.h"
 
 #include <ctype.h>
 #include <strings.h>
 
 #define FILE_MAX (1 << 20)
-#define UUID_LEN 36
 #define NETWORKD_LINKS "/run/systemd/netif/links"
-#define PROFILES "/etc/NetworkManager/system-connections"
 #define FIREWALLD_WANTED "/etc/systemd/system/multi-user.target.wants/firewalld.service"
 
 /* DDDD:BB:DD.F */
@@ -151,158 +149,15 @@ static void zones(const struct qb_root *root, struct qb_net *net)
 /* firewalld.conf(5); the fallback of firewalld's config/__init__.py is public. */
 static void default_zone(const struct qb_root *root, struct qb_net *net)
 {
-	_cleanup_free_ char *text = NULL, *zone = NULL;
+	_cleanup_free_ char *text = NULL, *lines = NULL, *zone = NULL;
 	size_t len;
 
 	net->firewalld |= qb_root_exists(root, FIREWALLD_WANTED);
-	if (qb_root_read(root, "/etc/firewalld/firewalld.conf", FILE_MAX, &text, &len) == 0)
-		zone = between(text, "\nDefaultZone=", "\n");
-	net->default_zone = qb_strdup(zone && *qb_strip(zone) ? qb_strip(zone) : "public");
-}
-
-/* nm-settings-keyfile(5): a profile is for a link by its name, by its MAC address, or by both. */
-static bool is_for(const char *name, const char *mac, const struct qb_link *l)
-{
-	const char *own = l->permanent_mac ? l->permanent_mac : l->mac;
-
-	return (name || mac) && (!name || qb_streq(name, l->name)) &&
-	       (!mac || (own && !strcasecmp(mac, own)));
-}
-
-/* A VLAN's parent is a link, or the profile of one by its UUID. */
-static void vlan_parent(const char *profile, struct qb_net *net)
-{
-	_cleanup_free_ char *name = between(profile, "\ninterface-name=", "\n");
-	_cleanup_free_ char *parent = between(profile, "\nparent=", "\n");
-	struct qb_link *link = (struct qb_link *)qb_net_link(net, name);
-
-	if (link && qb_streq(link->kind, "vlan") && parent && strlen(parent) == UUID_LEN &&
-	    strspn(parent, "0123456789abcdefABCDEF-") == UUID_LEN)
-		qb_strset(&link->parent_uuid, parent);
-}
-
-/* nm-settings-keyfile(5): the keys by which a DHCP server knows a host again, and policy rules. */
-static void keys_of(const char *profile, struct qb_link *link)
-{
-	static const char *const keys[] = {"dhcp-client-id=", "dhcp-duid=", "dhcp-iaid="};
-	_cleanup_free_ char *copy = qb_strdup(profile);
-	const char *family = NULL;
-	char *save = NULL;
-
-	qb_strs_done(&link->dhcp_identity);
-	for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
-		l = qb_strip(l);
-		if (*l == '[')
-			family = !strcmp(l, "[ipv4]")   ? "ipv4"
-				 : !strcmp(l, "[ipv6]") ? "ipv6"
-							: NULL;
-		for (size_t i = 0; family && i < QB_ARRAY_SIZE(keys); i++)
-			if (qb_startswith(l, keys[i]))
-				qb_strs_addf(&link->dhcp_identity, "%s.%s", family, l);
-		if (family && qb_startswith(l, "routing-rule"))
-			qb_strs_addf(&link->profile_rules, "%s.%s", family, l);
-	}
-	explicit_bzero(copy, strlen(profile));
-}
-
-/*
- * Of others' profiles only the zone of a link, a VLAN's parent, who a link is to a DHCP server, its
- * policy rules and that there is 802.1X are kept: the rest may be passwords. Of ours, all.
- */
-static void profile(const char *text, struct qb_net *net)
-{
-	_cleanup_free_ char *name = between(text, "\ninterface-name=", "\n");
-	_cleanup_free_ char *mac = between(text, "\nmac-address=", "\n");
-	_cleanup_free_ char *zone = between(text, "\nzone=", "\n");
-	_cleanup_free_ char *dot1x =
-		strstr(text, "\n[802-1x]") ? between(text, "\nid=", "\n") : NULL;
-
-	vlan_parent(text, net);
-	for (size_t i = 0; i < net->n_links; i++) {
-		struct qb_link *l = &net->links[i];
-
-		if (!is_for(name, mac, l))
-			continue;
-		if (zone)
-			qb_strset(&l->zone, zone);
-		if (dot1x)
-			qb_strset(&l->dot1x, dot1x);
-		keys_of(text, l);
-	}
-}
-
-static void profiles(const struct qb_root *root, const char *dir, struct qb_net *net)
-{
-	_cleanup_strs_ struct qb_strs names = {0};
-
-	if (qb_root_list(root, dir, &names) < 0)
-		return;
-	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_free_ char *path = qb_asprintf("%s/%s", dir, names.v[i]);
-		bool ours = !strcmp(dir, PROFILES) && qb_startswith(names.v[i], "qubi-");
-		_cleanup_free_ char *text = NULL;
-		size_t len;
-
-		if (!qb_endswith(names.v[i], ".nmconnection") ||
-		    qb_root_read(root, path, FILE_MAX, &text, &len) < 0)
-			continue;
-		if (ours) {
-			struct qb_keyfile *file = QB_APPEND(net->keyfiles, net->n_keyfiles);
-
-			file->path = QB_TAKE_PTR(path);
-			file->text = QB_TAKE_PTR(text);
-			continue;
-		}
-		profile(text, net);
-		explicit_bzero(text, len);
-	}
-}
-
-/* Of "KEY=value", also in quotes; the caller frees it. NULL where it is not there. */
-static char *shell_value(const char *lines, const char *key)
-{
-	_cleanup_free_ char *before = qb_asprintf("\n%s=", key);
-	_cleanup_free_ char *value = between(lines, before, "\n");
-	char *v = value ? qb_strip(value) : NULL;
-
-	if (v && (*v == '"' || *v == '\''))
-		return qb_strndup(v + 1, strcspn(v + 1, "\"'"));
-	return qb_strdup(v);
-}
-
-/* The same in NetworkManager's older form, nm-settings-ifcfg-rh(5). */
-static void ifcfgs(const struct qb_root *root, struct qb_net *net)
-{
-	static const char dir[] = "/etc/sysconfig/network-scripts";
-	_cleanup_strs_ struct qb_strs names = {0};
-
-	if (qb_root_list(root, dir, &names) < 0)
-		return;
-	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_free_ char *path = qb_asprintf("%s/%s", dir, names.v[i]);
-		_cleanup_free_ char *text = NULL, *lines = NULL, *name = NULL, *mac = NULL;
-		_cleanup_free_ char *zone = NULL, *keys = NULL;
-		size_t len;
-
-		if (!qb_startswith(names.v[i], "ifcfg-") ||
-		    qb_root_read(root, path, FILE_MAX, &text, &len) < 0)
-			continue;
+	if (qb_root_read(root, "/etc/firewalld/firewalld.conf", FILE_MAX, &text, &len) == 0) {
 		lines = qb_asprintf("\n%s\n", text);
-		name = shell_value(lines, "DEVICE");
-		mac = shell_value(lines, "HWADDR");
-		zone = shell_value(lines, "ZONE");
-		keys = shell_value(lines, "KEY_MGMT");
-		for (size_t j = 0; j < net->n_links; j++) {
-			if (!is_for(name, mac, &net->links[j]))
-				continue;
-			if (zone && *zone)
-				qb_strset(&net->links[j].zone, zone);
-			if (qb_streq(keys, "IEEE8021X"))
-				qb_strset(&net->links[j].dot1x, names.v[i]);
-		}
-		explicit_bzero(lines, len);
-		explicit_bzero(text, len);
+		zone = between(lines, "\nDefaultZone=", "\n");
 	}
+	net->default_zone = qb_strdup(zone && *qb_strip(zone) ? qb_strip(zone) : "public");
 }
 
 /* A running program of that name in this network namespace. */
@@ -393,11 +248,7 @@ void qb_net_sys_probe(const struct qb_root *root, struct qb_net *net)
 			link_owner(root, &net->links[i]);
 	}
 	zones(root, net);
-	ifcfgs(root, net);
-	/* The last of those that name a link counts, as NetworkManager has it of one UUID. */
-	profiles(root, "/usr/lib/NetworkManager/system-connections", net);
-	profiles(root, PROFILES, net);
-	profiles(root, "/run/NetworkManager/system-connections", net);
+	qb_profiles_probe(root, net);
 	managers(root, net);
 	default_zone(root, net);
 	net->networkmanager_installed = qb_root_exists(root, "/usr/sbin/NetworkManager");

@@ -163,6 +163,126 @@ static void profiles_of_other_places(void **state)
 	assert_int_equal(net.n_keyfiles, 0);
 }
 
+/* Which of a NIC's profiles counts, and in which form. */
+static void the_profile_that_counts(void **state)
+{
+#define A "1d0b9236-0fb9-3ddd-b5d8-81a26b2af642"
+#define B "5c475865-c69f-5659-b9f3-bb379264b494"
+#define FOR_ETH0 "[connection]\ninterface-name=eth0\n"
+	static const char etc[] = PROFILES, run[] = "/run/NetworkManager/system-connections/",
+			  scripts[] = "/etc/sysconfig/network-scripts/",
+			  device[] = "/run/NetworkManager/devices/2";
+	static const struct {
+		struct {
+			const char *dir, *file, *text;
+		} files[2];
+		const char *active; /* connection-uuid */
+		const char *zone, *dot1x, *identity;
+	} cases[] = {
+		/* The active one, whatever others there are. */
+		{{{etc, "b.nmconnection",
+		   FOR_ETH0 "uuid=" A "\nzone=work\n[ipv4]\ndhcp-client-id=mac\n"},
+		  {etc, "c.nmconnection", FOR_ETH0 "uuid=" B "\nzone=trusted\n[802-1x]\n"}},
+		 A,
+		 "work",
+		 NULL,
+		 "ipv4.dhcp-client-id=mac"},
+		/* Also where it is for any NIC. */
+		{{{etc, "b.nmconnection",
+		   "[connection]\nuuid=" A "\nid=any\nzone=work\n[802-1x]\n"},
+		  {etc, "c.nmconnection", FOR_ETH0 "uuid=" B "\nzone=trusted\n"}},
+		 A,
+		 "work",
+		 "any",
+		 NULL},
+		{{{etc, "b.nmconnection", "[connection]\nzone=work\n"}}, NULL, NULL, NULL, NULL},
+		/* Else the one that would be taken. */
+		{{{etc, "b.nmconnection", FOR_ETH0 "zone=work\n"},
+		  {etc, "c.nmconnection", FOR_ETH0 "zone=trusted\nautoconnect=false\n[802-1x]\n"}},
+		 NULL,
+		 "work",
+		 NULL,
+		 NULL},
+		{{{etc, "b.nmconnection", FOR_ETH0 "zone=work\nautoconnect-priority=5\n"},
+		  {etc, "c.nmconnection", FOR_ETH0 "zone=trusted\n"}},
+		 NULL,
+		 "work",
+		 NULL,
+		 NULL},
+		/* What /run has of another UUID is another profile, of the same it is this one. */
+		{{{etc, "b.nmconnection", FOR_ETH0 "uuid=" A "\n[ipv4]\ndhcp-client-id=keep\n"},
+		  {run, "eth0.nmconnection", FOR_ETH0 "uuid=" B "\n"}},
+		 A,
+		 NULL,
+		 NULL,
+		 "ipv4.dhcp-client-id=keep"},
+		{{{etc, "b.nmconnection", FOR_ETH0 "uuid=" A "\nzone=work\n"},
+		  {run, "b.nmconnection", FOR_ETH0 "uuid=" A "\nzone=home\n"}},
+		 A,
+		 "home",
+		 NULL,
+		 NULL},
+		/* Ours says nothing that it did not take from it, also where it is active. */
+		{{{etc, "b.nmconnection", FOR_ETH0 "uuid=" A "\nzone=work\n"},
+		  {run, "qubi-br0-port-1.nmconnection", FOR_ETH0 "uuid=" B "\nzone=home\n"}},
+		 B,
+		 "work",
+		 NULL,
+		 NULL},
+		/* Forms. */
+		{{{etc, "b.nmconnection",
+		   "[connection]\r\n interface-name = eth0 \r\nzone\t=\twork\r\n[802-1x]\r\n"}},
+		 NULL,
+		 "work",
+		 "b.nmconnection",
+		 NULL},
+		{{{etc, "b.nmconnection",
+		   "[vlan]\nid=5\nzone=no\n" FOR_ETH0 "id=office\n[802-1x]"}},
+		 NULL,
+		 NULL,
+		 "office",
+		 NULL},
+		{{{scripts, "ifcfg-eth0", "DEVICE='eth0'\nZONE=work"},
+		  {scripts, "ifcfg-eth0.bak", "DEVICE=eth0\nKEY_MGMT=IEEE8021X\nZONE=old\n"}},
+		 NULL,
+		 "work",
+		 NULL,
+		 NULL},
+		{{{scripts, "ifcfg-eth0", "DEVICE=eth0\nUUID=" A "\nKEY_MGMT=IEEE8021X\n"},
+		  {etc, "z.nmconnection", FOR_ETH0 "uuid=" B "\n"}},
+		 A,
+		 NULL,
+		 "ifcfg-eth0",
+		 NULL},
+	};
+	struct tree *t = *state;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *active = qb_asprintf("[device]\nmanaged=true\n%s%s\n",
+							  cases[i].active ? "connection-uuid=" : "",
+							  cases[i].active ? cases[i].active : "");
+		_cleanup_net_ struct qb_net net = {0};
+		const struct qb_link *l = add_link(&net, "eth0", 2);
+		_cleanup_strs_ struct qb_strs paths = {0};
+
+		tree_put(t, device, active);
+		for (size_t j = 0; j < 2 && cases[i].files[j].dir; j++) {
+			qb_strs_addf(&paths, "%s%s", cases[i].files[j].dir, cases[i].files[j].file);
+			tree_put(t, paths.v[j], cases[i].files[j].text);
+		}
+		qb_net_sys_probe(&t->root, &net);
+		if (!qb_streq(l->zone, cases[i].zone) || !qb_streq(l->dot1x, cases[i].dot1x) ||
+		    !qb_streq(l->dhcp_identity.n ? l->dhcp_identity.v[0] : NULL, cases[i].identity))
+			fail_msg("case %zu: %s, %s, %s", i, l->zone, l->dot1x,
+				 l->dhcp_identity.n ? l->dhcp_identity.v[0] : "");
+		for (size_t j = 0; j < paths.n; j++)
+			assert_int_equal(qb_root_unlink(&t->root, paths.v[j], NULL), 0);
+	}
+#undef A
+#undef B
+#undef FOR_ETH0
+}
+
 static void zones_of_firewalld(void **state)
 {
 	_cleanup_net_ struct qb_net none = {0}, enabled = {0};
@@ -170,7 +290,7 @@ static void zones_of_firewalld(void **state)
 
 	tree_put(t, "/etc/firewalld/zones/internal.xml",
 		 "<zone>\n  <interface name=\"eth0\"/>\n  <interface name=\"br0\"/>\n</zone>\n");
-	tree_put(t, "/etc/firewalld/firewalld.conf", "# DefaultZone=drop\nDefaultZone=work \n");
+	tree_put(t, "/etc/firewalld/firewalld.conf", "DefaultZone=work ");
 	add_link(&none, "eth0", 2);
 	qb_net_sys_probe(&t->root, &none);
 	assert_false(none.firewalld);
@@ -348,6 +468,7 @@ int main(void)
 		cmocka_unit_test(id_paths),
 		tree_test(others_profiles_are_not_kept),
 		tree_test(profiles_of_other_places),
+		tree_test(the_profile_that_counts),
 		tree_test(zones_of_firewalld),
 		tree_test(owners_and_resolvers),
 		tree_test(a_root_on_the_network),
