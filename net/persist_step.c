@@ -239,24 +239,29 @@ static int hand_over(const struct qb_step_ctx *ctx, const json_t *args, const js
  * The first profile, the bridge's own, is written last, and undo takes it away first. After a boot
  * without it NetworkManager gives the ports' profiles up, which name a bridge that it does not
  * know, and the NIC has its own profile as before; with it, and without those, the host's addresses
- * would be on a bridge without a port. That one file is there or not, and so is the bridge.
+ * would be on a bridge without a port. That one file is there or not, and so is the bridge. Those
+ * that are to go are what an earlier one has for its ports: they go after it.
  */
 static int write_all(const struct qb_step_ctx *ctx, const json_t *args, bool provisional,
 		     struct qb_error *err)
 {
-	const json_t *files = json_object_get(args, "files");
+	const json_t *files = json_object_get(args, "files"), *file;
+	size_t i;
 	int r = 0;
 
-	for (size_t i = json_array_size(files); r == 0 && i-- > 0;) {
-		const json_t *file = json_array_get(files, i);
-		_cleanup_free_ char *path = place_of(provisional, qb_arg(file, "path"));
-		const char *text = qb_arg(file, "text");
+	for (i = json_array_size(files); r == 0 && i-- > 0;) {
+		_cleanup_free_ char *path = NULL;
+		const char *text;
 
+		file = json_array_get(files, i);
+		path = place_of(provisional, qb_arg(file, "path"));
+		text = qb_arg(file, "text");
 		if (text)
 			r = qb_root_write(ctx->root, path, PROFILE_MODE, text, strlen(text), err);
-		else if (!provisional)
-			r = qb_root_unlink(ctx->root, path, err);
 	}
+	json_array_foreach (files, i, file)
+		if (r == 0 && !provisional && !qb_arg(file, "text"))
+			r = qb_root_unlink(ctx->root, qb_arg(file, "path"), err);
 	return r;
 }
 
@@ -391,6 +396,22 @@ static void disown(const struct qb_step_ctx *ctx, const struct qb_net *net, cons
 		(void)!qb_nm_set_managed(bridge, false, timeout_ms, NULL);
 }
 
+/* was: its text, or null. */
+static int restore_file(const struct qb_step_ctx *ctx, const char *path, const json_t *was,
+			struct qb_error *err)
+{
+	_cleanup_free_ char *provisional = provisional_path(path);
+	int r = qb_root_unlink(ctx->root, provisional, err);
+
+	if (r < 0)
+		return r;
+	if (!json_is_string(was))
+		return qb_root_unlink(ctx->root, path, err);
+	return qb_root_write(ctx->root, path, PROFILE_MODE, json_string_value(was),
+			     json_string_length(was), err);
+}
+
+/* The inverse of write_all(): first those that an earlier profile of the bridge has for ports. */
 static int restore_files(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 			 struct qb_error *err)
 {
@@ -398,36 +419,34 @@ static int restore_files(const struct qb_step_ctx *ctx, const json_t *args, cons
 	size_t i;
 	int r = 0;
 
-	json_array_foreach (json_object_get(args, "files"), i, file) {
-		const char *path = qb_arg(file, "path");
-		_cleanup_free_ char *provisional = provisional_path(path);
-		const json_t *text = json_object_get(files, path);
+	for (int stale = 1; stale >= 0; stale--)
+		json_array_foreach (json_object_get(args, "files"), i, file) {
+			const char *path = qb_arg(file, "path");
 
-		r = qb_root_unlink(ctx->root, provisional, err);
-		if (r == 0 && json_is_string(text))
-			r = qb_root_write(ctx->root, path, PROFILE_MODE, json_string_value(text),
-					  json_string_length(text), err);
-		else if (r == 0)
-			r = qb_root_unlink(ctx->root, path, err);
-		if (r < 0)
-			break;
-	}
+			if (r == 0 && stale == !qb_arg(file, "text"))
+				r = restore_file(ctx, path, json_object_get(files, path), err);
+		}
 	return r;
 }
 
-/* What NetworkManager did not take over at once it has since a boot: it is asked if it runs now. */
+/*
+ * What NetworkManager did not take over at once it has since a boot: it is asked if it runs now.
+ * Where nobody knows what links there are it is told nothing, and the next boot finds the files.
+ */
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		struct qb_error *err)
 {
+	struct qb_error unknown = QB_ERROR_INIT;
 	_cleanup_net_ struct qb_net net = {0};
-	int r = ctx->root->live ? qb_net_probe_known(ctx->root, &net, err) : 0;
+	int known = ctx->root->live ? qb_net_probe_known(ctx->root, &net, &unknown) : 0, r;
 
-	if (r == 0 && net.networkmanager_running)
+	if (known == 0 && net.networkmanager_running)
 		disown(ctx, &net, args, before);
+	r = restore_files(ctx, args, before, err);
 	if (r == 0)
 		r = restore_accept_dad(ctx, args, before, err);
-	if (r == 0)
-		r = restore_files(ctx, args, before, err);
+	if (r == 0 && known < 0)
+		return qb_error_set(err, -known, "%s", unknown.msg);
 	return r == 0 && net.networkmanager_running ? reload(ctx, args, err) : r;
 }
 

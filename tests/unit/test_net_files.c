@@ -2,6 +2,8 @@
 /* What files say of links, read from a tree; and the profiles, written to one. */
 #include "tree.h"
 
+#include <sys/socket.h>
+
 #include "net/bridge.h"
 #include "net/names.h"
 #include "net/probe.h"
@@ -365,6 +367,69 @@ static char *read_back(struct tree *t, const char *path)
 	return qb_root_read(&t->root, path, 4096, &text, &len) < 0 ? NULL : text;
 }
 
+static bool is(struct tree *t, const char *path, const char *wanted)
+{
+	_cleanup_free_ char *text = read_back(t, path);
+
+	return qb_streq(text, wanted);
+}
+
+/* Of the bridge's profile with another number of ports. */
+static json_t *other_ports(void)
+{
+	return json_pack("{s:s, s:[{s:s, s:s}, {s:s, s:s}, {s:s, s:n}]}", "bridge", "br0", "files",
+			 "path", PROFILES "qubi-br0.nmconnection", "text", "new\n", "path",
+			 PROFILES "qubi-br0-port-1.nmconnection", "text", "new\n", "path",
+			 PROFILES "qubi-br0-port-2.nmconnection", "text");
+}
+
+/* Its profile cannot be written where a directory is: that is how far it got. */
+static void no_profile_of_a_bridge_is_without_its_ports(void **state)
+{
+	json_auto_t *args = other_ports();
+	json_auto_t *before =
+		json_pack("{s:{s:s, s:n, s:s}}", "files", PROFILES "qubi-br0.nmconnection", "old\n",
+			  PROFILES "qubi-br0-port-1.nmconnection",
+			  PROFILES "qubi-br0-port-2.nmconnection", "former\n");
+	struct tree *t = *state;
+	struct qb_step_ctx ctx = {.root = &t->root};
+
+	tree_mkdir(t, PROFILES "qubi-br0.nmconnection");
+	tree_put(t, PROFILES "qubi-br0-port-2.nmconnection", "former\n");
+	assert_true(qb_bridge_persist_step.apply(&ctx, args, before, NULL) < 0);
+	assert_true(is(t, PROFILES "qubi-br0-port-1.nmconnection", "new\n"));
+	assert_true(is(t, PROFILES "qubi-br0-port-2.nmconnection", "former\n"));
+	assert_int_equal(qb_root_unlink(&t->root, PROFILES "qubi-br0-port-2.nmconnection", NULL),
+			 0);
+	assert_true(qb_bridge_persist_step.undo(&ctx, args, before, NULL) < 0);
+	assert_true(is(t, PROFILES "qubi-br0-port-1.nmconnection", "new\n"));
+	assert_true(is(t, PROFILES "qubi-br0-port-2.nmconnection", "former\n"));
+}
+
+/* libnl's, too: no snapshot is to be had in this program. */
+int socket(int domain, int type, int protocol)
+{
+	(void)domain, (void)type, (void)protocol;
+	errno = EMFILE;
+	return -1;
+}
+
+static void files_come_back_whatever_the_links_are(void **state)
+{
+	json_auto_t *args = other_ports();
+	json_auto_t *before =
+		json_pack("{s:{s:s}}", "files", PROFILES "qubi-br0.nmconnection", "old\n");
+	struct qb_error err = QB_ERROR_INIT;
+	struct tree *t = *state;
+	struct qb_step_ctx ctx = {.root = &t->root};
+
+	tree_put(t, PROFILES "qubi-br0.nmconnection", "new\n");
+	t->root.live = true;
+	assert_int_equal(qb_bridge_persist_step.undo(&ctx, args, before, &err), -EIO);
+	assert_non_null(strstr(err.msg, "links and routes: netlink socket"));
+	assert_true(is(t, PROFILES "qubi-br0.nmconnection", "old\n"));
+}
+
 static void profiles_are_written_and_taken_back(void **state)
 {
 	json_auto_t *args = json_pack(
@@ -473,6 +538,8 @@ int main(void)
 		tree_test(owners_and_resolvers),
 		tree_test(a_root_on_the_network),
 		tree_test(profiles_are_written_and_taken_back),
+		tree_test(no_profile_of_a_bridge_is_without_its_ports),
+		tree_test(files_come_back_whatever_the_links_are),
 		cmocka_unit_test(addresses_as_text),
 		cmocka_unit_test(numbers_have_words),
 	};
