@@ -148,7 +148,8 @@ static void refuse_kind(const struct qb_net *net, const struct qb_link *port, co
 			       "%s is a %s; only network cards, bonds and VLANs are put under a "
 			       "bridge",
 			       port->name, port->kind);
-	refuse_mode(net, port, name, plan);
+	if (!qb_streq(port->master, name))
+		refuse_mode(net, port, name, plan);
 	if (!qb_port_is_taken(net, port))
 		refuse_dynamic(net, port, name, plan);
 }

@@ -276,6 +276,29 @@ static void a_bound_vlan_is_found_again(void **state)
 	done(&s);
 }
 
+/* What is refused as a port is left as it is where it is one already. */
+static void a_port_that_would_not_become_one_stays(void **state)
+{
+	static const char *const hosts[] = {
+		LINKS(SLAVE0 ", " BOND0_HEAD ", master: br0, bond: [mode=balance-alb]}, " BR0),
+		LINKS(SLAVE0 ", " BOND0_HEAD ", bond: [mode=balance-tlb]}, {name: bond0.7, "
+			     "ifindex: 9, kind: vlan, vlan_id: 7, lower_ifindex: 5, "
+			     "mac: 00:00:5e:00:53:01, mtu: 1500, up: true, master: br0}, " BR0),
+	};
+	static const char *const ports[] = {"bond0", "bond0.7"};
+	struct setup s;
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(hosts); i++) {
+		load(&s, hosts[i]);
+		s.ports[0].name = (char *)ports[i];
+		plan_with(&s, NULL);
+		assert_int_equal(s.plan.n_refused, 0);
+		assert_int_equal(s.plan.n_steps, 0);
+		done(&s);
+	}
+}
+
 static const char *text_of(const struct setup *s, size_t i)
 {
 	const struct qb_step *step = &s->plan.steps[s->plan.n_steps - 1];
@@ -344,6 +367,7 @@ int main(void)
 		cmocka_unit_test(without_networkmanager_nothing_is_written),
 		cmocka_unit_test(a_nic_keeps_its_vlans),
 		cmocka_unit_test(a_bound_vlan_is_found_again),
+		cmocka_unit_test(a_port_that_would_not_become_one_stays),
 		cmocka_unit_test(their_profiles_bring_the_same_back),
 	};
 
