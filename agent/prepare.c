@@ -28,15 +28,17 @@ static int load_runs(const struct qb_invocation *inv, struct qb_runs *ret)
 int qb_prepare_again(const struct qb_invocation *inv, const struct qb_config *config,
 		     struct qb_prepared *ret)
 {
-	int r = load_runs(inv, &ret->runs);
+	/* Facts first: they are asked for by processes, which a long journal need not be part of.
+	 */
+	int r = qb_invocation_facts(inv, config, NULL, 0, &ret->facts);
 
+	if (r == 0)
+		r = load_runs(inv, &ret->runs);
 	if (r < 0)
 		return r;
 	qb_runs_ledger(&ret->runs, &ret->ledger);
-	r = qb_invocation_facts(inv, config, NULL, 0, &ret->facts);
-	if (r == 0)
-		qb_plan_make(&ret->facts, config, &ret->ledger, ret->rebind, &ret->plan);
-	return r;
+	qb_plan_make(&ret->facts, config, &ret->ledger, ret->rebind, &ret->plan);
+	return 0;
 }
 
 /* Nobody was there to hear it from the run itself. What came before it has been told. */
