@@ -88,18 +88,62 @@ static bool names(const struct qb_rule *rule, const char *link)
 	return link && (qb_streq(rule->iif, link) || qb_streq(rule->oif, link));
 }
 
-/* nm_ip_routing_rule_from_string() knows these words. */
-static bool says(const char *line, int64_t priority)
+/* What follows one of the words in a line; NULL: none is there. */
+static char *said(const char *line, const char *const *words)
 {
-	static const char *const words[] = {"priority ", "preference ", "pref ", "order "};
+	for (const char *at = line, *next; *at; at = next) {
+		size_t len = strcspn(at, " ");
 
-	for (size_t i = 0; i < QB_ARRAY_SIZE(words); i++) {
-		const char *at = strstr(line, words[i]);
-
-		if (at && strtoll(at + strlen(words[i]), NULL, 10) == priority)
-			return true;
+		next = at + len + strspn(at + len, " ");
+		for (const char *const *word = words; *word; word++)
+			if (strlen(*word) == len && !strncmp(at, *word, len))
+				return qb_strndup(next, strcspn(next, " "));
 	}
-	return false;
+	return NULL;
+}
+
+static bool says_number(const char *line, const char *const *words, int base, int64_t otherwise,
+			int64_t number)
+{
+	_cleanup_free_ char *value = said(line, words);
+
+	return (value ? strtoll(value, NULL, base) : otherwise) == number;
+}
+
+/* A prefix that leaves nothing out is as good as none. */
+static bool says_prefix(const char *line, const char *word, const char *prefix)
+{
+	_cleanup_free_ char *value = said(line, (const char *const[]){word, NULL});
+	_cleanup_free_ char *network = value ? qb_ip_network(value) : NULL;
+	bool any = network && (!strcmp(network, "0.0.0.0/0") || !strcmp(network, "::/0"));
+
+	return qb_streq(any ? NULL : network, prefix);
+}
+
+static bool says_word(const char *line, const char *const *words, const char *wanted)
+{
+	_cleanup_free_ char *value = said(line, words);
+
+	return qb_streq(value, wanted);
+}
+
+/* The words of nm_ip_routing_rule_from_string(). */
+static bool says(const char *line, const struct qb_rule *rule)
+{
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+	bool lookup = qb_streq(rule->action, "lookup");
+	_cleanup_free_ char *inverse = said(line, WORDS("not"));
+
+	return says_number(line, WORDS("priority", "preference", "pref", "order"), 10, -1,
+			   rule->priority) &&
+	       says_prefix(line, "from", rule->src) && says_prefix(line, "to", rule->dst) &&
+	       says_number(line, WORDS("tos", "dsfield"), 16, 0, rule->tos) &&
+	       says_word(line, WORDS("iif", "dev"), rule->iif) &&
+	       says_word(line, WORDS("oif"), rule->oif) && !inverse == !rule->invert &&
+	       says_word(line, WORDS("type"), lookup ? NULL : rule->action) &&
+	       (!lookup ||
+		says_number(line, WORDS("table", "lookup"), 10, RT_TABLE_MAIN, rule->table));
+#undef WORDS
 }
 
 /*
@@ -115,9 +159,9 @@ static bool is_of_profile(const struct qb_rule *rule, const struct qb_link *sour
 	if (!qb_streq(rule->proto, "static"))
 		return false;
 	for (size_t i = 0; source && i < source->profile_rules.n; i++) {
-		const char *line = source->profile_rules.v[i];
+		const char *line = source->profile_rules.v[i], *value = strchr(line, '=');
 
-		if (qb_startswith(line, section) && says(line, rule->priority))
+		if (value && qb_startswith(line, section) && says(value + 1, rule))
 			return true;
 	}
 	if (rule->iif || rule->oif || rule->table == RT_TABLE_MAIN)

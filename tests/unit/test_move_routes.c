@@ -536,6 +536,40 @@ static void rules_of_the_nics_profile_go_along(void **state)
 		       "routing-rule1=priority 7 from ::/0 iif eth1 table 254\n");
 }
 
+/* One of another NIC's profile may have the same priority. */
+static void rules_like_those_of_the_nics_profile_stay(void **state)
+{
+	static const char *const rules[] = {
+		"{family: inet, priority: 5, table: 254, action: lookup, dst: 203.0.113.0/24, ",
+		"{family: inet, priority: 5, table: 254, action: lookup, dst: 198.51.100.0/24, "
+		"src: 192.0.2.0/24, ",
+		"{family: inet, priority: 5, table: 100, action: lookup, dst: 198.51.100.0/24, ",
+		"{family: inet, priority: 5, action: blackhole, dst: 198.51.100.0/24, ",
+		"{family: inet, priority: 5, table: 254, action: lookup, dst: 198.51.100.0/24, "
+		"invert: true, ",
+		"{family: inet, priority: 5, table: 254, action: lookup, dst: 198.51.100.0/24, "
+		"tos: 16, ",
+		"{family: inet, priority: 5, table: 254, action: lookup, dst: 198.51.100.0/24, "
+		"iif: eth1, ",
+		"{family: inet, priority: 6, action: prohibit, ",
+		"{family: inet6, priority: 7, table: 254, action: lookup, iif: eth1, oif: eth2, ",
+		"{family: inet6, priority: 7, table: 254, action: lookup, ",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(rules); i++) {
+		_cleanup_free_ char *host =
+			qb_asprintf("%s  - %sproto: static}\n", RULES_OF_PROFILE, rules[i]);
+		struct setup s;
+
+		load(&s, host);
+		plan(&s);
+		if (strstr(profile_of(&s), "routing-rule"))
+			fail_msg("%s", rules[i]);
+		done(&s);
+	}
+}
+
 static void rules_of_others_are_in_no_profile(void **state)
 {
 	static const char *const hosts[] = {
@@ -610,6 +644,7 @@ int main(void)
 		cmocka_unit_test(nexthop_objects_leave_by_the_bridge),
 		cmocka_unit_test(rules_in_a_profile),
 		cmocka_unit_test(rules_of_the_nics_profile_go_along),
+		cmocka_unit_test(rules_like_those_of_the_nics_profile_stay),
 		cmocka_unit_test(rules_of_others_are_in_no_profile),
 		cmocka_unit_test(routes_of_a_lease_stay_in_their_table),
 		cmocka_unit_test(rules_and_nexthops_that_would_be_gone_are_refused),
