@@ -47,29 +47,47 @@ static json_t *renamed_string(const char *s, const json_t *names)
 	return json_string(label);
 }
 
-json_t *qb_renamed(const json_t *value, const json_t *names)
+/* Of the args and the before of a step net.bridge; others may have a value like a link's name. */
+static bool has_links(const char *member)
 {
+	static const char *const members[] = {"name", "source",  "label", "dev",    "iif",
+					      "oif",  "release", "down",  "managed"};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(members); i++)
+		if (qb_streq(member, members[i]))
+			return true;
+	return false;
+}
+
+static json_t *renamed(const json_t *value, const char *member, const json_t *names)
+{
+	bool by_link = qb_streq(member, "profiles");
 	const char *key;
 	json_t *copy, *item;
 	size_t i;
 
-	if (!json_object_size(names))
-		return json_incref((json_t *)(uintptr_t)value);
-	if (json_is_string(value))
+	if (json_is_string(value) && has_links(member))
 		return renamed_string(json_string_value(value), names);
 	if (json_is_array(value)) {
 		copy = json_array();
 		json_array_foreach (value, i, item)
-			json_array_append_new(copy, qb_renamed(item, names));
+			json_array_append_new(copy, renamed(item, member, names));
 		return copy;
 	}
 	if (!json_is_object(value))
 		return json_deep_copy(value);
 	copy = json_object();
 	json_object_foreach ((json_t *)(uintptr_t)value, key, item) {
-		const char *now = qb_arg(names, key);
+		const char *now = by_link ? qb_arg(names, key) : NULL;
 
-		json_object_set_new(copy, now ? now : key, qb_renamed(item, names));
+		json_object_set_new(copy, now ? now : key,
+				    renamed(item, by_link ? NULL : key, names));
 	}
 	return copy;
+}
+
+json_t *qb_renamed(const json_t *value, const json_t *names)
+{
+	return json_object_size(names) ? renamed(value, NULL, names)
+				       : json_incref((json_t *)(uintptr_t)value);
 }

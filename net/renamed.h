@@ -12,5 +12,5 @@
  * is made by software by nothing but its name. A new reference.
  */
 json_t *qb_renamed_ports(const struct qb_net *net, const json_t *args, bool same_boot);
-/* The same value with the names of now, for keys, too. A new reference. */
+/* The same args, or before, with the names of now. A new reference. */
 json_t *qb_renamed(const json_t *value, const json_t *names);

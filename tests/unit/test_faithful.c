@@ -2,6 +2,8 @@
 /* What a move, or the next boot, would take from the host without a word: it is refused. */
 #include "test_bridge_plan.h"
 
+#include "net/renamed.h"
+
 #define FIREWALL "firewalld: true\ndefault_zone: public\n"
 #define IN_DMZ LINKS(ETH0_HEAD ", zone: dmz, " ETH0_ADDRESSES "}")
 #define NM_INSTALLED "networkmanager_installed: true\n"
@@ -145,6 +147,29 @@ static void a_port_that_is_not_named_any_more_is_told(void **state)
 	done(&s);
 }
 
+static json_t *undone_for(const char *link)
+{
+	return json_pack("{s:s, s:[{s:s, s:s}], s:[{s:s+, s:s}], s:[{s:s, s:[{s:s}]}], "
+			 "s:[{s:s, s:s, s:s}], s:[s], s:[s], s:[s], s:{s:s}, s:{s:s}}",
+			 "source", link, "ports", "name", link, "path", "static", "add", "label",
+			 link, ":1", "scope", "static", "add_routes", "proto", "static", "hops",
+			 "dev", link, "rules", "iif", link, "oif", link, "proto", "static",
+			 "release", link, "down", link, "managed", link, "profiles", link, "static",
+			 "defaults", "static", "static");
+}
+
+/* A link may be called as a protocol or a scope is. */
+static void only_names_of_links_are_renamed(void **state)
+{
+	json_auto_t *names = json_pack("{s:s}", "static", "lan0");
+	json_auto_t *was = undone_for("static"), *wanted = undone_for("lan0");
+	json_auto_t *is = qb_renamed(was, names);
+
+	(void)state;
+	assert_non_null(was);
+	assert_true(json_equal(is, wanted));
+}
+
 #define BOND(rest)                                                                                 \
 	"{name: bond0, ifindex: 5, kind: bond, mac: '00:00:5e:00:53:01', mtu: 1500, up: true, "    \
 	"bond: [mode=active-backup]" rest "}"
@@ -182,6 +207,7 @@ int main(void)
 		cmocka_unit_test(a_bridge_is_in_the_zone_of_its_nic),
 		cmocka_unit_test(what_an_address_is_lasts),
 		cmocka_unit_test(a_port_that_is_not_named_any_more_is_told),
+		cmocka_unit_test(only_names_of_links_are_renamed),
 		cmocka_unit_test(what_authenticates_a_nic_stays),
 	};
 
