@@ -251,10 +251,14 @@ static void refuse_dropped(const struct qb_net *net, const struct qb_bridge_conf
 		qb_plan_refuse(plan, config->name, "has-port",
 			       "%s is a port of %s since an earlier run, and the configuration "
 			       "does not name it any more; taking it out is not implemented: %s "
-			       "%s%s",
+			       "%s%s%s",
 			       l->name, config->name,
 			       profile ? "nmcli connection delete" : "ip link set",
-			       profile ? profile : l->name, profile ? "" : " nomaster");
+			       profile ? profile : l->name, profile ? "" : " nomaster",
+			       profile || !net->networkmanager_installed
+				       ? ""
+				       : "; where a profile makes it one: nmcli connection delete, "
+					 "and its name");
 	}
 }
 

@@ -144,6 +144,11 @@ static void a_port_that_is_not_named_any_more_is_told(void **state)
 	done(&s);
 	load(&s, TWO_PORTS PROFILE("1", "mac-address=00:00:5e:00:53:01"));
 	assert_non_null(strstr(left_over(&s, "eth1"), "nomaster"));
+	assert_null(strstr(left_over(&s, "eth1"), "nmcli"));
+	s.net.networkmanager_installed = true;
+	assert_non_null(
+		strstr(left_over(&s, "eth1"), "ip link set eth1 nomaster; where a profile"));
+	assert_non_null(strstr(left_over(&s, "eth1"), "nmcli connection delete"));
 	done(&s);
 }
 
