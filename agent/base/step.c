@@ -216,7 +216,7 @@ static const struct qb_ledger_entry *find_ordered(const struct qb_ledger *ledger
 const struct qb_ledger_entry *qb_ledger_newest(const struct qb_ledger *ledger, const char *target,
 					       const struct qb_ledger_entry *before)
 {
-	if (!ledger)
+	if (!ledger || !ledger->n_entries)
 		return NULL;
 	if (!before)
 		before = ledger->entries + ledger->n_entries;

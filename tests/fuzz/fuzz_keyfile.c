@@ -24,6 +24,7 @@ static const char *const paths[] = {
 	"/etc/resolv.conf",
 	"/proc/mounts",
 	"/run/systemd/netif/links/2",
+	"/run/NetworkManager/devices/2",
 };
 
 static char *texts[QB_ARRAY_SIZE(paths)];
@@ -68,6 +69,13 @@ int __wrap_qb_root_read(const struct qb_root *root, const char *path, size_t max
 		return 0;
 	}
 	return -ENOENT;
+}
+
+bool __wrap_qb_root_exists(const struct qb_root *root, const char *path)
+{
+	_cleanup_strs_ struct qb_strs names = {0};
+
+	return __wrap_qb_root_list(root, path, &names) == 0;
 }
 
 /* As the probe of readings has them: without white space around. */

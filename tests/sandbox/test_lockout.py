@@ -55,7 +55,9 @@ def sysctls(link):
 
 
 def snapshot():
-    """All that the kernel tells of the network, but for what runs."""
+    """All that the kernel tells of the network, but for what runs. It looks for duplicates of an
+    address that it makes itself, as of a NIC that somebody has switched off and on."""
+    qb.until(lambda: "tentative" not in qb.run("/usr/sbin/ip", "-6", "address").out, 3)
     links = {}
     for link in tables("address"):
         for address in link["addr_info"]:
