@@ -30,10 +30,10 @@ static void weigh_step(const struct qb_step *step, struct qb_tally *t, struct qb
 	if (r->fix)
 		r->fix = step->kind;
 	json_array_foreach (step->differences, i, d) {
-		const char *key = json_string_value(json_object_get(d, "key"));
-		const char *is = json_string_value(json_object_get(d, "is"));
-		const char *wanted = json_string_value(json_object_get(d, "wanted"));
-		const char *source = json_string_value(json_object_get(d, "source"));
+		const char *key = qb_arg(d, "key");
+		const char *is = qb_arg(d, "is");
+		const char *wanted = qb_arg(d, "wanted");
+		const char *source = qb_arg(d, "source");
 		_cleanup_free_ char *what = qb_asprintf("%s %s", step->target, key);
 
 		qb_evidence(r, what, source, "%s, and %s is wanted", is ? is : "none",

@@ -131,15 +131,20 @@ static void add_route(struct order *o, enum orders which, const struct qb_route 
 		add(o, r->devs.v[i], 0, at);
 }
 
+static bool is_of_routes(enum orders which)
+{
+	return which == DEVS || which == DSTS;
+}
+
 static const struct order *order_of(struct qb_net_index *index, enum orders which)
 {
 	struct order *o = &index->orders[which];
 
 	if (o->made)
 		return o;
-	for (size_t i = 0; i < index->n_links; i++)
+	for (size_t i = 0; !is_of_routes(which) && i < index->n_links; i++)
 		add_link(o, which, &index->links[i], i);
-	for (size_t i = 0; i < index->n_routes; i++)
+	for (size_t i = 0; is_of_routes(which) && i < index->n_routes; i++)
 		add_route(o, which, &index->routes[i], i);
 	if (o->n)
 		qsort(o->v, o->n, sizeof(*o->v), compare);
@@ -171,11 +176,10 @@ void qb_net_index_done(struct qb_net *net)
 static struct qb_net_index *index_of(const struct qb_net *net, enum orders which)
 {
 	struct qb_net_index *i = net->index;
-	bool routes = which == DEVS || which == DSTS;
 
 	if (!i)
 		return NULL;
-	if (routes)
+	if (is_of_routes(which))
 		return i->routes == net->routes && i->n_routes == net->n_routes ? i : NULL;
 	return i->links == net->links && i->n_links == net->n_links ? i : NULL;
 }
