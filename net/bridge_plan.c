@@ -60,7 +60,7 @@ static bool was_broken_off(const struct qb_ledger_entry *e)
 /* NetworkManager has the bridge at once, and not from the next boot on. */
 static bool is_taken_over(const struct qb_net *net, const struct qb_move *move)
 {
-	bool now = net->networkmanager_installed && net->networkmanager_running;
+	bool now = qb_net_keeper(net) == QB_KEEPER_NETWORKMANAGER && net->networkmanager_running;
 
 	for (size_t i = 0; i < move->n_ports; i++)
 		now &= qb_port_is_taken(net, qb_net_link(net, move->ports[i].name));
@@ -171,7 +171,7 @@ static void describe_step(const struct qb_net *net, const struct qb_move *move,
 		    there ? "the bridge is not as wanted" : "there is no such bridge",
 		    ports.n ? "put " : "make it, ", port_list, ports.n ? " under it" : "",
 		    address_list, move->n_add_routes, move->n_add_routes == 1 ? "" : "s",
-		    net->networkmanager_installed
+		    qb_net_keeper(net) == QB_KEEPER_NETWORKMANAGER
 			    ? ""
 			    : "; it lasts until the next boot, as there is no NetworkManager to "
 			      "bring it back");
@@ -255,7 +255,7 @@ static void refuse_dropped(const struct qb_net *net, const struct qb_bridge_conf
 			       l->name, config->name,
 			       profile ? "nmcli connection delete" : "ip link set",
 			       profile ? profile : l->name, profile ? "" : " nomaster",
-			       profile || !net->networkmanager_installed
+			       profile || qb_net_keeper(net) != QB_KEEPER_NETWORKMANAGER
 				       ? ""
 				       : "; where a profile makes it one: nmcli connection delete, "
 					 "and its name");
@@ -420,7 +420,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 	qb_vlans_plan(net, config, plan, &move);
 	refuse_size(&move, plan);
 	refuse_zone(net, &move, plan);
-	if (net->networkmanager_installed)
+	if (qb_net_keeper(net) == QB_KEEPER_NETWORKMANAGER)
 		qb_keyfile_refuse(&move, plan);
 	if (qb_plan_refuses(plan, config->name))
 		return;
@@ -438,7 +438,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 	}
 	for (size_t i = 0; (!done || plan->n_changes > n_changes) && i < n_ports; i++)
 		*claim_of(claims, ports[i]) = config->name;
-	if (net->networkmanager_installed)
+	if (qb_net_keeper(net) == QB_KEEPER_NETWORKMANAGER)
 		plan_persistence(net, config, &move, !done || newest(ledger, config->name), plan);
 }
 

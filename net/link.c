@@ -33,6 +33,11 @@ bool qb_link_carries_host(const struct qb_link *link)
 	return false;
 }
 
+enum qb_keeper qb_net_keeper(const struct qb_net *net)
+{
+	return net->networkmanager_installed ? QB_KEEPER_NETWORKMANAGER : QB_KEEPER_AGENT;
+}
+
 static void address_done(struct qb_address *a)
 {
 	free(a->address);

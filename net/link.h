@@ -146,6 +146,14 @@ struct qb_net {
 	struct qb_net_index *index; /* of links and routes: qb_net_index(); NULL: there is none */
 };
 
+/* Who makes links again after a boot. */
+enum qb_keeper {
+	QB_KEEPER_NETWORKMANAGER, /* by profiles */
+	QB_KEEPER_AGENT,          /* there is nobody else: this program, by its journal */
+};
+
+enum qb_keeper qb_net_keeper(const struct qb_net *net);
+
 /*
  * From now on the functions below are quick on a host of thousands of links: each makes what it is
  * quick by when it is first called. Whoever changes a link or a route afterwards calls this again.

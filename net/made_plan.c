@@ -313,8 +313,8 @@ static void plan_persistence(const struct qb_net *net, const struct qb_made_conf
 	struct qb_step *step;
 	bool any;
 
-	if (!net->networkmanager_installed || !link || qb_plan_refuses(plan, name) ||
-	    is_port(config, name) || !was_made(plan, ledger, name))
+	if (qb_net_keeper(net) != QB_KEEPER_NETWORKMANAGER || !link ||
+	    qb_plan_refuses(plan, name) || is_port(config, name) || !was_made(plan, ledger, name))
 		return;
 	qb_keyfile_made(net, link, &files);
 	if (!qb_keyfiles_missing(net, &files, true, &any, &list, &differences)) {

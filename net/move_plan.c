@@ -138,7 +138,7 @@ static int64_t gateway_metric(const struct qb_move_context *c, const char *famil
 			best = r->metric;
 	if (best != INT64_MAX)
 		return best;
-	return c->net->networkmanager_installed ? NM_BRIDGE_METRIC : none;
+	return qb_net_keeper(c->net) == QB_KEEPER_NETWORKMANAGER ? NM_BRIDGE_METRIC : none;
 }
 
 /* The addresses and the gateway that the configuration gives. */

@@ -28,7 +28,7 @@ static void refuse_uppers(const struct qb_net *net, const struct qb_link *port, 
 		if (is_one_of(upper->kind, kinds, QB_ARRAY_SIZE(kinds)))
 			qb_plan_refuse(plan, name, "has-upper", "%s carries %s (%s)", port->name,
 				       upper->name, upper->kind);
-		if (net->networkmanager_installed && upper->parent_uuid)
+		if (qb_net_keeper(net) == QB_KEEPER_NETWORKMANAGER && upper->parent_uuid)
 			qb_plan_refuse(plan, name, "has-upper",
 				       "the profile of %s stands on the profile %s, which %s would "
 				       "not have any more after a reboot; have it stand on the "
@@ -41,7 +41,7 @@ static void refuse_uppers(const struct qb_net *net, const struct qb_link *port, 
 static void refuse_extra(const struct qb_net *net, const struct qb_link *port, const char *name,
 			 struct qb_plan *plan)
 {
-	if (net->networkmanager_installed && port->extra)
+	if (qb_net_keeper(net) == QB_KEEPER_NETWORKMANAGER && port->extra)
 		qb_plan_refuse(plan, name, "unsupported",
 			       "%s has %s, which would not be so any more after a reboot: writing "
 			       "that into a profile is not implemented",
@@ -87,7 +87,7 @@ static void refuse_vlan(const struct qb_net *net, const struct qb_link *vlan, co
 static void refuse_dot1x(const struct qb_net *net, const struct qb_link *nic, const char *name,
 			 struct qb_plan *plan)
 {
-	if (net->networkmanager_installed && nic->dot1x)
+	if (qb_net_keeper(net) == QB_KEEPER_NETWORKMANAGER && nic->dot1x)
 		qb_plan_refuse(plan, name, "unsupported",
 			       "the profile %s authenticates %s by 802.1X, and the one that would "
 			       "be written for it does not; have NetworkManager itself make %s, "
@@ -98,8 +98,8 @@ static void refuse_dot1x(const struct qb_net *net, const struct qb_link *nic, co
 static void refuse_bond(const struct qb_net *net, const struct qb_link *bond, const char *name,
 			struct qb_plan *plan)
 {
-	for (const struct qb_link *l = NULL;
-	     net->networkmanager_installed && (l = qb_net_port(net, bond->name, l));) {
+	for (const struct qb_link *l = NULL; qb_net_keeper(net) == QB_KEEPER_NETWORKMANAGER &&
+					     (l = qb_net_port(net, bond->name, l));) {
 		if (!qb_link_is_nic(l))
 			qb_plan_refuse(plan, name, "unsupported",
 				       "%s has %s, a %s: only bonds of network cards are brought "

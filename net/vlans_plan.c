@@ -152,7 +152,8 @@ void qb_vlans_plan(const struct qb_net *net, const struct qb_bridge_config *conf
 
 		qb_vlans_list(m->pvid < 0 ? move->pvid : m->pvid, &m->tagged, &port->vlans);
 		/* A port joins with it, and NetworkManager takes nothing away (seen with 1.42). */
-		if (net->networkmanager_installed && !carries(&port->vlans, move->pvid))
+		if (qb_net_keeper(net) == QB_KEEPER_NETWORKMANAGER &&
+		    !carries(&port->vlans, move->pvid))
 			qb_plan_refuse(
 				plan, move->bridge, "unsupported",
 				"%s is not to carry VLAN %lld, the one of %s itself; after a "
