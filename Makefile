@@ -7,6 +7,8 @@ prefix  ?= /usr
 sbindir ?= $(prefix)/sbin
 datadir ?= $(prefix)/share
 mandir  ?= $(datadir)/man
+# Where systemd looks, whatever the prefix.
+systemddir ?= /usr/lib/systemd
 
 PKGS := libvirt libnl-3.0 libnl-route-3.0 blkid fdisk libkmod jansson yaml-0.1 libudev \
 	libsystemd libselinux expat uuid smartcols
@@ -144,6 +146,12 @@ install: all ## into DESTDIR
 	install -d -m 0755 $(DESTDIR)$(datadir)/qubi-agent $(DESTDIR)/etc/qubi-agent
 	install -m 0644 packaging/schema/*.json $(DESTDIR)$(datadir)/qubi-agent
 	install -d -m 0700 $(DESTDIR)/var/lib/qubi-agent
+	install -D -m 0644 packaging/qubi-agent-network.service.in \
+		$(DESTDIR)$(systemddir)/system/qubi-agent-network.service
+	sed -i 's,@SBINDIR@,$(sbindir),' \
+		$(DESTDIR)$(systemddir)/system/qubi-agent-network.service
+	install -D -m 0644 packaging/90-qubi-agent.preset \
+		$(DESTDIR)$(systemddir)/system-preset/90-qubi-agent.preset
 
 compile_commands.json: $(SRC) Makefile ## for clangd
 	$(Q)$(MAKE) -Bn V=1 all | grep -- ' -c -o ' | sed 's/"/\\"/g' | awk ' \

@@ -75,7 +75,8 @@ static void adopt(const struct qb_invocation *inv, const struct qb_prepared *p)
 /* What was done is looked at with fresh eyes: nothing may be left to do. */
 static const struct report *look_again(const struct qb_invocation *inv, const struct qb_prepared *p)
 {
-	_cleanup_prepared_ struct qb_prepared after = {0};
+	_cleanup_prepared_ struct qb_prepared after = {
+		.mode = p->mode == QB_MODE_BOOT ? QB_MODE_BOOT : QB_MODE_APPLY};
 	_cleanup_buf_ struct qb_buf text = {0};
 
 	if (qb_prepare_again(inv, &p->config, &after) < 0)
@@ -88,11 +89,59 @@ static const struct report *look_again(const struct qb_invocation *inv, const st
 	return &remains;
 }
 
-/* The run itself, once it is agreed on. */
-static int execute(struct qb_invocation *inv, struct qb_prepared *p, uint64_t start_us)
+/* What the next boot is to make again; NULL where somebody else does that. A new reference. */
+static json_t *boot_part(const struct qb_prepared *p)
+{
+	return p->mode != QB_MODE_BOOT && qb_net_keeper(&p->facts.net) == QB_KEEPER_AGENT
+		       ? qb_boot_part(&p->config)
+		       : NULL;
+}
+
+/* What it was to complete is done or undone with it: to the one who called apply it is one change.
+ */
+static const struct report *close_run(const struct qb_invocation *inv, const struct qb_prepared *p,
+				      const struct qb_step_ctx *ctx,
+				      const struct qb_apply_events *events,
+				      struct qb_outcome *outcome)
+{
+	struct qb_runs broken_off = qb_runs_broken_off(&p->runs);
+	struct qb_error err = QB_ERROR_INIT;
+
+	if (outcome->state == QB_RUN_UNDONE)
+		qb_rollback(ctx, &broken_off, events, outcome);
+	if (outcome->error)
+		qb_log(QB_LOG_ERROR, "%s", outcome->error);
+	if (outcome->state != QB_RUN_DONE)
+		return outcome->state == QB_RUN_STUCK ? &stuck : &undone;
+	if (!outcome->error &&
+	    qb_journal_complete(&inv->root, &p->runs, QB_RUN_CONTINUED, &err) < 0)
+		qb_log(QB_LOG_WARNING, "%s", err.msg);
+	return outcome->error ? &unclosed : look_again(inv, p);
+}
+
+/* What a boot makes again is the change of the run that made it first, and undone with that. */
+static const struct report *close_boot(const struct qb_invocation *inv, const struct qb_prepared *p,
+				       const struct qb_journal *journal,
+				       const struct qb_outcome *outcome)
+{
+	struct qb_error err = QB_ERROR_INIT;
+
+	if (outcome->error)
+		qb_log(QB_LOG_ERROR, "%s", outcome->error);
+	if (outcome->state == QB_RUN_STUCK)
+		return &stuck;
+	if (qb_journal_forget(&inv->root, journal, &err) < 0)
+		qb_log(QB_LOG_WARNING, "%s", err.msg);
+	if (outcome->state == QB_RUN_UNDONE)
+		return &undone;
+	return p->plan.n_refused ? &partial : &done;
+}
+
+/* The run itself, once it is agreed on. NULL: nothing was done, and why is said. */
+static const struct report *execute(struct qb_invocation *inv, struct qb_prepared *p,
+				    struct qb_outcome *outcome)
 {
 	_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
-	_cleanup_outcome_ struct qb_outcome outcome = {0};
 	struct qb_apply_events events = {
 		.begin = qb_progress_begin,
 		.end = qb_progress_end,
@@ -102,39 +151,33 @@ static int execute(struct qb_invocation *inv, struct qb_prepared *p, uint64_t st
 	};
 	_cleanup_free_ char *peer = qb_session_peer(&inv->root);
 	struct qb_step_ctx ctx = qb_step_context(inv, &p->facts);
-	struct qb_runs broken_off = qb_runs_broken_off(&p->runs);
-	json_auto_t *document = qb_plan_to_json(&p->plan);
+	json_auto_t *document = qb_plan_to_json(&p->plan), *part = boot_part(p);
 	struct qb_error err = QB_ERROR_INIT;
-	const struct report *what = &undone;
-	int r = qb_journal_begin(&inv->root, &p->runs, document, &journal, &err);
+	int r = qb_journal_begin(&inv->root, &p->runs, document, part, &journal, &err);
 
 	if (r < 0) {
 		qb_log(QB_LOG_ERROR, "nothing was done: %s", err.msg);
-		return QB_EXIT_FAILED;
+		return NULL;
 	}
 	ctx.peer = peer;
 	ctx.provisional = events.confirm != NULL;
-	qb_apply(&ctx, &p->plan, &journal, &events, &outcome);
-	/* What it was to complete goes with it: to the one who called apply it is one change. */
-	if (outcome.state == QB_RUN_UNDONE)
-		qb_rollback(&ctx, &broken_off, &events, &outcome);
-	if (outcome.error)
-		qb_log(QB_LOG_ERROR, "%s", outcome.error);
-	if (outcome.state == QB_RUN_STUCK) {
-		what = &stuck;
-	} else if (outcome.state == QB_RUN_DONE) {
-		if (!outcome.error &&
-		    qb_journal_complete(&inv->root, &p->runs, QB_RUN_CONTINUED, &err) < 0)
-			qb_log(QB_LOG_WARNING, "%s", err.msg);
-		what = outcome.error ? &unclosed : look_again(inv, p);
-	}
-	return report(inv, what, &p->plan, &outcome, start_us);
+	qb_apply(&ctx, &p->plan, &journal, &events, outcome);
+	return p->mode == QB_MODE_BOOT ? close_boot(inv, p, &journal, outcome)
+				       : close_run(inv, p, &ctx, &events, outcome);
 }
 
-int qb_run_plan(struct qb_invocation *inv, bool rebind)
+static int execute_and_report(struct qb_invocation *inv, struct qb_prepared *p, uint64_t start_us)
+{
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	const struct report *what = execute(inv, p, &outcome);
+
+	return what ? report(inv, what, &p->plan, &outcome, start_us) : QB_EXIT_FAILED;
+}
+
+int qb_run_plan(struct qb_invocation *inv, enum qb_mode mode)
 {
 	static const struct qb_outcome nothing = {0};
-	_cleanup_prepared_ struct qb_prepared p = {.rebind = rebind};
+	_cleanup_prepared_ struct qb_prepared p = {.mode = mode};
 	_cleanup_buf_ struct qb_buf text = {0};
 	struct qb_error err = QB_ERROR_INIT;
 	_cleanup_close_ int lock = -1;
@@ -148,7 +191,7 @@ int qb_run_plan(struct qb_invocation *inv, bool rebind)
 	r = qb_prepare(inv, &p);
 	if (r < 0)
 		return QB_EXIT_USAGE;
-	if (rebind)
+	if (mode == QB_MODE_REPAIR)
 		qb_plan_changes_text(&p.plan, qb_invocation_colour(inv), qb_terminal_width(),
 				     &text);
 	if (!p.plan.n_steps && !p.plan.n_refused) {
@@ -163,14 +206,12 @@ int qb_run_plan(struct qb_invocation *inv, bool rebind)
 	if (!p.plan.n_steps || (p.plan.n_refused && !inv->opt.allow_partial))
 		return report(inv, &refused, &p.plan, &nothing, start_us);
 	r = qb_consent(inv, &text, "Apply this plan?");
-	if (r != QB_EXIT_OK)
-		return r;
-	return execute(inv, &p, start_us);
+	return r != QB_EXIT_OK ? r : execute_and_report(inv, &p, start_us);
 }
 
 static int run(struct qb_invocation *inv)
 {
-	return qb_run_plan(inv, false);
+	return qb_run_plan(inv, QB_MODE_APPLY);
 }
 
 const struct qb_command qb_cmd_apply = {
@@ -188,4 +229,80 @@ const struct qb_command qb_cmd_apply = {
 		"A power cycle before the answer brings the network back as it was, too.",
 	.takes = QB_TAKES_CONSENT | QB_TAKES_PARTIAL | QB_TAKES_CONFIRM,
 	.run = run,
+};
+
+/* The steps of that kind alone, where there are any. */
+static bool keep_only(struct qb_plan *plan, const char *kind)
+{
+	struct qb_plan only = {0};
+
+	for (size_t i = 0; i < plan->n_steps; i++)
+		if (!strcmp(plan->steps[i].kind, kind)) {
+			struct qb_step *step = QB_APPEND(only.steps, only.n_steps);
+
+			QB_SWAP(*step, plan->steps[i]);
+		}
+	if (!only.n_steps)
+		return false;
+	QB_SWAP(plan->steps, only.steps);
+	QB_SWAP(plan->n_steps, only.n_steps);
+	qb_plan_done(&only);
+	return true;
+}
+
+/*
+ * What a port had is given back to it by itself, before: when its bridge cannot be made, the host
+ * is reached by the port.
+ */
+static int restore(struct qb_invocation *inv)
+{
+	_cleanup_prepared_ struct qb_prepared p = {.mode = QB_MODE_BOOT};
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	_cleanup_buf_ struct qb_buf text = {0};
+	const struct report *what;
+
+	if (qb_prepare(inv, &p) < 0)
+		return QB_EXIT_FAILED;
+	if (!keep_only(&p.plan, "net.restore"))
+		return QB_EXIT_OK;
+	plan_text(inv, &p.plan, &text);
+	qb_show(inv, &text);
+	what = execute(inv, &p, &outcome);
+	return outcome.state == QB_RUN_DONE || !what ? QB_EXIT_OK : what->exit;
+}
+
+static int run_boot(struct qb_invocation *inv)
+{
+	static const struct qb_outcome nothing = {0};
+	_cleanup_prepared_ struct qb_prepared p = {.mode = QB_MODE_BOOT};
+	_cleanup_buf_ struct qb_buf text = {0};
+	_cleanup_close_ int lock = -1;
+	uint64_t start_us = qb_now_us();
+	int r = qb_enter_run(inv, &lock);
+
+	if (r == QB_EXIT_OK)
+		r = restore(inv);
+	if (r != QB_EXIT_OK)
+		return r;
+	if (qb_prepare(inv, &p) < 0)
+		return QB_EXIT_FAILED;
+	if (p.plan.n_steps || p.plan.n_refused)
+		plan_text(inv, &p.plan, &text);
+	qb_show(inv, &text);
+	if (!p.plan.n_steps)
+		return report(inv, p.plan.n_refused ? &refused : &in_sync, &p.plan, &nothing,
+			      start_us);
+	return execute_and_report(inv, &p, start_us);
+}
+
+const struct qb_command qb_cmd_boot = {
+	.name = "boot",
+	.summary = "after the host has started: make bridges again that nobody else does",
+	.help = "For qubi-agent-network.service. On a host without NetworkManager and without\n"
+		"systemd-networkd a boot leaves nothing of the bridges, bonds and VLANs that runs\n"
+		"made: they are made again as the newest run had them configured, with what ports\n"
+		"have then, or where nobody gave them an address, with what they had. The\n"
+		"configuration file is not read and libvirt not asked. It is no run of its own:\n"
+		"rollback undoes the one that made them.",
+	.run = run_boot,
 };

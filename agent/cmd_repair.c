@@ -3,7 +3,7 @@
 
 static int run(struct qb_invocation *inv)
 {
-	return qb_run_plan(inv, true);
+	return qb_run_plan(inv, QB_MODE_REPAIR);
 }
 
 const struct qb_command qb_cmd_repair = {

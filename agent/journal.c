@@ -27,6 +27,7 @@ static void run_done(struct qb_run *run)
 		json_decref(run->steps[i].before);
 	}
 	free(run->steps);
+	json_decref(run->config);
 }
 
 void qb_runs_done(struct qb_runs *runs)
@@ -48,6 +49,7 @@ static int read_begin(json_t *record, struct qb_run *run)
 	    !json_is_array(steps))
 		return -EINVAL;
 	run->time_s = time_s;
+	run->config = json_incref(json_object_get(record, "config"));
 	json_array_foreach (steps, i, step) {
 		const char *kind, *target;
 		struct qb_run_step *s;
@@ -228,6 +230,10 @@ void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret)
 	for (size_t i = 0; i < runs->n; i++) {
 		const struct qb_run *run = &runs->v[i];
 
+		if (run->state == QB_RUN_DONE && run->config) {
+			json_decref(ret->config);
+			ret->config = json_incref(run->config);
+		}
 		for (size_t j = 0; j < run->n_steps; j++) {
 			const struct qb_run_step *step = &run->steps[j];
 			struct qb_ledger_entry *entry;
@@ -290,7 +296,7 @@ struct qb_runs qb_runs_change(const struct qb_runs *runs)
 }
 
 int qb_journal_begin(const struct qb_root *root, const struct qb_runs *runs, json_t *plan,
-		     struct qb_journal *ret, struct qb_error *err)
+		     json_t *config, struct qb_journal *ret, struct qb_error *err)
 {
 	unsigned id = runs->n ? runs->v[runs->n - 1].id + 1 : 1;
 	_cleanup_journal_ struct qb_journal journal = {-1, id};
@@ -307,14 +313,23 @@ int qb_journal_begin(const struct qb_root *root, const struct qb_runs *runs, jso
 	if (dir < 0 || fsync(dir) < 0)
 		return qb_error_errno(err, dir < 0 ? dir : errno, "%s: cannot sync", JOURNAL_DIR);
 	r = qb_journal_write(&journal,
-			     json_pack("{s:s, s:I, s:s, s:O}", "event", "begin", "time",
-				       (json_int_t)time(NULL), "version", QB_VERSION, "plan", plan),
+			     json_pack("{s:s, s:I, s:s, s:O, s:O*}", "event", "begin", "time",
+				       (json_int_t)time(NULL), "version", QB_VERSION, "plan", plan,
+				       "config", config),
 			     err);
 	if (r < 0)
 		return r;
 	*ret = journal;
 	journal.fd = -1;
 	return 0;
+}
+
+int qb_journal_forget(const struct qb_root *root, const struct qb_journal *journal,
+		      struct qb_error *err)
+{
+	_cleanup_free_ char *path = path_of(journal->id);
+
+	return qb_root_unlink(root, path, err);
 }
 
 int qb_journal_reopen(const struct qb_root *root, unsigned id, struct qb_journal *ret,

@@ -4,7 +4,7 @@
  * on disk (fsync) before what it announces begins, so that after a crash the journal knows at
  * least as much as happened. A torn last line is what a crash leaves and is dropped.
  *
- *	{"event":"begin","time":...,"version":...,"plan":{...}}
+ *	{"event":"begin","time":...,"version":...,"plan":{...},"config":{...}}
  *	{"event":"intent","step":0,"before":{...}}	observed, apply is next
  *	{"event":"done","step":0}			applied and verified
  *	{"event":"skipped","step":1}			already as wanted: nothing to undo
@@ -51,6 +51,7 @@ struct qb_run {
 	enum qb_run_state state;
 	struct qb_run_step *steps;
 	size_t n_steps;
+	json_t *config; /* see qb_journal_begin(); NULL: none */
 };
 
 struct qb_runs {
@@ -93,9 +94,16 @@ struct qb_journal {
 		-1, 0                                                                              \
 	}
 
-/* Starts the file of a new run with its begin record; plan is borrowed. */
+/*
+ * Starts the file of a new run with its begin record. plan is borrowed, and so is config, the part
+ * of the configuration that a boot needs to do the same again; NULL: another program will.
+ */
 QB_MUST_CHECK int qb_journal_begin(const struct qb_root *root, const struct qb_runs *runs,
-				   json_t *plan, struct qb_journal *ret, struct qb_error *err);
+				   json_t *plan, json_t *config, struct qb_journal *ret,
+				   struct qb_error *err);
+/* Removes the file of a run that left nothing to undo. */
+QB_MUST_CHECK int qb_journal_forget(const struct qb_root *root, const struct qb_journal *journal,
+				    struct qb_error *err);
 /* Opens the file of an earlier run to go on with it; a torn last line is cut off. */
 QB_MUST_CHECK int qb_journal_reopen(const struct qb_root *root, unsigned id, struct qb_journal *ret,
 				    struct qb_error *err);

@@ -25,19 +25,39 @@ static int load_runs(const struct qb_invocation *inv, struct qb_runs *ret)
 	return r;
 }
 
+static int prepare_boot(struct qb_prepared *ret)
+{
+	struct qb_error err = QB_ERROR_INIT;
+	int r = qb_boot_config(&ret->ledger, &ret->config, &err);
+
+	if (r < 0) {
+		qb_log(QB_LOG_ERROR, "%s", err.msg);
+		return r;
+	}
+	/* Another program makes them, from what was written for it. */
+	if (qb_net_keeper(&ret->facts.net) == QB_KEEPER_AGENT)
+		qb_net_plan(&ret->facts, &ret->config, &ret->ledger, &ret->plan);
+	qb_plan_drop_refused(&ret->plan);
+	return 0;
+}
+
 int qb_prepare_again(const struct qb_invocation *inv, const struct qb_config *config,
 		     struct qb_prepared *ret)
 {
+	/* libvirt is started after the network, and cannot answer yet. */
+	unsigned without = ret->mode == QB_MODE_BOOT ? QB_FACTS_ALL & ~QB_FACTS_NET : 0;
 	/* Facts first: they are asked for by processes, which a long journal need not be part of.
 	 */
-	int r = qb_invocation_facts(inv, config, NULL, 0, &ret->facts);
+	int r = qb_invocation_facts(inv, config, NULL, without, &ret->facts);
 
 	if (r == 0)
 		r = load_runs(inv, &ret->runs);
 	if (r < 0)
 		return r;
 	qb_runs_ledger(&ret->runs, &ret->ledger);
-	qb_plan_make(&ret->facts, config, &ret->ledger, ret->rebind, &ret->plan);
+	if (ret->mode == QB_MODE_BOOT)
+		return prepare_boot(ret);
+	qb_plan_make(&ret->facts, config, &ret->ledger, ret->mode == QB_MODE_REPAIR, &ret->plan);
 	return 0;
 }
 
@@ -58,7 +78,7 @@ static void tell_broken_off(const struct qb_runs *runs)
 
 int qb_prepare(const struct qb_invocation *inv, struct qb_prepared *ret)
 {
-	int r = qb_invocation_config(inv, &ret->config);
+	int r = ret->mode == QB_MODE_BOOT ? 0 : qb_invocation_config(inv, &ret->config);
 
 	if (r == 0)
 		r = qb_prepare_again(inv, &ret->config, ret);

@@ -6,8 +6,17 @@
 #include "agent/command.h"
 #include "agent/plan.h"
 
+/* What a run is for. */
+enum qb_mode {
+	QB_MODE_APPLY,
+	QB_MODE_REPAIR, /* what was bound to hardware that changed is bound anew */
+	/* Of the network what runs made, and the host has started since: it is done again, and is
+	 * no change of its own that could be undone. */
+	QB_MODE_BOOT,
+};
+
 struct qb_prepared {
-	bool rebind; /* given: what was bound to hardware that changed is bound anew */
+	enum qb_mode mode; /* given */
 	struct qb_config config;
 	struct qb_facts facts;
 	struct qb_runs runs;
@@ -15,7 +24,10 @@ struct qb_prepared {
 	struct qb_plan plan;
 };
 
-/* Loads the configuration and the journal, probes and plans. Errors are printed; negative then. */
+/*
+ * Loads the configuration, for a boot from the journal, and the journal, probes and plans. Errors
+ * are printed; negative then.
+ */
 QB_MUST_CHECK int qb_prepare(const struct qb_invocation *inv, struct qb_prepared *ret);
 /* The same with a configuration in hand; that of ret stays empty. */
 QB_MUST_CHECK int qb_prepare_again(const struct qb_invocation *inv, const struct qb_config *config,
@@ -36,8 +48,8 @@ void qb_show(const struct qb_invocation *inv, const struct qb_buf *what);
 QB_MUST_CHECK int qb_consent(const struct qb_invocation *inv, const struct qb_buf *what,
 			     const char *question);
 
-/* Command apply, and with rebind command repair. */
-int qb_run_plan(struct qb_invocation *inv, bool rebind);
+/* Commands apply, repair and boot. */
+int qb_run_plan(struct qb_invocation *inv, enum qb_mode mode);
 
 /*
  * Whether there is somebody who could answer --confirm, where it is given: an enum qb_exit as

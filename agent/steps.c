@@ -4,11 +4,13 @@
 #include "agent/host/plan.h"
 #include "net/bridge.h"
 #include "net/made.h"
+#include "net/restore.h"
 #include "storage/pool.h"
 
 static const struct qb_step_kind *const kinds[] = {
-	&qb_module_load_step, &qb_module_persist_step, &qb_daemon_step,         &qb_made_step,
-	&qb_bridge_step,      &qb_bridge_bind_step,    &qb_bridge_persist_step, &qb_carve_step,
+	&qb_module_load_step, &qb_module_persist_step, &qb_daemon_step,
+	&qb_made_step,        &qb_restore_step,        &qb_bridge_step,
+	&qb_bridge_bind_step, &qb_bridge_persist_step, &qb_carve_step,
 	&qb_network_step,     &qb_pool_step,
 };
 

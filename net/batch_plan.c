@@ -267,6 +267,29 @@ struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_st
 	return b;
 }
 
+struct qb_batches qb_move_restore(const struct qb_move *move)
+{
+	struct qb_batches b = {0};
+
+	add(&b.build, QB_OP_LINK_UP, move->source);
+	add_addresses(&b.build, QB_OP_ADDRESS_ADD, NULL, move->source, move->drop, move->n_drop);
+	add_addresses(&b.clear, QB_OP_ADDRESS_SETTLE, NULL, move->source, move->drop, move->n_drop);
+	add_routes(&b.clear, move, move->source, move->drop_routes, move->n_drop_routes);
+	add_rules(&b.clear, move, move->source);
+	return b;
+}
+
+struct qb_batches qb_move_strip(const struct qb_move *move)
+{
+	const struct side source = {move->source, move->drop, move->n_drop}, nobody = {0};
+	struct qb_batches b = {0};
+
+	delete_rules(&b.clear, move, move->source);
+	delete_routes(&b.clear, move->source, move->drop_routes, move->n_drop_routes);
+	leave_addresses(&b, &source, &nobody, false);
+	return b;
+}
+
 void qb_batches_done(struct qb_batches *batches)
 {
 	free(batches->build.v);

@@ -30,6 +30,8 @@ static void claim_of_steps(const struct qb_net *net, const struct claims *claims
 		const json_t *port;
 		size_t j;
 
+		if (strcmp(plan->steps[i].kind, "net.link") != 0)
+			continue;
 		json_array_foreach (json_object_get(plan->steps[i].args, "ports"), j, port) {
 			const char *name = json_string_value(json_object_get(port, "name"));
 			const struct qb_link *link = qb_net_link(net, name);
@@ -143,6 +145,16 @@ static void plan_persistence(const struct qb_net *net, const struct qb_bridge_co
 			: "");
 }
 
+/* What comes after a boot, where no other program makes it again. */
+static const char *how_long(const struct qb_net *net)
+{
+	if (qb_net_keeper(net) != QB_KEEPER_AGENT)
+		return "";
+	return net->boot_unit ? "; qubi-agent-network.service makes it again at each boot"
+			      : "; it lasts until the next boot: to have it made again at each, "
+				"systemctl enable qubi-agent-network.service";
+}
+
 static void describe_step(const struct qb_net *net, const struct qb_move *move,
 			  struct qb_step *step)
 {
@@ -171,10 +183,7 @@ static void describe_step(const struct qb_net *net, const struct qb_move *move,
 		    there ? "the bridge is not as wanted" : "there is no such bridge",
 		    ports.n ? "put " : "make it, ", port_list, ports.n ? " under it" : "",
 		    address_list, move->n_add_routes, move->n_add_routes == 1 ? "" : "s",
-		    qb_net_keeper(net) == QB_KEEPER_NETWORKMANAGER
-			    ? ""
-			    : "; it lasts until the next boot, as there is no NetworkManager to "
-			      "bring it back");
+		    how_long(net));
 }
 
 static void refuse_pair(const struct qb_link *a, const struct qb_link *b, const char *name,

@@ -137,6 +137,7 @@ struct qb_net {
 	/* Who manages links here, as files and processes show it. */
 	bool networkmanager_installed, networkmanager_running;
 	bool networkd_running;
+	bool boot_unit;     /* qubi-agent-network.service is started at boot */
 	bool firewalld;     /* it runs, or is started at boot */
 	char *default_zone; /* firewalld's, for links that nobody bound */
 	struct qb_strs

@@ -213,6 +213,8 @@ static const struct qb_field net_fields[] = {
 	     .doc = "NetworkManager runs."),
 	QB_F(qb_net, networkd_running, "networkd_running", BOOL,
 	     .doc = "systemd-networkd manages links."),
+	QB_F(qb_net, boot_unit, "boot_unit", BOOL,
+	     .doc = "qubi-agent-network.service is started at boot."),
 	QB_F(qb_net, firewalld, "firewalld", BOOL, .doc = "firewalld runs, or is started at boot."),
 	QB_F(qb_net, default_zone, "default_zone", STR,
 	     .doc = "firewalld's zone of links that nobody bound."),

@@ -50,7 +50,8 @@ static bool is_taken(const struct qb_plan *plan, const struct qb_link *nic, cons
 		size_t j;
 
 		json_array_foreach (json_object_get(plan->steps[i].args, "ports"), j, port)
-			if (qb_streq(json_string_value(json_object_get(port, "name")), nic->name) &&
+			if (!strcmp(plan->steps[i].kind, "net.link") &&
+			    qb_streq(json_string_value(json_object_get(port, "name")), nic->name) &&
 			    strcmp(plan->steps[i].target, bond) != 0)
 				return true;
 	}

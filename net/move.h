@@ -138,6 +138,12 @@ struct qb_batches qb_move_forward(const struct qb_move *move);
  */
 struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
 				  bool bridge_is_there);
+/*
+ * What the move takes off the source given to it again, where the bridge is gone and the source is
+ * no port; and taken off it. Either fills build and clear alone.
+ */
+struct qb_batches qb_move_restore(const struct qb_move *move);
+struct qb_batches qb_move_strip(const struct qb_move *move);
 void qb_batches_done(struct qb_batches *batches);
 #define _cleanup_batches_ QB_CLEANUP(qb_batches_done)
 

@@ -7,6 +7,7 @@
 
 #define FILE_MAX (1 << 20)
 #define NETWORKD_LINKS "/run/systemd/netif/links"
+#define BOOT_WANTED "/etc/systemd/system/multi-user.target.wants/qubi-agent-network.service"
 #define FIREWALLD_WANTED "/etc/systemd/system/multi-user.target.wants/firewalld.service"
 
 /* DDDD:BB:DD.F */
@@ -254,4 +255,5 @@ void qb_net_sys_probe(const struct qb_root *root, struct qb_net *net)
 	net->networkmanager_installed = qb_root_exists(root, "/usr/sbin/NetworkManager");
 	resolver(root, net);
 	network_root(root, net);
+	net->boot_unit = qb_root_exists(root, BOOT_WANTED);
 }

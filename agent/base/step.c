@@ -238,5 +238,6 @@ void qb_ledger_done(struct qb_ledger *ledger)
 	}
 	free(ledger->entries);
 	free(ledger->order);
+	json_decref(ledger->config);
 	*ledger = (struct qb_ledger){0};
 }

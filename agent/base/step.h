@@ -105,6 +105,9 @@ struct qb_ledger {
 	struct qb_ledger_entry *entries; /* oldest first; what was undone is left out */
 	size_t n_entries;
 	const struct qb_ledger_entry **order; /* by target, see qb_ledger_index() */
+	/* Of the newest run that came to its end, the part of the configuration that
+	 * qb_journal_begin() was given; NULL: none. */
+	json_t *config;
 };
 
 /* Makes qb_ledger_newest() fast; without it all are looked through. */

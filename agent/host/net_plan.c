@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/host/plan.h"
 
+#include "net/restore.h"
+
 void qb_net_plan(const struct qb_facts *facts, const struct qb_config *config,
 		 const struct qb_ledger *ledger, struct qb_plan *plan)
 {
@@ -12,11 +14,15 @@ void qb_net_plan(const struct qb_facts *facts, const struct qb_config *config,
 		.bridges = config->bridges,
 		.n_bridges = config->n_bridges,
 	};
-	_cleanup_net_ struct qb_net after = {0};
+	_cleanup_net_ struct qb_net again = {0}, after = {0};
 	const struct qb_net *net = &facts->net;
 
+	/* Whoever else makes bridges says himself what they have. */
+	if (qb_net_keeper(net) == QB_KEEPER_AGENT &&
+	    qb_restore_plan(net, config->bridges, config->n_bridges, ledger, plan, &again))
+		net = &again;
 	if (config->n_bonds || config->n_vlans) {
-		qb_made_plan(&facts->net, &made, ledger, plan, &after);
+		qb_made_plan(net, &made, ledger, plan, &after);
 		net = &after;
 	}
 	qb_bridge_plan(net, config->bridges, config->n_bridges, facts->system.machine_id, ledger,

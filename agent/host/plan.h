@@ -11,6 +11,17 @@
 void qb_module_plan(const struct qb_facts *facts, const struct qb_config *config,
 		    struct qb_plan *plan);
 /* Bonds and VLANs, and the bridges that stand on them. ledger: NULL where nobody looked. */
+/*
+ * The part of a configuration of which a boot leaves nothing where no other program makes it again.
+ * A new reference.
+ */
+json_t *qb_boot_part(const struct qb_config *config);
+/*
+ * Of such a part, as the newest run had it, what that or an earlier one made, and nobody has
+ * undone: what a boot is to make again. -EBADMSG when it cannot be read.
+ */
+QB_MUST_CHECK int qb_boot_config(const struct qb_ledger *ledger, struct qb_config *ret,
+				 struct qb_error *err);
 void qb_net_plan(const struct qb_facts *facts, const struct qb_config *config,
 		 const struct qb_ledger *ledger, struct qb_plan *plan);
 /* libvirt's daemons: enable and start what is installed. Refuses target "libvirt" otherwise. */

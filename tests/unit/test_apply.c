@@ -234,7 +234,7 @@ static void make_runs(const char *states, struct qb_runs *ret)
 					   "before", "was", name);
 
 		assert_int_equal(qb_journal_read(&root, &before, NULL), 0);
-		assert_int_equal(qb_journal_begin(&root, &before, plan, &journal, NULL), 0);
+		assert_int_equal(qb_journal_begin(&root, &before, plan, NULL, &journal, NULL), 0);
 		assert_int_equal(qb_journal_write(&journal, intent, NULL), 0);
 		if (came_to == QB_RUN_UNDONE)
 			assert_int_equal(qb_journal_write(&journal,

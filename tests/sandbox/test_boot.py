@@ -1,0 +1,165 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""After a boot of a host without NetworkManager the agent itself makes its bridges again.
+
+What a boot does to the kernel is done by hand here; tests/lab reboots.
+"""
+
+import os
+import uuid
+
+import qb
+from qb import netstate
+
+JOURNAL = "/var/lib/qubi-agent/journal"
+OWN = ("address add 192.0.2.10/24 dev uplink0", "address add 2001:db8::10/64 dev uplink0 nodad",
+       "route add default via 192.0.2.1", "route add default via 2001:db8::1")
+MORE = ("route add 198.51.100.0/24 via 192.0.2.1 table 100 metric 7",
+        "-6 route add 2001:db8:5::/48 via 2001:db8::1 metric 9",
+        "rule add iif uplink0 lookup 100 priority 500")
+# The kernel counts links, and what it made of its own accord it makes anew.
+COUNTED = {"ifindex", "link_index", "ip6_base_reachable_time"}
+
+
+def ip(*commands):
+    for words in commands:
+        qb.run("/usr/sbin/ip", *words.split())
+
+
+def state():
+    for word, words in (("tentative", "-6 address"), ("NO-CARRIER", "link show br0")):
+        assert qb.until(lambda: word not in qb.run("/usr/sbin/ip", *words.split(),
+                                                code=None).out, 3), word
+    return netstate.of(lambda *words: qb.run(f"/usr/sbin/{words[0]}", *words[1:]).out, COUNTED)
+
+
+def power_cycle():
+    """What is left of it all after one: files, and what the NIC is by itself."""
+    ip("link set uplink0 down", "address flush dev uplink0", "link set uplink0 mtu 1500")
+    for name in ("br0", "br1"):
+        qb.run("/usr/sbin/ip", "link", "delete", name, code=None)
+    for family in ("-4", "-6"):
+        qb.run("/usr/sbin/ip", family, "rule", "del", "priority", "500", code=None)
+    with open("/tmp/boot_id", "w", encoding="utf-8") as f:
+        f.write(f"{uuid.uuid4()}\n")
+    qb.run("/bin/mount", "--bind", "/tmp/boot_id", "/proc/sys/kernel/random/boot_id")
+
+
+def boot(*more, code=qb.OK):
+    """libvirt does not run yet, and whoever asked it would wait."""
+    return qb.agent("boot", "--connect", "qemu+unix:///system?socket=/nowhere", *more, code=code)
+
+
+def runs():
+    return sorted(os.listdir(JOURNAL))
+
+
+@qb.case
+def the_same_bridge_is_there_again():
+    ip("link set uplink0 mtu 1400", *MORE)
+    qb.configure(qb.BRIDGE_ONLY)
+    before = state()
+    qb.agent("apply", "--yes")
+    wanted, journal = state(), runs()
+    os.unlink(qb.CONFIG)  # what was applied counts, not what is written since
+    power_cycle()
+    assert not qb.links()["uplink0"]["addresses"], "the boot is none"
+    r = boot()
+    qb.contains(r.out, ["net.restore", "192.0.2.10/24 and 2001:db8::10/64", "net.bridge",
+                        "Done"], "what it says")
+    qb.same(qb.difference(wanted, state()), [], "after the boot")
+    for address in ("192.0.2.1", "2001:db8::1"):
+        qb.assert_reaches(address)
+    qb.contains(boot().out, ["Nothing to do"], "a second time")
+    qb.same(runs(), journal, "runs")
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.contains(qb.agent("plan").out, ["Nothing to do"], "the plan")
+    qb.agent("rollback", "--yes")
+    qb.same(qb.difference(before, state()), [], "after the rollback")
+    power_cycle()
+    qb.contains(boot().out, ["Nothing to do"], "after a rollback")
+    assert "br0" not in qb.links(), "what was rolled back is made again"
+
+
+@qb.case
+def what_the_ports_owner_gave_it_goes_along():
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.agent("apply", "--yes")
+    power_cycle()
+    ip("link set uplink0 up", "address add 192.0.2.20/24 dev uplink0",
+       "route add default via 192.0.2.1")
+    r = boot()
+    qb.same(qb.links()["br0"]["addresses"], ["192.0.2.20/24 global", "2001:db8::10/64 global"],
+            f"addresses of br0 ({r})")
+    qb.assert_reaches("192.0.2.1")
+
+
+STATIC = """\
+version: 1
+bridges:
+  - name: br0
+    ports: {name: uplink0}
+    ipv4: {addresses: 192.0.2.30/24, gateway: 192.0.2.1}
+    ipv6: none
+  - name: br1
+    ports: []
+    ipv4: {addresses: 198.51.100.1/24}
+"""
+
+
+def has():
+    return {name: link["addresses"] for name, link in qb.links().items()}, qb.routes()
+
+
+@qb.case
+def what_is_configured_needs_no_owner():
+    ip("-6 route del default")
+    qb.configure(STATIC)
+    qb.agent("apply", "--yes")
+    wanted = has()
+    power_cycle()
+    boot()
+    qb.same(has(), wanted, "addresses and routes after the boot")
+    qb.assert_reaches("192.0.2.1")
+
+
+@qb.case
+def without_its_bridge_the_host_is_reached_by_the_port():
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.agent("apply", "--yes")
+    power_cycle()
+    ip("link set uplink0 up", "link add link uplink0 name macvlan0 type macvlan")
+    r = boot(code=qb.REFUSED)
+    qb.contains(r.out, ["br0", "macvlan0"], "what is refused")
+    assert "br0" not in qb.links(), "it is made all the same"
+    for address in ("192.0.2.1", "2001:db8::1"):
+        qb.assert_reaches(address)
+
+
+@qb.case
+def a_bridge_that_somebody_deleted_comes_back_whole():
+    ip(*MORE)
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.agent("apply", "--yes")
+    wanted = state()
+    ip("link delete br0")
+    r = qb.agent("plan", code=qb.PENDING)
+    qb.contains(r.out, ["net.restore", "br0 is gone"], "the plan")
+    qb.agent("apply", "--yes")
+    qb.same(qb.difference(wanted, state()), [], "after apply")
+    qb.assert_reaches("192.0.2.1")
+
+
+@qb.case
+def what_was_not_confirmed_is_not_made_again():
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.run("/usr/bin/strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=clock_nanosleep:signal=KILL",
+           qb.AGENT, "apply", "--yes", code=None)
+    power_cycle()
+    ip("link set uplink0 up", *OWN)
+    qb.contains(boot().out, ["Nothing to do"], "what it says")
+    assert "br0" not in qb.links(), "what was broken off is gone on with by a boot"
+
+
+if __name__ == "__main__":
+    qb.main()
