@@ -161,6 +161,8 @@ static void weigh_persisted(const struct qb_check_input *in, const struct qb_pro
 	claims_of_ifcfg(in, bridge, &claims);
 	claims_of_nmstate(in, bridge, &claims);
 	claims_of_networkd(in, bridge, &claims);
+	if (qb_net_keeper(&in->facts->net) == QB_KEEPER_AGENT && in->facts->net.boot_unit)
+		qb_strs_add(&claims, "qubi-agent-network.service, if qubi-agent made it");
 	text = qb_strs_sentence(&claims);
 	if (claims.n) {
 		qb_evidence(r, bridge, "/etc, /run, /usr/lib", "%s", text);
@@ -259,11 +261,13 @@ static const struct qb_check table[] = {
 		.severity = QB_RECOMMENDED,
 		.looks = "Of every configured bridge that is there: a profile of NetworkManager "
 			 "that is started by itself, an ifcfg file with ONBOOT, a file that "
-			 "nmstate applies at boot, or a .netdev of systemd-networkd. On RHEL and "
-			 "what is built from it.",
+			 "nmstate applies at boot, or a .netdev of systemd-networkd; without any "
+			 "of these qubi-agent-network.service. On RHEL and what is built from it.",
 		.why = "A bridge that was made by hand is gone after a restart, and the guests' "
 		       "network and the host's address with it.",
-		.remedy = "nmcli -f NAME,DEVICE,AUTOCONNECT,FILENAME connection\nqubi-agent plan",
+		.remedy = "nmcli -f NAME,DEVICE,AUTOCONNECT,FILENAME connection\nqubi-agent plan\n"
+			  "# Where neither NetworkManager nor systemd-networkd is:\n"
+			  "systemctl enable qubi-agent-network.service",
 		.fix = "net.persist",
 		.reads = (const char *const[]){QB_PROFILES, QB_IFCFG, NMSTATE, NM_WANTS, NETDEV_ETC,
 					       NETDEV_RUN, NETDEV_LIB, NULL},

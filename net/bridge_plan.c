@@ -145,14 +145,17 @@ static void plan_persistence(const struct qb_net *net, const struct qb_bridge_co
 			: "");
 }
 
-/* What comes after a boot, where no other program makes it again. */
-static const char *how_long(const struct qb_net *net)
+/* What a boot leaves of it, where no other program makes it again. */
+static const char *how_long(const struct qb_net *net, const struct qb_move *move)
 {
 	if (qb_net_keeper(net) != QB_KEEPER_AGENT)
 		return "";
-	return net->boot_unit ? "; qubi-agent-network.service makes it again at each boot"
-			      : "; it lasts until the next boot: to have it made again at each, "
-				"systemctl enable qubi-agent-network.service";
+	if (!net->boot_unit)
+		return "; it lasts until the next boot, and for good after systemctl enable "
+		       "qubi-agent-network.service";
+	return move->n_nexthops ? "; at each boot qubi-agent-network.service makes it again, "
+				  "without the routes of nexthop objects"
+				: "; at each boot qubi-agent-network.service makes it again";
 }
 
 static void describe_step(const struct qb_net *net, const struct qb_move *move,
@@ -183,7 +186,7 @@ static void describe_step(const struct qb_net *net, const struct qb_move *move,
 		    there ? "the bridge is not as wanted" : "there is no such bridge",
 		    ports.n ? "put " : "make it, ", port_list, ports.n ? " under it" : "",
 		    address_list, move->n_add_routes, move->n_add_routes == 1 ? "" : "s",
-		    how_long(net));
+		    how_long(net, move));
 }
 
 static void refuse_pair(const struct qb_link *a, const struct qb_link *b, const char *name,

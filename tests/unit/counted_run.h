@@ -171,7 +171,7 @@ static enum qb_run_state run(const char *kind, const char *const *args, struct q
 	qb_buf_puts(&trace, "");
 	document = qb_plan_to_json(&plan);
 	assert_int_equal(qb_journal_read(&root, &before, NULL), 0);
-	assert_int_equal(qb_journal_begin(&root, &before, document, &journal, NULL), 0);
+	assert_int_equal(qb_journal_begin(&root, &before, document, NULL, &journal, NULL), 0);
 	qb_apply(&ctx, &plan, &journal, events, outcome);
 	/* They outlive the plan. */
 	for (size_t i = 0; i < outcome->n_steps; i++)
