@@ -223,4 +223,5 @@ def test_ports(test):
     uplink.expect_reachable(machine)
 
 
-lab.main()
+if __name__ == "__main__":
+    lab.main()
