@@ -119,22 +119,14 @@ static const struct report *close_run(const struct qb_invocation *inv, const str
 	return outcome->error ? &unclosed : look_again(inv, p);
 }
 
-/* What a boot makes again is the change of the run that made it first, and undone with that. */
-static const struct report *close_boot(const struct qb_invocation *inv, const struct qb_prepared *p,
-				       const struct qb_journal *journal,
+static const struct report *close_boot(const struct qb_prepared *p,
 				       const struct qb_outcome *outcome)
 {
-	struct qb_error err = QB_ERROR_INIT;
-
 	if (outcome->error)
 		qb_log(QB_LOG_ERROR, "%s", outcome->error);
-	if (outcome->state == QB_RUN_STUCK)
-		return &stuck;
-	if (qb_journal_forget(&inv->root, journal, &err) < 0)
-		qb_log(QB_LOG_WARNING, "%s", err.msg);
-	if (outcome->state == QB_RUN_UNDONE)
-		return &undone;
-	return p->plan.n_refused ? &partial : &done;
+	if (outcome->state == QB_RUN_DONE)
+		return p->plan.n_refused ? &partial : &done;
+	return outcome->state == QB_RUN_STUCK ? &stuck : &undone;
 }
 
 /* The run itself, once it is agreed on. NULL: nothing was done, and why is said. */
@@ -153,7 +145,9 @@ static const struct report *execute(struct qb_invocation *inv, struct qb_prepare
 	struct qb_step_ctx ctx = qb_step_context(inv, &p->facts);
 	json_auto_t *document = qb_plan_to_json(&p->plan), *part = boot_part(p);
 	struct qb_error err = QB_ERROR_INIT;
-	int r = qb_journal_begin(&inv->root, &p->runs, document, part, &journal, &err);
+	/* What a boot makes again is the change of the run that made it first. */
+	const struct qb_runs *runs = p->mode == QB_MODE_BOOT ? NULL : &p->runs;
+	int r = qb_journal_begin(&inv->root, runs, document, part, &journal, &err);
 
 	if (r < 0) {
 		qb_log(QB_LOG_ERROR, "nothing was done: %s", err.msg);
@@ -162,7 +156,7 @@ static const struct report *execute(struct qb_invocation *inv, struct qb_prepare
 	ctx.peer = peer;
 	ctx.provisional = events.confirm != NULL;
 	qb_apply(&ctx, &p->plan, &journal, &events, outcome);
-	return p->mode == QB_MODE_BOOT ? close_boot(inv, p, &journal, outcome)
+	return p->mode == QB_MODE_BOOT ? close_boot(p, outcome)
 				       : close_run(inv, p, &ctx, &events, outcome);
 }
 

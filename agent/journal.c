@@ -8,13 +8,18 @@
 #define JOURNAL_DIR "/var/lib/qubi-agent/journal"
 #define ADOPTED "/var/lib/qubi-agent/adopted.json"
 
+/* What it tells of is gone with the next boot. */
+#define RUN_DIR "/run/qubi-agent"
+
 enum {
-	JOURNAL_MAX = 64 << 20
+	JOURNAL_MAX = 64 << 20,
+	BOOT = 0, /* in place of the number of a run */
 };
 
 static char *path_of(unsigned id)
 {
-	return qb_asprintf(JOURNAL_DIR "/%06u.jsonl", id);
+	return id == BOOT ? qb_strdup(RUN_DIR "/boot.jsonl")
+			  : qb_asprintf(JOURNAL_DIR "/%06u.jsonl", id);
 }
 
 static void run_done(struct qb_run *run)
@@ -298,20 +303,22 @@ struct qb_runs qb_runs_change(const struct qb_runs *runs)
 int qb_journal_begin(const struct qb_root *root, const struct qb_runs *runs, json_t *plan,
 		     json_t *config, struct qb_journal *ret, struct qb_error *err)
 {
-	unsigned id = runs->n ? runs->v[runs->n - 1].id + 1 : 1;
+	unsigned id = !runs ? BOOT : runs->n ? runs->v[runs->n - 1].id + 1 : 1;
+	const char *place = id == BOOT ? RUN_DIR : JOURNAL_DIR;
+	int how = id == BOOT ? O_TRUNC : O_EXCL;
 	_cleanup_journal_ struct qb_journal journal = {-1, id};
 	_cleanup_free_ char *path = path_of(id);
 	_cleanup_close_ int dir = -1;
-	int r = qb_root_mkdir(root, JOURNAL_DIR, 0700, err);
+	int r = qb_root_mkdir(root, place, 0700, err);
 
 	if (r < 0)
 		return r;
-	journal.fd = qb_root_openat(root, path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0600);
+	journal.fd = qb_root_openat(root, path, O_WRONLY | O_CREAT | O_APPEND | how, 0600);
 	if (journal.fd < 0)
 		return qb_error_errno(err, journal.fd, "%s: cannot start the journal", path);
-	dir = qb_root_openat(root, JOURNAL_DIR, O_RDONLY | O_DIRECTORY, 0);
+	dir = qb_root_openat(root, place, O_RDONLY | O_DIRECTORY, 0);
 	if (dir < 0 || fsync(dir) < 0)
-		return qb_error_errno(err, dir < 0 ? dir : errno, "%s: cannot sync", JOURNAL_DIR);
+		return qb_error_errno(err, dir < 0 ? dir : errno, "%s: cannot sync", place);
 	r = qb_journal_write(&journal,
 			     json_pack("{s:s, s:I, s:s, s:O, s:O*}", "event", "begin", "time",
 				       (json_int_t)time(NULL), "version", QB_VERSION, "plan", plan,
@@ -322,14 +329,6 @@ int qb_journal_begin(const struct qb_root *root, const struct qb_runs *runs, jso
 	*ret = journal;
 	journal.fd = -1;
 	return 0;
-}
-
-int qb_journal_forget(const struct qb_root *root, const struct qb_journal *journal,
-		      struct qb_error *err)
-{
-	_cleanup_free_ char *path = path_of(journal->id);
-
-	return qb_root_unlink(root, path, err);
 }
 
 int qb_journal_reopen(const struct qb_root *root, unsigned id, struct qb_journal *ret,

@@ -96,14 +96,13 @@ struct qb_journal {
 
 /*
  * Starts the file of a new run with its begin record. plan is borrowed, and so is config, the part
- * of the configuration that a boot needs to do the same again; NULL: another program will.
+ * of the configuration that a boot needs to do the same again; NULL: another program will. Without
+ * runs it is a boot's, which is no run: it is below /run, and nobody looks for it there but a
+ * guard.
  */
 QB_MUST_CHECK int qb_journal_begin(const struct qb_root *root, const struct qb_runs *runs,
 				   json_t *plan, json_t *config, struct qb_journal *ret,
 				   struct qb_error *err);
-/* Removes the file of a run that left nothing to undo. */
-QB_MUST_CHECK int qb_journal_forget(const struct qb_root *root, const struct qb_journal *journal,
-				    struct qb_error *err);
 /* Opens the file of an earlier run to go on with it; a torn last line is cut off. */
 QB_MUST_CHECK int qb_journal_reopen(const struct qb_root *root, unsigned id, struct qb_journal *ret,
 				    struct qb_error *err);

@@ -140,4 +140,6 @@ const struct qb_step_kind qb_restore_step = {
 	.apply = apply,
 	.verify = verify,
 	.undo = undo,
+	/* Else the next to come would take what is there for all that somebody gave it. */
+	.guarded = true,
 };

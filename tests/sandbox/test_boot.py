@@ -151,10 +151,35 @@ def a_bridge_that_somebody_deleted_comes_back_whole():
 
 
 @qb.case
-def what_was_not_confirmed_is_not_made_again():
+def killed_anywhere_a_boot_is_gone_on_with():
+    """By whoever starts the unit again: it takes nothing that is half there for its owner's."""
+    qb.adopt_orphans()
+    ip(*MORE)
     qb.configure(qb.BRIDGE_ONLY)
-    qb.run("/usr/bin/strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=clock_nanosleep:signal=KILL",
-           qb.AGENT, "apply", "--yes", code=None)
+    qb.agent("apply", "--yes")
+    wanted, killed = state(), 0
+    for number in range(1, 200, 2):
+        power_cycle()
+        r = qb.traced("-qq", "-o", "/dev/null", "-e", "trace=sendmsg", "-e",
+                      f"inject=sendmsg:signal=KILL:when={number}", qb.AGENT, "boot", code=None)
+        qb.wait_for_orphans()
+        if r.code == qb.OK:
+            break
+        killed += 1
+        boot()
+        qb.same(qb.difference(wanted, state()), [], f"killed at message {number}")
+    print(f"figure: killed {killed} times")
+    assert killed > 10, killed
+    qb.agent("rollback", "--yes")
+    assert "br0" not in qb.links(), "rollback does not undo the run that made the bridge"
+
+
+@qb.case
+def what_a_run_only_began_is_not_made_again():
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.traced("-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:signal=KILL:when=3",
+              qb.AGENT, "apply", "--yes", code=None)
+    assert runs(), "no run was begun"
     power_cycle()
     ip("link set uplink0 up", *OWN)
     qb.contains(boot().out, ["Nothing to do"], "what it says")
