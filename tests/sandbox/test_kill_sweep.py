@@ -73,7 +73,8 @@ def commit(calls):
 
 
 def boot(disk):
-    """What a reboot makes of the disk: the kernel takes the first copy of a GPT, or none.
+    """What a reboot makes of the disk: the kernel takes the first copy of a GPT, behind a
+    protective MBR, or none.
 
     udevd looks at what was open for writing when the run was killed, with the lock of the disk,
     shared; a partition that it has open cannot be deleted.
@@ -81,6 +82,8 @@ def boot(disk):
     with open(disk, "rb") as f:
         fcntl.flock(f, fcntl.LOCK_EX)
         sector = struct.unpack("I", fcntl.ioctl(f, 0x1268, b"\0\0\0\0"))[0]  # BLKSSZGET
+        f.seek(0)
+        mbr = f.read(512)
         f.seek(sector)
         header = f.read(92)
         f.seek(2 * sector)
@@ -88,7 +91,8 @@ def boot(disk):
         if os.path.exists(f"/sys/class/block/{os.path.basename(disk)}/{os.path.basename(disk)}p1"):
             qb.run("/usr/bin/partx", "--delete", disk)
         sums = struct.unpack_from("<I", header, 16)[0], struct.unpack_from("<I", header, 88)[0]
-        if sums == (zlib.crc32(header[:16] + bytes(4) + header[20:]), zlib.crc32(entries)):
+        protective = mbr[510:] == b"\x55\xaa" and 0xee in mbr[450:510:16]
+        if protective and sums == (zlib.crc32(header[:16] + bytes(4) + header[20:]), zlib.crc32(entries)):
             qb.run("/usr/bin/partx", "--add", disk)
 
 

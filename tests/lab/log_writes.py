@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What dm-log-writes recorded (Documentation/admin-guide/device-mapper/log-writes.rst): a super
+block, then entries of a sector each, with the data that they wrote behind them."""
+import dataclasses
+import struct
+
+MAGIC = 0x6a736677736872
+SUPER = struct.Struct("<QQQI")
+ENTRY = struct.Struct("<QQQQ")
+DISCARD, MARK = 4, 8
+SECTOR = 512
+
+
+@dataclasses.dataclass
+class Write:
+    at: int  # bytes
+    size: int
+    place: int  # of its data in the log; None: it discards
+    mark: str = ""
+
+
+def read(path):
+    """All entries, in the order in which the device was done with them."""
+    with open(path, "rb") as log:
+        magic, _, count, sector = SUPER.unpack(log.read(SUPER.size))
+        if magic != MAGIC:
+            raise ValueError(f"{path} is no log of dm-log-writes")
+        place, writes = sector, []
+        for _ in range(count):
+            log.seek(place)
+            first, sectors, flags, length = ENTRY.unpack(log.read(ENTRY.size))
+            mark = log.read(length).decode() if flags & MARK else ""
+            place += sector
+            data = None if flags & (DISCARD | MARK) else place
+            writes.append(Write(first * sector, sectors * sector, data, mark))
+            if data is not None:
+                place += sectors * sector
+        return writes
+
+
+def play(log, write, target):
+    """One entry, into a file that stands for the disk."""
+    if not write.size:
+        return  # a flush
+    target.seek(write.at)
+    if write.place is None:
+        data = bytes(write.size)
+    else:
+        log.seek(write.place)
+        data = log.read(write.size)
+    target.write(data)
+    target.flush()
