@@ -95,9 +95,10 @@ $(BUILD)/snapshot: tests/sandbox/snapshot.c $(BUILD)/libqubi.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-bench: $(BUILD)/qubi-agent $(BUILD)/snapshot ## how long a report takes, beside virt-host-validate's, and many links: root
+bench: $(BUILD)/qubi-agent $(BUILD)/snapshot ## how long a report takes, beside virt-host-validate's, many links, and many disks: root
 	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/enter --disks blank tests/sandbox/bench
 	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/bench_scale
+	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/bench_disks
 
 # The kernel of the virtual machine has what they need, and this one may lack.
 UNIT_IN_LAB := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(shell grep -l test_ports_ns.h tests/unit/*.c))

@@ -14,7 +14,9 @@
 enum {
 	HITS_MAX = 64,
 	GLANCE_BYTES = 64 << 10, /* both copies of a usual GPT */
-	PROBE_AMBIGUOUS = -2,    /* up to libblkid 2.38; later -1, as an error */
+	SCAN_BYTES = 512 << 10,
+	PAGE = 4096,
+	PROBE_AMBIGUOUS = -2, /* up to libblkid 2.38; later -1, as an error */
 };
 
 static void probe_freep(blkid_probe *pr)
@@ -240,14 +242,52 @@ static void read_ends(int fd, const char *machine_id, size_t len, struct qb_ends
 	qb_mark_read(ends, &gpt, machine_id, qb_disk_identity(disk), &disk->mark);
 }
 
-/*
- * Whether all of both ends must be seen: to call a disk blank, or to go on with a carving. A disk
- * that plainly is somebody's, and a whole one of ours, are told by less.
- */
-static bool wants_all(const struct qb_disk *disk, bool glance, const struct qb_contents *c)
+/* What read_ends() left out, up to the first byte that is not zero: nobody needs it after. */
+static void scan(int fd, uint64_t from, uint64_t to, uint8_t *buf, struct qb_contents *c)
 {
-	return (!glance && !disk->n_signatures && !disk->n_partitions) || c->table_fault ||
-	       disk->mark.state == QB_MARK_PENDING || disk->mark.state == QB_MARK_COMMITTING;
+	while (from < to && !c->nonzero && !c->error) {
+		size_t len = to - from < SCAN_BYTES ? (size_t)(to - from) : SCAN_BYTES;
+		int r = read_whole(fd, buf, len, from);
+
+		if (r < 0)
+			fail(c, "reading its ends", -r);
+		else
+			find_nonzero(buf, len, from, c);
+		from += len;
+	}
+}
+
+/* Past the page cache, where that can be: nobody reads it again. */
+static int reopen_direct(int fd)
+{
+	_cleanup_free_ char *path = qb_asprintf("/proc/self/fd/%d", fd);
+
+	return open(path, O_RDONLY | O_DIRECT | O_NONBLOCK | O_CLOEXEC);
+}
+
+static void scan_ends(int fd, const struct qb_ends *ends, struct qb_contents *c)
+{
+	uint64_t size = ends->size_bytes, len = size < QB_END_BYTES ? size : QB_END_BYTES;
+	_cleanup_close_ int direct = reopen_direct(fd);
+	_cleanup_free_ uint8_t *buf = aligned_alloc(PAGE, SCAN_BYTES);
+
+	if (!buf)
+		abort();
+	scan(direct < 0 ? fd : direct, ends->len, len, buf, c);
+	scan(direct < 0 ? fd : direct, size - len, size - ends->len, buf, c);
+}
+
+/* Only all of both ends tells a blank disk from one that holds what nobody here knows. */
+static bool may_be_blank(const struct qb_disk *disk, bool glance)
+{
+	return !glance && !disk->n_signatures && !disk->n_partitions;
+}
+
+/* To go on with a carving all that is there has to be known. */
+static bool is_begun(const struct qb_disk *disk, const struct qb_contents *c)
+{
+	return c->table_fault || disk->mark.state == QB_MARK_PENDING ||
+	       disk->mark.state == QB_MARK_COMMITTING;
 }
 
 /* Beside the mark nothing was recognised, and in its partition nothing but its XFS. */
@@ -304,8 +344,10 @@ void qb_contents_probe(int fd, const char *machine_id, bool glance, struct qb_di
 		probe_signatures(pr, disk, ret);
 		probe_ambiguity(pr, disk, ret);
 		probe_partitions(fd, pr, disk, ret);
-		if (wants_all(disk, glance, ret))
+		if (is_begun(disk, ret))
 			read_ends(fd, machine_id, QB_END_BYTES, &ends, disk, ret);
+		else if (may_be_blank(disk, glance))
+			scan_ends(fd, &ends, ret);
 		disk->mark.only &= !ret->error && nothing_else(disk);
 	}
 	if (ret->error)

@@ -136,13 +136,13 @@ static bool take_line(const char **text, const struct qb_type *type, void *ret)
 {
 	_cleanup_diags_ struct qb_diags diags = {0};
 	const char *end = *text ? strchr(*text, '\n') : NULL;
-	int r;
+	json_auto_t *document = NULL;
 
 	if (!end)
 		return false;
-	r = qb_schema_load(type, *text, (size_t)(end - *text), 0, ret, NULL, &diags);
+	document = json_loadb(*text, (size_t)(end - *text), 0, NULL);
 	*text = end + 1;
-	return r == 0;
+	return document && qb_schema_load_json(type, document, 0, ret, &diags) == 0;
 }
 
 void qb_device_child_end(struct qb_child *child, unsigned timeout_ms, struct qb_disk *disk,
