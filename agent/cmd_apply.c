@@ -5,6 +5,8 @@
 #include "agent/peer.h"
 #include "agent/prepare.h"
 
+#define RESTORE "net.restore"
+
 struct report {
 	const char *result; /* the word in JSON */
 	const char *text;   /* the sentence for a person */
@@ -75,8 +77,7 @@ static void adopt(const struct qb_invocation *inv, const struct qb_prepared *p)
 /* What was done is looked at with fresh eyes: nothing may be left to do. */
 static const struct report *look_again(const struct qb_invocation *inv, const struct qb_prepared *p)
 {
-	_cleanup_prepared_ struct qb_prepared after = {
-		.mode = p->mode == QB_MODE_BOOT ? QB_MODE_BOOT : QB_MODE_APPLY};
+	_cleanup_prepared_ struct qb_prepared after = {.mode = QB_MODE_APPLY};
 	_cleanup_buf_ struct qb_buf text = {0};
 
 	if (qb_prepare_again(inv, &p->config, &after) < 0)
@@ -97,7 +98,9 @@ static json_t *boot_part(const struct qb_prepared *p)
 		       : NULL;
 }
 
-/* What it was to complete is done or undone with it: to the one who called apply it is one change.
+/*
+ * What a run was to complete is done or undone with it: to the one who called apply it is one
+ * change. A boot completes nothing.
  */
 static const struct report *close_run(const struct qb_invocation *inv, const struct qb_prepared *p,
 				      const struct qb_step_ctx *ctx,
@@ -106,27 +109,20 @@ static const struct report *close_run(const struct qb_invocation *inv, const str
 {
 	struct qb_runs broken_off = qb_runs_broken_off(&p->runs);
 	struct qb_error err = QB_ERROR_INIT;
+	bool boot = p->mode == QB_MODE_BOOT;
 
-	if (outcome->state == QB_RUN_UNDONE)
+	if (outcome->state == QB_RUN_UNDONE && !boot)
 		qb_rollback(ctx, &broken_off, events, outcome);
 	if (outcome->error)
 		qb_log(QB_LOG_ERROR, "%s", outcome->error);
 	if (outcome->state != QB_RUN_DONE)
 		return outcome->state == QB_RUN_STUCK ? &stuck : &undone;
+	if (boot)
+		return p->plan.n_refused ? &partial : &done;
 	if (!outcome->error &&
 	    qb_journal_complete(&inv->root, &p->runs, QB_RUN_CONTINUED, &err) < 0)
 		qb_log(QB_LOG_WARNING, "%s", err.msg);
 	return outcome->error ? &unclosed : look_again(inv, p);
-}
-
-static const struct report *close_boot(const struct qb_prepared *p,
-				       const struct qb_outcome *outcome)
-{
-	if (outcome->error)
-		qb_log(QB_LOG_ERROR, "%s", outcome->error);
-	if (outcome->state == QB_RUN_DONE)
-		return p->plan.n_refused ? &partial : &done;
-	return outcome->state == QB_RUN_STUCK ? &stuck : &undone;
 }
 
 /* The run itself, once it is agreed on. NULL: nothing was done, and why is said. */
@@ -156,8 +152,7 @@ static const struct report *execute(struct qb_invocation *inv, struct qb_prepare
 	ctx.peer = peer;
 	ctx.provisional = events.confirm != NULL;
 	qb_apply(&ctx, &p->plan, &journal, &events, outcome);
-	return p->mode == QB_MODE_BOOT ? close_boot(p, outcome)
-				       : close_run(inv, p, &ctx, &events, outcome);
+	return close_run(inv, p, &ctx, &events, outcome);
 }
 
 static int execute_and_report(struct qb_invocation *inv, struct qb_prepared *p, uint64_t start_us)
@@ -225,44 +220,28 @@ const struct qb_command qb_cmd_apply = {
 	.run = run,
 };
 
-/* The steps of that kind alone, where there are any. */
-static bool keep_only(struct qb_plan *plan, const char *kind)
-{
-	struct qb_plan only = {0};
-
-	for (size_t i = 0; i < plan->n_steps; i++)
-		if (!strcmp(plan->steps[i].kind, kind)) {
-			struct qb_step *step = QB_APPEND(only.steps, only.n_steps);
-
-			QB_SWAP(*step, plan->steps[i]);
-		}
-	if (!only.n_steps)
-		return false;
-	QB_SWAP(plan->steps, only.steps);
-	QB_SWAP(plan->n_steps, only.n_steps);
-	qb_plan_done(&only);
-	return true;
-}
-
 /*
- * What a port had is given back to it by itself, before: when its bridge cannot be made, the host
- * is reached by the port.
+ * What ports had is given back to them by itself, before, and p is prepared anew then: when a
+ * bridge cannot be made, the host is reached by its port.
  */
-static int restore(struct qb_invocation *inv)
+static int restore_ports(struct qb_invocation *inv, struct qb_prepared *p)
 {
-	_cleanup_prepared_ struct qb_prepared p = {.mode = QB_MODE_BOOT};
+	_cleanup_prepared_ struct qb_prepared first = {0};
 	_cleanup_outcome_ struct qb_outcome outcome = {0};
 	_cleanup_buf_ struct qb_buf text = {0};
 	const struct report *what;
 
-	if (qb_prepare(inv, &p) < 0)
-		return QB_EXIT_FAILED;
-	if (!keep_only(&p.plan, "net.restore"))
+	if (!qb_plan_has(&p->plan, RESTORE))
 		return QB_EXIT_OK;
-	plan_text(inv, &p.plan, &text);
+	QB_SWAP(first, *p);
+	p->mode = first.mode;
+	qb_plan_keep(&first.plan, RESTORE);
+	plan_text(inv, &first.plan, &text);
 	qb_show(inv, &text);
-	what = execute(inv, &p, &outcome);
-	return outcome.state == QB_RUN_DONE || !what ? QB_EXIT_OK : what->exit;
+	what = execute(inv, &first, &outcome);
+	if (!what || outcome.state != QB_RUN_DONE)
+		return what ? what->exit : QB_EXIT_FAILED;
+	return qb_prepare(inv, p) < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;
 }
 
 static int run_boot(struct qb_invocation *inv)
@@ -274,12 +253,12 @@ static int run_boot(struct qb_invocation *inv)
 	uint64_t start_us = qb_now_us();
 	int r = qb_enter_run(inv, &lock);
 
+	if (r == QB_EXIT_OK && qb_prepare(inv, &p) < 0)
+		r = QB_EXIT_FAILED;
 	if (r == QB_EXIT_OK)
-		r = restore(inv);
+		r = restore_ports(inv, &p);
 	if (r != QB_EXIT_OK)
 		return r;
-	if (qb_prepare(inv, &p) < 0)
-		return QB_EXIT_FAILED;
 	if (p.plan.n_steps || p.plan.n_refused)
 		plan_text(inv, &p.plan, &text);
 	qb_show(inv, &text);

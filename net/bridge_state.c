@@ -53,9 +53,8 @@ static bool is_port(const struct qb_link *is, const struct qb_port *want, bool s
 				   : qb_streq(is->mac, want->mac);
 }
 
-/* The ports are the same hardware under the same names. */
-static int check_ports(const struct qb_net *net, const struct qb_move *move, bool same_boot,
-		       struct qb_error *err)
+int qb_bridge_state_ports(const struct qb_net *net, const struct qb_move *move, bool same_boot,
+			  struct qb_error *err)
 {
 	for (size_t i = 0; i < move->n_ports; i++) {
 		const struct qb_port *want = &move->ports[i];
@@ -109,7 +108,7 @@ int qb_bridge_state_check(const struct qb_net *net, const struct qb_move *move, 
 	const struct qb_link *bridge = qb_net_link(net, move->bridge);
 	_cleanup_plan_ struct qb_plan plan = {0};
 	_cleanup_move_ struct qb_move now = {0};
-	int r = check_ports(net, move, true, err);
+	int r = qb_bridge_state_ports(net, move, true, err);
 
 	if (r < 0)
 		return r;
@@ -396,7 +395,7 @@ int qb_bridge_state_can_undo(const struct qb_net *net, const struct qb_move *mov
 	int r = same_boot ? 0 : check_after_boot(net, move, &gone, err);
 
 	if (r == 0 && !gone)
-		r = check_ports(net, move, same_boot, err);
+		r = qb_bridge_state_ports(net, move, same_boot, err);
 	if (r == -ESTALE) {
 		_cleanup_free_ char *what = qb_strdup(err->msg);
 

@@ -4,6 +4,9 @@
 
 #include "net/move.h"
 
+/* -ESTALE unless the ports are the same hardware under the same names, and nobody else's. */
+QB_MUST_CHECK int qb_bridge_state_ports(const struct qb_net *net, const struct qb_move *move,
+					bool same_boot, struct qb_error *err);
 /*
  * -ESTALE when the ports or what they carry are not what the move was planned for; else whether
  * it is done already.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/link_fields.h"
 
-#include "net/link.h"
+#include <stdlib.h>
 
 static const struct qb_field address_fields[] = {
 	QB_F(qb_address, address, "address", STR, .flags = QB_FIELD_REQUIRED,
@@ -239,3 +239,11 @@ const struct qb_type qb_net_rest_type = {
 	.n_fields = QB_ARRAY_SIZE(net_fields) - 2,
 	.doc = "Who manages the network, and what else bears on it.",
 };
+
+void qb_net_from_json(const json_t *json, struct qb_net *ret)
+{
+	_cleanup_diags_ struct qb_diags diags = {0};
+
+	if (qb_schema_load_json(&qb_net_type, json, 0, ret, &diags) < 0)
+		abort();
+}

@@ -49,9 +49,10 @@ static bool is_taken(const struct qb_plan *plan, const struct qb_link *nic, cons
 		const json_t *port;
 		size_t j;
 
+		if (strcmp(plan->steps[i].kind, "net.link") != 0)
+			continue;
 		json_array_foreach (json_object_get(plan->steps[i].args, "ports"), j, port)
-			if (!strcmp(plan->steps[i].kind, "net.link") &&
-			    qb_streq(json_string_value(json_object_get(port, "name")), nic->name) &&
+			if (qb_streq(json_string_value(json_object_get(port, "name")), nic->name) &&
 			    strcmp(plan->steps[i].target, bond) != 0)
 				return true;
 	}
@@ -338,21 +339,12 @@ static void plan_persistence(const struct qb_net *net, const struct qb_made_conf
 		    name);
 }
 
-/* The caller frees it. */
-static void copy_net(const struct qb_net *net, struct qb_net *ret)
-{
-	json_auto_t *json = qb_schema_to_json(&qb_net_type, net);
-	_cleanup_diags_ struct qb_diags diags = {0};
-
-	/* What was a snapshot is one again. */
-	if (qb_schema_load_json(&qb_net_type, json, 0, ret, &diags) < 0)
-		abort();
-}
-
 void qb_made_plan(const struct qb_net *net, const struct qb_made_config *config,
 		  const struct qb_ledger *ledger, struct qb_plan *plan, struct qb_net *ret)
 {
-	copy_net(net, ret);
+	json_auto_t *json = qb_schema_to_json(&qb_net_type, net);
+
+	qb_net_from_json(json, ret);
 	for (size_t i = 0; i < config->n_bonds; i++) {
 		if (qb_is(&net->known))
 			plan_bond(ret, &config->bonds[i], ledger, plan);

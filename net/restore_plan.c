@@ -226,7 +226,6 @@ bool qb_restore_plan(const struct qb_net *net, const struct qb_bridge_config *br
 		     size_t n_bridges, const struct qb_ledger *ledger, struct qb_plan *plan,
 		     struct qb_net *ret)
 {
-	_cleanup_diags_ struct qb_diags diags = {0};
 	json_auto_t *after = NULL;
 
 	for (size_t i = 0; i < n_bridges; i++) {
@@ -244,9 +243,7 @@ bool qb_restore_plan(const struct qb_net *net, const struct qb_bridge_config *br
 	}
 	if (!after)
 		return false;
-	/* What was a snapshot is one again, with what is of the same form. */
-	if (qb_schema_load_json(&qb_net_type, after, 0, ret, &diags) < 0)
-		abort();
+	qb_net_from_json(after, ret);
 	qb_net_index(ret);
 	return true;
 }

@@ -12,19 +12,23 @@
 #include "net/probe.h"
 #include "net/settle.h"
 
-static int port_of(const struct qb_net *net, const struct qb_move *move, const struct qb_link **ret,
-		   struct qb_error *err)
+/* The move, and its port as it is now; net owns what *ret_port points to. */
+static int look(const struct qb_step_ctx *ctx, const json_t *args, struct qb_move *move,
+		struct qb_net *net, const struct qb_link **ret_port, struct qb_error *err)
 {
-	const struct qb_port *want = move->n_ports ? &move->ports[0] : NULL;
-	const struct qb_link *port = qb_net_link(net, move->source);
+	int r = qb_move_from_json(args, move, err);
 
-	if (!port || !want || port->ifindex != want->ifindex || !qb_streq(port->mac, want->mac))
-		return qb_error_set(err, ESTALE, "%s is not the link it was when planned",
+	if (r == 0)
+		r = qb_net_probe_known(ctx->root, net, err);
+	if (r == 0)
+		r = qb_bridge_state_ports(net, move, true, err);
+	if (r < 0)
+		return r;
+	*ret_port = qb_net_link(net, move->source);
+	/* Nor the bridge's, which is there since then. */
+	if (!*ret_port || (*ret_port)->master)
+		return qb_error_set(err, ESTALE, "%s is a port since, or not there",
 				    move->source ? move->source : "the port");
-	if (port->master)
-		return qb_error_set(err, ESTALE, "%s is a port of %s since", port->name,
-				    port->master);
-	*ret = port;
 	return 0;
 }
 
@@ -41,12 +45,8 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 	_cleanup_move_ struct qb_move move = {0};
 	_cleanup_net_ struct qb_net net = {0};
 	const struct qb_link *port;
-	int r = qb_move_from_json(args, &move, err);
+	int r = look(ctx, args, &move, &net, &port, err);
 
-	if (r == 0)
-		r = qb_net_probe_known(ctx->root, &net, err);
-	if (r == 0)
-		r = port_of(&net, &move, &port, err);
 	if (r < 0)
 		return r;
 	*ret = is_given(&net, &move, port) ? QB_OBSERVED_DONE : QB_OBSERVED_NEEDED;
@@ -94,13 +94,9 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 	_cleanup_move_ struct qb_move move = {0};
 	_cleanup_net_ struct qb_net net = {0};
 	const struct qb_link *port;
-	int r = qb_move_from_json(args, &move, err);
+	int r = look(ctx, args, &move, &net, &port, err);
 
 	(void)before;
-	if (r == 0)
-		r = qb_net_probe_known(ctx->root, &net, err);
-	if (r == 0)
-		r = port_of(&net, &move, &port, err);
 	if (r == 0 && !is_given(&net, &move, port))
 		r = qb_error_set(err, EIO, "%s does not have again all that it had", move.source);
 	return r;
@@ -115,12 +111,8 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	_cleanup_move_ struct qb_move move = {0};
 	_cleanup_net_ struct qb_net net = {0};
 	const struct qb_link *port;
-	int r = qb_move_from_json(args, &move, err);
+	int r = look(ctx, args, &move, &net, &port, err);
 
-	if (r == 0)
-		r = qb_net_probe_known(ctx->root, &net, err);
-	if (r == 0)
-		r = port_of(&net, &move, &port, err);
 	if (r == 0)
 		r = qb_nl_open(&sock, err);
 	if (r < 0)

@@ -8,7 +8,6 @@ MAGIC = 0x6a736677736872
 SUPER = struct.Struct("<QQQI")
 ENTRY = struct.Struct("<QQQQ")
 DISCARD, MARK = 4, 8
-SECTOR = 512
 
 
 @dataclasses.dataclass
