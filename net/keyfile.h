@@ -2,6 +2,7 @@
 /* NetworkManager profiles that bring a bridge back after a reboot, as text. Pure. */
 #pragma once
 
+#include "net/family.h"
 #include "net/move.h"
 
 struct qb_keyfiles {
@@ -31,22 +32,22 @@ void qb_keyfile_port(const struct qb_net *net, const struct qb_bridge_config *co
 		     const struct qb_move *move, size_t n, const char *bridge_uuid,
 		     struct qb_keyfiles *files);
 
-/*
- * A profile is to have it: somebody set it by hand or by a profile. What the kernel makes of an
- * address in table main comes again with that, what expires was not to stay, and what has another
- * proto belongs to who speaks a routing protocol, and comes again with that one.
- */
-bool qb_keyfile_wants(const struct qb_route *r);
 /* Routes as "route1=..." and "route1_options=...", with all that a profile can say of them. */
 void qb_keyfile_routes(struct qb_buf *b, const struct qb_route *const *routes, size_t n,
 		       bool inet6);
-/*
- * Rules as "routing-rule1=...": those that name the NIC or the bridge, those of the NIC's profile,
- * and those of one that send to a table of the routes, or to this table.
- */
+/* Rules as "routing-rule1=...", those that qb_rule_is_wanted(). */
 void qb_keyfile_rules(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
-		      const struct qb_route *const *routes, size_t n_routes, int64_t table,
-		      const char *family);
+		      const struct qb_family *family);
+/*
+ * One that names the NIC or the bridge, one of the NIC's profile, and one of a profile that sends
+ * to a table of these routes, or to that of leases. Who spoke a routing protocol makes its own.
+ */
+bool qb_rule_is_wanted(const struct qb_rule *rule, const struct qb_net *net,
+		       const struct qb_move *move, const struct qb_family *family);
+/* The link as it is named after the move. */
+const char *qb_rule_link(const char *name, const struct qb_move *move);
+/* Somebody set it by hand or by a profile. */
+bool qb_proto_is_set(const char *proto);
 /*
  * Refuses the bridge in plan with everything that moves, that a profile is to have, and that none
  * can say: multipath routes, metrics that NetworkManager does not know, nexthop objects, what an

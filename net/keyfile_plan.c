@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/keyfile.h"
 
-#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
 #include "agent/base/uuid.h"
+#include "net/family.h"
 #include "net/names.h"
 
 #define DIR_PROFILES "/etc/NetworkManager/system-connections"
 /* The highest there is: above the profile that the NIC had of its own, which stays where it is. */
 #define PRIORITY 999
-#define PREFIX_METRIC6 256 /* of the kernel's own route to the network of an IPv6 address */
 
 void qb_keyfiles_done(struct qb_keyfiles *files)
 {
@@ -28,98 +27,6 @@ struct qb_keyfile *qb_keyfile_add(struct qb_keyfiles *files, const char *id)
 
 	file->path = qb_asprintf(DIR_PROFILES "/%s.nmconnection", id);
 	return file;
-}
-
-/* What the bridge has of one family once the move is done. */
-struct family {
-	const char *name;                    /* inet, inet6 */
-	const struct qb_address **addresses; /* permanent, not link-local */
-	size_t n_addresses;
-	const struct qb_route **routes;
-	size_t n_routes;
-	const struct qb_route *best;      /* the default route of the lowest metric */
-	const struct qb_address *dynamic; /* one that is renewed */
-	const struct qb_route *announced; /* a default route of a lease or a router */
-	bool fixed;                       /* nothing comes by itself: all is written down */
-	const struct qb_address *link_local;
-};
-
-static void family_donep(struct family *f)
-{
-	free(f->addresses);
-	free(f->routes);
-}
-
-static void take_addresses(struct family *f, const struct qb_address *a, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(qb_ip_family(a[i].address), f->name) != 0)
-			continue;
-		if (qb_ip_is_link_local(a[i].address))
-			f->link_local = &a[i];
-		else if (qb_address_is_dynamic(&a[i]))
-			f->dynamic = &a[i];
-		else
-			*QB_APPEND(f->addresses, f->n_addresses) = &a[i];
-	}
-}
-
-static bool is_gateway(const struct qb_route *r)
-{
-	return !strcmp(r->dst, "default") && r->gateway && r->table == RT_TABLE_MAIN;
-}
-
-/* What a lease or a router announces comes again with it, and the route of an address. */
-static bool is_renewed(const struct qb_route *r)
-{
-	return qb_streq(r->proto, "dhcp") || qb_streq(r->proto, "ra") ||
-	       qb_streq(r->proto, "kernel");
-}
-
-/* One that a profile is about. */
-static bool is_relevant(const struct family *f, const struct qb_route *r)
-{
-	return !strcmp(r->family, f->name) && qb_keyfile_wants(r);
-}
-
-static void find_announced(struct family *f, const struct qb_route *r)
-{
-	if (is_relevant(f, r) && !strcmp(r->dst, "default") && r->gateway && is_renewed(r) &&
-	    (!f->announced || r->table == RT_TABLE_MAIN))
-		f->announced = r;
-}
-
-static void take_route(struct family *f, const struct qb_route *r)
-{
-	if (!is_relevant(f, r))
-		return;
-	if (!is_gateway(r) || (f->best && f->best->metric <= r->metric)) {
-		if (f->fixed || !is_renewed(r))
-			*QB_APPEND(f->routes, f->n_routes) = r;
-		return;
-	}
-	if (f->best && (f->fixed || !is_renewed(f->best)))
-		*QB_APPEND(f->routes, f->n_routes) = f->best;
-	f->best = r;
-}
-
-/* The next that the bridge has by itself; NULL: no more. */
-static const struct qb_route *next_route(const struct qb_net *net, const struct qb_link *bridge,
-					 const struct qb_route *r)
-{
-	do
-		r = bridge ? qb_net_route(net, bridge->name, r) : NULL;
-	while (r && !qb_streq(r->dev, bridge->name));
-	return r;
-}
-
-/* The address of a lease that never ends is not marked as one; its route names it. */
-static bool is_leased(const struct family *f, const struct qb_address *a)
-{
-	const char *source = f->announced ? f->announced->prefsrc : NULL;
-	size_t len = source ? strlen(source) : 0;
-
-	return !f->fixed && len && !strncmp(a->address, source, len) && a->address[len] == '/';
 }
 
 /* A list in a keyfile ends each item with ";". */
@@ -142,55 +49,26 @@ static void put_list(struct qb_buf *b, const char *key, const struct qb_strs *li
 		qb_buf_puts(b, "\n");
 }
 
-/* It ends as the link-local address that is made of the MAC. */
-static bool is_eui64(const struct qb_address *a, const char *mac)
-{
-	_cleanup_free_ char *made = qb_ip_link_local(mac);
-	struct qb_ip ip, want;
-
-	return a && made && qb_ip_parse(a->address, &ip) == 0 && qb_ip_parse(made, &want) == 0 &&
-	       !memcmp(ip.bytes + 8, want.bytes + 8, 8);
-}
-
 /*
  * Which interface identifier an address announced by a router gets depends on the profile; a
  * token makes it the one that the host had.
  */
-static void put_identifier(struct qb_buf *b, const struct family *f, const char *mac)
+static void put_identifier(struct qb_buf *b, const struct qb_family *f, const char *mac)
 {
 	_cleanup_free_ char *token = NULL;
 	struct qb_ip ip;
 
-	if (f->dynamic && !is_eui64(f->dynamic, mac) &&
+	if (f->dynamic && !qb_address_is_eui64(f->dynamic, mac) &&
 	    qb_ip_parse(f->dynamic->address, &ip) == 0 && ip.prefix == 64) {
 		memset(ip.bytes, 0, 8);
 		token = qb_ip_format(ip.family, ip.bytes);
 		qb_buf_printf(b, "addr-gen-mode=eui64\ntoken=%s\n", token);
-	} else if (f->link_local || f->fixed) {
+	} else if (f->link_local || f->method == QB_FAMILY_FIXED) {
 		qb_buf_printf(b, "addr-gen-mode=%s\n",
-			      !f->link_local || is_eui64(f->link_local, mac) ? "eui64"
-									     : "stable-privacy");
+			      !f->link_local || qb_address_is_eui64(f->link_local, mac)
+				      ? "eui64"
+				      : "stable-privacy");
 	}
-}
-
-static const char *method(const struct family *f, const struct qb_ip_config *ip)
-{
-	bool inet6 = !strcmp(f->name, "inet6");
-
-	if (ip->mode == QB_IP_NONE)
-		return "disabled";
-	if (ip->mode == QB_IP_STATIC)
-		return "manual";
-	if (f->dynamic || ip->mode == QB_IP_DHCP)
-		return "auto";
-	if (f->announced && ip->mode == QB_IP_INHERIT)
-		return "auto";
-	if (f->n_addresses)
-		return "manual";
-	/* A host that listens to routers, though none has spoken yet. */
-	if (inet6 && f->link_local)
-		return "auto";
-	return "disabled";
 }
 
 /* A DHCP server is to know the host again. The MAC, by which it does else, is the same anyway. */
@@ -202,96 +80,44 @@ static void put_identity(struct qb_buf *b, const struct qb_link *source, const c
 }
 
 /* What the configuration says is written as it stands there: the kernel has no order of its own. */
-static void put_addresses(struct qb_buf *b, const struct family *f, const struct qb_ip_config *ip)
+static void put_addresses(struct qb_buf *b, const struct qb_family *f)
 {
-	size_t n = 0;
+	size_t n = f->given ? f->given->n : f->n_addresses;
 
-	if (ip->mode == QB_IP_STATIC) {
-		for (size_t i = 0; i < ip->addresses.n; i++)
-			qb_buf_printf(b, "address%zu=%s\n", i + 1, ip->addresses.v[i]);
-		return;
-	}
-	for (size_t i = 0; i < f->n_addresses; i++)
-		if (!is_leased(f, f->addresses[i]))
-			qb_buf_printf(b, "address%zu=%s\n", ++n, f->addresses[i]->address);
-}
-
-static bool comes_with(const struct qb_route *r, const char *family, const char *network)
-{
-	return !strcmp(r->family, family) && qb_streq(r->proto, "kernel") && !r->gateway &&
-	       r->table == RT_TABLE_MAIN && qb_streq(r->dst, network);
-}
-
-/*
- * That of the default route, else of the route that comes with an address: one that is not written
- * down NetworkManager chooses by the order in which links come up. -1: there is neither.
- */
-static int64_t find_metric(const struct family *f, const struct qb_net *net,
-			   const struct qb_link *bridge, const struct qb_move *move)
-{
-	const struct qb_address *a = f->n_addresses ? f->addresses[0] : f->dynamic;
-	_cleanup_free_ char *network = a ? qb_ip_network(a->address) : NULL;
-
-	if (f->best || !a)
-		return f->best ? f->best->metric : -1;
-	if (!(a->flags & IFA_F_NOPREFIXROUTE) && !a->metric)
-		return !strcmp(f->name, "inet6") ? PREFIX_METRIC6 : 0;
-	if (!(a->flags & IFA_F_NOPREFIXROUTE))
-		return a->metric;
-	for (size_t i = 0; i < move->n_add_routes; i++)
-		if (comes_with(&move->add_routes[i], f->name, network))
-			return move->add_routes[i].metric;
-	for (const struct qb_route *r = NULL; (r = next_route(net, bridge, r));)
-		if (comes_with(r, f->name, network))
-			return r->metric;
-	return -1;
+	for (size_t i = 0; i < n; i++)
+		qb_buf_printf(b, "address%zu=%s\n", i + 1,
+			      f->given ? f->given->v[i] : f->addresses[i]->address);
 }
 
 static void put_family(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
 		       const char *name, const struct qb_ip_config *ip)
 {
-	const struct qb_link *bridge =
-		ip->mode == QB_IP_NONE ? NULL : qb_net_link(net, move->bridge);
-	QB_CLEANUP(family_donep) struct family f = {.name = name};
+	static const char *const methods[] = {
+		[QB_FAMILY_OFF] = "disabled",
+		[QB_FAMILY_FIXED] = "manual",
+		[QB_FAMILY_ASKED] = "auto",
+	};
 	bool inet6 = !strcmp(name, "inet6");
-	int64_t table = RT_TABLE_MAIN, metric;
-	const char *how;
+	_cleanup_family_ struct qb_family f = {0};
 
-	if (ip->mode != QB_IP_NONE) {
-		take_addresses(&f, move->add, move->n_add);
-		for (size_t i = 0; i < move->n_add_routes; i++)
-			find_announced(&f, &move->add_routes[i]);
-	}
-	if (bridge)
-		take_addresses(&f, bridge->addresses, bridge->n_addresses);
-	for (const struct qb_route *r = NULL; (r = next_route(net, bridge, r));)
-		find_announced(&f, r);
-	how = method(&f, ip);
-	f.fixed = !strcmp(how, "manual");
-	qb_buf_printf(b, "\n[%s]\nmethod=%s\n", inet6 ? "ipv6" : "ipv4", how);
-	put_addresses(b, &f, ip);
-	if (!strcmp(how, "disabled"))
+	qb_family_find(net, move, name, ip, &f);
+	qb_buf_printf(b, "\n[%s]\nmethod=%s\n", inet6 ? "ipv6" : "ipv4", methods[f.method]);
+	put_addresses(b, &f);
+	if (f.method == QB_FAMILY_OFF)
 		return;
-	if (!strcmp(how, "auto"))
+	if (f.method == QB_FAMILY_ASKED)
 		put_identity(b, qb_net_link(net, move->source), inet6 ? "ipv6." : "ipv4.");
-	for (size_t i = 0; ip->mode != QB_IP_NONE && i < move->n_add_routes; i++)
-		take_route(&f, &move->add_routes[i]);
-	for (const struct qb_route *r = NULL; (r = next_route(net, bridge, r));)
-		take_route(&f, r);
-	if (f.best && (f.fixed || !is_renewed(f.best)))
+	if (f.best)
 		qb_buf_printf(b, "gateway=%s\n", f.best->gateway);
-	metric = find_metric(&f, net, bridge, move);
-	if (metric >= 0)
-		qb_buf_printf(b, "route-metric=%lld\n", (long long)metric);
-	if (!f.fixed && f.announced)
-		table = f.announced->table;
-	if (table != RT_TABLE_MAIN)
-		qb_buf_printf(b, "route-table=%lld\n", (long long)table);
+	if (f.metric >= 0)
+		qb_buf_printf(b, "route-metric=%lld\n", (long long)f.metric);
+	if (f.table != RT_TABLE_MAIN)
+		qb_buf_printf(b, "route-table=%lld\n", (long long)f.table);
 	qb_keyfile_routes(b, f.routes, f.n_routes, inet6);
-	qb_keyfile_rules(b, net, move, f.routes, f.n_routes, table, name);
+	qb_keyfile_rules(b, net, move, &f);
 	if (inet6)
 		put_identifier(b, &f, move->mac);
-	if (f.fixed) {
+	if (f.method == QB_FAMILY_FIXED) {
 		put_list(b, "dns=", &net->nameservers, name);
 		put_list(b, "dns-search=", &net->search, NULL);
 	}

@@ -3,6 +3,7 @@
 
 #include <linux/rtnetlink.h>
 
+#include "net/family.h"
 #include "net/names.h"
 
 /*
@@ -26,14 +27,6 @@ static bool is_one_of(const char *s, const char *const *words, size_t n)
 		if (qb_streq(s, words[i]))
 			return true;
 	return false;
-}
-
-bool qb_keyfile_wants(const struct qb_route *r)
-{
-	static const char *const protos[] = {"unspec", "boot", "static", "dhcp", "ra"};
-	bool kernel = qb_streq(r->proto, "kernel") && r->table != RT_TABLE_MAIN;
-
-	return !r->expires_s && (kernel || is_one_of(r->proto, protos, QB_ARRAY_SIZE(protos)));
 }
 
 /* Bits of RTAX_LOCK whose metric can be locked by an option. */
@@ -131,7 +124,7 @@ void qb_keyfile_refuse(const struct qb_move *move, struct qb_plan *plan)
 		/* What a lease or a router announces comes again with it. */
 		if (qb_streq(r->proto, "dhcp") || qb_streq(r->proto, "ra"))
 			continue;
-		if (qb_keyfile_wants(r) && !put_options(&options, r, !strcmp(r->family, "inet6")))
+		if (qb_family_wants(r) && !put_options(&options, r, !strcmp(r->family, "inet6")))
 			qb_plan_refuse(plan, move->bridge, "not-persistent",
 				       "route %s of table %lld by %s would be gone after a reboot: "
 				       "a NetworkManager profile cannot say all that it is",

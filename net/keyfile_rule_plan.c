@@ -41,7 +41,7 @@ static bool put_term(struct qb_buf *b, const struct qb_rule *rule, const char *t
 	       !strcmp(text, "dport_mask " FULL_PORT_MASK);
 }
 
-static const char *instead(const char *name, const struct qb_move *move)
+const char *qb_rule_link(const char *name, const struct qb_move *move)
 {
 	return qb_streq(name, move->source) ? move->bridge : name;
 }
@@ -63,9 +63,9 @@ static bool put_rule(struct qb_buf *b, const struct qb_rule *rule, const struct 
 	for (size_t i = 0; i < rule->terms.n; i++)
 		all &= put_term(b, rule, rule->terms.v[i]);
 	if (rule->iif)
-		qb_buf_printf(b, " iif %s", instead(rule->iif, move));
+		qb_buf_printf(b, " iif %s", qb_rule_link(rule->iif, move));
 	if (rule->oif)
-		qb_buf_printf(b, " oif %s", instead(rule->oif, move));
+		qb_buf_printf(b, " oif %s", qb_rule_link(rule->oif, move));
 	if (lookup)
 		qb_buf_printf(b, " table %lld", (long long)rule->table);
 	for (size_t i = 0; i < QB_ARRAY_SIZE(refusing); i++) {
@@ -78,7 +78,7 @@ static bool put_rule(struct qb_buf *b, const struct qb_rule *rule, const struct 
 }
 
 /* Set by hand or by a profile; others make theirs anew. */
-static bool is_set(const char *proto)
+bool qb_proto_is_set(const char *proto)
 {
 	return qb_streq(proto, "unspec") || qb_streq(proto, "boot") || qb_streq(proto, "static");
 }
@@ -152,7 +152,7 @@ static bool says(const char *line, const struct qb_rule *rule)
  * these routes.
  */
 static bool is_of_profile(const struct qb_rule *rule, const struct qb_link *source,
-			  const struct qb_route *const *routes, size_t n, int64_t table)
+			  const struct qb_family *f)
 {
 	const char *section = !strcmp(rule->family, "inet6") ? "ipv6." : "ipv4.";
 
@@ -166,31 +166,35 @@ static bool is_of_profile(const struct qb_rule *rule, const struct qb_link *sour
 	}
 	if (rule->iif || rule->oif || rule->table == RT_TABLE_MAIN)
 		return false;
-	if (rule->table == table)
+	if (rule->table == f->table)
 		return true;
-	for (size_t i = 0; i < n; i++)
-		if (routes[i]->table == rule->table)
+	for (size_t i = 0; i < f->n_routes; i++)
+		if (f->routes[i]->table == rule->table)
 			return true;
 	return false;
 }
 
-void qb_keyfile_rules(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
-		      const struct qb_route *const *routes, size_t n_routes, int64_t table,
-		      const char *family)
+bool qb_rule_is_wanted(const struct qb_rule *rule, const struct qb_net *net,
+		       const struct qb_move *move, const struct qb_family *f)
 {
 	const struct qb_link *source = qb_net_link(net, move->source);
+
+	return !strcmp(rule->family, f->name) && qb_proto_is_set(rule->proto) &&
+	       (names(rule, move->source) || names(rule, move->bridge) ||
+		is_of_profile(rule, source, f));
+}
+
+void qb_keyfile_rules(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
+		      const struct qb_family *family)
+{
 	unsigned n = 0;
 
 	for (size_t i = 0; i < net->n_rules; i++) {
-		const struct qb_rule *rule = &net->rules[i];
 		_cleanup_buf_ struct qb_buf text = {0};
 
-		if (strcmp(rule->family, family) != 0 || !is_set(rule->proto) ||
-		    (!names(rule, move->source) && !names(rule, move->bridge) &&
-		     !is_of_profile(rule, source, routes, n_routes, table)) ||
-		    !put_rule(&text, rule, move))
-			continue;
-		qb_buf_printf(b, "routing-rule%u=%s\n", ++n, text.s);
+		if (qb_rule_is_wanted(&net->rules[i], net, move, family) &&
+		    put_rule(&text, &net->rules[i], move))
+			qb_buf_printf(b, "routing-rule%u=%s\n", ++n, text.s);
 	}
 }
 
@@ -200,14 +204,14 @@ void qb_keyfile_refuse_rules(const struct qb_move *move, struct qb_plan *plan)
 		const struct qb_rule *rule = &move->rules[i];
 		_cleanup_buf_ struct qb_buf text = {0};
 
-		if (is_set(rule->proto) && !put_rule(&text, rule, move))
+		if (qb_proto_is_set(rule->proto) && !put_rule(&text, rule, move))
 			qb_plan_refuse(plan, move->bridge, "not-persistent",
 				       "%s rule %lld, which names %s, would be gone after a "
 				       "reboot: a NetworkManager profile cannot say all that it is",
 				       rule->family, (long long)rule->priority, move->source);
 	}
 	for (size_t i = 0; i < move->n_nexthops; i++)
-		if (is_set(move->nexthops[i].proto))
+		if (qb_proto_is_set(move->nexthops[i].proto))
 			qb_plan_refuse(plan, move->bridge, "not-persistent",
 				       "nexthop %llu by %s would be gone after a reboot: no "
 				       "NetworkManager profile can say it",
