@@ -257,26 +257,13 @@ void qb_bridge_state_lifetimes(const json_t *before, struct qb_move *move)
 	set_lifetimes(lifetimes, move->drop, move->n_drop);
 }
 
-static const char *instead(const char *name, const char *of, const char *link)
-{
-	return qb_streq(name, of) ? link : name;
-}
-
 /* The rule, with link where it names the source. */
 static bool has_rule(const struct qb_net *net, const struct qb_move *move,
 		     const struct qb_rule *wanted, const char *link)
 {
-	for (size_t i = 0; i < net->n_rules; i++) {
-		const struct qb_rule *r = &net->rules[i];
-
-		if (qb_streq(r->family, wanted->family) && r->priority == wanted->priority &&
-		    r->table == wanted->table && qb_streq(r->src, wanted->src) &&
-		    qb_streq(r->dst, wanted->dst) && r->tos == wanted->tos &&
-		    r->terms.n == wanted->terms.n &&
-		    qb_streq(r->iif, instead(wanted->iif, move->source, link)) &&
-		    qb_streq(r->oif, instead(wanted->oif, move->source, link)))
+	for (size_t i = 0; i < net->n_rules; i++)
+		if (qb_rule_is(&net->rules[i], wanted, move->source, link))
 			return true;
-	}
 	return false;
 }
 

@@ -71,6 +71,10 @@ void qb_move_plan(const struct qb_net *net, const struct qb_bridge_config *confi
 		  const struct qb_link *const *ports, size_t n_ports, struct qb_plan *plan,
 		  struct qb_move *ret);
 
+/* The rule is there to the letter, naming link where it named of; who made it is not asked. */
+bool qb_rule_is(const struct qb_rule *there, const struct qb_rule *rule, const char *of,
+		const char *link);
+
 /* Any other route to the same goes before it. Nobody gives it to a route that is to be used. */
 #define QB_METRIC_YIELD (UINT32_MAX - 1)
 /* The link has the address, and not on its way off: with a metric that yields, when a run was

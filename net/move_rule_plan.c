@@ -18,25 +18,36 @@ static bool is_compared(const char *term)
 	       !qb_startswith(term, "realms ");
 }
 
-static bool same_terms(const struct qb_rule *a, const struct qb_rule *b)
+/* The terms of a are among those of b; to the kernel, or to the letter. */
+static bool has_terms(const struct qb_rule *a, const struct qb_rule *b, bool to_kernel)
 {
 	for (size_t i = 0; i < a->terms.n; i++)
-		if (is_compared(a->terms.v[i]) && !qb_strs_has(&b->terms, a->terms.v[i]))
-			return false;
-	for (size_t i = 0; i < b->terms.n; i++)
-		if (is_compared(b->terms.v[i]) && !qb_strs_has(&a->terms, b->terms.v[i]))
+		if ((!to_kernel || is_compared(a->terms.v[i])) &&
+		    !qb_strs_has(&b->terms, a->terms.v[i]))
 			return false;
 	return true;
 }
 
-/* To the kernel rule is there already where there is, because it asks for no more than that. */
-static bool hides(const struct qb_rule *there, const struct qb_rule *rule)
+/* A rule that is there is what another asks for, less what the kernel does not compare. */
+static bool answers(const struct qb_rule *there, const struct qb_rule *rule, const char *iif,
+		    const char *oif, bool to_kernel)
 {
-	return qb_streq(there->action, rule->action) && there->table == rule->table &&
-	       qb_streq(there->iif, rule->iif) && qb_streq(there->oif, rule->oif) &&
-	       same_terms(there, rule) && (!rule->src || qb_streq(rule->src, there->src)) &&
-	       (!rule->dst || qb_streq(rule->dst, there->dst)) &&
-	       (!rule->tos || rule->tos == there->tos);
+	return qb_streq(there->family, rule->family) && there->priority == rule->priority &&
+	       qb_streq(there->action, rule->action) && there->table == rule->table &&
+	       qb_streq(there->iif, iif) && qb_streq(there->oif, oif) &&
+	       has_terms(there, rule, to_kernel) && has_terms(rule, there, to_kernel) &&
+	       /* It takes one that asks for more for the same. */
+	       ((to_kernel && !rule->src) || qb_streq(rule->src, there->src)) &&
+	       ((to_kernel && !rule->dst) || qb_streq(rule->dst, there->dst)) &&
+	       ((to_kernel && !rule->tos) || rule->tos == there->tos) &&
+	       (to_kernel || there->invert == rule->invert);
+}
+
+bool qb_rule_is(const struct qb_rule *there, const struct qb_rule *rule, const char *of,
+		const char *link)
+{
+	return answers(there, rule, qb_streq(rule->iif, of) ? link : rule->iif,
+		       qb_streq(rule->oif, of) ? link : rule->oif, false);
 }
 
 static void refuse_rule(const struct qb_move_context *c, const struct qb_rule *rule)
@@ -59,7 +70,7 @@ static void refuse_rule(const struct qb_move_context *c, const struct qb_rule *r
 				       "%s rule %lld names %s, and another of that priority is "
 				       "asked after it; the kernel would ask that one first, then",
 				       rule->family, (long long)rule->priority, port);
-		if (other < rule && hides(other, rule))
+		if (other < rule && answers(other, rule, rule->iif, rule->oif, true))
 			qb_plan_refuse(c->plan, name, "rule-unsupported",
 				       "two %s rules %lld that name %s are the same to the kernel",
 				       rule->family, (long long)rule->priority, port);

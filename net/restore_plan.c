@@ -3,6 +3,7 @@
 
 #include "agent/base/schema.h"
 #include "net/link_fields.h"
+#include "net/move.h"
 #include "net/names.h"
 #include "net/renamed.h"
 
@@ -85,28 +86,20 @@ static void take(const json_t *args, const char *off, const char *on, const stru
 			json_array_append(into, item);
 }
 
-static bool names(const char *link, const char *wanted, const json_t *move)
-{
-	return qb_streq(link, wanted) ||
-	       (qb_streq(wanted, qb_arg(move, "source")) && qb_streq(link, qb_arg(move, "bridge")));
-}
-
 /* One that names the bridge stays when that is deleted, and holds again for the next one. */
-static bool has_rule(const struct qb_net *net, const json_t *rule, const json_t *move)
+static bool has_rule(const struct qb_net *net, const json_t *item, const json_t *move)
 {
-	int64_t priority = json_integer_value(json_object_get(rule, "priority"));
+	const char *source = qb_arg(move, "source");
+	_cleanup_diags_ struct qb_diags diags = {0};
+	struct qb_rule rule = {0};
+	int r = qb_schema_load_json(&qb_rule_type, item, QB_LOAD_STRICT, &rule, &diags);
+	bool found = false;
 
-	for (size_t i = 0; i < net->n_rules; i++) {
-		const struct qb_rule *r = &net->rules[i];
-
-		if (r->priority == priority && qb_streq(r->family, qb_arg(rule, "family")) &&
-		    qb_streq(r->src, qb_arg(rule, "src")) &&
-		    qb_streq(r->dst, qb_arg(rule, "dst")) &&
-		    names(r->iif, qb_arg(rule, "iif"), move) &&
-		    names(r->oif, qb_arg(rule, "oif"), move))
-			return true;
-	}
-	return false;
+	for (size_t i = 0; r == 0 && i < net->n_rules; i++)
+		found |= qb_rule_is(&net->rules[i], &rule, source, source) ||
+			 qb_rule_is(&net->rules[i], &rule, source, qb_arg(move, "bridge"));
+	qb_schema_done(&qb_rule_type, &rule);
+	return found;
 }
 
 static bool has_nexthop(const struct qb_net *net, const json_t *nexthop)

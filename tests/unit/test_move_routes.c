@@ -9,6 +9,7 @@
 
 #include "agent/base/schema.h"
 #include "net/bridge.h"
+#include "net/bridge_state.h"
 #include "net/link_fields.h"
 #include "net/move.h"
 
@@ -444,6 +445,90 @@ static void rules_of_one_priority_may_be_moved(void **state)
 	done(&s);
 }
 
+/* Each of these is another rule, though all but one member agree. */
+static void a_rule_is_there_to_the_letter(void **state)
+{
+	static const struct {
+		const char *there; /* the family, priority, table and the rest */
+		bool same;
+	} cases[] = {
+		{"inet, priority: 9, table: 5, action: lookup, iif: br0, src: 192.0.2.0/24, "
+		 "tos: 16, terms: [sport 1-2, fwmark 1]",
+		 true},
+		{"inet6, priority: 9, table: 5, action: lookup, iif: br0, src: 192.0.2.0/24, "
+		 "tos: 16, terms: [fwmark 1, sport 1-2]",
+		 false},
+		{"inet, priority: 8, table: 5, action: lookup, iif: br0, src: 192.0.2.0/24, "
+		 "tos: 16, terms: [fwmark 1, sport 1-2]",
+		 false},
+		{"inet, priority: 9, table: 6, action: lookup, iif: br0, src: 192.0.2.0/24, "
+		 "tos: 16, terms: [fwmark 1, sport 1-2]",
+		 false},
+		{"inet, priority: 9, table: 5, action: nop, iif: br0, src: 192.0.2.0/24, "
+		 "tos: 16, terms: [fwmark 1, sport 1-2]",
+		 false},
+		{"inet, priority: 9, table: 5, action: lookup, iif: eth0, src: 192.0.2.0/24, "
+		 "tos: 16, terms: [fwmark 1, sport 1-2]",
+		 false},
+		{"inet, priority: 9, table: 5, action: lookup, iif: br0, oif: eth1, "
+		 "src: 192.0.2.0/24, tos: 16, terms: [fwmark 1, sport 1-2]",
+		 false},
+		{"inet, priority: 9, table: 5, action: lookup, iif: br0, src: 192.0.2.0/25, "
+		 "tos: 16, terms: [fwmark 1, sport 1-2]",
+		 false},
+		{"inet, priority: 9, table: 5, action: lookup, iif: br0, src: 192.0.2.0/24, "
+		 "dst: 198.51.100.0/24, tos: 16, terms: [fwmark 1, sport 1-2]",
+		 false},
+		{"inet, priority: 9, table: 5, action: lookup, iif: br0, src: 192.0.2.0/24, "
+		 "terms: [fwmark 1, sport 1-2]",
+		 false},
+		{"inet, priority: 9, table: 5, action: lookup, iif: br0, src: 192.0.2.0/24, "
+		 "tos: 16, invert: true, terms: [fwmark 1, sport 1-2]",
+		 false},
+		{"inet, priority: 9, table: 5, action: lookup, iif: br0, src: 192.0.2.0/24, "
+		 "tos: 16, terms: [fwmark 2, sport 1-2]",
+		 false},
+		{"inet, priority: 9, table: 5, action: lookup, iif: br0, src: 192.0.2.0/24, "
+		 "tos: 16, terms: [fwmark 1]",
+		 false},
+		{"inet, priority: 9, table: 5, action: lookup, iif: br0, src: 192.0.2.0/24, "
+		 "tos: 16, terms: [fwmark 1, sport 1-2, suppress_prefixlength 0]",
+		 false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *yaml = qb_asprintf(
+			HOST "rules:\n  - {family: inet, priority: 9, table: 5, action: lookup, "
+			     "iif: eth0, src: 192.0.2.0/24, tos: 16, proto: static, "
+			     "terms: [fwmark 1, sport 1-2]}\n  - {family: %s}\n",
+			cases[i].there);
+		struct setup s;
+
+		load(&s, yaml);
+		if (qb_rule_is(&s.net.rules[1], &s.net.rules[0], "eth0", "br0") != cases[i].same)
+			fail_msg("%s", cases[i].there);
+		done(&s);
+	}
+}
+
+/* What is there already under that number is not the rule that is to go to the bridge. */
+static void a_moved_rule_is_told_from_its_like(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, HOST "rules:\n" RULE("inet", "10", ", iif: eth0, terms: [fwmark 1]")
+			 RULE("inet", "11", ", iif: br0, terms: [fwmark 1]"));
+	plan(&s);
+	assert_false(qb_bridge_state_is_touched(&s.net, &s.move));
+	s.net.rules[1].priority = 10;
+	assert_true(qb_bridge_state_is_touched(&s.net, &s.move));
+	qb_strset(&s.net.rules[1].terms.v[0], "fwmark 2");
+	assert_false(qb_bridge_state_is_touched(&s.net, &s.move));
+	done(&s);
+}
+
 #define NEXTHOP(id, rest) "  - {id: " id ", family: inet, dev: eth0, gateway: 192.0.2.1" rest "}\n"
 
 static void nexthop_objects_leave_by_the_bridge(void **state)
@@ -641,6 +726,8 @@ int main(void)
 		cmocka_unit_test(rules_that_refuse_change_over_at_once),
 		cmocka_unit_test(rules_that_cannot_be_moved_are_refused),
 		cmocka_unit_test(rules_of_one_priority_may_be_moved),
+		cmocka_unit_test(a_rule_is_there_to_the_letter),
+		cmocka_unit_test(a_moved_rule_is_told_from_its_like),
 		cmocka_unit_test(nexthop_objects_leave_by_the_bridge),
 		cmocka_unit_test(rules_in_a_profile),
 		cmocka_unit_test(rules_of_the_nics_profile_go_along),

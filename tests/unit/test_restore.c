@@ -29,7 +29,8 @@
 	"{\"source\": \"eth0\", \"mtu\": 1500, \"ports\": [{\"name\": \"eth0\", "                  \
 	"\"permanent_mac\": \"00:00:5e:00:53:01\"}], \"add\": [" BOTH "], \"drop\": [" BOTH        \
 	"], \"add_routes\": [" ROUTES "], \"drop_routes\": [" ROUTES "], \"rules\": [{"            \
-	"\"family\": \"inet\", \"priority\": 500, \"table\": 100, \"iif\": \"eth0\"}], "           \
+	"\"family\": \"inet\", \"priority\": 500, \"table\": 100, \"iif\": \"eth0\", \"action\": " \
+	"\"lookup\", \"terms\": [\"fwmark 1\"]}], "                                                \
 	"\"nexthops\": [{\"id\": 7, \"family\": \"inet\", \"gateway\": \"192.0.2.1\"}]}"
 /* The bridge got another address than the port had. */
 #define OTHER                                                                                      \
@@ -173,7 +174,8 @@ static void what_went_with_the_bridge_comes_again(void **state)
 		 NULL},
 		{"a rule that names the bridge is there",
 		 ETH0,
-		 "rules: [{family: inet, priority: 500, table: 100, iif: br0, action: lookup}]\n",
+		 "rules: [{family: inet, priority: 500, table: 100, iif: br0, action: lookup, "
+		 "terms: [fwmark 1]}]\n",
 		 0,
 		 0,
 		 {{RUN, true}},
@@ -181,6 +183,14 @@ static void what_went_with_the_bridge_comes_again(void **state)
 		{"one of that priority that asks for another link",
 		 ETH0,
 		 "rules: [{family: inet, priority: 500, table: 100, iif: eth7, action: lookup}]\n",
+		 0,
+		 0,
+		 {{RUN, true}},
+		 "eth0 " ALL},
+		{"one that asks for another mark",
+		 ETH0,
+		 "rules: [{family: inet, priority: 500, table: 100, iif: br0, action: lookup, "
+		 "terms: [fwmark 2]}]\n",
 		 0,
 		 0,
 		 {{RUN, true}},
