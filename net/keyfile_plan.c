@@ -135,15 +135,9 @@ void qb_keyfile_head(struct qb_buf *b, const char *id, const char *uuid, const c
 /* NetworkManager computes it; where there is none the kernel does. */
 static bool is_usual_broadcast(const struct qb_address *a)
 {
-	struct qb_ip ip, is;
+	_cleanup_free_ char *usual = qb_ip_last(a->address);
 
-	if (!a->broadcast)
-		return true;
-	if (qb_ip_parse(a->address, &ip) < 0 || qb_ip_parse(a->broadcast, &is) < 0)
-		return false;
-	for (unsigned bit = ip.prefix; bit < 8 * ip.len; bit++)
-		ip.bytes[bit / 8] |= (unsigned char)(0x80 >> bit % 8);
-	return !memcmp(ip.bytes, is.bytes, ip.len);
+	return !a->broadcast || qb_streq(a->broadcast, usual);
 }
 
 /* Of IPv6 the kernel knows it by the address; and so NetworkManager does of these. */
@@ -176,9 +170,11 @@ void qb_keyfile_refuse_addresses(const struct qb_move *move, struct qb_plan *pla
 		if (lost.n)
 			qb_plan_refuse(plan, move->bridge, "not-persistent",
 				       "%s of %s would be without its %s after a reboot: a "
-				       "NetworkManager profile cannot say that",
-				       a->address, move->source ? move->source : move->bridge,
-				       list);
+				       "NetworkManager profile cannot say that; what it does not "
+				       "need is to be taken off it first, or the address named "
+				       "under %s, addresses, which gives it without",
+				       a->address, move->source ? move->source : move->bridge, list,
+				       strcmp(qb_ip_family(a->address), "inet6") ? "ipv4" : "ipv6");
 	}
 }
 

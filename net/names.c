@@ -227,11 +227,11 @@ char *qb_ip_network(const char *address)
 	return qb_ip_format_prefix(ip.family, ip.bytes, ip.prefix);
 }
 
-char *qb_ip_broadcast(const char *address)
+char *qb_ip_last(const char *address)
 {
 	struct qb_ip ip;
 
-	if (qb_ip_parse(address, &ip) < 0 || ip.family != AF_INET || ip.prefix > 30)
+	if (qb_ip_parse(address, &ip) < 0 || ip.family != AF_INET)
 		return NULL;
 	for (unsigned bit = ip.prefix; bit < 32; bit++)
 		ip.bytes[bit / 8] |= (unsigned char)(0x80 >> bit % 8);

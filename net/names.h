@@ -38,7 +38,7 @@ const char *qb_ip_family(const char *s);
 bool qb_ip_is_link_local(const char *s);
 /* The first bits of address, the rest zero: its network, "192.0.2.0/24". NULL when it is none. */
 char *qb_ip_network(const char *address);
-/* The last address of the network of "192.0.2.10/24". NULL where there is none. */
-char *qb_ip_broadcast(const char *address);
+/* The last address of the network of "192.0.2.10/24". NULL unless it is of IPv4. */
+char *qb_ip_last(const char *address);
 /* "fe80::.../64", which is made of a MAC address: RFC 4291, appendix A. NULL when mac is none. */
 char *qb_ip_link_local(const char *mac);

@@ -409,6 +409,12 @@ static void static_addresses_replace(void **state)
 	assert_string_equal(move.add_routes[1].gateway, "192.0.2.2");
 	assert_int_equal(move.n_drop, 3);
 	assert_int_equal(move.n_drop_routes, 2);
+	assert_string_equal(move.add[2].broadcast, "192.0.2.255");
+	qb_move_done(&move);
+	/* The other one of two is a host. */
+	addresses[0] = (char *)"192.0.2.20/31";
+	assert_step(&s, NULL, &move);
+	assert_null(move.add[2].broadcast);
 	qb_move_done(&move);
 	done(&s);
 }

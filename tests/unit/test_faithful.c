@@ -65,9 +65,13 @@ static void what_an_address_is_lasts(void **state)
 		{WITH("address: 192.0.2.10/32, scope: global, peer: 192.0.2.1/32"),
 		 "its peer 192.0.2.1/32"},
 		{WITH("address: 2001:db8::10/128, scope: global, peer: '2001:db8::1/128'"),
-		 "its peer 2001:db8::1/128"},
+		 "its peer 2001:db8::1/128 after a reboot: a NetworkManager profile cannot say "
+		 "that; what it does not need is to be taken off it first, or the address named "
+		 "under ipv6, addresses"},
 		{WITH("address: 192.0.2.10/24, scope: global, broadcast: 192.0.2.0"),
-		 "its broadcast 192.0.2.0"},
+		 "its broadcast 192.0.2.0 after a reboot: a NetworkManager profile cannot say "
+		 "that; what it does not need is to be taken off it first, or the address named "
+		 "under ipv4, addresses"},
 		{WITH("address: 192.0.2.10/24, scope: link, label: x"),
 		 "its label x and scope link"},
 	};
@@ -81,6 +85,8 @@ static void what_an_address_is_lasts(void **state)
 		assert_planned(cases[i].host);
 	}
 	assert_planned(WITH("address: 192.0.2.10/25, scope: global, broadcast: 192.0.2.127")
+			       NM_INSTALLED);
+	assert_planned(WITH("address: 192.0.2.10/31, scope: global, broadcast: 192.0.2.11")
 			       NM_INSTALLED);
 	assert_planned(WITH("address: 192.0.2.10/32, scope: global, broadcast: 192.0.2.10")
 			       NM_INSTALLED);
