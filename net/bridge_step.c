@@ -22,6 +22,7 @@
 
 #include <linux/if_link.h>
 
+#include "net/boot.h"
 #include "net/bridge_owner.h"
 #include "net/bridge_settings.h"
 #include "net/bridge_state.h"
@@ -34,7 +35,6 @@
 #include "net/replay.h"
 #include "net/settle.h"
 
-#define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define RP_FILTER_LOOSE 2
 /* For who had looked up a route when it changed to have sent by it; a few instructions, but for
  * the CPU that is taken away meanwhile. */
@@ -88,20 +88,10 @@ static int note_who_answers(const struct qb_step_ctx *ctx, struct nl_sock *sock,
 static void note_kernel(const struct qb_step_ctx *ctx, const struct qb_move *move, json_t *before)
 {
 	int rp_filter = qb_setting_read(ctx->root, "ipv4", move->bridge, "rp_filter");
-	_cleanup_free_ char *boot = NULL;
 
-	if (qb_root_read_value(ctx->root, BOOT_ID, &boot) == 0)
-		json_object_set_new(before, "boot", json_string(boot));
+	qb_boot_note(ctx->root, before);
 	if (rp_filter >= 0 && json_is_true(json_object_get(before, "existed")))
 		json_object_set_new(before, "rp_filter", json_integer(rp_filter));
-}
-
-static bool same_boot(const struct qb_step_ctx *ctx, const json_t *before)
-{
-	const char *then = json_string_value(json_object_get(before, "boot"));
-	_cleanup_free_ char *now = NULL;
-
-	return !then || qb_root_read_value(ctx->root, BOOT_ID, &now) < 0 || !strcmp(now, then);
 }
 
 /*
@@ -404,8 +394,8 @@ static int undo_move(const struct qb_step_ctx *ctx, const struct qb_net *net, co
 
 	r = qb_move_from_json(args, &move, err);
 	if (r == 0)
-		r = qb_bridge_state_can_undo(net, &move, before, same_boot(ctx, before), &gone,
-					     err);
+		r = qb_bridge_state_can_undo(net, &move, before, qb_boot_is_same(ctx->root, before),
+					     &gone, err);
 	if (r < 0 || gone)
 		return r;
 	r = qb_nl_open(&sock, err);
@@ -441,7 +431,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 
 	if (r < 0)
 		return r;
-	names = qb_renamed_ports(net, args, same_boot(ctx, before));
+	names = qb_renamed_ports(net, args, qb_boot_is_same(ctx->root, before));
 	args_now = qb_renamed(args, names);
 	before_now = qb_renamed(before, names);
 	return undo_move(ctx, net, args_now, before_now, err);

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Step net.restore. The journaled "before" is what the port was: {"up", "mtu"}. Nobody speaks
- * through a port without an address, so nothing is to be kept going.
+ * Step net.restore. The journaled "before" is what the port was, {"up", "mtu"}, and the kernel's
+ * name of this "boot". Nobody speaks through a port without an address, so nothing is to be kept
+ * going.
  */
 #include "net/restore.h"
 
 #include <errno.h>
 
+#include "net/boot.h"
 #include "net/bridge_state.h"
 #include "net/nl_write.h"
 #include "net/probe.h"
+#include "net/renamed.h"
 #include "net/settle.h"
 
 /* The move, and its port as it is now; net owns what *ret_port points to. */
@@ -51,6 +54,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 		return r;
 	*ret = is_given(&net, &move, port) ? QB_OBSERVED_DONE : QB_OBSERVED_NEEDED;
 	*ret_before = json_pack("{s:b, s:I}", "up", (int)port->up, "mtu", (json_int_t)port->mtu);
+	qb_boot_note(ctx->root, *ret_before);
 	return 0;
 }
 
@@ -102,8 +106,9 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 	return r;
 }
 
-static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
-		struct qb_error *err)
+/* args have the name of now. */
+static int undo_given(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		      struct qb_error *err)
 {
 	json_int_t mtu = json_integer_value(json_object_get(before, "mtu"));
 	_cleanup_batches_ struct qb_batches batches = {0};
@@ -124,6 +129,24 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	if (r == 0 && !json_is_true(json_object_get(before, "up")))
 		r = qb_nl_link_up(sock, move.source, false, err);
 	return r;
+}
+
+static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		struct qb_error *err)
+{
+	json_auto_t *names = NULL, *now = NULL;
+	_cleanup_net_ struct qb_net net = {0};
+	int r;
+
+	/* It went with that boot, and what the port has since then is of whoever gave it that. */
+	if (!qb_boot_is_same(ctx->root, before))
+		return 0;
+	r = qb_net_probe_known(ctx->root, &net, err);
+	if (r < 0)
+		return r;
+	names = qb_renamed_ports(&net, args, true);
+	now = qb_renamed(args, names);
+	return undo_given(ctx, now, before, err);
 }
 
 const struct qb_step_kind qb_restore_step = {

@@ -151,6 +151,21 @@ def a_bridge_that_somebody_deleted_comes_back_whole():
 
 
 @qb.case
+def a_rollback_leaves_what_the_boot_gave():
+    """The run that gave the NIC back what a deleted bridge had taken along did so before the boot."""
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.agent("apply", "--yes")
+    ip("link delete br0")
+    qb.agent("apply", "--yes")
+    power_cycle()
+    boot()
+    qb.contains(qb.agent("rollback", "--yes").out, ["net.restore", "Undone."], "what it says")
+    assert "br0" not in qb.links(), "the bridge is still there"
+    for address in ("192.0.2.1", "2001:db8::1"):
+        qb.assert_reaches(address)
+
+
+@qb.case
 def killed_anywhere_a_boot_is_gone_on_with():
     """By whoever starts the unit again: it takes nothing that is half there for its owner's."""
     qb.adopt_orphans()
