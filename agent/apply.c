@@ -270,7 +270,8 @@ static int confirm(struct qb_running *run, size_t i, const struct qb_outcome *ou
 static void fail(struct qb_running *run, size_t i, struct qb_outcome *outcome,
 		 const struct qb_error *err)
 {
-	outcome->state = QB_RUN_UNDONE;
+	if (outcome->state == QB_RUN_DONE)
+		outcome->state = QB_RUN_UNDONE;
 	outcome->steps[i].status = QB_OUTCOME_FAILED;
 	/* A message may end in the middle of a character, and JSON wants whole ones. */
 	outcome->steps[i].error = qb_str_printable(err->msg);
@@ -281,7 +282,15 @@ static void fail(struct qb_running *run, size_t i, struct qb_outcome *outcome,
 				NULL);
 }
 
-/* Returns the number of the step that comes next. */
+/* Undoes what was begun of the steps from first to before end, last first. */
+static void undo_steps(struct qb_running *run, size_t first, size_t end, struct qb_outcome *outcome)
+{
+	while (end-- > first)
+		if (run->steps[end].before && !qb_running_undo(run, end, &outcome->steps[end]))
+			outcome->state = QB_RUN_STUCK;
+}
+
+/* Returns the number of the step that comes next; past the last one when the run is to stop. */
 static size_t do_group(struct qb_running *run, size_t first, const struct qb_signals *signals,
 		       struct qb_outcome *outcome)
 {
@@ -293,11 +302,12 @@ static size_t do_group(struct qb_running *run, size_t first, const struct qb_sig
 			  .at = first};
 	struct qb_outcome_step *out = &outcome->steps[first];
 	struct qb_error err = QB_ERROR_INIT;
+	bool each = run->events && run->events->each, stopped = qb_signals_came(signals);
 	int r;
 
 	g.ctx.shared = &run->shared;
 	qb_running_tell_begin(run, first, out->target, false);
-	if (qb_signals_came(signals))
+	if (stopped)
 		r = qb_error_set(&err, EINTR, "stopped by a signal before this step");
 	else if (!run->steps[first].kind)
 		r = qb_error_set(&err, ENOSYS, "this version knows no step %s", out->kind);
@@ -310,7 +320,11 @@ static size_t do_group(struct qb_running *run, size_t first, const struct qb_sig
 	for (size_t i = first; i < first + g.n; i++)
 		if (r == 0 || outcome->steps[i].status != QB_OUTCOME_NOT_RUN)
 			qb_running_tell_end(run, i, &outcome->steps[i], outcome->steps[i].error);
-	return first + g.n;
+	if (r < 0) {
+		undo_steps(run, each ? first : 0, first + g.n, outcome);
+		qb_guard_end(&run->guard);
+	}
+	return r == 0 || (each && !stopped) ? first + g.n : run->n_steps;
 }
 
 void qb_apply(const struct qb_step_ctx *ctx, const struct qb_plan *plan, struct qb_journal *journal,
@@ -334,11 +348,8 @@ void qb_apply(const struct qb_step_ctx *ctx, const struct qb_plan *plan, struct 
 			(struct qb_outcome_step){.kind = step->kind, .target = step->target};
 	}
 	qb_signals_hold(&signals);
-	for (size_t i = 0; i < plan->n_steps && ret->state == QB_RUN_DONE;)
+	for (size_t i = 0; i < plan->n_steps;)
 		i = do_group(&run, i, &signals, ret);
-	for (size_t i = plan->n_steps; ret->state != QB_RUN_DONE && i-- > 0;)
-		if (run.steps[i].before && !qb_running_undo(&run, i, &ret->steps[i]))
-			ret->state = QB_RUN_STUCK;
 	qb_guard_end(&run.guard);
 	qb_running_end(&run, ret);
 	qb_signals_release(&signals);

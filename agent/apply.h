@@ -46,13 +46,14 @@ struct qb_apply_events {
 	 */
 	int (*confirm)(void *data, struct qb_error *err);
 	unsigned confirm_ms;
+	bool each; /* a step that fails is undone alone, and those after it are tried */
 	void *data;
 };
 
 /*
  * Runs the steps in order. When one fails, or SIGINT or SIGTERM came, it and those before it are
- * undone, last first. The caller holds the lock. SIGHUP does not stop a run: the session that is
- * lost may well be lost by it.
+ * undone, last first, or with each only what failed. The caller holds the lock. SIGHUP does not
+ * stop a run: the session that is lost may well be lost by it.
  */
 void qb_apply(const struct qb_step_ctx *ctx, const struct qb_plan *plan, struct qb_journal *journal,
 	      const struct qb_apply_events *events, struct qb_outcome *ret);

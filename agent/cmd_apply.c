@@ -5,8 +5,6 @@
 #include "agent/peer.h"
 #include "agent/prepare.h"
 
-#define RESTORE "net.restore"
-
 struct report {
 	const char *result; /* the word in JSON */
 	const char *text;   /* the sentence for a person */
@@ -18,6 +16,8 @@ static const struct report done = {"done", "Done", QB_EXIT_OK};
 static const struct report refused = {"refused", "Refused; nothing was done", QB_EXIT_REFUSED};
 static const struct report partial = {"done", "Done, but for what was refused", QB_EXIT_REFUSED};
 static const struct report undone = {"undone", "Failed, and everything was undone", QB_EXIT_FAILED};
+static const struct report in_part = {"failed", "What failed was undone, and the rest is done",
+				      QB_EXIT_FAILED};
 static const struct report stuck = {"undo-failed",
 				    "Failed, and not everything could be undone: look at the host",
 				    QB_EXIT_UNDO_FAILED};
@@ -116,7 +116,7 @@ static const struct report *close_run(const struct qb_invocation *inv, const str
 	if (outcome->error)
 		qb_log(QB_LOG_ERROR, "%s", outcome->error);
 	if (outcome->state != QB_RUN_DONE)
-		return outcome->state == QB_RUN_STUCK ? &stuck : &undone;
+		return outcome->state == QB_RUN_STUCK ? &stuck : boot ? &in_part : &undone;
 	if (boot)
 		return p->plan.n_refused ? &partial : &done;
 	if (!outcome->error &&
@@ -135,6 +135,9 @@ static const struct report *execute(struct qb_invocation *inv, struct qb_prepare
 		.end = qb_progress_end,
 		.confirm = inv->opt.confirm_ms ? qb_confirm : NULL,
 		.confirm_ms = inv->opt.confirm_ms,
+		/* What a NIC has again it keeps when its bridge cannot be made: the host is reached
+		 * by it. Nor does one bridge stand for another. */
+		.each = p->mode == QB_MODE_BOOT,
 		.data = inv,
 	};
 	_cleanup_free_ char *peer = qb_session_peer(&inv->root);
@@ -220,30 +223,6 @@ const struct qb_command qb_cmd_apply = {
 	.run = run,
 };
 
-/*
- * What ports had is given back to them by itself, before, and p is prepared anew then: when a
- * bridge cannot be made, the host is reached by its port.
- */
-static int restore_ports(struct qb_invocation *inv, struct qb_prepared *p)
-{
-	_cleanup_prepared_ struct qb_prepared first = {0};
-	_cleanup_outcome_ struct qb_outcome outcome = {0};
-	_cleanup_buf_ struct qb_buf text = {0};
-	const struct report *what;
-
-	if (!qb_plan_has(&p->plan, RESTORE))
-		return QB_EXIT_OK;
-	QB_SWAP(first, *p);
-	p->mode = first.mode;
-	qb_plan_keep(&first.plan, RESTORE);
-	plan_text(inv, &first.plan, &text);
-	qb_show(inv, &text);
-	what = execute(inv, &first, &outcome);
-	if (!what || outcome.state != QB_RUN_DONE)
-		return what ? what->exit : QB_EXIT_FAILED;
-	return qb_prepare(inv, p) < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;
-}
-
 static int run_boot(struct qb_invocation *inv)
 {
 	static const struct qb_outcome nothing = {0};
@@ -255,8 +234,6 @@ static int run_boot(struct qb_invocation *inv)
 
 	if (r == QB_EXIT_OK && qb_prepare(inv, &p) < 0)
 		r = QB_EXIT_FAILED;
-	if (r == QB_EXIT_OK)
-		r = restore_ports(inv, &p);
 	if (r != QB_EXIT_OK)
 		return r;
 	if (p.plan.n_steps || p.plan.n_refused)

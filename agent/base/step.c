@@ -135,38 +135,16 @@ void qb_change_why(struct qb_change *change, const char *fmt, ...)
 	change->why = qb_asprintf("%s%s", first, more);
 }
 
-/* kind: NULL for all that is not refused. */
-static void keep(struct qb_plan *plan, const char *kind)
+void qb_plan_drop_refused(struct qb_plan *plan)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < plan->n_steps; i++) {
-		struct qb_step *step = &plan->steps[i];
-
-		if (kind ? !strcmp(step->kind, kind) : !qb_plan_refuses(plan, step->target))
-			plan->steps[kept++] = *step;
-		else
-			step_done(step);
-	}
-	plan->n_steps = kept;
-}
-
-void qb_plan_drop_refused(struct qb_plan *plan)
-{
-	keep(plan, NULL);
-}
-
-void qb_plan_keep(struct qb_plan *plan, const char *kind)
-{
-	keep(plan, kind);
-}
-
-bool qb_plan_has(const struct qb_plan *plan, const char *kind)
-{
 	for (size_t i = 0; i < plan->n_steps; i++)
-		if (!strcmp(plan->steps[i].kind, kind))
-			return true;
-	return false;
+		if (qb_plan_refuses(plan, plan->steps[i].target))
+			step_done(&plan->steps[i]);
+		else
+			plan->steps[kept++] = plan->steps[i];
+	plan->n_steps = kept;
 }
 
 void qb_plan_done(struct qb_plan *plan)

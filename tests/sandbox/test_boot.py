@@ -36,7 +36,7 @@ def state():
 def power_cycle():
     """What is left of it all after one: files, and what the NIC is by itself."""
     ip("link set uplink0 down", "address flush dev uplink0", "link set uplink0 mtu 1500")
-    for name in ("br0", "br1"):
+    for name in ("br0", "br1", "br9"):
         qb.run("/usr/sbin/ip", "link", "delete", name, code=None)
     for family in ("-4", "-6"):
         qb.run("/usr/sbin/ip", family, "rule", "del", "priority", "500", code=None)
@@ -134,6 +134,26 @@ def without_its_bridge_the_host_is_reached_by_the_port():
     assert "br0" not in qb.links(), "it is made all the same"
     for address in ("192.0.2.1", "2001:db8::1"):
         qb.assert_reaches(address)
+
+
+@qb.case
+def what_fails_is_undone_alone():
+    """br1 cannot be made: its address is on another link, which a plan does not look at."""
+    qb.configure(qb.BRIDGE_ONLY + STATIC[STATIC.index("  - name: br1"):].replace("br1", "br9") +
+                 STATIC[STATIC.index("  - name: br1"):].replace("198.51.100", "203.0.113"))
+    qb.agent("apply", "--yes")
+    power_cycle()
+    ip("address add 198.51.100.1/24 dev lo")
+    r = boot(code=qb.FAILED)
+    qb.contains(r.out + r.err, ["br9: undone", "198.51.100.1/24 is on lo, too", "the rest is done"],
+                "what it says")
+    assert "br9" not in qb.links(), "what failed is not undone"
+    qb.same([qb.links()[name]["addresses"][0] for name in ("br0", "br1")],
+            ["192.0.2.10/24 global", "203.0.113.1/24 global"], "those before it and after it")
+    qb.assert_reaches("192.0.2.1")
+    ip("address del 198.51.100.1/24 dev lo")
+    boot()
+    qb.same(qb.links()["br9"]["addresses"], ["198.51.100.1/24 global"], "a second time")
 
 
 @qb.case

@@ -62,6 +62,60 @@ static void a_failure_undoes_it_and_all_before_it(void **state)
 	}
 }
 
+/* One for itself: what failed is undone, and neither what came before it nor what comes after. */
+static void each_is_undone_by_itself(void **state)
+{
+	static const char a[] = "{\"name\":\"a\"}", c[] = "{\"name\":\"c\"}";
+	static const struct {
+		const char *args[4], *trace;
+		enum qb_run_state came_to;
+		const char *statuses;
+	} cases[] = {
+		{{a, c},
+		 "observe a;apply a;verify a;observe c;apply c;verify c;",
+		 QB_RUN_DONE,
+		 "done done"},
+		{{a, "{\"name\":\"b\",\"fail\":\"verify\"}", c},
+		 "observe a;apply a;verify a;observe b;apply b;verify b;undo b;observe c;apply c;"
+		 "verify c;",
+		 QB_RUN_UNDONE,
+		 "done undone done"},
+		{{a, "{\"name\":\"b\",\"fail\":\"observe\"}", c},
+		 "observe a;apply a;verify a;observe b;observe c;apply c;verify c;",
+		 QB_RUN_UNDONE,
+		 "done failed done"},
+		/* What comes after cannot make that better. */
+		{{"{\"name\":\"b\",\"fail\":\"apply undo\"}", a,
+		  "{\"name\":\"b\",\"fail\":\"observe\"}"},
+		 "observe b;apply b;undo b;observe a;apply a;verify a;observe b;",
+		 QB_RUN_STUCK,
+		 "undo-failed done failed"},
+		/* Whoever stops it does not want what is done undone. */
+		{{"{\"name\":\"a\",\"raise\":1}", "{\"name\":\"b\"}", c},
+		 "observe a;apply a;verify a;",
+		 QB_RUN_UNDONE,
+		 "done failed not-run"},
+	};
+	static const struct qb_apply_events each = {.each = true};
+
+	(void)state;
+	events = &each;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_outcome_ struct qb_outcome outcome = {0};
+		_cleanup_runs_ struct qb_runs runs = {0};
+		_cleanup_buf_ struct qb_buf got = {0};
+
+		assert_int_equal(run("test.count", cases[i].args, &outcome, &runs),
+				 cases[i].came_to);
+		assert_string_equal(trace.s, cases[i].trace);
+		for (size_t j = 0; j < outcome.n_steps; j++)
+			qb_buf_printf(&got, "%s%s", j ? " " : "",
+				      qb_outcome_status_name(outcome.steps[j].status));
+		assert_string_equal(got.s, cases[i].statuses);
+	}
+	events = NULL;
+}
+
 /* What concerns nothing that the host uses is done all at once, what does by itself. */
 static void steps_apart_are_executed_together(void **state)
 {
@@ -591,6 +645,7 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_step_without_undo_is_stuck, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_unknown_kind_does_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(each_is_undone_by_itself, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_signal_stops_between_steps, setup, teardown),
 		cmocka_unit_test_setup_teardown(rollback_undoes_last_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(steps_apart_see_one_moment, setup, teardown),
