@@ -2,6 +2,8 @@
 /*
  * Step net.link: a bond or a VLAN. The journaled "before" holds:
  *   existed, up     the link as it was
+ *   boot            the host was started anew since, if it is another now
+ *   ports           its NICs, or the link below it, by which they are known if they are renamed
  *   add             NICs that are not in the bond yet
  *   on              NICs that were switched on, and the link below a VLAN
  *   managed         NICs that NetworkManager managed
@@ -21,6 +23,8 @@
 #include "net/nl_write.h"
 #include "net/nm.h"
 #include "net/probe.h"
+#include "net/renamed.h"
+#include "net/boot.h"
 
 #define POLL_MS 20
 #define CARRIER_MS 3000 /* a bond looks every 100 ms, and LACP speaks once a second */
@@ -90,10 +94,19 @@ static void note_on(const struct qb_link *link, json_t *on)
 		json_array_append_new(on, json_string(link->name));
 }
 
+static void note_hardware(const struct qb_link *link, json_t *before)
+{
+	json_array_append_new(json_object_get(before, "ports"),
+			      json_pack("{s:s, s:I, s:s*, s:s*, s:s*}", "name", link->name,
+					"ifindex", (json_int_t)link->ifindex, "mac", link->mac,
+					"permanent_mac", link->permanent_mac, "kind", link->kind));
+}
+
 static int note_nics(const struct qb_step_ctx *ctx, const struct qb_net *net, const json_t *args,
 		     json_t *before, struct qb_error *err)
 {
 	const char *name = qb_arg(args, "name");
+	const struct qb_link *lower = qb_net_link(net, qb_arg(args, "link"));
 	json_t *on = json_object_get(before, "on");
 	const json_t *port;
 	size_t i;
@@ -109,12 +122,15 @@ static int note_nics(const struct qb_step_ctx *ctx, const struct qb_net *net, co
 			return r;
 		if (managed)
 			json_array_append_new(json_object_get(before, "managed"), json_string(nic));
+		note_hardware(qb_net_link(net, nic), before);
 		if (qb_streq(qb_net_link(net, nic)->master, name))
 			continue;
 		json_array_append_new(json_object_get(before, "add"), json_string(nic));
 		note_on(qb_net_link(net, nic), on);
 	}
-	note_on(qb_net_link(net, qb_arg(args, "link")), on);
+	if (lower)
+		note_hardware(lower, before);
+	note_on(lower, on);
 	return 0;
 }
 
@@ -134,9 +150,10 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 		return qb_error_set(err, ESTALE, "%s is there since, and is another link", name);
 	if (lower && !qb_net_link(&net, lower))
 		return qb_error_set(err, ESTALE, "%s is not there any more", lower);
-	before = json_pack("{s:b, s:b, s:[], s:[], s:[], s:b}", "existed", link != NULL, "up",
-			   link && link->up, "add", "on", "managed", "networkmanager",
+	before = json_pack("{s:b, s:b, s:[], s:[], s:[], s:[], s:b}", "existed", link != NULL, "up",
+			   link && link->up, "ports", "add", "on", "managed", "networkmanager",
 			   (int)net.networkmanager_running);
+	qb_boot_note(ctx->root, before);
 	r = note_nics(ctx, &net, args, before, err);
 	if (r < 0)
 		return r;
@@ -324,17 +341,22 @@ static int undo_nics(struct nl_sock *sock, const json_t *args, const json_t *bef
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		struct qb_error *err)
 {
+	json_auto_t *names = NULL, *args_now = NULL, *before_now = NULL;
 	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
 	_cleanup_net_ struct qb_net net = {0};
 	int r = qb_net_probe_known(ctx->root, &net, err);
 
 	if (r == 0)
 		r = qb_nl_open(&sock, err);
+	if (r < 0)
+		return r;
+	names = qb_renamed_ports(&net, before, qb_boot_is_same(ctx->root, before));
+	args_now = qb_renamed(args, names);
+	before_now = qb_renamed(before, names);
+	r = take_apart(sock, &net, args_now, before_now, err);
 	if (r == 0)
-		r = take_apart(sock, &net, args, before, err);
-	if (r == 0)
-		r = undo_nics(sock, args, before, err);
-	return r < 0 ? r : set_managed(ctx, before, true, err);
+		r = undo_nics(sock, args_now, before_now, err);
+	return r < 0 ? r : set_managed(ctx, before_now, true, err);
 }
 
 const struct qb_step_kind qb_made_step = {

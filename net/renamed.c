@@ -47,11 +47,12 @@ static json_t *renamed_string(const char *s, const json_t *names)
 	return json_string(label);
 }
 
-/* Of the args and the before of a step net.bridge; others may have a value like a link's name. */
+/* Of the args and the before of steps net.bridge and net.link; others may have a value like a
+ * link's name. */
 static bool has_links(const char *member)
 {
-	static const char *const members[] = {"name", "source",  "label", "dev",    "iif",
-					      "oif",  "release", "down",  "managed"};
+	static const char *const members[] = {"name",    "source", "label",   "dev", "iif", "oif",
+					      "release", "down",   "managed", "add", "on",  "link"};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(members); i++)
 		if (qb_streq(member, members[i]))

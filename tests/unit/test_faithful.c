@@ -169,16 +169,25 @@ static json_t *undone_for(const char *link)
 			 "defaults", "static", "static");
 }
 
+static json_t *unmade_for(const char *link)
+{
+	return json_pack("{s:s, s:s, s:[s], s:[s], s:[s]}", "kind", "static", "link", link, "add",
+			 link, "on", link, "managed", link);
+}
+
 /* A link may be called as a protocol or a scope is. */
 static void only_names_of_links_are_renamed(void **state)
 {
 	json_auto_t *names = json_pack("{s:s}", "static", "lan0");
 	json_auto_t *was = undone_for("static"), *wanted = undone_for("lan0");
-	json_auto_t *is = qb_renamed(was, names);
+	json_auto_t *made = unmade_for("static"), *wanted_made = unmade_for("lan0");
+	json_auto_t *is = qb_renamed(was, names), *is_made = qb_renamed(made, names);
 
 	(void)state;
 	assert_non_null(was);
 	assert_true(json_equal(is, wanted));
+	assert_non_null(made);
+	assert_true(json_equal(is_made, wanted_made));
 }
 
 #define BOND(rest)                                                                                 \

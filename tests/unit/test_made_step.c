@@ -126,6 +126,43 @@ static void all_is_made_and_taken_apart(void **state)
 	end_made(&m);
 }
 
+static void rename_link(const char *from, const char *to)
+{
+	ip("link set %s down", from);
+	ip("link set %s name %s", from, to);
+	ip("link set %s up", to);
+}
+
+/* Each has another name, and another link has that one's: they are as they were, and it is too. */
+static void renamed_nics_are_known_again(void **state)
+{
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	struct made m;
+
+	(void)state;
+	if (!can_make("bond") || !can_make("vlan"))
+		skip();
+	begin_made(&m);
+	before = state_of_host(&m.h);
+	assert_int_equal(plan_made(&m), 3);
+	for (size_t i = 0; i < 2; i++)
+		do_step(&m, i);
+	rename_link("up1", "lan1");
+	rename_link("up2", "lan2");
+	rename_link("bond0", "bond1");
+	ip("link add up2 up type veth peer name another");
+	assert_ok(&m.h, qb_made_step.undo(&m.h.ctx, m.h.plan.steps[1].args, m.before[1], &m.h.err));
+	assert_false(if_nametoindex("guests"));
+	rename_link("bond1", "bond0");
+	undo_step(&m, 0);
+	ip("link del up2");
+	rename_link("lan1", "up1");
+	ip("link set lan2 name up2");
+	after = state_of_host(&m.h);
+	assert_string_equal(before, after);
+	end_made(&m);
+}
+
 static void the_second_time_there_is_nothing_to_do(void **state)
 {
 	struct made m;
@@ -253,6 +290,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_is_made_and_taken_apart),
+		cmocka_unit_test(renamed_nics_are_known_again),
 		cmocka_unit_test(the_second_time_there_is_nothing_to_do),
 		cmocka_unit_test(killed_anywhere),
 		cmocka_unit_test(what_is_in_use_is_not_deleted),
