@@ -97,9 +97,12 @@ static void refuse_zone(const struct qb_net *net, const struct qb_move *move, st
 		qb_plan_refuse(plan, move->bridge, "firewall-zone",
 			       "%s is in firewalld's zone %s, and %s would be in %s; put it into "
 			       "the same one first, which may be done before it is there: "
-			       "firewall-cmd --permanent --zone=%s --change-interface=%s && "
-			       "firewall-cmd --reload",
-			       source->name, zone, move->bridge, other, zone, move->bridge);
+			       "firewall-cmd --zone=%s --change-interface=%s && firewall-cmd "
+			       "--permanent --zone=%s --change-interface=%s. What was changed "
+			       "without --permanent is in no file, and firewall-cmd "
+			       "--get-zone-of-interface=%s says it",
+			       source->name, zone, move->bridge, other, zone, move->bridge, zone,
+			       move->bridge, source->name);
 }
 
 static bool inherits(const struct qb_bridge_config *config)

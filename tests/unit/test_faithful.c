@@ -35,7 +35,9 @@ static void a_bridge_is_in_the_zone_of_its_nic(void **state)
 	assert_refused_for(IN_DMZ FIREWALL, "firewall-zone",
 			   "eth0 is in firewalld's zone dmz, and br0 would be in public");
 	assert_refused_for(IN_DMZ FIREWALL NM_INSTALLED, "firewall-zone",
-			   "--zone=dmz --change-interface=br0");
+			   "firewall-cmd --zone=dmz --change-interface=br0 && firewall-cmd "
+			   "--permanent --zone=dmz --change-interface=br0.");
+	assert_refused_for(IN_DMZ FIREWALL, "firewall-zone", "--get-zone-of-interface=eth0");
 	assert_refused_for(HOST FIREWALL "zones: [br0 work]\n", "firewall-zone",
 			   "eth0 is in firewalld's zone public, and br0 would be in work");
 	assert_refused_for(IN_DMZ FIREWALL "zones: [br01 dmz]\n", "firewall-zone", "public");
@@ -48,6 +50,10 @@ static void a_bridge_is_in_the_zone_of_its_nic(void **state)
 	assert_refused_for(LINKS(ETH0_HEAD ", zone: dmz, kind: bond, " ETH0_ADDRESSES "}")
 				   FIREWALL NM_RUNNING,
 			   "firewall-zone", "br0 would be in public");
+	/* Nor is there a hand-over where NetworkManager does not run. Either is well with this: */
+	assert_planned(LINKS(ETH0_HEAD ", zone: dmz, kind: bond, " ETH0_ADDRESSES "}")
+			       FIREWALL NM_RUNNING "zones: [br0 dmz]\n");
+	assert_planned(IN_DMZ FIREWALL NM_INSTALLED "zones: [br0 dmz]\n");
 }
 
 #define WITH(address)                                                                              \
