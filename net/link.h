@@ -49,6 +49,9 @@ struct qb_link {
 	char *dot1x;   /* its NetworkManager profile that authenticates it by 802.1X; else NULL */
 	char *zone;    /* firewalld's, as its or NetworkManager's files bind it; else NULL */
 	bool networkd; /* systemd-networkd manages it */
+	/* NetworkManager leaves it alone, as its configuration or udev's says; see
+	 * net/profile_probe.c */
+	bool unmanaged;
 	struct qb_address *addresses;
 	size_t n_addresses;
 };

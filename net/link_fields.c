@@ -71,6 +71,8 @@ static const struct qb_field link_fields[] = {
 	     .doc = "Its NetworkManager profile that authenticates it by 802.1X."),
 	QB_F(qb_link, zone, "zone", STR, .doc = "firewalld zone that files bind it to."),
 	QB_F(qb_link, networkd, "networkd", BOOL, .doc = "systemd-networkd manages it."),
+	QB_F(qb_link, unmanaged, "unmanaged", BOOL,
+	     .doc = "NetworkManager leaves it alone, by its configuration or udev's."),
 	QB_F_LIST(qb_link, addresses, "addresses", &qb_address_type, .doc = "Its addresses."),
 };
 

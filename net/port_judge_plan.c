@@ -111,6 +111,20 @@ static void refuse_bond(const struct qb_net *net, const struct qb_link *bond, co
 	refuse_extra(net, bond, name, plan);
 }
 
+/* It has the bridge after a boot, and the port would not be in it. */
+static void refuse_unmanaged(const struct qb_net *net, const struct qb_link *port, const char *name,
+			     struct qb_plan *plan)
+{
+	if (net->networkmanager_running && port->unmanaged && !qb_streq(port->master, name))
+		qb_plan_refuse(
+			plan, name, "unsupported",
+			"NetworkManager is not to manage %s, so after a reboot it would make "
+			"%s without it: take it out of unmanaged-devices and the like of "
+			"NetworkManager.conf(5), and of udev's NM_UNMANAGED, and then: nmcli "
+			"device set %s managed yes",
+			port->name, name, port->name);
+}
+
 /*
  * Seen with NetworkManager 1.42: a VLAN of a NIC is taken as it is, a bond that is given back to it
  * loses its addresses. What stands on a bond, or was made just now, was not tried.
@@ -177,6 +191,7 @@ void qb_port_judge(const struct qb_net *net, const struct qb_link *port, const c
 		qb_plan_refuse(plan, name, "unsupported",
 			       "systemd-networkd manages %s and would put its addresses back",
 			       port->name);
+	refuse_unmanaged(net, port, name, plan);
 	if (net->network_root && qb_link_carries_host(port))
 		qb_plan_refuse(plan, name, "network-root",
 			       "the host's own disk is reached over the network (%s)",

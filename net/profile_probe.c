@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "net/bound.h"
+
 #define FILE_MAX (1 << 20)
 #define UUID_LEN 36
 #define PROFILES "/etc/NetworkManager/system-connections"
@@ -222,21 +224,30 @@ static bool is_for(const struct profile *p, const struct qb_link *l)
 	       (!p->mac || (own && !strcasecmp(p->mac, own)));
 }
 
-/* The one that NetworkManager has active on a link; NULL: it does not tell, or there is none. */
-static char *active_on(const struct qb_root *root, const struct qb_link *l)
+/*
+ * What NetworkManager keeps of a link. It begins to once the link is ready to be used, so of one
+ * with a carrier there is "managed", which is false where somebody said so until the next boot, or
+ * its configuration, or udev's, says that it is to leave the link alone. *ret_active: the profile
+ * that it has active there; NULL: it does not tell, or there is none.
+ */
+static void read_device(const struct qb_root *root, struct qb_link *l, char **ret_active)
 {
 	static const char key[] = "connection-uuid=";
 	_cleanup_free_ char *path = qb_asprintf(DEVICES "/%lld", (long long)l->ifindex);
 	_cleanup_free_ char *text = NULL;
+	bool said = false;
 	char *save = NULL;
 	size_t len;
+	int r = qb_root_read(root, path, FILE_MAX, &text, &len);
 
-	if (qb_root_read(root, path, FILE_MAX, &text, &len) < 0)
-		return NULL;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		if (qb_startswith(line, key))
-			return qb_strdup(qb_strip(line + strlen(key)));
-	return NULL;
+	for (char *line = r < 0 ? NULL : strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		said |= qb_startswith(line, "managed=");
+		if (!*ret_active && qb_startswith(line, key))
+			*ret_active = qb_strdup(qb_strip(line + strlen(key)));
+	}
+	l->unmanaged =
+		!said && (r == 0 || r == -ENOENT) && qb_is(&l->carrier) && qb_link_can_be_port(l);
 }
 
 /*
@@ -286,11 +297,14 @@ void qb_profiles_probe(const struct qb_root *root, struct qb_net *net)
 	read_dir(root, "/usr/lib/NetworkManager/system-connections", net, &all);
 	read_dir(root, PROFILES, net, &all);
 	read_dir(root, "/run/NetworkManager/system-connections", net, &all);
-	for (size_t i = 0; all.n && i < net->n_links; i++) {
+	for (size_t i = 0; (all.n || devices) && i < net->n_links; i++) {
 		struct qb_link *l = &net->links[i];
-		_cleanup_free_ char *active = devices ? active_on(root, l) : NULL;
-		const struct profile *p = find(&all, l, active);
+		_cleanup_free_ char *active = NULL;
+		const struct profile *p;
 
+		if (devices)
+			read_device(root, l, &active);
+		p = find(&all, l, active);
 		if (p)
 			take(p, l);
 	}

@@ -186,6 +186,25 @@ def what_profiles_say_holds_for_the_bridge():
     qb.agent("plan")
 
 
+@qb.case(disks="ext4", seconds=100)
+def a_nic_that_it_leaves_alone_is_refused():
+    """After a boot the bridge would be without it; what holds until then only is no reason."""
+    nm.host(nm.STATIC)
+    nm.nmcli("device", "set", "uplink0", "managed", "no")
+    nm.wait_for("it is unmanaged", lambda: nm.active("uplink0")[1] == "unmanaged")
+    qb.agent("plan", code=qb.PENDING)
+    nm.nmcli("device", "set", "uplink0", "managed", "yes")
+    nm.ready()
+    with open("/etc/NetworkManager/conf.d/sandbox.conf", "w", encoding="utf-8") as f:
+        f.write(nm.CONF.replace("managed=1", "managed=0"))
+    nm.started[-1].kill()
+    nm.started.pop().wait()
+    qb.run("/bin/sh", "-c", "rm -rf /run/NetworkManager/*")
+    nm.restart()
+    told = qb.agent("plan", code=qb.REFUSED)
+    qb.contains(" ".join(told.out.split()), "nmcli device set uplink0 managed yes", "plan")
+
+
 @qb.case(disks="ext4", seconds=300)
 def killed_in_the_hand_over():
     """The guard gives the NIC back to its owner."""

@@ -42,6 +42,8 @@ static const struct {
 	{LINKS(ETH0_HEAD ", kind: dummy}"), "unsupported", "is a dummy"},
 	{LINKS("{name: eth0, ifindex: 2, up: true}"), "unsupported", "no Ethernet address"},
 	{LINKS(ETH0_HEAD ", networkd: true}"), "unsupported", "systemd-networkd"},
+	{LINKS(ETH0_HEAD ", unmanaged: true}") "networkmanager_running: true\n", "unsupported",
+	 "nmcli device set eth0 managed yes"},
 	{LINKS(ETH0) "network_root: 192.0.2.9:/export / nfs4 rw 0 0\n", "network-root", "nfs4"},
 	{LINKS(ETH0 ", {name: br0, ifindex: 7, kind: dummy}"), "name-taken", "dummy"},
 	{LINKS(ETH0 ", {name: br0, ifindex: 7}"), "name-taken", "a NIC"},
@@ -72,6 +74,24 @@ static void every_refusal_fires(void **state)
 		assert_refused(&s, refusals[i].code, refusals[i].evidence);
 		done(&s);
 	}
+}
+
+/* Where NetworkManager does not run its device files are old, and what is in the bridge may stay.
+ */
+static void what_networkmanager_leaves_alone_may_be_left(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, LINKS(ETH0_HEAD ", unmanaged: true}"));
+	plan_with(&s, NULL);
+	assert_int_equal(s.plan.n_refused, 0);
+	done(&s);
+	load(&s, LINKS(ETH0_HEAD ", unmanaged: true, master: br0}, " BR0) ROUTES_BR0
+	     "networkmanager_running: true\n");
+	plan_with(&s, NULL);
+	assert_int_equal(s.plan.n_refused, 0);
+	done(&s);
 }
 
 static void all_reasons_at_once(void **state)
@@ -696,6 +716,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_refusal_fires),
+		cmocka_unit_test(what_networkmanager_leaves_alone_may_be_left),
 		cmocka_unit_test(all_reasons_at_once),
 		cmocka_unit_test(more_than_one_batch_holds_is_refused),
 		cmocka_unit_test(a_veth_peer_is_no_upper),

@@ -346,6 +346,45 @@ static void owners_and_resolvers(void **state)
 	assert_null(net.network_root);
 }
 
+/* Of one without a carrier NetworkManager has no file, either. */
+static void what_networkmanager_leaves_alone(void **state)
+{
+	static const struct {
+		const char *file;
+		bool no_carrier, unmanaged;
+	} cases[] = {
+		{"[device]\nmanaged=true\nconnection-uuid=1\n", false, false},
+		{"[device]\nmanaged=false\n", false, false},
+		{"[device]\nperm-hw-addr-fake=00:00:5E:00:53:01\n", false, true},
+		{NULL, false, true},
+		{NULL, true, false},
+	};
+	_cleanup_net_ struct qb_net net = {0}, before = {0};
+	struct tree *t = *state;
+
+	/* It has not run since the boot. */
+	qb_tri_set(&add_link(&before, "eth3", 5)->carrier, true);
+	qb_net_sys_probe(&t->root, &before);
+	assert_false(before.links[0].unmanaged);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *name = qb_asprintf("eth%zu", i);
+		_cleanup_free_ char *path = qb_asprintf("/run/NetworkManager/devices/%zu", i + 2);
+
+		add_link(&net, name, (int64_t)i + 2);
+		qb_tri_set(&net.links[i].carrier, !cases[i].no_carrier);
+		if (cases[i].file)
+			tree_put(t, path, cases[i].file);
+	}
+	add_link(&net, "tap0", 20);
+	net.links[net.n_links - 1].kind = qb_strdup("tun");
+	qb_tri_set(&net.links[net.n_links - 1].carrier, true);
+	qb_net_sys_probe(&t->root, &net);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++)
+		if (net.links[i].unmanaged != cases[i].unmanaged)
+			fail_msg("%s", net.links[i].name);
+	assert_false(net.links[net.n_links - 1].unmanaged);
+}
+
 static void a_root_on_the_network(void **state)
 {
 	_cleanup_net_ struct qb_net nfs = {0}, iscsi = {0};
@@ -536,6 +575,7 @@ int main(void)
 		tree_test(the_profile_that_counts),
 		tree_test(zones_of_firewalld),
 		tree_test(owners_and_resolvers),
+		tree_test(what_networkmanager_leaves_alone),
 		tree_test(a_root_on_the_network),
 		tree_test(profiles_are_written_and_taken_back),
 		tree_test(no_profile_of_a_bridge_is_without_its_ports),
