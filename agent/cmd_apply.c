@@ -5,6 +5,8 @@
 #include "agent/peer.h"
 #include "agent/prepare.h"
 
+#define RESTORE "net.restore"
+
 struct report {
 	const char *result; /* the word in JSON */
 	const char *text;   /* the sentence for a person */
@@ -223,6 +225,28 @@ const struct qb_command qb_cmd_apply = {
 	.run = run,
 };
 
+/*
+ * What ports had is given back to them first, and p is prepared anew then: a NIC that is switched
+ * on gives itself addresses, and what a bridge takes over is to be as it was planned.
+ */
+static int restore_ports(struct qb_invocation *inv, struct qb_prepared *p)
+{
+	_cleanup_prepared_ struct qb_prepared first = {0};
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	_cleanup_buf_ struct qb_buf text = {0};
+
+	if (!qb_plan_has(&p->plan, RESTORE))
+		return QB_EXIT_OK;
+	QB_SWAP(first, *p);
+	p->mode = first.mode;
+	qb_plan_keep(&first.plan, RESTORE);
+	plan_text(inv, &first.plan, &text);
+	qb_show(inv, &text);
+	if (!execute(inv, &first, &outcome))
+		return QB_EXIT_FAILED;
+	return qb_prepare(inv, p) < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;
+}
+
 static int run_boot(struct qb_invocation *inv)
 {
 	static const struct qb_outcome nothing = {0};
@@ -234,6 +258,8 @@ static int run_boot(struct qb_invocation *inv)
 
 	if (r == QB_EXIT_OK && qb_prepare(inv, &p) < 0)
 		r = QB_EXIT_FAILED;
+	if (r == QB_EXIT_OK)
+		r = restore_ports(inv, &p);
 	if (r != QB_EXIT_OK)
 		return r;
 	if (p.plan.n_steps || p.plan.n_refused)

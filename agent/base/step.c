@@ -135,16 +135,38 @@ void qb_change_why(struct qb_change *change, const char *fmt, ...)
 	change->why = qb_asprintf("%s%s", first, more);
 }
 
-void qb_plan_drop_refused(struct qb_plan *plan)
+/* kind: NULL for all that is not refused. */
+static void keep(struct qb_plan *plan, const char *kind)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < plan->n_steps; i++)
-		if (qb_plan_refuses(plan, plan->steps[i].target))
-			step_done(&plan->steps[i]);
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		struct qb_step *step = &plan->steps[i];
+
+		if (kind ? !strcmp(step->kind, kind) : !qb_plan_refuses(plan, step->target))
+			plan->steps[kept++] = *step;
 		else
-			plan->steps[kept++] = plan->steps[i];
+			step_done(step);
+	}
 	plan->n_steps = kept;
+}
+
+void qb_plan_drop_refused(struct qb_plan *plan)
+{
+	keep(plan, NULL);
+}
+
+void qb_plan_keep(struct qb_plan *plan, const char *kind)
+{
+	keep(plan, kind);
+}
+
+bool qb_plan_has(const struct qb_plan *plan, const char *kind)
+{
+	for (size_t i = 0; i < plan->n_steps; i++)
+		if (!strcmp(plan->steps[i].kind, kind))
+			return true;
+	return false;
 }
 
 void qb_plan_done(struct qb_plan *plan)

@@ -137,6 +137,18 @@ def without_its_bridge_the_host_is_reached_by_the_port():
 
 
 @qb.case
+def a_nic_that_gives_itself_an_address_is_planned_with_it():
+    """One that was down makes itself a link-local one when it is given back what it had."""
+    ip("-6 route del default")
+    qb.configure(qb.BRIDGE_ONLY + "    ipv6: none\n")
+    qb.agent("apply", "--yes")
+    power_cycle()
+    boot()
+    qb.same(qb.links()["br0"]["addresses"][:1], ["192.0.2.10/24 global"], "addresses of br0")
+    qb.assert_reaches("192.0.2.1")
+
+
+@qb.case
 def what_fails_is_undone_alone():
     """br1 cannot be made: its address is on another link, which a plan does not look at."""
     qb.configure(qb.BRIDGE_ONLY + STATIC[STATIC.index("  - name: br1"):].replace("br1", "br9") +
