@@ -67,12 +67,30 @@ static void plan_text(const struct qb_invocation *inv, const struct qb_plan *pla
 	qb_buf_puts(out, "\n");
 }
 
+/* What the next boot is to make again; NULL where somebody else does that. A new reference. */
+static json_t *boot_part(const struct qb_prepared *p)
+{
+	return p->mode != QB_MODE_BOOT && qb_net_keeper(&p->facts.net) == QB_KEEPER_AGENT
+		       ? qb_boot_part(&p->config)
+		       : NULL;
+}
+
 /* The host is as wanted, and no step may have told by what hardware. */
 static void adopt(const struct qb_invocation *inv, const struct qb_prepared *p)
 {
 	struct qb_error err = QB_ERROR_INIT;
 
 	if (p->plan.adopted && qb_journal_adopt(&inv->root, &p->runs, p->plan.adopted, &err) < 0)
+		qb_log(QB_LOG_WARNING, "%s", err.msg);
+}
+
+/* So that the next boot brings back what is there, and not what the newest run made of it. */
+static void configure(const struct qb_invocation *inv, const struct qb_prepared *p)
+{
+	struct qb_error err = QB_ERROR_INIT;
+	json_auto_t *part = boot_part(p);
+
+	if (part && qb_journal_configure(&inv->root, &p->runs, part, &err) < 0)
 		qb_log(QB_LOG_WARNING, "%s", err.msg);
 }
 
@@ -90,14 +108,6 @@ static const struct report *look_again(const struct qb_invocation *inv, const st
 	plan_text(inv, &after.plan, &text);
 	qb_show(inv, &text);
 	return &remains;
-}
-
-/* What the next boot is to make again; NULL where somebody else does that. A new reference. */
-static json_t *boot_part(const struct qb_prepared *p)
-{
-	return p->mode != QB_MODE_BOOT && qb_net_keeper(&p->facts.net) == QB_KEEPER_AGENT
-		       ? qb_boot_part(&p->config)
-		       : NULL;
 }
 
 /*
@@ -192,6 +202,7 @@ int qb_run_plan(struct qb_invocation *inv, enum qb_mode mode)
 		if (qb_journal_complete(&inv->root, &p.runs, QB_RUN_DONE, &err) < 0)
 			qb_log(QB_LOG_WARNING, "%s", err.msg);
 		adopt(inv, &p);
+		configure(inv, &p);
 		qb_show(inv, &text);
 		return report(inv, &in_sync, &p.plan, &nothing, start_us);
 	}
@@ -276,7 +287,7 @@ const struct qb_command qb_cmd_boot = {
 	.summary = "after the host has started: make bridges again that nobody else does",
 	.help = "For qubi-agent-network.service. On a host without NetworkManager and without\n"
 		"systemd-networkd a boot leaves nothing of the bridges, bonds and VLANs that runs\n"
-		"made: they are made again as the newest run had them configured, with what ports\n"
+		"made: they are made again as apply last had them configured, with what ports\n"
 		"have then, or where nobody gave them an address, with what they had. The\n"
 		"configuration file is not read and libvirt not asked. It is no run of its own:\n"
 		"rollback undoes the one that made them.",

@@ -44,6 +44,12 @@ void qb_runs_done(struct qb_runs *runs)
 	*runs = (struct qb_runs){0};
 }
 
+static void read_config(json_t *record, struct qb_run *run)
+{
+	json_decref(run->config);
+	run->config = json_incref(json_object_get(record, "config"));
+}
+
 static int read_begin(json_t *record, struct qb_run *run)
 {
 	json_t *steps, *step, *args;
@@ -54,7 +60,7 @@ static int read_begin(json_t *record, struct qb_run *run)
 	    !json_is_array(steps))
 		return -EINVAL;
 	run->time_s = time_s;
-	run->config = json_incref(json_object_get(record, "config"));
+	read_config(record, run);
 	json_array_foreach (steps, i, step) {
 		const char *kind, *target;
 		struct qb_run_step *s;
@@ -133,6 +139,10 @@ static int read_record(json_t *record, bool first, struct qb_run *run)
 		return read_begin(record, run);
 	if (!strcmp(event, "end"))
 		return read_end(record, run);
+	if (!strcmp(event, "config")) {
+		read_config(record, run);
+		return 0;
+	}
 	return read_step(record, event, run);
 }
 
@@ -410,6 +420,25 @@ int qb_journal_complete(const struct qb_root *root, const struct qb_runs *runs,
 		state = QB_RUN_CONTINUED;
 	}
 	return r;
+}
+
+int qb_journal_configure(const struct qb_root *root, const struct qb_runs *runs, json_t *config,
+			 struct qb_error *err)
+{
+	_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
+	size_t i = runs->n;
+	int r;
+
+	while (i > 0 &&
+	       (runs->v[i - 1].state == QB_RUN_UNDONE || runs->v[i - 1].state == QB_RUN_STUCK))
+		i--;
+	if (!i || json_equal(runs->v[i - 1].config, config))
+		return 0;
+	r = qb_journal_reopen(root, runs->v[i - 1].id, &journal, err);
+	return r < 0 ? r
+		     : qb_journal_write(
+			       &journal,
+			       json_pack("{s:s, s:O}", "event", "config", "config", config), err);
 }
 
 void qb_journal_done(struct qb_journal *journal)

@@ -5,6 +5,7 @@
  * least as much as happened. A torn last line is what a crash leaves and is dropped.
  *
  *	{"event":"begin","time":...,"version":...,"plan":{...},"config":{...}}
+ *	{"event":"config","config":{...}}		see qb_journal_configure()
  *	{"event":"intent","step":0,"before":{...}}	observed, apply is next
  *	{"event":"done","step":0}			applied and verified
  *	{"event":"skipped","step":1}			already as wanted: nothing to undo
@@ -103,6 +104,12 @@ struct qb_journal {
 QB_MUST_CHECK int qb_journal_begin(const struct qb_root *root, const struct qb_runs *runs,
 				   json_t *plan, json_t *config, struct qb_journal *ret,
 				   struct qb_error *err);
+/*
+ * The host is as wanted, and a boot is to make it as it is configured now: notes that with the
+ * newest run that stands, unless it says so. Where there is none there is nothing to make.
+ */
+QB_MUST_CHECK int qb_journal_configure(const struct qb_root *root, const struct qb_runs *runs,
+				       json_t *config, struct qb_error *err);
 /* Opens the file of an earlier run to go on with it; a torn last line is cut off. */
 QB_MUST_CHECK int qb_journal_reopen(const struct qb_root *root, unsigned id, struct qb_journal *ret,
 				    struct qb_error *err);

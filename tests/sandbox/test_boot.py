@@ -124,6 +124,27 @@ def what_is_configured_needs_no_owner():
 
 
 @qb.case
+def what_was_as_configured_at_last_is_made_again():
+    """The change was made by hand, and apply had nothing to do."""
+    qb.configure(STATIC)
+    ip("-6 route del default")
+    qb.agent("apply", "--yes")
+    ip("address del 192.0.2.30/24 dev br0", "address add 192.0.2.31/24 brd + dev br0",
+       "route add default via 192.0.2.1 proto static", "link delete br1")
+    qb.configure(STATIC[:STATIC.index("  - name: br1")].replace(".30/", ".31/"))
+    journal = runs()
+    qb.contains(qb.agent("apply", "--yes").out, ["Nothing to do"], "what it says")
+    qb.same(runs(), journal, "runs")
+    size = os.path.getsize(f"{JOURNAL}/{journal[0]}")
+    qb.agent("apply", "--yes")
+    qb.same(os.path.getsize(f"{JOURNAL}/{journal[0]}"), size, "the journal when nothing changed")
+    wanted = has()
+    power_cycle()
+    boot()
+    qb.same(has(), wanted, "addresses and routes after the boot")
+
+
+@qb.case
 def without_its_bridge_the_host_is_reached_by_the_port():
     qb.configure(qb.BRIDGE_ONLY)
     qb.agent("apply", "--yes")

@@ -333,6 +333,34 @@ static void a_boot_goes_by_the_newest_whole_run(void **state)
 	qb_ledger_done(&ledger);
 }
 
+/* What was configured without a run goes with the newest one that stands, and with its undo. */
+static void a_boot_goes_by_what_was_found_as_wanted(void **state)
+{
+	static const struct {
+		const char *runs; /* as of make_runs() */
+		int wanted;       /* the run, from 0, with which it is noted; -1: with none */
+	} cases[] = {{"", -1}, {"d", 0}, {"dd", 1}, {"du", 0}, {"u", -1}, {"ds", 0}};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		json_auto_t *config = json_pack("[s]", "now"), *other = json_pack("[s]", "later");
+		_cleanup_runs_ struct qb_runs runs = {0}, after = {0};
+		struct qb_ledger ledger = {0};
+
+		make_runs(cases[i].runs, &runs);
+		assert_int_equal(qb_journal_configure(&root, &runs, other, NULL), 0);
+		assert_int_equal(qb_journal_configure(&root, &runs, config, NULL), 0);
+		assert_int_equal(qb_journal_read(&root, &after, NULL), 0);
+		for (size_t j = 0; j < after.n; j++)
+			assert_int_equal(json_equal(after.v[j].config, config),
+					 (int)j == cases[i].wanted);
+		qb_runs_ledger(&after, &ledger);
+		assert_int_equal(json_equal(ledger.config, config), cases[i].wanted >= 0);
+		qb_ledger_done(&ledger);
+		assert_int_equal(teardown(state), 0);
+		assert_int_equal(setup(state), 0);
+	}
+}
+
 /* What is in sync was completed by the newest run; rollback takes it as one with those before. */
 static void completed_runs_are_one_change(void **state)
 {
@@ -650,6 +678,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rollback_undoes_last_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(steps_apart_see_one_moment, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_boot_goes_by_the_newest_whole_run, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_boot_goes_by_what_was_found_as_wanted, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(completed_runs_are_one_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_journal_that_cannot_be_closed_is_said, setup,
