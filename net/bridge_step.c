@@ -33,7 +33,6 @@
 #include "net/probe.h"
 #include "net/renamed.h"
 #include "net/replay.h"
-#include "net/boot.h"
 #include "net/settle.h"
 
 #define RP_FILTER_LOOSE 2

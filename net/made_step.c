@@ -18,13 +18,13 @@
 #include <linux/if_link.h>
 
 #include "agent/base/clock.h"
+#include "net/boot.h"
 #include "net/names.h"
 #include "net/nl_made.h"
 #include "net/nl_write.h"
 #include "net/nm.h"
 #include "net/probe.h"
 #include "net/renamed.h"
-#include "net/boot.h"
 
 #define POLL_MS 20
 #define CARRIER_MS 3000 /* a bond looks every 100 ms, and LACP speaks once a second */
