@@ -274,8 +274,16 @@ int qb_journal_adopt(const struct qb_root *root, const struct qb_runs *runs, jso
 {
 	json_auto_t *all = runs->adopted ? json_copy(runs->adopted) : json_object();
 	_cleanup_free_ char *text = NULL;
+	const char *target;
+	json_t *what;
+	void *next;
 
 	json_object_update(all, adopted);
+	json_object_foreach_safe (all, next, target, what)
+		if (json_is_null(what))
+			json_object_del(all, target);
+	if (runs->adopted ? json_equal(all, runs->adopted) : !json_object_size(all))
+		return 0;
 	text = json_dumps(all, JSON_INDENT(1) | JSON_SORT_KEYS);
 	return qb_root_write(root, ADOPTED, 0600, text, strlen(text), err);
 }

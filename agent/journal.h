@@ -79,8 +79,9 @@ struct qb_runs qb_runs_broken_off(const struct qb_runs *runs);
 void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret);
 
 /*
- * Remembers the hardware of what was as wanted before any run: {bridge: args of step net.bind}. It
- * is no run, since there is nothing to undo, and all runs count as newer.
+ * Remembers the hardware of what was as wanted before any run: {bridge: args of step net.bind}, or
+ * forgets it: {bridge: null}. It is no run, since there is nothing to undo, and all runs count as
+ * newer.
  */
 QB_MUST_CHECK int qb_journal_adopt(const struct qb_root *root, const struct qb_runs *runs,
 				   json_t *adopted, struct qb_error *err);

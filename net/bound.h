@@ -27,6 +27,9 @@ const struct qb_link *qb_link_by_mac(const struct qb_net *net, const char *mac,
 /* The newest record of that port; NULL where there is none. */
 const json_t *qb_bound_port(const struct qb_ledger *ledger, const struct qb_bridge_config *config,
 			    const struct qb_port_match *m);
+/* What was adopted and is neither configured nor there is to be remembered no longer. */
+void qb_bound_forget(const struct qb_net *net, const struct qb_bridge_config *bridges,
+		     size_t n_bridges, const struct qb_ledger *ledger, struct qb_plan *plan);
 /* An earlier run made that link a port of the bridge, which it had not been. */
 bool qb_bound_put(const struct qb_ledger *ledger, const char *bridge, const struct qb_link *link);
 /*

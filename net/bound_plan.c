@@ -107,6 +107,21 @@ const json_t *qb_bound_port(const struct qb_ledger *ledger, const struct qb_brid
 	return port;
 }
 
+void qb_bound_forget(const struct qb_net *net, const struct qb_bridge_config *bridges,
+		     size_t n_bridges, const struct qb_ledger *ledger, struct qb_plan *plan)
+{
+	for (size_t i = 0; ledger && i < ledger->n_entries; i++) {
+		const struct qb_ledger_entry *e = &ledger->entries[i];
+		bool wanted = strcmp(e->kind, "net.bind") != 0 || qb_net_link(net, e->target);
+
+		for (size_t j = 0; !wanted && j < n_bridges; j++)
+			wanted = !strcmp(bridges[j].name, e->target);
+		/* Of what a step noted nothing is adopted, and so nothing forgotten. */
+		if (!wanted)
+			qb_plan_adopt(plan, e->target, json_null());
+	}
+}
+
 bool qb_bound_put(const struct qb_ledger *ledger, const char *bridge, const struct qb_link *link)
 {
 	const struct qb_ledger_entry *e = NULL;

@@ -302,12 +302,10 @@ static void adopt(const struct qb_bridge_config *config, const struct qb_ledger 
 	if (known)
 		return;
 	all = qb_move_to_json(move);
-	if (!plan->adopted)
-		plan->adopted = json_object();
 	/* Its MAC and MTU are its owner's to say, also later. */
-	json_object_set_new(plan->adopted, move->bridge,
-			    json_pack("{s:s, s:O}", "bridge", move->bridge, "ports",
-				      json_object_get(all, "ports")));
+	qb_plan_adopt(plan, move->bridge,
+		      json_pack("{s:s, s:O}", "bridge", move->bridge, "ports",
+				json_object_get(all, "ports")));
 }
 
 /* Nothing on the host is to change, but what is remembered of it. */
@@ -472,6 +470,8 @@ void qb_bridge_plan(const struct qb_net *net, const struct qb_bridge_config *bri
 	const struct claims claims = {net->links, of};
 
 	claim_of_steps(net, &claims, plan);
+	if (qb_is(&net->known))
+		qb_bound_forget(net, bridges, n_bridges, ledger, plan);
 	for (size_t i = 0; i < n_bridges; i++) {
 		struct qb_bridge_config config = bridges[i];
 

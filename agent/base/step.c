@@ -19,6 +19,13 @@ const char *qb_arg(const json_t *object, const char *key)
 	return json_string_value(json_object_get(object, key));
 }
 
+void qb_plan_adopt(struct qb_plan *plan, const char *target, json_t *what)
+{
+	if (!plan->adopted)
+		plan->adopted = json_object();
+	json_object_set_new(plan->adopted, target, what);
+}
+
 struct qb_step *qb_plan_step(struct qb_plan *plan, const char *kind, enum qb_undo undo,
 			     json_t *args, const char *target)
 {

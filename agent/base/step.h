@@ -62,9 +62,12 @@ struct qb_plan {
 	struct qb_change *changes;
 	size_t n_changes;
 	/* {target: what of its hardware is to be remembered} of what is as wanted without a step
-	 * that would tell; NULL: none. */
+	 * that would tell, or null where it is to be forgotten; NULL: none. */
 	json_t *adopted;
 };
+
+/* what: stolen. */
+void qb_plan_adopt(struct qb_plan *plan, const char *target, json_t *what);
 
 /* Appends a step; args is stolen. The returned step is valid until the next one is added. */
 struct qb_step *qb_plan_step(struct qb_plan *plan, const char *kind, enum qb_undo undo,

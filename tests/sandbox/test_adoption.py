@@ -57,6 +57,14 @@ def what_is_as_wanted_is_left_alone():
         qb.contains(f.read(), ["qubibr0", "default-route", "00:00:5e:00:53:01"], ADOPTED)
     qb.same(qb.difference(before, qb.host_state()), [], "what changed")
     qb.assert_reaches("192.0.2.1")
+    # Neither wanted nor there: forgotten by the next apply.
+    qb.configure("version: 1\n")
+    qb.agent("apply", "--yes")
+    qb.same((qb.tree("/var/lib/qubi-agent"), os.stat(ADOPTED).st_ino), noted, "what is noted")
+    qb.run("/usr/sbin/ip", "link", "delete", "qubibr0")
+    qb.agent("apply", "--yes")
+    with open(ADOPTED, encoding="utf-8") as f:
+        qb.same(f.read(), "{}", ADOPTED)
 
 
 if __name__ == "__main__":

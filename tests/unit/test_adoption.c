@@ -125,6 +125,38 @@ static void what_is_as_wanted_is_left_to_its_owner(void **state)
 	}
 }
 
+/* A name that is used again later is another bridge's, by other hardware. */
+static void what_is_neither_wanted_nor_there_is_forgotten(void **state)
+{
+	static const struct {
+		const char *kind, *target;
+		bool unknown, forgotten;
+	} cases[] = {
+		{"net.bind", "br9", false, true},
+		{"net.bind", "br9", true, false},
+		{"net.bridge", "br9", false, false},
+		{"net.bind", "eno1", false, false}, /* a link that is there */
+		{"net.bind", "br0", false, false},  /* one that the configuration names */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		struct qb_ledger_entry entry = {.kind = (char *)cases[i].kind,
+						.target = (char *)cases[i].target};
+		const struct qb_ledger ledger = {.entries = &entry, .n_entries = 1};
+		_cleanup_plan_ struct qb_plan p = {0};
+		_cleanup_facts_ struct qb_facts facts = {0};
+		_cleanup_config_ struct qb_config config = {0};
+
+		load(FACTS(NIC("eno1", "2", "01", "01:00.0", ""), "", NETWORKMANAGER, ""),
+		     adopted[0].config, &facts, &config);
+		qb_tri_set(&facts.net.known, !cases[i].unknown);
+		plan_with(&facts, &config, &ledger, &p);
+		if (cases[i].forgotten != (json_object_get(p.adopted, entry.target) != NULL))
+			fail_msg("%s of %s", cases[i].kind, cases[i].target);
+	}
+}
+
 /* From the first look on the NIC is known, so that one that takes its place is not taken for it. */
 static void its_nic_is_remembered(void **state)
 {
@@ -218,6 +250,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_as_wanted_is_left_to_its_owner),
 		cmocka_unit_test(its_nic_is_remembered),
+		cmocka_unit_test(what_is_neither_wanted_nor_there_is_forgotten),
 		cmocka_unit_test(a_bridge_that_does_not_tell_its_nic_is_refused),
 		cmocka_unit_test(stp_of_another_owner_is_told),
 	};

@@ -568,12 +568,15 @@ static void a_torn_journal_reads_as_an_earlier_moment(void **state)
 	assert_true(begun > 0);
 }
 
+#define ADOPTED "/var/lib/qubi-agent/adopted.json"
+
 /* It is older than any run, and no change that could be rolled back. */
 static void what_was_adopted_is_remembered_beside_the_runs(void **state)
 {
 	static const char *const args[] = {"{\"name\":\"a\"}", NULL};
 	json_auto_t *one = json_pack("{s:{s:i}}", "br0", "n", 1);
 	json_auto_t *more = json_pack("{s:{s:i}, s:{s:i}}", "br0", "n", 2, "br1", "n", 3);
+	json_auto_t *gone = json_pack("{s:n, s:n}", "br1", "br2");
 	_cleanup_runs_ struct qb_runs none = {0}, first = {0}, runs = {0};
 	_cleanup_outcome_ struct qb_outcome outcome = {0};
 	struct qb_error err = QB_ERROR_INIT;
@@ -595,8 +598,20 @@ static void what_was_adopted_is_remembered_beside_the_runs(void **state)
 	assert_true(json_equal(qb_ledger_newest(&ledger, "br0", NULL)->args,
 			       json_object_get(more, "br0")));
 	qb_ledger_done(&ledger);
-	assert_int_equal(
-		qb_root_write(&root, "/var/lib/qubi-agent/adopted.json", 0600, "[", 1, NULL), 0);
+	/* br1 has gone; of br2, and the second time, there is nothing to forget. */
+	for (int i = 0; i < 2; i++) {
+		struct stat st, now;
+
+		assert_int_equal(qb_root_stat(&root, ADOPTED, false, &st), 0);
+		assert_int_equal(qb_journal_adopt(&root, &runs, gone, NULL), 0);
+		assert_int_equal(qb_root_stat(&root, ADOPTED, false, &now), 0);
+		assert_int_equal(st.st_ino == now.st_ino, i);
+		qb_runs_done(&runs);
+		assert_int_equal(qb_journal_read(&root, &runs, NULL), 0);
+		assert_int_equal(json_object_size(runs.adopted), 1);
+		assert_non_null(json_object_get(runs.adopted, "br0"));
+	}
+	assert_int_equal(qb_root_write(&root, ADOPTED, 0600, "[", 1, NULL), 0);
 	qb_runs_done(&none);
 	assert_int_equal(qb_journal_read(&root, &none, &err), -EBADMSG);
 	assert_non_null(strstr(err.msg, "adopted.json: damaged; remove it"));
