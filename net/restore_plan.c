@@ -26,16 +26,55 @@ static bool has_family(const struct qb_link *port, const char *family)
 	return false;
 }
 
-/* The families that are the bridge's to inherit, and that the port has nothing of. */
+/* Somebody has given one of them to another link since. */
+static bool is_elsewhere(const struct qb_net *net, const json_t *args, const char *family)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(args, "drop"), i, item) {
+		const char *address = qb_arg(item, "address");
+
+		if (!qb_streq(qb_ip_family(address), family) || qb_ip_is_link_local(address))
+			continue;
+		for (size_t j = 0; j < net->n_links; j++)
+			if (qb_link_address(&net->links[j], address))
+				return true;
+	}
+	return false;
+}
+
+/* Whoever leased it to the host did so for a while, which is over by now, or may be. */
+static bool was_leased(const json_t *before, const char *family)
+{
+	json_t *lifetimes = json_object_get(before, "lifetimes"), *life;
+	const char *address;
+
+	json_object_foreach (lifetimes, address, life)
+		if (qb_streq(qb_ip_family(address), family) && !qb_ip_is_link_local(address) &&
+		    json_integer_value(json_array_get(life, 0)) != UINT32_MAX)
+			return true;
+	return false;
+}
+
+static bool is_family_lost(const struct qb_net *net, const struct qb_link *port,
+			   const struct qb_ledger_entry *e, const char *family)
+{
+	return !has_family(port, family) && !is_elsewhere(net, e->args, family) &&
+	       !was_leased(e->before, family);
+}
+
+/* The families that are the bridge's to inherit, and that nobody has given the host since. */
 struct lost {
 	bool inet, inet6;
 };
 
-static struct lost find_lost(const struct qb_bridge_config *bridge, const struct qb_link *port)
+static struct lost find_lost(const struct qb_net *net, const struct qb_bridge_config *bridge,
+			     const struct qb_link *port, const struct qb_ledger_entry *e)
 {
 	return (struct lost){
-		bridge->ipv4.mode == QB_IP_INHERIT && !has_family(port, "inet"),
-		bridge->ipv6.mode == QB_IP_INHERIT && !has_family(port, "inet6"),
+		bridge->ipv4.mode == QB_IP_INHERIT && is_family_lost(net, port, e, "inet"),
+		bridge->ipv6.mode == QB_IP_INHERIT && is_family_lost(net, port, e, "inet6"),
 	};
 }
 
@@ -74,15 +113,33 @@ static bool has(const json_t *list, const json_t *wanted)
 	return false;
 }
 
+/* By whatever link: of two that differ in no more the kernel keeps the later one. */
+static bool has_route(const struct qb_net *net, const json_t *route)
+{
+	for (size_t i = 0; i < net->n_routes; i++) {
+		const struct qb_route *r = &net->routes[i];
+
+		if (qb_streq(r->family, qb_arg(route, "family")) &&
+		    qb_streq(r->dst, qb_arg(route, "dst")) &&
+		    qb_streq(r->from, qb_arg(route, "from")) &&
+		    r->table == json_integer_value(json_object_get(route, "table")) &&
+		    r->metric == json_integer_value(json_object_get(route, "metric")) &&
+		    r->tos == json_integer_value(json_object_get(route, "tos")))
+			return true;
+	}
+	return false;
+}
+
 /* Of what the run took off the port that which it gave to the bridge. */
-static void take(const json_t *args, const char *off, const char *on, const struct lost *lost,
-		 json_t *to)
+static void take(const struct qb_net *net, const json_t *args, const char *off, const char *on,
+		 const struct lost *lost, json_t *to)
 {
 	json_t *into = json_object_get(to, off), *item;
 	size_t i;
 
 	json_array_foreach (json_object_get(args, off), i, item)
-		if (is_lost(lost, item) && has(json_object_get(args, on), item) && !has(into, item))
+		if (is_lost(lost, item) && has(json_object_get(args, on), item) &&
+		    !has(into, item) && !has_route(net, item))
 			json_array_append(into, item);
 }
 
@@ -149,10 +206,10 @@ static json_t *collect(const struct qb_net *net, const struct qb_bridge_config *
 
 		if (!port || port->master || (all && !qb_streq(port->name, qb_arg(all, "source"))))
 			continue;
-		lost = find_lost(bridge, port);
+		lost = find_lost(net, bridge, port, e);
 		all = all ? QB_TAKE_PTR(all) : begin(bridge->name, port, args);
-		take(args, "drop", "add", &lost, all);
-		take(args, "drop_routes", "add_routes", &lost, all);
+		take(net, args, "drop", "add", &lost, all);
+		take(net, args, "drop_routes", "add_routes", &lost, all);
 		take_policy(net, args, &lost, all);
 	}
 	return json_array_size(json_object_get(all, "drop")) ? QB_TAKE_PTR(all) : NULL;

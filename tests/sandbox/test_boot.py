@@ -94,6 +94,23 @@ def what_the_ports_owner_gave_it_goes_along():
     qb.assert_reaches("192.0.2.1")
 
 
+@qb.case
+def what_the_host_has_by_another_nic_is_left_there():
+    """Its owner has moved the way out, and one of the addresses, to the new NIC."""
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.agent("apply", "--yes")
+    power_cycle()
+    ip("link add new0 type veth peer name new1", "link set new1 up", "link set new0 up",
+       "address add 198.51.100.2/24 dev new0", "address add 2001:db8::10/64 dev new0 nodad",
+       "route add default via 198.51.100.1")
+    boot()
+    qb.same([r["dev"] for r in qb.routes() if r["dst"] == "default"], ["new0"], "the way out")
+    qb.same({name: qb.links()[name]["addresses"] for name in ("br0", "new0")},
+            {"br0": ["192.0.2.10/24 global"],
+             "new0": ["198.51.100.2/24 global", "2001:db8::10/64 global"]}, "addresses")
+    qb.assert_reaches("192.0.2.1")
+
+
 STATIC = """\
 version: 1
 bridges:

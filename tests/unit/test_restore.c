@@ -132,6 +132,30 @@ static void what_went_with_the_bridge_comes_again(void **state)
 		 0,
 		 {{RUN, true}},
 		 "eth0 " ALL},
+		{"another link has the IPv4 address by now",
+		 ETH0 ", {name: eth1, ifindex: 5, mac: 00:00:5e:00:53:02, addresses: [" ADDRESS(
+			 "192.0.2.10/24") "]}",
+		 "",
+		 0,
+		 0,
+		 {{RUN, true}},
+		 "eth0 2001:db8::10/64 2001:db8::1"},
+		{"a default route leaves by another link",
+		 ETH0 ", {name: eth1, ifindex: 5, mac: 00:00:5e:00:53:02}",
+		 "routes: [{family: inet, dst: default, gateway: 198.51.100.1, table: 254, dev: "
+		 "eth1, type: unicast, scope: global, proto: boot}]\n",
+		 0,
+		 0,
+		 {{RUN, true}},
+		 "eth0 192.0.2.10/24 2001:db8::10/64 2001:db8::1 rule 500 nexthop 7"},
+		{"one of another metric",
+		 ETH0 ", {name: eth1, ifindex: 5, mac: 00:00:5e:00:53:02}",
+		 "routes: [{family: inet, dst: default, gateway: 198.51.100.1, table: 254, metric: "
+		 "9, dev: eth1, type: unicast, scope: global, proto: boot}]\n",
+		 0,
+		 0,
+		 {{RUN, true}},
+		 "eth0 " ALL},
 		{"IPv4 is configured by now",
 		 ETH0,
 		 "",
@@ -222,6 +246,36 @@ static void what_went_with_the_bridge_comes_again(void **state)
 		got = plan.n_steps ? given(plan.steps[0].args) : NULL;
 		if (!qb_streq(got, cases[i].wanted))
 			fail_msg("%s: %s", cases[i].what, got ? got : "no step");
+		qb_ledger_done(&ledger);
+	}
+}
+
+/* NetworkManager was there, who renewed it. */
+static void what_was_leased_is_not_given_again(void **state)
+{
+	static const struct {
+		const char *before, *wanted;
+	} cases[] = {
+		{"{\"lifetimes\": {\"192.0.2.10/24\": [3600, 3600]}}",
+		 "eth0 2001:db8::10/64 2001:db8::1"},
+		/* Others are just not to be preferred. */
+		{"{\"lifetimes\": {\"192.0.2.10/24\": [4294967295, 0]}}", "eth0 " ALL},
+	};
+	struct qb_bridge_config config = {.name = (char *)"br0"};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_net_ struct qb_net net = {0}, after = {0};
+		_cleanup_plan_ struct qb_plan plan = {0};
+		struct qb_ledger ledger = {0};
+		_cleanup_free_ char *got = NULL;
+
+		load_net(ETH0, "", &net);
+		add_entry(&ledger, "net.bridge", "br0", RUN, true);
+		ledger.entries[0].before = json_loads(cases[i].before, 0, NULL);
+		qb_restore_plan(&net, &config, 1, &ledger, &plan, &after);
+		got = given(plan.steps[0].args);
+		assert_string_equal(got, cases[i].wanted);
 		qb_ledger_done(&ledger);
 	}
 }
@@ -350,6 +404,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_went_with_the_bridge_comes_again),
+		cmocka_unit_test(what_was_leased_is_not_given_again),
 		cmocka_unit_test(the_bridge_inherits_it),
 		cmocka_unit_test(the_network_is_kept),
 		cmocka_unit_test(only_what_runs_made_is_made_again),
