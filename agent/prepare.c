@@ -34,6 +34,8 @@ static int prepare_boot(struct qb_prepared *ret)
 		qb_log(QB_LOG_ERROR, "%s", err.msg);
 		return r;
 	}
+	/* A card that is called otherwise since the boot has the host's addresses no less. */
+	ret->plan.bound = true;
 	/* Another program makes them, from what was written for it. */
 	if (qb_net_keeper(&ret->facts.net) == QB_KEEPER_AGENT)
 		qb_net_plan(&ret->facts, &ret->config, &ret->ledger, &ret->plan);

@@ -271,7 +271,7 @@ static const struct qb_link *follow(const struct bound *b, const struct qb_link 
 		note(b, kind, is, moved ? "which is in another slot now:" : "which is called now");
 		return is;
 	}
-	if (!is_misnamed(b, renamed, moved))
+	if (b->plan->bound || !is_misnamed(b, renamed, moved))
 		return is;
 	other = b->named ? qb_link_words(b->named) : NULL;
 	qb_plan_refuse(b->plan, b->bridge, kind,

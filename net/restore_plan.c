@@ -183,6 +183,29 @@ static void take_policy(const struct qb_net *net, const json_t *args, const stru
 			json_array_append(json_object_get(to, "nexthops"), item);
 }
 
+/*
+ * The card that the bridge took it from, and not another one of that name; what is made by software
+ * has nothing but its name. args have the names of now.
+ */
+static bool is_source(const struct qb_link *link, const json_t *args)
+{
+	const json_t *port;
+	size_t i;
+
+	json_array_foreach (json_object_get(args, "ports"), i, port) {
+		const char *permanent = qb_arg(port, "permanent_mac");
+		const char *kind = qb_arg(port, "kind"), *mac = qb_arg(port, "mac");
+
+		if (!qb_streq(qb_arg(port, "name"), link->name))
+			continue;
+		if (kind && strcmp(kind, "veth") != 0)
+			return qb_streq(link->kind, kind);
+		return permanent ? qb_streq(link->permanent_mac, permanent)
+				 : !mac || qb_streq(link->mac, mac);
+	}
+	return false;
+}
+
 static json_t *begin(const char *bridge, const struct qb_link *port, const json_t *args)
 {
 	return json_pack("{s:s, s:s, s:O*, s:[{s:s, s:I, s:s*}], s:[], s:[], s:[], s:[]}", "bridge",
@@ -193,7 +216,7 @@ static json_t *begin(const char *bridge, const struct qb_link *port, const json_
 
 /* All that runs moved from the port to the bridge, with the names of now; NULL: nothing is lost. */
 static json_t *collect(const struct qb_net *net, const struct qb_bridge_config *bridge,
-		       const struct qb_ledger *ledger)
+		       const struct qb_ledger *ledger, bool rebind)
 {
 	json_auto_t *all = NULL;
 	const struct qb_ledger_entry *e = NULL;
@@ -204,7 +227,10 @@ static json_t *collect(const struct qb_net *net, const struct qb_bridge_config *
 		const struct qb_link *port = qb_net_link(net, qb_arg(args, "source"));
 		struct lost lost;
 
-		if (!port || port->master || (all && !qb_streq(port->name, qb_arg(all, "source"))))
+		/* Who has said that another card is in its place has it take that over, too. */
+		if (!port || (!rebind && !is_source(port, args)))
+			continue;
+		if (port->master || (all && !qb_streq(port->name, qb_arg(all, "source"))))
 			continue;
 		lost = find_lost(net, bridge, port, e);
 		all = all ? QB_TAKE_PTR(all) : begin(bridge->name, port, args);
@@ -283,7 +309,7 @@ bool qb_restore_plan(const struct qb_net *net, const struct qb_bridge_config *br
 
 		if (!qb_is(&net->known) || qb_net_link(net, bridges[i].name))
 			continue;
-		args = collect(net, &bridges[i], ledger);
+		args = collect(net, &bridges[i], ledger, plan->rebind);
 		if (!args)
 			continue;
 		if (!after)

@@ -59,6 +59,7 @@ struct qb_plan {
 	struct qb_refusal *refused;
 	size_t n_refused;
 	bool rebind; /* targets go with changed hardware, which is noted; else they are refused */
+	bool bound;  /* what is there of it counts, whatever the configuration calls it by now */
 	struct qb_change *changes;
 	size_t n_changes;
 	/* {target: what of its hardware is to be remembered} of what is as wanted without a step

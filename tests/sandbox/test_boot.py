@@ -95,6 +95,22 @@ def what_the_ports_owner_gave_it_goes_along():
 
 
 @qb.case
+def a_nic_is_known_by_its_mac_and_not_by_its_name():
+    """The boot has named it otherwise, and given another its name."""
+    qb.configure(qb.BRIDGE_ONLY.replace("match: default-route", "name: uplink0"))
+    qb.agent("apply", "--yes")
+    power_cycle()
+    ip("link set uplink0 name uplink1", "link add uplink0 type veth peer name other0",
+       "link set uplink0 up")
+    boot()
+    qb.same(qb.links()["br0"]["addresses"][:2], ["192.0.2.10/24 global", "2001:db8::10/64 global"],
+            "addresses of br0")
+    for address in ("192.0.2.1", "2001:db8::1"):
+        qb.assert_reaches(address)
+    qb.contains(qb.agent("plan", code=qb.REFUSED).out, ["uplink1", "repair"], "the plan")
+
+
+@qb.case
 def what_the_host_has_by_another_nic_is_left_there():
     """Its owner has moved the way out, and one of the addresses, to the new NIC."""
     qb.configure(qb.BRIDGE_ONLY)

@@ -182,6 +182,22 @@ static void what_went_with_the_bridge_comes_again(void **state)
 		 "eth0 192.0.2.11/24 192.0.2.10/24 2001:db8::10/64 192.0.2.1 2001:db8::1 rule 500 "
 		 "nexthop 7"},
 		{"no run", ETH0, "", 0, 0, {{NULL, false}}, NULL},
+		{"another card has the name of the port",
+		 "{name: eth0, ifindex: 2, mac: 00:00:5e:00:53:02, permanent_mac: "
+		 "00:00:5e:00:53:02, mtu: 1500, up: true}",
+		 "",
+		 0,
+		 0,
+		 {{RUN, true}},
+		 NULL},
+		{"another card has the name of the port, which has another one",
+		 "{name: eth0, ifindex: 2, mac: 00:00:5e:00:53:02, permanent_mac: "
+		 "00:00:5e:00:53:02, mtu: 1500, up: true}, " NIC("eth1", ""),
+		 "",
+		 0,
+		 0,
+		 {{RUN, true}},
+		 "eth1 " ALL},
 		{"the port is another bridge's",
 		 NIC("eth0", ", master: br9"),
 		 "",
@@ -248,6 +264,24 @@ static void what_went_with_the_bridge_comes_again(void **state)
 			fail_msg("%s: %s", cases[i].what, got ? got : "no step");
 		qb_ledger_done(&ledger);
 	}
+}
+
+/* repair says so, and nothing else does. */
+static void a_card_in_the_place_of_another_has_what_that_had(void **state)
+{
+	struct qb_bridge_config config = {.name = (char *)"br0"};
+	_cleanup_net_ struct qb_net net = {0}, after = {0};
+	_cleanup_plan_ struct qb_plan plan = {.rebind = true};
+	struct qb_ledger ledger = {0};
+	_cleanup_free_ char *got = NULL;
+
+	(void)state;
+	load_net("{name: eth0, ifindex: 2, mac: 00:00:5e:00:53:02, up: true}", "", &net);
+	add_entry(&ledger, "net.bridge", "br0", RUN, true);
+	assert_true(qb_restore_plan(&net, &config, 1, &ledger, &plan, &after));
+	got = given(plan.steps[0].args);
+	assert_string_equal(got, "eth0 " ALL);
+	qb_ledger_done(&ledger);
 }
 
 /* NetworkManager was there, who renewed it. */
@@ -404,6 +438,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_went_with_the_bridge_comes_again),
+		cmocka_unit_test(a_card_in_the_place_of_another_has_what_that_had),
 		cmocka_unit_test(what_was_leased_is_not_given_again),
 		cmocka_unit_test(the_bridge_inherits_it),
 		cmocka_unit_test(the_network_is_kept),
