@@ -34,14 +34,37 @@ json_t *qb_boot_part(const struct qb_config *config)
 	return part;
 }
 
-static bool is_made(const struct qb_ledger *ledger, const char *name, const char *kind)
+/* The newest that a run did to it; NULL: none made it. */
+static const struct qb_ledger_entry *find_made(const struct qb_ledger *ledger, const char *name,
+					       const char *kind)
 {
 	const struct qb_ledger_entry *e = NULL;
 
 	while ((e = qb_ledger_newest(ledger, name, e)))
 		if (e->done && !strcmp(e->kind, kind))
-			return true;
-	return false;
+			break;
+	return e;
+}
+
+/*
+ * What a VLAN stands on was answered when it was made: after a boot another link may have that
+ * name, or the default route, or none. A card is known by its own MAC. A new reference.
+ */
+static json_t *answered(json_t *item, const struct qb_ledger_entry *e)
+{
+	const json_t *lower = json_array_get(json_object_get(e->before, "ports"), 0);
+	const char *permanent = qb_arg(lower, "permanent_mac"), *kind = qb_arg(lower, "kind");
+	const char *mac = permanent ? permanent : qb_arg(lower, "mac");
+	bool card = mac && (!kind || !strcmp(kind, "veth"));
+	json_t *copy;
+
+	if (!lower || !json_object_get(item, "link"))
+		return json_incref(item);
+	copy = json_copy(item);
+	json_object_set_new(copy, "link",
+			    card ? json_pack("{s:s}", "mac", mac)
+				 : json_pack("{s:s*}", "name", qb_arg(lower, "name")));
+	return copy;
 }
 
 int qb_boot_config(const struct qb_ledger *ledger, struct qb_config *ret, struct qb_error *err)
@@ -61,8 +84,11 @@ int qb_boot_config(const struct qb_ledger *ledger, struct qb_config *ret, struct
 		json_array_foreach (json_object_get(ledger->config, parts[i].key), j, item) {
 			const char *name = qb_arg(item, "name");
 
-			if (name && is_made(ledger, name, parts[i].kind))
-				json_array_append(list, item);
+			const struct qb_ledger_entry *e =
+				name ? find_made(ledger, name, parts[i].kind) : NULL;
+
+			if (e)
+				json_array_append_new(list, answered(item, e));
 		}
 		json_object_set_new(made, parts[i].key, list);
 	}

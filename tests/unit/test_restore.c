@@ -410,6 +410,42 @@ static void only_what_runs_made_is_made_again(void **state)
 	qb_ledger_done(&ledger);
 }
 
+/* By whatever words the configuration named it. */
+static void a_vlan_stands_where_it_stood(void **state)
+{
+	static const struct {
+		const char *lower, *mac, *name;
+	} cases[] = {
+		{"[{\"name\": \"eth0\", \"mac\": \"00:00:5e:00:53:02\", \"permanent_mac\": "
+		 "\"00:00:5e:00:53:01\"}]",
+		 "00:00:5e:00:53:01", NULL},
+		{"[{\"name\": \"eth0\", \"mac\": \"00:00:5e:00:53:02\"}]", "00:00:5e:00:53:02",
+		 NULL},
+		{"[{\"name\": \"bond0\", \"mac\": \"00:00:5e:00:53:02\", \"kind\": \"bond\"}]",
+		 NULL, "bond0"},
+		/* Noted by an earlier version. */
+		{"[]", NULL, NULL},
+	};
+	_cleanup_config_ struct qb_config config = {0};
+
+	(void)state;
+	parse("version: 1\nvlans: [{name: eth0.5, id: 5, link: {match: default-route}}]\n",
+	      &config);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_config_ struct qb_config again = {0};
+		struct qb_ledger ledger = {.config = qb_boot_part(&config)};
+
+		add_entry(&ledger, "net.link", "eth0.5", "{}", true);
+		ledger.entries[0].before =
+			json_pack("{s:o}", "ports", json_loads(cases[i].lower, 0, NULL));
+		assert_int_equal(qb_boot_config(&ledger, &again, NULL), 0);
+		assert_true(qb_streq(again.vlans[0].link.mac, cases[i].mac));
+		assert_true(qb_streq(again.vlans[0].link.name, cases[i].name));
+		assert_int_equal(again.vlans[0].link.match != NULL, i == QB_ARRAY_SIZE(cases) - 1);
+		qb_ledger_done(&ledger);
+	}
+}
+
 static void without_a_run_there_is_nothing(void **state)
 {
 	_cleanup_config_ struct qb_config config = {0};
@@ -443,6 +479,7 @@ int main(void)
 		cmocka_unit_test(the_bridge_inherits_it),
 		cmocka_unit_test(the_network_is_kept),
 		cmocka_unit_test(only_what_runs_made_is_made_again),
+		cmocka_unit_test(a_vlan_stands_where_it_stood),
 		cmocka_unit_test(without_a_run_there_is_nothing),
 		cmocka_unit_test(a_damaged_one_is_an_error),
 	};
