@@ -229,51 +229,24 @@ static size_t plan_ports(const struct qb_net *net, const struct qb_bridge_config
 	return n;
 }
 
-/* The name of the profile by which NetworkManager makes it a port; NULL: there is none. */
-static char *profile_of(const struct qb_net *net, const char *bridge, const struct qb_link *link)
-{
-	const char *own = link->permanent_mac ? link->permanent_mac : link->mac;
-	_cleanup_free_ char *mac = qb_asprintf("\nmac-address=%s\n", own ? own : "none");
-	_cleanup_free_ char *name = qb_asprintf("\ninterface-name=%s\n", link->name);
-	_cleanup_free_ char *path = qb_asprintf("\npath=%s\n", link->path ? link->path : "none");
-	_cleanup_free_ char *id = qb_asprintf("/qubi-%s-port-", bridge);
-
-	for (size_t i = 0; i < net->n_keyfiles; i++) {
-		const char *file = strstr(net->keyfiles[i].path, id);
-		const char *end = file ? strstr(file, ".nmconnection") : NULL;
-		const char *text = net->keyfiles[i].text;
-
-		if (end && (strstr(text, mac) || strstr(text, name) || strstr(text, path)))
-			return qb_strndup(file + 1, (size_t)(end - file) - 1);
-	}
-	return NULL;
-}
-
 /* Of the ports that are there only those that an earlier run put there are asked for. */
 static void refuse_dropped(const struct qb_net *net, const struct qb_bridge_config *config,
 			   const struct qb_ledger *ledger, const struct qb_link *const *ports,
 			   size_t n_ports, struct qb_plan *plan)
 {
 	for (const struct qb_link *l = NULL; (l = qb_net_port(net, config->name, l));) {
-		_cleanup_free_ char *profile = NULL;
+		_cleanup_free_ char *way_out = NULL;
 		bool named = false;
 
 		for (size_t i = 0; i < n_ports; i++)
 			named |= ports[i] == l;
 		if (named || !qb_bound_put(ledger, config->name, l))
 			continue;
-		profile = profile_of(net, config->name, l);
+		way_out = qb_keyfile_way_out(net, config->name, l);
 		qb_plan_refuse(plan, config->name, "has-port",
 			       "%s is a port of %s since an earlier run, and the configuration "
-			       "does not name it any more; taking it out is not implemented: %s "
-			       "%s%s%s",
-			       l->name, config->name,
-			       profile ? "nmcli connection delete" : "ip link set",
-			       profile ? profile : l->name, profile ? "" : " nomaster",
-			       profile || qb_net_keeper(net) != QB_KEEPER_NETWORKMANAGER
-				       ? ""
-				       : "; where a profile makes it one: nmcli connection delete, "
-					 "and its name");
+			       "does not name it any more; taking it out is not implemented: %s",
+			       l->name, config->name, way_out);
 	}
 }
 
@@ -348,12 +321,15 @@ static void plan_portless(const struct qb_net *net, const struct qb_bridge_confi
 {
 	_cleanup_free_ char *mac = NULL;
 
-	for (const struct qb_link *l = NULL; (l = qb_net_port(net, config->name, l));)
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, config->name, l));) {
+		_cleanup_free_ char *way_out = qb_keyfile_way_out(net, config->name, l);
+
 		if (qb_link_is_uplink(l))
 			qb_plan_refuse(plan, config->name, "has-port",
 				       "it is to have no port and has %s; taking it out is not "
-				       "implemented: ip link set %s nomaster",
-				       l->name, l->name);
+				       "implemented: %s",
+				       l->name, way_out);
+	}
 	mac = machine_id ? derive_mac(machine_id, config->name) : NULL;
 	qb_strset(&move->mac, mac);
 	if (!mac)

@@ -57,6 +57,12 @@ void qb_keyfile_refuse(const struct qb_move *move, struct qb_plan *plan);
 void qb_keyfile_refuse_rules(const struct qb_move *move, struct qb_plan *plan);     /* a part */
 void qb_keyfile_refuse_addresses(const struct qb_move *move, struct qb_plan *plan); /* likewise */
 
+/*
+ * The command that takes a link out of the bridge or bond that it is a port of, also for the next
+ * boot, as far as our profiles tell. The caller frees it.
+ */
+char *qb_keyfile_way_out(const struct qb_net *net, const char *master, const struct qb_link *port);
+
 /* The profiles of a bond or VLAN that is no port of a bridge, and carries no address. */
 void qb_keyfile_made(const struct qb_net *net, const struct qb_link *link,
 		     struct qb_keyfiles *files);

@@ -149,3 +149,36 @@ void qb_keyfile_made(const struct qb_net *net, const struct qb_link *link,
 	if (bond)
 		add_slaves(net, link, id, uuid, link->name, files);
 }
+
+/* The name of the profile by which NetworkManager makes it a port; NULL: there is none. */
+static char *profile_of(const struct qb_net *net, const char *master, const struct qb_link *port)
+{
+	const char *own = port->permanent_mac ? port->permanent_mac : port->mac;
+	_cleanup_free_ char *mac = qb_asprintf("\nmac-address=%s\n", own ? own : "none");
+	_cleanup_free_ char *name = qb_asprintf("\ninterface-name=%s\n", port->name);
+	_cleanup_free_ char *path = qb_asprintf("\npath=%s\n", port->path ? port->path : "none");
+	_cleanup_free_ char *id = qb_asprintf("/qubi-%s-", master);
+
+	for (size_t i = 0; i < net->n_keyfiles; i++) {
+		const char *file = strstr(net->keyfiles[i].path, id);
+		const char *end = file ? strstr(file, ".nmconnection") : NULL;
+		const char *text = net->keyfiles[i].text;
+
+		if (end && (strstr(text, mac) || strstr(text, name) || strstr(text, path)))
+			return qb_strndup(file + 1, (size_t)(end - file) - 1);
+	}
+	return NULL;
+}
+
+char *qb_keyfile_way_out(const struct qb_net *net, const char *master, const struct qb_link *port)
+{
+	_cleanup_free_ char *profile = profile_of(net, master, port);
+
+	if (profile)
+		return qb_asprintf("nmcli connection delete %s", profile);
+	return qb_asprintf("ip link set %s nomaster%s", port->name,
+			   qb_net_keeper(net) == QB_KEEPER_NETWORKMANAGER
+				   ? "; where a profile makes it one: nmcli connection delete, "
+				     "and its name"
+				   : "");
+}

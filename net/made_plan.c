@@ -117,16 +117,17 @@ static void refuse_other_bond(const struct qb_net *net, const struct qb_bond_con
 			       "%s is there with %s, and the configuration wants %s: changing that "
 			       "is not implemented",
 			       bond->name, there->bond.n ? there->bond.v[0] : "no mode", mode);
-	for (size_t i = 0; i < net->n_links; i++) {
-		bool named = !qb_streq(net->links[i].master, bond->name);
+	for (const struct qb_link *l = NULL; (l = qb_net_port(net, bond->name, l));) {
+		_cleanup_free_ char *way_out = qb_keyfile_way_out(net, bond->name, l);
+		bool named = false;
 
 		for (size_t j = 0; j < n; j++)
-			named |= nics[j] == &net->links[i];
+			named |= nics[j] == l;
 		if (!named)
 			qb_plan_refuse(plan, bond->name, "has-port",
 				       "%s has %s, which the configuration does not want there; "
-				       "taking it out is not implemented: ip link set %s nomaster",
-				       bond->name, net->links[i].name, net->links[i].name);
+				       "taking it out is not implemented: %s",
+				       bond->name, l->name, way_out);
 	}
 }
 

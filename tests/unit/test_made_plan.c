@@ -146,6 +146,16 @@ static void every_refusal_fires(void **state)
 		{LINKS(ETH1_HEAD "}, " ETH2 "}, " BOND0_MADE
 				 ", {name: eth3, ifindex: 8, master: bond0}"),
 		 "bond0", "has-port", "bond0 has eth3"},
+		{LINKS(ETH1_HEAD "}, " ETH2 "}, " BOND0_MADE
+				 ", {name: eth3, ifindex: 8, master: bond0}") NM,
+		 "bond0", "has-port",
+		 "ip link set eth3 nomaster; where a profile makes it one: nmcli connection "
+		 "delete"},
+		{LINKS(ETH1_HEAD "}, " ETH2 "}, " BOND0_MADE
+				 ", {name: eth3, ifindex: 8, master: bond0}") NM
+		 "keyfiles: [{path: /etc/qubi-bond0-3.nmconnection, text: "
+		 "\"[connection]\\ninterface-name=eth3\\n\"}]\n",
+		 "bond0", "has-port", "not implemented: nmcli connection delete qubi-bond0-3"},
 		{LINKS(ETH1_HEAD "}, " ETH2
 				 "}, {name: guests, ifindex: 9, kind: vlan, vlan_id: 6}"),
 		 "guests", "name-taken", "is not VLAN 5 of bond0"},

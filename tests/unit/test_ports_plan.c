@@ -47,7 +47,9 @@ static void without_a_port_much_is_refused(void **state)
 	done(&s);
 	load(&s, LINKS(ETH0_HEAD ", master: br0}, " BR0_ALONE "}"));
 	s.config.n_ports = 0;
-	assert_refused(&s, "has-port", "has eth0");
+	assert_refused(&s, "has-port", "has eth0; taking it out is not implemented: ip link set");
+	s.net.networkmanager_installed = true;
+	assert_refused(&s, "has-port", "eth0 nomaster; where a profile makes it one: nmcli");
 	done(&s);
 	load(&s, LINKS(BR0_ALONE ", addresses: [{address: 192.0.2.7/24, scope: global, "
 				 "flags: 128}]}"));
