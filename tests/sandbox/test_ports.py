@@ -7,6 +7,7 @@ ip(8) and bridge(8) tell. Where the kernel has no VLANs or bonds their cases are
 """
 
 import json
+import os
 import subprocess
 
 import qb
@@ -69,6 +70,30 @@ bridges:
 
 def master_of(link):
     return json.loads(qb.run("ip", "-j", "link", "show", link).out)[0].get("master")
+
+
+@qb.case(disks="blank")
+def without_a_tap():
+    """Frames of the moment in which the NIC becomes a port may be lost, and nothing else."""
+    # In this sandbox's own mounts: the node itself is the machine's.
+    qb.run("/bin/mount", "-t", "tmpfs", "none", "/dev/net")
+    assert not os.path.exists("/dev/net/tun")
+
+    def check():
+        link = json.loads(qb.run("ip", "-j", "addr", "show", "inner").out)[0]
+        qb.same([(a["local"], a.get("tentative")) for a in link["addr_info"]
+                 if a["scope"] == "global"],
+                [("198.51.100.1", None), ("2001:db8:2::1", None)], "addresses")
+        qb.same(qb.links()["uplink0"]["master"], "br0", "bridge of the NIC")
+        for address in ("192.0.2.1", "2001:db8::1"):
+            qb.assert_reaches(address)
+
+    there_and_back(qb.BRIDGE_ONLY + """\
+  - name: inner
+    ports: []
+    ipv4: {addresses: 198.51.100.1/24}
+    ipv6: {addresses: "2001:db8:2::1/64"}
+""", check)
 
 
 @qb.case
