@@ -85,6 +85,8 @@ def without_a_tap():
                  if a["scope"] == "global"],
                 [("198.51.100.1", None), ("2001:db8:2::1", None)], "addresses")
         qb.same(qb.links()["uplink0"]["master"], "br0", "bridge of the NIC")
+        # The kernel takes up to a second to notice the port of a bridge that was on before it.
+        assert qb.until(lambda: "state UP" in qb.run("ip", "link", "show", "br0").out, 5)
         for address in ("192.0.2.1", "2001:db8::1"):
             qb.assert_reaches(address)
 
