@@ -66,8 +66,8 @@ static size_t group_size(const struct qb_running *run, size_t first)
 	const struct qb_step_kind *kind = run->steps[first].kind;
 	size_t n = 0;
 
-	while (first + n < run->n_steps && run->steps[first + n].kind == kind &&
-	       qb_running_is_together(&run->steps[first + n]))
+	while (first >= run->n_alone && first + n < run->n_steps &&
+	       run->steps[first + n].kind == kind && qb_running_is_together(&run->steps[first + n]))
 		n++;
 	return n ? n : 1;
 }
@@ -313,6 +313,12 @@ static size_t do_group(struct qb_running *run, size_t first, const struct qb_sig
 		r = qb_error_set(&err, ENOSYS, "this version knows no step %s", out->kind);
 	else
 		r = run_group(&g, &err);
+	if (r < 0 && each && !stopped && g.n > 1) {
+		/* Which of them it is that cannot be done each shows by itself. */
+		undo_steps(run, first, first + g.n, outcome);
+		run->n_alone = first + g.n;
+		return first;
+	}
 	if (r == 0)
 		r = confirm(run, g.at, outcome, &err);
 	if (r < 0)

@@ -20,6 +20,7 @@ struct qb_running {
 	struct qb_running_step *steps;
 	size_t n_steps;
 	size_t n_kept;           /* so many of the first are to stay when the agent ends now */
+	size_t n_alone;          /* so many of the first are not executed together with others */
 	struct qb_shared shared; /* what steps see that are executed or undone together */
 	struct qb_guard guard;
 };

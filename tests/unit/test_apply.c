@@ -116,6 +116,46 @@ static void each_is_undone_by_itself(void **state)
 	events = NULL;
 }
 
+static void a_signal_stops_before_those_apart(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\",\"raise\":1}",
+					   "{\"name\":\"b\",\"apart\":1}",
+					   "{\"name\":\"c\",\"apart\":1}", NULL};
+	static const struct qb_apply_events each = {.each = true};
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	_cleanup_runs_ struct qb_runs runs = {0};
+
+	(void)state;
+	events = &each;
+	assert_int_equal(run("test.guards", args, &outcome, &runs), QB_RUN_UNDONE);
+	events = NULL;
+	assert_string_equal(trace.s, "observe a;apply a;verify a;");
+}
+
+/* Together they are tried first, and what that did is undone before. */
+static void each_of_those_apart_is_undone_by_itself(void **state)
+{
+	static const char *const args[] = {"{\"name\":\"a\",\"apart\":1}",
+					   "{\"name\":\"b\",\"apart\":1,\"fail\":\"verify\"}",
+					   "{\"name\":\"c\",\"apart\":1}", NULL};
+	static const struct qb_apply_events each = {.each = true};
+	_cleanup_outcome_ struct qb_outcome outcome = {0};
+	_cleanup_runs_ struct qb_runs runs = {0};
+
+	(void)state;
+	events = &each;
+	assert_int_equal(run("test.guards", args, &outcome, &runs), QB_RUN_UNDONE);
+	events = NULL;
+	assert_string_equal(trace.s,
+			    "observe a;observe b;observe c;apply a;apply b;apply c;verify a;"
+			    "verify b;undo c;undo b;undo a;observe a;apply a;verify a;observe b;"
+			    "apply b;verify b;undo b;observe c;apply c;verify c;");
+	assert_int_equal(outcome.steps[0].status, QB_OUTCOME_DONE);
+	assert_int_equal(outcome.steps[1].status, QB_OUTCOME_UNDONE);
+	assert_int_equal(outcome.steps[2].status, QB_OUTCOME_DONE);
+	assert_int_equal(runs.v[0].steps[2].state, QB_STEP_DONE);
+}
+
 /* What concerns nothing that the host uses is done all at once, what does by itself. */
 static void steps_apart_are_executed_together(void **state)
 {
@@ -689,6 +729,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_step_without_undo_is_stuck, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_unknown_kind_does_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(each_is_undone_by_itself, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_signal_stops_before_those_apart, setup, teardown),
+		cmocka_unit_test_setup_teardown(each_of_those_apart_is_undone_by_itself, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_signal_stops_between_steps, setup, teardown),
 		cmocka_unit_test_setup_teardown(rollback_undoes_last_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(steps_apart_see_one_moment, setup, teardown),
