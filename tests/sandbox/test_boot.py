@@ -287,5 +287,33 @@ def what_a_run_only_began_is_not_made_again():
     assert "br0" not in qb.links(), "what was broken off is gone on with by a boot"
 
 
+@qb.case
+def what_nobody_confirmed_is_not_made_again():
+    """A power cycle at the question of --confirm: the step is done, and the run has no end."""
+    def cut():
+        path = f"{JOURNAL}/{runs()[-1]}"
+        with open(path, encoding="utf-8") as f:
+            lines = f.readlines()
+        assert '"end"' in lines[-1], lines[-1]
+        with open(path, "w", encoding="utf-8") as f:
+            f.writelines(lines[:-1])
+
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.agent("apply", "--yes")
+    qb.configure(qb.BRIDGE_ONLY + STATIC[STATIC.index("  - name: br1"):])
+    qb.agent("apply", "--yes")
+    cut()
+    power_cycle()
+    boot()
+    assert "br0" in qb.links() and "br1" not in qb.links(), qb.links()
+    qb.agent("rollback", "--yes")
+    qb.agent("rollback", "--yes")
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.agent("apply", "--yes")
+    cut()
+    power_cycle()
+    qb.contains(boot().out, ["Nothing to do"], "what it says")
+
+
 if __name__ == "__main__":
     qb.main()
