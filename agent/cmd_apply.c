@@ -6,6 +6,7 @@
 #include "agent/prepare.h"
 
 #define RESTORE "net.restore"
+#define BRIDGE "net.bridge"
 
 struct report {
 	const char *result; /* the word in JSON */
@@ -237,8 +238,9 @@ const struct qb_command qb_cmd_apply = {
 };
 
 /*
- * What ports had is given back to them first, and p is prepared anew then: a NIC that is switched
- * on gives itself addresses, and what a bridge takes over is to be as it was planned.
+ * What ports had is given back to them first, once those are made that are, and p is prepared anew
+ * then: a NIC that is switched on gives itself addresses, and what a bridge takes over is to be as
+ * it was planned.
  */
 static int restore_ports(struct qb_invocation *inv, struct qb_prepared *p)
 {
@@ -250,7 +252,7 @@ static int restore_ports(struct qb_invocation *inv, struct qb_prepared *p)
 		return QB_EXIT_OK;
 	QB_SWAP(first, *p);
 	p->mode = first.mode;
-	qb_plan_keep(&first.plan, RESTORE);
+	qb_plan_leave_out(&first.plan, BRIDGE);
 	plan_text(inv, &first.plan, &text);
 	qb_show(inv, &text);
 	if (!execute(inv, &first, &outcome))

@@ -142,30 +142,30 @@ void qb_change_why(struct qb_change *change, const char *fmt, ...)
 	change->why = qb_asprintf("%s%s", first, more);
 }
 
-/* kind: NULL for all that is not refused. */
-static void keep(struct qb_plan *plan, const char *kind)
+/* kind: NULL for what is refused. */
+static void leave_out(struct qb_plan *plan, const char *kind)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < plan->n_steps; i++) {
 		struct qb_step *step = &plan->steps[i];
 
-		if (kind ? !strcmp(step->kind, kind) : !qb_plan_refuses(plan, step->target))
-			plan->steps[kept++] = *step;
-		else
+		if (kind ? !strcmp(step->kind, kind) : qb_plan_refuses(plan, step->target))
 			step_done(step);
+		else
+			plan->steps[kept++] = *step;
 	}
 	plan->n_steps = kept;
 }
 
 void qb_plan_drop_refused(struct qb_plan *plan)
 {
-	keep(plan, NULL);
+	leave_out(plan, NULL);
 }
 
-void qb_plan_keep(struct qb_plan *plan, const char *kind)
+void qb_plan_leave_out(struct qb_plan *plan, const char *kind)
 {
-	keep(plan, kind);
+	leave_out(plan, kind);
 }
 
 bool qb_plan_has(const struct qb_plan *plan, const char *kind)

@@ -17,14 +17,14 @@ void qb_net_plan(const struct qb_facts *facts, const struct qb_config *config,
 	_cleanup_net_ struct qb_net again = {0}, after = {0};
 	const struct qb_net *net = &facts->net;
 
-	/* Whoever else makes bridges says himself what they have. */
-	if (qb_net_keeper(net) == QB_KEEPER_AGENT &&
-	    qb_restore_plan(net, config->bridges, config->n_bridges, ledger, plan, &again))
-		net = &again;
 	if (config->n_bonds || config->n_vlans) {
 		qb_made_plan(net, &made, ledger, plan, &after);
 		net = &after;
 	}
+	/* Whoever else makes bridges says himself what they have. */
+	if (qb_net_keeper(net) == QB_KEEPER_AGENT &&
+	    qb_restore_plan(net, config->bridges, config->n_bridges, ledger, plan, &again))
+		net = &again;
 	qb_bridge_plan(net, config->bridges, config->n_bridges, facts->system.machine_id, ledger,
 		       plan);
 }

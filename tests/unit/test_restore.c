@@ -20,6 +20,7 @@
 	"mtu: 1500, up: true" rest "}"
 #define ETH0 NIC("eth0", "")
 #define BOTH "{\"address\": \"192.0.2.10/24\"}, {\"address\": \"2001:db8::10/64\"}"
+#define OWN "{\"address\": \"192.0.2.10/24\", \"scope\": \"global\", \"flags\": 128}"
 #define ROUTES                                                                                     \
 	"{\"family\": \"inet\", \"dst\": \"default\", \"gateway\": \"192.0.2.1\", "                \
 	"\"table\": 254}, {\"family\": \"inet6\", \"dst\": \"default\", "                          \
@@ -55,6 +56,14 @@ static void load_net(const char *links, const char *rest, struct qb_net *ret)
 
 	if (qb_schema_load(&qb_net_type, yaml, strlen(yaml), QB_LOAD_STRICT, ret, NULL, &diags) < 0)
 		fail_msg("%s\n%s", diags.v[0].msg, yaml);
+}
+
+static void parse(const char *text, struct qb_config *ret)
+{
+	_cleanup_diags_ struct qb_diags diags = {0};
+
+	if (qb_config_parse(text, strlen(text), ret, &diags) < 0)
+		fail_msg("%s", diags.v[0].msg);
 }
 
 static void add_entry(struct qb_ledger *ledger, const char *kind, const char *target,
@@ -314,6 +323,35 @@ static void what_was_leased_is_not_given_again(void **state)
 	}
 }
 
+/* What somebody gave a VLAN that a run had made: it is made again first. */
+static void a_port_that_is_made_has_it_again(void **state)
+{
+	_cleanup_config_ struct qb_config config = {0};
+	_cleanup_facts_ struct qb_facts facts = {0};
+	_cleanup_plan_ struct qb_plan plan = {0};
+	_cleanup_buf_ struct qb_buf got = {0};
+	struct qb_ledger ledger = {0};
+
+	(void)state;
+	parse("version: 1\nvlans: [{name: eth0.5, id: 5, link: eth0}]\n"
+	      "bridges: [{name: br0, ports: {name: eth0.5}}]\n",
+	      &config);
+	load_net(ETH0, "", &facts.net);
+	add_entry(&ledger, "net.bridge", "br0",
+		  "{\"source\": \"eth0.5\", \"ports\": [{\"name\": \"eth0.5\", \"kind\": \"vlan\", "
+		  "\"match\": \"name eth0.5\"}], \"add\": [" OWN "], \"drop\": [" OWN "]}",
+		  true);
+	qb_net_plan(&facts, &config, &ledger, &plan);
+	for (size_t i = 0; i < plan.n_steps; i++)
+		qb_buf_printf(&got, "%s %s;", plan.steps[i].kind, plan.steps[i].target);
+	if (plan.n_refused)
+		fail_msg("%s", plan.refused[0].reasons[0].evidence);
+	assert_string_equal(got.s, "net.link eth0.5;net.restore eth0.5;net.bridge br0;");
+	assert_int_equal(json_array_size(json_object_get(plan.steps[plan.n_steps - 1].args, "add")),
+			 1);
+	qb_ledger_done(&ledger);
+}
+
 /* The plan of the bridge goes on from what the port will have. */
 static void the_bridge_inherits_it(void **state)
 {
@@ -348,14 +386,6 @@ static void the_bridge_inherits_it(void **state)
 	"  - {name: br1, ports: {name: bond0.5, pvid: 0, tagged: 7}, vlan-filtering: true,\n"      \
 	"     pvid: 9, ipv4: {addresses: 192.0.2.30/24, gateway: 192.0.2.1}}\n"                    \
 	"pools: [{name: iso, type: dir, target: /srv/iso}]\n"
-
-static void parse(const char *text, struct qb_config *ret)
-{
-	_cleanup_diags_ struct qb_diags diags = {0};
-
-	if (qb_config_parse(text, strlen(text), ret, &diags) < 0)
-		fail_msg("%s", diags.v[0].msg);
-}
 
 static char *part_of(const struct qb_config *config)
 {
@@ -476,6 +506,7 @@ int main(void)
 		cmocka_unit_test(what_went_with_the_bridge_comes_again),
 		cmocka_unit_test(a_card_in_the_place_of_another_has_what_that_had),
 		cmocka_unit_test(what_was_leased_is_not_given_again),
+		cmocka_unit_test(a_port_that_is_made_has_it_again),
 		cmocka_unit_test(the_bridge_inherits_it),
 		cmocka_unit_test(the_network_is_kept),
 		cmocka_unit_test(only_what_runs_made_is_made_again),
