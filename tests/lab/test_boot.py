@@ -16,6 +16,7 @@ bonds:
     ports: [{mac: "%s"}, {mac: "%s"}]
 vlans:
   - {name: guests, id: 5, link: bond0}
+  - {name: more, id: 6, link: bond0}
 bridges:
   - name: br0
     ports: {match: default-route}
@@ -25,7 +26,19 @@ bridges:
     ports: {name: guests}
     ipv4: {addresses: 198.51.100.10/25}
     ipv6: none
-""" % tuple(map(cabling.near, (1, 2)))
+%s"""
+# What it inherits somebody gave the VLAN by hand, which a run had made.
+MORE = """\
+  - name: br6
+    ports: {name: more}
+    ipv6: none
+"""
+
+
+def configure(machine, more=""):
+    host.configure(machine, CONFIG % (cabling.near(1), cabling.near(2), more))
+
+
 # There is nobody who would renew what a router announces.
 SYSCTL = {"/etc/sysctl.d/lab.conf": "net.ipv6.conf.*.accept_ra = 0\n"}
 
@@ -41,8 +54,9 @@ def without_owner(machine):
 def expect_there(machine, uplink):
     uplink.expect_moved(machine)
     uplink.expect_reachable(machine)
-    bridge = host.link_named(machine, "br5")
-    expect(bridge and host.addresses(bridge) == {"198.51.100.10/25"}, "br5 has its address", bridge)
+    for name, address in (("br5", "198.51.100.10/25"), ("br6", "203.0.113.10/24")):
+        bridge = host.link_named(machine, name)
+        expect(bridge and host.addresses(bridge) == {address}, f"{name} has its address", bridge)
     expect(host.link_named(machine, "guests").get("master") == "br5", "the VLAN is its port")
     expect(host.info(machine, "net", "host-bridge")["Active"] == "yes", "libvirt's network is up")
     status, plan = lab.agent_json(machine, "plan")
@@ -65,6 +79,8 @@ def expect_in_time(machine):
     lab.say(f"figure: {UNIT} took {(ended - began) / 1e6:.2f} s, libvirtd began "
             f"{(libvirtd - ended) / 1e6:.2f} s later")
     expect(ended < libvirtd, "libvirtd began after it", (ended, libvirtd))
+    limit = machine.run("systemctl", "show", UNIT, "-p", "TimeoutStartUSec", "--value").out.strip()
+    expect(limit != "infinity", "sshd, which begins after it, need not wait for ever", limit)
 
 
 def test_boot(test):
@@ -75,12 +91,15 @@ def test_boot(test):
     uplink = host.Uplink(machine)
     lab.install(machine)
     without_owner(machine)
-    host.configure(machine, CONFIG)
+    configure(machine)
     expect(machine.run("systemctl", "is-enabled", UNIT).out.strip() == "enabled",
            "the package enables its unit")
     applied = expect_status(lab.agent(machine, "apply", "--yes"), 0, "one apply does it")
     expect(f"at each boot {UNIT}" in " ".join(applied.out.split()), "the plan tells who makes it "
            "again", applied)
+    machine.run("ip", "address", "add", "203.0.113.10/24", "dev", "more")
+    configure(machine, MORE)
+    expect_status(lab.agent(machine, "apply", "--yes"), 0, "a bridge that inherits from a VLAN")
     expect_there(machine, uplink)
     made = says(machine)
 
@@ -92,11 +111,13 @@ def test_boot(test):
     differs = netstate.difference(made, says(machine))
     expect(not differs, "all is as before the reboot", "\n".join(differs))
 
+    expect_status(lab.agent(machine, "rollback", "--yes"), 0, "the VLAN has its address again")
+    machine.run("ip", "address", "del", "203.0.113.10/24", "dev", "more")
     expect_status(lab.agent(machine, "rollback", "--yes"), 0, "all is taken apart")
     uplink.expect_reachable(machine)
     machine.reboot()
     expect("Nothing to do" in log(machine), "nothing is made that was rolled back", log(machine))
-    for name in ("br0", "br5", "bond0"):
+    for name in ("br0", "br5", "br6", "bond0"):
         expect(not host.link_named(machine, name), f"there is no {name}")
 
 
