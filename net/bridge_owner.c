@@ -1,15 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/bridge_owner.h"
 
+#include <errno.h>
+
+#include "net/hold.h"
+#include "net/networkd.h"
+#include "net/nl_write.h"
 #include "net/nm.h"
+#include "net/probe.h"
 
 #define BRIEF_MS 2000
 #define GIVE_BACK_MS 10000
+#define MAX_TOLD 64 /* networks of a link */
+
+static json_t *units(const struct qb_net *net, const struct qb_move *move)
+{
+	json_t *units = json_object();
+
+	for (size_t i = 0; i < move->n_ports; i++) {
+		const struct qb_link *port = qb_net_link(net, move->ports[i].name);
+
+		if (port->unit_path && !qb_streq(port->master, move->bridge))
+			json_object_set_new(units, port->name, json_string(port->unit_path));
+	}
+	return units;
+}
 
 int qb_owner_note(const struct qb_step_ctx *ctx, const struct qb_net *net,
 		  const struct qb_move *move, json_t *before, struct qb_error *err)
 {
 	json_object_set_new(before, "profiles", json_object());
+	if (qb_net_keeper(net) == QB_KEEPER_NETWORKD)
+		json_object_set_new(before, "units", units(net, move));
 	for (size_t i = 0; net->networkmanager_running && i < move->n_ports; i++) {
 		const char *name = move->ports[i].name;
 		_cleanup_free_ char *profile = NULL;
@@ -32,6 +54,17 @@ int qb_owner_note(const struct qb_step_ctx *ctx, const struct qb_net *net,
 					    json_string(profile));
 	}
 	return 0;
+}
+
+int qb_owner_prepare(const struct qb_step_ctx *ctx, const struct qb_move *move,
+		     const json_t *before, struct qb_error *err)
+{
+	int r;
+
+	if (!json_object_get(before, "units"))
+		return 0;
+	r = qb_networkd_bar(ctx->root, move->bridge, err);
+	return r < 0 ? r : qb_networkd_reload(ctx->timeout_ms, err);
 }
 
 static bool is_bond(const struct qb_move *move, const char *name)
@@ -77,13 +110,94 @@ void qb_owner_disown(const struct qb_step_ctx *ctx, const struct qb_move *move,
 		(void)!qb_nm_set_managed(move->bridge, false, brief.timeout_ms, NULL);
 }
 
+/* It would be replaced by itself, and by nothing else. */
+static bool is_alone(const struct qb_net *net, const struct qb_route *route)
+{
+	for (const struct qb_route *r = NULL; (r = qb_net_route_to(net, route->dst, r));)
+		if (r != route && r->table == route->table && r->metric == route->metric)
+			return false;
+	return true;
+}
+
+static void put_told(struct qb_ops *ops, const char *dev, const struct qb_route *route)
+{
+	*QB_APPEND(ops->v, ops->n) =
+		(struct qb_op){.kind = QB_OP_ROUTE_TELL, .dev = dev, .route = route};
+}
+
+/*
+ * When a port leaves a bridge systemd-networkd takes the link for gone, and for come again (seen
+ * with 252: the kernel says RTM_DELLINK of the bridge's family), with none of the addresses and
+ * routes that it knew. It waits for the link-local address before it listens to routers, and for
+ * the network of a gateway before it sets a route, so it is told of both once more. Of an IPv4
+ * route that replaces its like the kernel says nothing, so it has an MTU for a moment, the link's.
+ */
+static int tell(const struct qb_net *net, const struct qb_link *link)
+{
+	_cleanup_nl_batch_ struct qb_nl_batch batch = {0};
+	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
+	struct qb_route with_mtu[MAX_TOLD];
+	struct qb_ops ops = {0};
+	int r = qb_nl_open(&sock, NULL);
+	size_t n = 0;
+
+	for (size_t i = 0; i < link->n_addresses; i++)
+		*QB_APPEND(ops.v, ops.n) = (struct qb_op){.kind = QB_OP_ADDRESS_SETTLE,
+							  .dev = link->name,
+							  .address = &link->addresses[i]};
+	for (const struct qb_route *route = NULL; (route = qb_net_route(net, link->name, route));)
+		if (qb_streq(route->proto, "kernel") && is_alone(net, route) && n < MAX_TOLD) {
+			with_mtu[n] = *route;
+			with_mtu[n].mtu = link->mtu;
+			put_told(&ops, link->name, &with_mtu[n++]);
+			put_told(&ops, link->name, route);
+		}
+	if (r == 0)
+		r = qb_nl_write_ops(sock, &ops, link->name, &batch, NULL);
+	if (r == 0)
+		r = qb_nl_batch_send(sock, &batch, NULL);
+	free(ops.v);
+	return r;
+}
+
+/* Where its unit for the bridge went it was told to keep its hands off meanwhile. */
+static int give_to_networkd(const struct qb_step_ctx *ctx, const char *port, const char *unit,
+			    unsigned timeout_ms)
+{
+	_cleanup_child_ struct qb_child holding = QB_CHILD_INIT;
+	_cleanup_net_ struct qb_net net = {0};
+	const struct qb_link *link;
+	bool barred = qb_networkd_is_barred(ctx->root, port);
+	int r = barred || unit ? qb_net_probe_known(ctx->root, &net, NULL) : -ENODEV;
+
+	if (r < 0)
+		return r;
+	link = qb_net_link(&net, port);
+	if (link)
+		r = qb_hold_begin(&net, port, &holding, NULL);
+	if (r == 0 && link)
+		r = tell(&net, link);
+	if (r == 0 && barred) {
+		r = qb_networkd_unbar(ctx->root, port, NULL);
+		if (r == 0)
+			r = qb_networkd_reload(timeout_ms, NULL);
+	}
+	return r == 0 && link ? qb_networkd_wait(ctx->root, link, unit, timeout_ms, NULL) : r;
+}
+
 void qb_owner_give_back(const struct qb_step_ctx *ctx, const struct qb_move *move,
 			const json_t *before)
 {
 	unsigned timeout_ms = ctx->timeout_ms < GIVE_BACK_MS ? ctx->timeout_ms : GIVE_BACK_MS;
+	const json_t *units = json_object_get(before, "units");
 	const char *link;
 	json_t *uuid;
 
+	if (units)
+		(void)!qb_networkd_unbar(ctx->root, move->bridge, NULL);
+	for (size_t i = 0; units && i < move->n_ports; i++)
+		(void)!give_to_networkd(ctx, move->ports[i].name,
+					qb_arg(units, move->ports[i].name), timeout_ms);
 	json_object_foreach (json_object_get(before, "profiles"), link, uuid)
 		if (!is_bond(move, link))
 			(void)!qb_nm_take(link, NULL, json_string_value(uuid), timeout_ms, NULL);

@@ -276,6 +276,8 @@ static int make_bridge(const struct qb_step_ctx *ctx, struct nl_sock *sock,
 	int r = 0;
 
 	if (!if_nametoindex(move->bridge))
+		r = qb_owner_prepare(ctx, move, before, err);
+	if (r == 0 && !if_nametoindex(move->bridge))
 		r = qb_nl_bridge_make(sock, move, err);
 	if (r == 0)
 		r = existed ? set_identity(sock, move, before, err)

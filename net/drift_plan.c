@@ -4,10 +4,9 @@
 #include <linux/rtnetlink.h>
 
 #include "net/names.h"
+#include "net/unit.h"
 
 #define KERNEL "kernel"
-#define DIR_PROFILES "/etc/NetworkManager/system-connections"
-#define SUFFIX ".nmconnection"
 #define DIGITS "0123456789"
 
 static const char *word(bool on)
@@ -115,8 +114,16 @@ bool qb_move_is_done(const struct qb_net *net, const struct qb_move *move)
 	return qb_net_link(net, move->bridge) && !json_array_size(list);
 }
 
-/* The value of key in that section of text: of several the last. NULL where it is not there. */
-static char *value_in(const char *text, const char *section, const char *key)
+static bool is_unit(const char *path)
+{
+	return qb_startswith(path, QB_UNITS "/");
+}
+
+/*
+ * The value of key in a section of that name: of several the last, for GLib reads profiles so. In a
+ * unit sections and keys come again, so any that is wanted will do. NULL where it is not there.
+ */
+static char *value_in(const char *text, const char *section, const char *key, const char *wanted)
 {
 	_cleanup_free_ char *copy = qb_strdup(text);
 	const char *value = NULL;
@@ -126,12 +133,29 @@ static char *value_in(const char *text, const char *section, const char *key)
 
 	for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
 		l = qb_strip(l);
-		if (*l == '[')
+		if (*l == '[') {
 			inside = !strcmp(l, section);
-		else if (inside && !strncmp(l, key, len) && l[len] == '=')
+		} else if (inside && !strncmp(l, key, len) && l[len] == '=') {
 			value = l + len + 1;
+			if (qb_streq(value, wanted))
+				break;
+		}
 	}
 	return qb_strdup(value);
+}
+
+/* What holds where the bridge inherits: of a unit all but what it is for and which link it is. */
+static bool is_inherited(bool unit, const char *section, const char *key)
+{
+	static const char *const own[] = {"[Match]", "[Link]", "[NetDev]", "[Bridge]",
+					  "[BridgeVLAN]"};
+
+	if (!unit)
+		return qb_startswith(section, "[ipv");
+	for (size_t i = 0; i < QB_ARRAY_SIZE(own); i++)
+		if (!strcmp(section, own[i]))
+			return false;
+	return strcmp(key, "Bridge") != 0;
 }
 
 void qb_keyfile_differences(const char *path, const char *text, const char *wanted, bool all,
@@ -150,11 +174,12 @@ void qb_keyfile_differences(const char *path, const char *text, const char *want
 		/* The zone was the NIC's, and may not be known any more now that it is a port. Of
 		 * the name servers in use some may be another link's, such as a VPN's. */
 		if (*l == '[' || *l == '#' || !value || qb_startswith(l, "zone=") ||
-		    qb_startswith(l, "dns=") || qb_startswith(l, "dns-search=") ||
-		    (!all && qb_startswith(section, "[ipv")))
+		    qb_startswith(l, "dns=") || qb_startswith(l, "dns-search="))
 			continue;
 		*value++ = '\0';
-		is = value_in(text, section, l);
+		if (!all && is_inherited(is_unit(path), section, l))
+			continue;
+		is = value_in(text, section, l, is_unit(path) ? value : NULL);
 		key = qb_asprintf("%.*s.%s", (int)strcspn(section + 1, "]"), section + 1, l);
 		if (!qb_streq(is, value))
 			qb_difference(list, key, is, value, path);
@@ -169,22 +194,30 @@ static const struct qb_keyfile *find_file(const struct qb_net *net, const char *
 	return NULL;
 }
 
-/*
- * The profile of a port that head, the first of some, had in an earlier configuration: behind its
- * name is "-port-2", "-port-2-1" or "-1".
- */
-static bool is_of_port(const struct qb_keyfile *file, const char *head)
+/* What the paths of a bridge's files begin with, and those of its ports, up to a "-". */
+static char *stem_of(const struct qb_keyfiles *files)
 {
-	size_t len = strlen(head) - strlen(SUFFIX);
-	const char *rest = file->path + len;
+	const char *path = files->v[is_unit(files->v[0].path) ? files->n - 1 : 0].path;
 
-	if (strncmp(file->path, head, len) != 0 || !strstr(file->text, "\nmaster="))
+	return qb_strndup(path, (size_t)(strrchr(path, '.') - path));
+}
+
+/*
+ * That of a port that the bridge or bond had in an earlier configuration: behind the stem is
+ * "-port-2", "-port-2-1" or "-1".
+ */
+static bool is_of_port(const struct qb_keyfile *file, const char *stem)
+{
+	const char *rest = file->path + strlen(stem);
+
+	if (!qb_startswith(file->path, stem) ||
+	    !strstr(file->text, is_unit(stem) ? "\nBridge=" : "\nmaster="))
 		return false;
 	if (qb_startswith(rest, "-port-"))
 		rest += strspn(rest + strlen("-port-"), DIGITS) + strlen("-port-");
 	if (*rest == '-')
 		rest += strspn(rest + 1, DIGITS) + 1;
-	return !strcmp(rest, SUFFIX);
+	return !strcmp(rest, is_unit(stem) ? ".network" : ".nmconnection");
 }
 
 static bool is_wanted(const struct qb_keyfiles *files, const char *path)
@@ -195,19 +228,28 @@ static bool is_wanted(const struct qb_keyfiles *files, const char *path)
 	return false;
 }
 
+static void file_differs(json_t *differences, const char *path, bool wanted)
+{
+	const char *slash = strrchr(path, '/'), *name = slash + 1;
+	_cleanup_free_ char *dir = qb_strndup(path, (size_t)(slash - path));
+
+	qb_difference(differences, is_unit(path) ? "unit" : "profile", wanted ? NULL : name,
+		      wanted ? name : NULL, dir);
+}
+
 /* Those of ports that are not wanted any more; the path of the first, or NULL. */
 static const char *stale(const struct qb_net *net, const struct qb_keyfiles *files, json_t *list,
 			 json_t *differences)
 {
+	_cleanup_free_ char *stem = stem_of(files);
 	const char *first = NULL;
 
 	for (size_t i = 0; i < net->n_keyfiles; i++) {
 		const struct qb_keyfile *file = &net->keyfiles[i];
 
-		if (!is_of_port(file, files->v[0].path) || is_wanted(files, file->path))
+		if (!is_of_port(file, stem) || is_wanted(files, file->path))
 			continue;
-		qb_difference(differences, "profile", strrchr(file->path, '/') + 1, NULL,
-			      DIR_PROFILES);
+		file_differs(differences, file->path, false);
 		json_array_append_new(list, json_pack("{s:s, s:n}", "path", file->path, "text"));
 		first = first ? first : file->path;
 	}
@@ -231,8 +273,7 @@ const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfil
 			qb_keyfile_differences(there->path, there->text, file->text, all,
 					       differences);
 		else if (any)
-			qb_difference(differences, "profile", NULL, strrchr(file->path, '/') + 1,
-				      DIR_PROFILES);
+			file_differs(differences, file->path, true);
 		if (!missing && (!there || json_array_size(differences) > n))
 			missing = file->path;
 		json_array_append_new(

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/hold.h"
 
-#include <time.h>
+#include <errno.h>
+#include <poll.h>
+
+#include <netlink/socket.h>
 
 #include "net/neigh.h"
 #include "net/nl_probe.h"
 #include "net/nl_write.h"
 
-#define LOOK_NS 1000000
+#define LOOK_MS 1 /* also where nothing was told */
 
 struct hold {
 	const struct qb_net *net;
@@ -58,19 +61,35 @@ static void keep(struct hold *hold, struct nl_sock *sock)
 	free(ops.v);
 }
 
+/* The kernel tells it of addresses that go. */
+static int listen_to_kernel(struct nl_sock **ret)
+{
+	int r = qb_nl_open(ret, NULL);
+
+	if (r == 0 && (nl_socket_add_memberships(*ret, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+						 RTNLGRP_NONE) < 0 ||
+		       nl_socket_set_nonblocking(*ret) < 0))
+		r = -EIO;
+	return r;
+}
+
 static void stand(int fd, void *data)
 {
-	const struct timespec pause = {.tv_nsec = LOOK_NS};
-	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
+	_cleanup_nl_sock_ struct nl_sock *sock = NULL, *told = NULL;
 	struct hold *hold = data;
+	char bytes[8192];
 
 	(void)fd;
-	if (qb_nl_open(&sock, NULL) < 0)
+	if (qb_nl_open(&sock, NULL) < 0 || listen_to_kernel(&told) < 0)
 		return;
 	(void)!qb_neigh_copy(sock, hold->link, hold->link, &hold->neighbours, NULL);
 	for (;;) {
+		struct pollfd p = {.fd = nl_socket_get_fd(told), .events = POLLIN};
+
+		while (recv(p.fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+			;
 		keep(hold, sock);
-		nanosleep(&pause, NULL);
+		(void)poll(&p, 1, LOOK_MS);
 	}
 }
 

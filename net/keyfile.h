@@ -53,7 +53,7 @@ bool qb_proto_is_set(const char *proto);
  * can say: multipath routes, metrics that NetworkManager does not know, nexthop objects, what an
  * address has beside its prefix.
  */
-void qb_keyfile_refuse(const struct qb_move *move, struct qb_plan *plan);
+void qb_keyfile_refuse(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan);
 void qb_keyfile_refuse_rules(const struct qb_move *move, struct qb_plan *plan);     /* a part */
 void qb_keyfile_refuse_addresses(const struct qb_move *move, struct qb_plan *plan); /* likewise */
 

@@ -115,8 +115,9 @@ void qb_keyfile_routes(struct qb_buf *b, const struct qb_route *const *routes, s
 	}
 }
 
-void qb_keyfile_refuse(const struct qb_move *move, struct qb_plan *plan)
+void qb_keyfile_refuse(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan)
 {
+	(void)net;
 	for (size_t i = 0; i < move->n_add_routes; i++) {
 		const struct qb_route *r = &move->add_routes[i];
 		_cleanup_buf_ struct qb_buf options = {0};

@@ -35,7 +35,18 @@ bool qb_link_carries_host(const struct qb_link *link)
 
 enum qb_keeper qb_net_keeper(const struct qb_net *net)
 {
+	bool networkd = false;
+
+	for (size_t i = 0; net->networkd_running && i < net->n_links; i++)
+		networkd |= net->links[i].networkd && !net->links[i].loopback;
+	if (networkd && !net->networkmanager_running)
+		return QB_KEEPER_NETWORKD;
 	return net->networkmanager_installed ? QB_KEEPER_NETWORKMANAGER : QB_KEEPER_AGENT;
+}
+
+bool qb_net_renews(const struct qb_net *net)
+{
+	return net->networkmanager_running || qb_net_keeper(net) == QB_KEEPER_NETWORKD;
 }
 
 static void address_done(struct qb_address *a)
@@ -65,6 +76,8 @@ static void link_done(struct qb_link *link)
 	qb_strs_done(&link->vlans);
 	free(link->zone);
 	free(link->dot1x);
+	free(link->unit_path);
+	free(link->unit_text);
 	qb_strs_done(&link->dhcp_identity);
 	qb_strs_done(&link->profile_rules);
 	free(link->extra);

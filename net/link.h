@@ -43,12 +43,15 @@ struct qb_link {
 	struct qb_strs bond;   /* "mode=active-backup": mode, miimon, and what is not as usual */
 	char *extra;           /* of a VLAN or bond: what these do not say; NULL: nothing */
 	char *parent_uuid;     /* a VLAN whose profile names the profile of the NIC, not the NIC */
-	/* Who it is to a DHCP server, as its profile has it: "ipv4.dhcp-client-id=mac". */
+	/* Who it is to a DHCP server, as its profile has it: "ipv4.dhcp-client-id=mac"; as a unit
+	 * of systemd-networkd has to have it: "DHCPv4.IAID=7". */
 	struct qb_strs dhcp_identity;
 	struct qb_strs profile_rules; /* likewise: "ipv4.routing-rule1=priority 5 table 254" */
 	char *dot1x;   /* its NetworkManager profile that authenticates it by 802.1X; else NULL */
 	char *zone;    /* firewalld's, as its or NetworkManager's files bind it; else NULL */
 	bool networkd; /* systemd-networkd manages it */
+	/* By that unit; its text, and behind it that of its drop-ins. NULL: it does not. */
+	char *unit_path, *unit_text;
 	/* NetworkManager leaves it alone, as its configuration or udev's says; see
 	 * net/profile_probe.c */
 	bool unmanaged;
@@ -118,7 +121,10 @@ struct qb_rule {
 	char *extra;          /* what the members above cannot say; NULL: nothing */
 };
 
-/* A NetworkManager profile of ours: qubi-*.nmconnection. Others are not kept, they hold secrets. */
+/*
+ * A NetworkManager profile of ours, qubi-*.nmconnection, or a unit of systemd-networkd's of ours.
+ * Others' profiles are not kept, they hold secrets.
+ */
 struct qb_keyfile {
 	char *path, *text;
 };
@@ -153,10 +159,13 @@ struct qb_net {
 /* Who makes links again after a boot. */
 enum qb_keeper {
 	QB_KEEPER_NETWORKMANAGER, /* by profiles */
+	QB_KEEPER_NETWORKD,       /* by units: it runs, and has a link */
 	QB_KEEPER_AGENT,          /* there is nobody else: this program, by its journal */
 };
 
 enum qb_keeper qb_net_keeper(const struct qb_net *net);
+/* Somebody is there to renew what is leased or announced. */
+bool qb_net_renews(const struct qb_net *net);
 
 /*
  * From now on the functions below are quick on a host of thousands of links: each makes what it is

@@ -64,13 +64,18 @@ static const struct qb_field link_fields[] = {
 	     .doc = "Of a VLAN: the profile, not the link, that its NetworkManager profile stands "
 		    "on."),
 	QB_F(qb_link, dhcp_identity, "dhcp_identity", STRS,
-	     .doc = "Who it is to a DHCP server, as its NetworkManager profile has it."),
+	     .doc = "Who it is to a DHCP server, as its profile has it or a unit of "
+		    "systemd-networkd has to."),
 	QB_F(qb_link, profile_rules, "profile_rules", STRS,
 	     .doc = "Policy rules that its NetworkManager profile sets."),
 	QB_F(qb_link, dot1x, "dot1x", STR,
 	     .doc = "Its NetworkManager profile that authenticates it by 802.1X."),
 	QB_F(qb_link, zone, "zone", STR, .doc = "firewalld zone that files bind it to."),
 	QB_F(qb_link, networkd, "networkd", BOOL, .doc = "systemd-networkd manages it."),
+	QB_F(qb_link, unit_path, "unit_path", STR,
+	     .doc = "The unit by which systemd-networkd manages it."),
+	QB_F(qb_link, unit_text, "unit_text", STR,
+	     .doc = "The text of that unit, and behind it that of its drop-ins."),
 	QB_F(qb_link, unmanaged, "unmanaged", BOOL,
 	     .doc = "NetworkManager leaves it alone, by its configuration or udev's."),
 	QB_F_LIST(qb_link, addresses, "addresses", &qb_address_type, .doc = "Its addresses."),
@@ -193,7 +198,7 @@ const struct qb_type qb_keyfile_type = {
 	.size = sizeof(struct qb_keyfile),
 	.fields = keyfile_fields,
 	.n_fields = QB_ARRAY_SIZE(keyfile_fields),
-	.doc = "A NetworkManager profile written by qubi-agent.",
+	.doc = "A NetworkManager profile or a unit of systemd-networkd by qubi-agent.",
 };
 
 /* links and routes first, so that the rest is the array's tail. */
@@ -208,7 +213,7 @@ static const struct qb_field net_fields[] = {
 	QB_F(qb_net, network_root, "network_root", STR,
 	     .doc = "Evidence that the root or a disk is reached over the network."),
 	QB_F_LIST(qb_net, keyfiles, "keyfiles", &qb_keyfile_type,
-		  .doc = "NetworkManager profiles written by qubi-agent."),
+		  .doc = "NetworkManager profiles and units of systemd-networkd by qubi-agent."),
 	QB_F(qb_net, networkmanager_installed, "networkmanager_installed", BOOL,
 	     .doc = "NetworkManager is installed."),
 	QB_F(qb_net, networkmanager_running, "networkmanager_running", BOOL,

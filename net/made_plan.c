@@ -235,9 +235,6 @@ static void judge_lower(const struct qb_net *net, const struct qb_link *lower,
 			       lower->kind       ? lower->kind
 			       : lower->wireless ? "wireless"
 						 : "the loopback link");
-	if (lower->networkd)
-		qb_plan_refuse(plan, vlan->name, "unsupported", "systemd-networkd manages %s",
-			       lower->name);
 	for (size_t i = 0; i < net->n_links; i++) {
 		const struct qb_link *l = &net->links[i];
 
@@ -340,6 +337,17 @@ static void plan_persistence(const struct qb_net *net, const struct qb_made_conf
 		    name);
 }
 
+/* One that it makes may be named as the port of a bridge. */
+static void refuse_networkd(const struct qb_net *net, const char *name, struct qb_plan *plan)
+{
+	if (qb_net_keeper(net) == QB_KEEPER_NETWORKD && !qb_net_link(net, name))
+		qb_plan_refuse(plan, name, "unsupported",
+			       "systemd-networkd manages the links of this host, and writing a "
+			       "unit for %s is not implemented; have systemd-networkd make it, by "
+			       "a .netdev, and name it as the port of a bridge",
+			       name);
+}
+
 void qb_made_plan(const struct qb_net *net, const struct qb_made_config *config,
 		  const struct qb_ledger *ledger, struct qb_plan *plan, struct qb_net *ret)
 {
@@ -347,6 +355,7 @@ void qb_made_plan(const struct qb_net *net, const struct qb_made_config *config,
 
 	qb_net_from_json(json, ret);
 	for (size_t i = 0; i < config->n_bonds; i++) {
+		refuse_networkd(ret, config->bonds[i].name, plan);
 		if (qb_is(&net->known))
 			plan_bond(ret, &config->bonds[i], ledger, plan);
 		else
@@ -355,6 +364,7 @@ void qb_made_plan(const struct qb_net *net, const struct qb_made_config *config,
 		plan_persistence(ret, config, config->bonds[i].name, ledger, plan);
 	}
 	for (size_t i = 0; i < config->n_vlans; i++) {
+		refuse_networkd(ret, config->vlans[i].name, plan);
 		if (qb_is(&net->known))
 			plan_vlan(ret, &config->vlans[i], plan);
 		else

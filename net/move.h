@@ -95,8 +95,9 @@ enum qb_op_kind {
 			      */
 	QB_OP_ROUTE_ADD,
 	QB_OP_ROUTE_DELETE,
-	QB_OP_NEXTHOP,  /* leaves by dev from now on, and what refers to it */
-	QB_OP_RULE_ADD, /* with dev for the link from */
+	QB_OP_ROUTE_TELL, /* it is there, and who listens is told so again */
+	QB_OP_NEXTHOP,    /* leaves by dev from now on, and what refers to it */
+	QB_OP_RULE_ADD,   /* with dev for the link from */
 	QB_OP_RULE_DELETE,
 };
 

@@ -77,10 +77,10 @@ static void refuse_address(const struct qb_move_context *c, const struct qb_addr
 	if (a->flags & IFA_F_DADFAILED)
 		qb_plan_refuse(c->plan, name, "address-unsupported",
 			       "%s of %s failed duplicate address detection", a->address, port);
-	if (qb_address_is_dynamic(a) && !c->net->networkmanager_running)
+	if (qb_address_is_dynamic(a) && !qb_net_renews(c->net))
 		qb_plan_refuse(c->plan, name, "dynamic-address",
 			       "%s of %s has a lifetime (%llu s left), and there is no "
-			       "NetworkManager to renew it on the bridge",
+			       "NetworkManager or systemd-networkd to renew it on the bridge",
 			       a->address, port, (unsigned long long)a->valid_s);
 }
 

@@ -87,3 +87,19 @@ int qb_nl_link_master(struct nl_sock *sock, const char *name, const char *master
 			       : qb_asprintf("releasing %s", name),
 			err);
 }
+
+int qb_nl_link_announce(struct nl_sock *sock, const struct qb_root *root, const char *name,
+			struct qb_error *err)
+{
+	struct ifinfomsg ifi = {.ifi_index = (int)if_nametoindex(name)};
+	_cleanup_free_ char *path = qb_asprintf("/sys/class/net/%s/ifalias", name), *alias = NULL;
+	struct nl_msg *msg;
+
+	if (!ifi.ifi_index)
+		return qb_error_errno(err, errno, "link %s", name);
+	if (qb_root_read_value(root, path, &alias) < 0)
+		alias = qb_strdup("");
+	msg = qb_nl_message(RTM_NEWLINK, 0, &ifi, sizeof(ifi));
+	qb_nl_put(msg, IFLA_IFALIAS, alias, strlen(alias));
+	return send_one(sock, msg, qb_asprintf("announcing %s", name), err);
+}

@@ -2,6 +2,7 @@
 /* Bonds and VLANs as netlink messages. */
 #pragma once
 
+#include "agent/base/root.h"
 #include "net/nl.h"
 
 /* Switched off, without a NIC. mode is BOND_MODE_* of linux/if_bonding.h. */
@@ -13,3 +14,9 @@ QB_MUST_CHECK int qb_nl_vlan_make(struct nl_sock *sock, const char *name, const 
 /* master: NULL releases it. */
 QB_MUST_CHECK int qb_nl_link_master(struct nl_sock *sock, const char *name, const char *master,
 				    struct qb_error *err);
+/*
+ * Has the kernel tell all who listen that the link is there, by giving it the alias (RFC 2863) that
+ * it has.
+ */
+QB_MUST_CHECK int qb_nl_link_announce(struct nl_sock *sock, const struct qb_root *root,
+				      const char *name, struct qb_error *err);

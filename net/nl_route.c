@@ -125,7 +125,7 @@ static int flags_of(const struct qb_op *op, const struct rtmsg *rtm)
 {
 	if (op->kind == QB_OP_ROUTE_DELETE)
 		return 0;
-	if (op->route->n_hops && rtm->rtm_family == AF_INET6)
+	if (op->kind == QB_OP_ROUTE_TELL || (op->route->n_hops && rtm->rtm_family == AF_INET6))
 		return NLM_F_CREATE | NLM_F_REPLACE;
 	return NLM_F_CREATE | (op->route->behind ? NLM_F_APPEND : 0);
 }

@@ -146,6 +146,7 @@ static int add_op(struct nl_sock *sock, const struct qb_op *op, const char *brid
 		return add_address(op, ifindex, batch, err);
 	case QB_OP_ROUTE_ADD:
 	case QB_OP_ROUTE_DELETE:
+	case QB_OP_ROUTE_TELL:
 		return qb_nl_write_route(op, ifindex, batch, err);
 	case QB_OP_NEXTHOP:
 		return qb_nl_write_nexthop(op, ifindex, batch, err);

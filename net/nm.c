@@ -16,24 +16,14 @@
 
 static int bus_open(unsigned timeout_ms, sd_bus **ret, struct qb_error *err)
 {
-	int r = qb_bus_load(err);
-
-	if (r < 0)
-		return r;
-	r = sym_sd_bus_open_system(ret);
-	if (r < 0)
-		return qb_error_errno(err, r, "NetworkManager runs, but the system bus");
-	(void)sym_sd_bus_set_method_call_timeout(*ret, (uint64_t)timeout_ms * 1000);
-	return 0;
+	return qb_bus_open("NetworkManager", timeout_ms, ret, err);
 }
 
 static int bus_error(int r, sd_bus_error *e, struct qb_error *err, const char *what)
 {
-	_cleanup_free_ char *text = qb_str_printable(e->message ? e->message : strerror(-r));
+	_cleanup_free_ char *said = qb_asprintf("NetworkManager, %s", what);
 
-	sym_sd_bus_error_free(e);
-	return qb_error_set(err, r == -ETIMEDOUT ? ETIMEDOUT : EIO, "NetworkManager, %s: %s", what,
-			    text);
+	return qb_bus_error(r, e, err, said);
 }
 
 /* The object of a link; *ret is NULL where NetworkManager knows no such link. */

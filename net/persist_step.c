@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Step net.persist: NetworkManager profiles of a bridge and its ports, "text" being null for one
- * that is to go. The journaled "before" is {"files": {path: its text, or null where there was
- * none}}, and where NetworkManager takes the bridge over, "bridge": what that has and which
- * gateways answer, which has to be so after it, and "owned": of the bridge and its ports those that
- * it has by a profile that was there.
+ * Step net.persist: the files of a bridge and its ports by which another program makes them after
+ * a boot, "text" being null for one that is to go. The journaled "before" is {"files": {path: its
+ * text, or null where there was none}}, and where that program takes the bridge over, "bridge":
+ * what that has and which gateways answer, which has to be so after it, and "owned": of the bridge
+ * and its ports those that it has by a file that was there.
  */
 #include "net/bridge.h"
 
@@ -17,25 +17,24 @@
 #include "net/bridge_state.h"
 #include "net/gateway.h"
 #include "net/hold.h"
-#include "net/nm.h"
+#include "net/persist_owner.h"
 #include "net/probe.h"
+#include "net/unit.h"
 
 #define LIVE_POLL_MS 100
 #define PROFILE_MAX (1 << 20)
-#define PROFILE_MODE 0600 /* NetworkManager ignores one that others can read */
 
-/*
- * NetworkManager reads profiles from there, too, takes one before its namesake in /etc, and a boot
- * leaves nothing of it: what is not confirmed yet does not outlive one.
- */
-static char *provisional_path(const char *path)
+static const struct qb_persist_owner *owner_of(const json_t *args)
 {
-	return qb_asprintf("/run%s", path + strlen("/etc"));
+	const json_t *file = json_array_get(json_object_get(args, "files"), 0);
+
+	return qb_startswith(qb_arg(file, "path"), QB_UNITS "/") ? &qb_persist_networkd
+								 : &qb_persist_networkmanager;
 }
 
-static char *place_of(bool provisional, const char *path)
+static char *place_of(const struct qb_persist_owner *owner, bool provisional, const char *path)
 {
-	return provisional ? provisional_path(path) : qb_strdup(path);
+	return provisional ? owner->provisional(path) : qb_strdup(path);
 }
 
 static int read_profile(const struct qb_root *root, const char *path, char **ret,
@@ -51,19 +50,19 @@ static int read_profile(const struct qb_root *root, const char *path, char **ret
 	return 0;
 }
 
-static bool has_mode(const struct qb_root *root, const char *path)
+static bool has_mode(const struct qb_root *root, const char *path, mode_t mode)
 {
 	struct stat st;
 
 	return qb_root_stat(root, path, false, &st) == 0 && S_ISREG(st.st_mode) &&
-	       (st.st_mode & 07777) == PROFILE_MODE;
+	       (st.st_mode & 07777) == mode;
 }
 
 /* wanted: NULL for none. */
-static bool is_as(const struct qb_root *root, const char *path, const char *text,
-		  const char *wanted)
+static bool is_as(const struct qb_step_ctx *ctx, const struct qb_persist_owner *owner,
+		  const char *path, const char *text, const char *wanted)
 {
-	return qb_streq(text, wanted) && (!wanted || has_mode(root, path));
+	return qb_streq(text, wanted) && (!wanted || has_mode(ctx->root, path, owner->mode));
 }
 
 static bool takes_over(const struct qb_step_ctx *ctx, const json_t *args)
@@ -71,49 +70,51 @@ static bool takes_over(const struct qb_step_ctx *ctx, const json_t *args)
 	return json_is_true(json_object_get(args, "running")) && ctx->root->live;
 }
 
-/* The value of the first line "uuid=" of a profile. */
-static char *uuid_of(const char *text)
+bool qb_persist_is_owned(const json_t *before, const char *link)
 {
-	const char *at = text ? strstr(text, "\nuuid=") : NULL;
+	const json_t *name;
+	size_t i;
 
-	if (!at)
-		return NULL;
-	at += strlen("\nuuid=");
-	return qb_strndup(at, strcspn(at, "\n"));
+	json_array_foreach (json_object_get(before, "owned"), i, name)
+		if (qb_streq(json_string_value(name), link))
+			return true;
+	return false;
 }
 
-/* Whether NetworkManager has it by one of the profiles that were there. */
-static int note_owned(const struct qb_step_ctx *ctx, const char *link, json_t *before,
-		      struct qb_error *err)
+bool qb_persist_was_there(const json_t *before)
 {
-	_cleanup_free_ char *active = NULL;
 	const char *path;
 	json_t *text;
-	int r = qb_nm_profile(link, ctx->timeout_ms, &active, err);
 
-	if (r < 0)
-		return r;
-	json_object_foreach (json_object_get(before, "files"), path, text) {
-		_cleanup_free_ char *uuid = uuid_of(json_string_value(text));
-
-		if (active && qb_streq(uuid, active))
-			json_array_append_new(json_object_get(before, "owned"), json_string(link));
-	}
-	return 0;
+	json_object_foreach (json_object_get(before, "files"), path, text)
+		if (json_is_string(text))
+			return true;
+	return false;
 }
 
-static int note_all_owned(const struct qb_step_ctx *ctx, const json_t *args, json_t *before,
-			  struct qb_error *err)
+static int note_owned(const struct qb_step_ctx *ctx, const struct qb_net *net, const json_t *args,
+		      const char *link, json_t *before, struct qb_error *err)
+{
+	bool owned;
+	int r = owner_of(args)->owns(ctx, net, link, before, &owned, err);
+
+	if (r == 0 && owned)
+		json_array_append_new(json_object_get(before, "owned"), json_string(link));
+	return r;
+}
+
+static int note_all_owned(const struct qb_step_ctx *ctx, const struct qb_net *net,
+			  const json_t *args, json_t *before, struct qb_error *err)
 {
 	const json_t *port;
 	size_t i;
 	int r;
 
 	json_object_set_new(before, "owned", json_array());
-	r = note_owned(ctx, qb_arg(args, "bridge"), before, err);
+	r = note_owned(ctx, net, args, qb_arg(args, "bridge"), before, err);
 	json_array_foreach (json_object_get(args, "ports"), i, port)
 		if (r == 0)
-			r = note_owned(ctx, json_string_value(port), before, err);
+			r = note_owned(ctx, net, args, json_string_value(port), before, err);
 	return r;
 }
 
@@ -140,8 +141,8 @@ static int note_bridge(const struct qb_step_ctx *ctx, const json_t *args, json_t
 		qb_peer_note(ctx->peer, noted);
 	if (r == 0)
 		json_object_set(before, "bridge", noted);
-	if (r == 0 && net.networkmanager_running)
-		r = note_all_owned(ctx, args, before, err);
+	if (r == 0 && owner_of(args)->runs(&net))
+		r = note_all_owned(ctx, &net, args, before, err);
 	return r;
 }
 
@@ -160,7 +161,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 
 		if (r < 0)
 			return r;
-		same &= is_as(ctx->root, path, text, qb_arg(file, "text"));
+		same &= is_as(ctx, owner_of(args), path, text, qb_arg(file, "text"));
 		json_object_set_new(json_object_get(before, "files"), path,
 				    text ? json_string(text) : json_null());
 	}
@@ -173,22 +174,6 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 	*ret = same ? QB_OBSERVED_DONE : QB_OBSERVED_NEEDED;
 	*ret_before = QB_TAKE_PTR(before);
 	return 0;
-}
-
-/* Has NetworkManager look at the files of this step. */
-static int reload(const struct qb_step_ctx *ctx, const json_t *args, struct qb_error *err)
-{
-	_cleanup_strs_ struct qb_strs paths = {0};
-	const json_t *file;
-	size_t i;
-
-	json_array_foreach (json_object_get(args, "files"), i, file) {
-		_cleanup_free_ char *provisional = provisional_path(qb_arg(file, "path"));
-
-		qb_strs_add(&paths, qb_arg(file, "path"));
-		qb_strs_add(&paths, provisional);
-	}
-	return qb_nm_load(&paths, ctx->timeout_ms, err);
 }
 
 /* Whether the bridge looks for duplicates of its addresses, as it did before. */
@@ -206,41 +191,37 @@ static int restore_accept_dad(const struct qb_step_ctx *ctx, const json_t *args,
 }
 
 /*
- * NetworkManager is the owner from now on: it renews what is leased, and resolves names as the
- * profile says. What the bridge has it had before: to look for duplicates would take a second.
+ * It has a new owner from now on, who renews what is leased, and resolves names as its file says.
+ * What the bridge has it had before: to look for duplicates would take a second.
  */
 static int hand_over(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		     struct qb_error *err)
 {
-	const json_t *file = json_array_get(json_object_get(args, "files"), 0), *port;
+	const struct qb_persist_owner *owner = owner_of(args);
 	const char *bridge = qb_arg(args, "bridge");
-	_cleanup_free_ char *uuid = uuid_of(qb_arg(file, "text"));
 	_cleanup_child_ struct qb_child holding = QB_CHILD_INIT;
-	_cleanup_strs_ struct qb_strs ports = {0};
 	_cleanup_net_ struct qb_net net = {0};
-	size_t i;
-	int r;
+	int r = qb_net_probe_known(ctx->root, &net, err);
 
-	if (!takes_over(ctx, args) || !uuid)
-		return 0;
-	json_array_foreach (json_object_get(args, "ports"), i, port)
-		qb_strs_add(&ports, json_string_value(port));
-	r = qb_net_probe_known(ctx->root, &net, err);
 	if (r == 0 && qb_setting_read(ctx->root, "ipv6", bridge, "accept_dad") > 0)
 		r = qb_setting_write(ctx->root, "ipv6", bridge, "accept_dad", 0, err);
 	if (r == 0)
 		r = qb_hold_begin(&net, bridge, &holding, err);
 	if (r == 0)
-		r = qb_nm_take(bridge, &ports, uuid, ctx->timeout_ms, err);
+		r = owner->reload(ctx, args, err);
+	if (r == 0)
+		r = owner->take(ctx, &net, args, err);
 	return r < 0 ? r : restore_accept_dad(ctx, args, before, err);
 }
 
 /*
- * The first profile, the bridge's own, is written last, and undo takes it away first. After a boot
- * without it NetworkManager gives the ports' profiles up, which name a bridge that it does not
+ * The first file is written last, and undo takes it away first. NetworkManager's is the bridge's:
+ * after a boot without it the ports' profiles are given up, which name a bridge that it does not
  * know, and the NIC has its own profile as before; with it, and without those, the host's addresses
- * would be on a bridge without a port. That one file is there or not, and so is the bridge. Those
- * that are to go are what an earlier one has for its ports: they go after it.
+ * would be on a bridge without a port. systemd-networkd's is a port's: without it the NIC has its
+ * own unit, and a bridge without a port has no carrier and is given nothing. That one file is there
+ * or not, and so is the bridge. Those that are to go are what an earlier one has for its ports:
+ * they go after it.
  */
 static int write_all(const struct qb_step_ctx *ctx, const json_t *args, bool provisional,
 		     struct qb_error *err)
@@ -254,10 +235,11 @@ static int write_all(const struct qb_step_ctx *ctx, const json_t *args, bool pro
 		const char *text;
 
 		file = json_array_get(files, i);
-		path = place_of(provisional, qb_arg(file, "path"));
+		path = place_of(owner_of(args), provisional, qb_arg(file, "path"));
 		text = qb_arg(file, "text");
 		if (text)
-			r = qb_root_write(ctx->root, path, PROFILE_MODE, text, strlen(text), err);
+			r = qb_root_write(ctx->root, path, owner_of(args)->mode, text, strlen(text),
+					  err);
 	}
 	json_array_foreach (files, i, file)
 		if (r == 0 && !provisional && !qb_arg(file, "text"))
@@ -272,7 +254,8 @@ static int write_lasting(const struct qb_step_ctx *ctx, const json_t *args, stru
 	size_t i;
 
 	json_array_foreach (json_object_get(args, "files"), i, file) {
-		_cleanup_free_ char *provisional = provisional_path(qb_arg(file, "path"));
+		_cleanup_free_ char *provisional =
+			owner_of(args)->provisional(qb_arg(file, "path"));
 
 		if (r == 0)
 			r = qb_root_unlink(ctx->root, provisional, err);
@@ -282,9 +265,13 @@ static int write_lasting(const struct qb_step_ctx *ctx, const json_t *args, stru
 
 static int keep(const struct qb_step_ctx *ctx, const json_t *args, struct qb_error *err)
 {
-	int r = write_lasting(ctx, args, err);
+	const struct qb_persist_owner *owner = owner_of(args);
+	int r;
 
-	return r == 0 && takes_over(ctx, args) ? reload(ctx, args, err) : r;
+	if (owner->keeps_provisional)
+		return write_all(ctx, args, false, err);
+	r = write_lasting(ctx, args, err);
+	return r == 0 && takes_over(ctx, args) ? owner->reload(ctx, args, err) : r;
 }
 
 static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
@@ -292,12 +279,10 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 {
 	int r = ctx->provisional ? write_all(ctx, args, true, err) : write_lasting(ctx, args, err);
 
-	if (r == 0 && takes_over(ctx, args))
-		r = reload(ctx, args, err);
-	return r < 0 ? r : hand_over(ctx, args, before, err);
+	return r == 0 && takes_over(ctx, args) ? hand_over(ctx, args, before, err) : r;
 }
 
-/* NetworkManager calls a profile active when one family is there; the other may come later. */
+/* An owner calls a link configured when one family is there; the other may come later. */
 static int verify_bridge(const struct qb_step_ctx *ctx, const char *bridge, const json_t *noted,
 			 struct qb_error *err)
 {
@@ -321,22 +306,22 @@ static int verify_bridge(const struct qb_step_ctx *ctx, const char *bridge, cons
 static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		  struct qb_error *err)
 {
+	const struct qb_persist_owner *owner = owner_of(args);
 	const json_t *file;
 	size_t i;
 
 	json_array_foreach (json_object_get(args, "files"), i, file) {
-		_cleanup_free_ char *path = place_of(ctx->provisional, qb_arg(file, "path"));
-		_cleanup_free_ char *text = NULL, *uuid = NULL;
+		_cleanup_free_ char *path = place_of(owner, ctx->provisional, qb_arg(file, "path"));
+		_cleanup_free_ char *text = NULL;
 		int r = read_profile(ctx->root, path, &text, err);
 
 		if (r < 0)
 			return r;
-		if (!is_as(ctx->root, path, text, qb_arg(file, "text")))
+		if (!is_as(ctx, owner, path, text, qb_arg(file, "text")))
 			return qb_error_set(err, EIO, "%s is not what was written", path);
-		uuid = uuid_of(text);
-		if (!takes_over(ctx, args) || !uuid)
+		if (!takes_over(ctx, args) || !owner->knows)
 			continue;
-		r = qb_nm_knows(uuid, ctx->timeout_ms, err);
+		r = owner->knows(ctx, text, err);
 		if (r < 0)
 			return qb_error_wrap(err, "%s", path);
 	}
@@ -345,69 +330,18 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 				     : 0;
 }
 
-static bool names(const json_t *list, const char *link)
-{
-	const json_t *name;
-	size_t i;
-
-	json_array_foreach (list, i, name)
-		if (qb_streq(json_string_value(name), link))
-			return true;
-	return false;
-}
-
-static bool was_there(const json_t *before)
-{
-	const char *path;
-	json_t *text;
-
-	json_object_foreach (json_object_get(before, "files"), path, text)
-		if (json_is_string(text))
-			return true;
-	return false;
-}
-
-/*
- * With its profile a link goes, and with it the host's addresses, and a port leaves; or they come
- * again. It, its ports and the NICs of those are NetworkManager's no more before that, so that
- * whoever put them together takes them apart. What it has by a profile that stays is its own. They
- * may be gone by now. NetworkManager that hangs is asked once.
- */
-static void disown(const struct qb_step_ctx *ctx, const struct qb_net *net, const json_t *args,
-		   const json_t *before)
-{
-	const json_t *owned = json_object_get(before, "owned");
-	const json_t *ports = json_object_get(args, "ports");
-	const char *bridge = qb_arg(args, "bridge");
-	unsigned timeout_ms = qb_owner_brief_ms(ctx);
-	int r = 0;
-
-	/* Not there since a boot: its ports have their own profiles again. */
-	if (!qb_net_link(net, bridge) || (!owned && was_there(before)))
-		return;
-	for (size_t i = 0; i < net->n_links && r != -ETIMEDOUT; i++) {
-		const struct qb_link *l = &net->links[i];
-
-		if ((names(ports, l->name) || (l->master && names(ports, l->master))) &&
-		    !names(owned, l->name))
-			r = qb_nm_set_managed(l->name, false, timeout_ms, NULL);
-	}
-	if (r != -ETIMEDOUT && !names(owned, bridge))
-		(void)!qb_nm_set_managed(bridge, false, timeout_ms, NULL);
-}
-
 /* was: its text, or null. */
-static int restore_file(const struct qb_step_ctx *ctx, const char *path, const json_t *was,
-			struct qb_error *err)
+static int restore_file(const struct qb_step_ctx *ctx, const struct qb_persist_owner *owner,
+			const char *path, const json_t *was, struct qb_error *err)
 {
-	_cleanup_free_ char *provisional = provisional_path(path);
+	_cleanup_free_ char *provisional = owner->provisional(path);
 	int r = qb_root_unlink(ctx->root, provisional, err);
 
 	if (r < 0)
 		return r;
 	if (!json_is_string(was))
 		return qb_root_unlink(ctx->root, path, err);
-	return qb_root_write(ctx->root, path, PROFILE_MODE, json_string_value(was),
+	return qb_root_write(ctx->root, path, owner->mode, json_string_value(was),
 			     json_string_length(was), err);
 }
 
@@ -424,30 +358,33 @@ static int restore_files(const struct qb_step_ctx *ctx, const json_t *args, cons
 			const char *path = qb_arg(file, "path");
 
 			if (r == 0 && stale == !qb_arg(file, "text"))
-				r = restore_file(ctx, path, json_object_get(files, path), err);
+				r = restore_file(ctx, owner_of(args), path,
+						 json_object_get(files, path), err);
 		}
 	return r;
 }
 
 /*
- * What NetworkManager did not take over at once it has since a boot: it is asked if it runs now.
- * Where nobody knows what links there are it is told nothing, and the next boot finds the files.
+ * What its owner did not take over at once it has since a boot: it is asked if it runs now. Where
+ * nobody knows what links there are it is told nothing, and the next boot finds the files.
  */
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		struct qb_error *err)
 {
+	const struct qb_persist_owner *owner = owner_of(args);
 	struct qb_error unknown = QB_ERROR_INIT;
 	_cleanup_net_ struct qb_net net = {0};
 	int known = ctx->root->live ? qb_net_probe_known(ctx->root, &net, &unknown) : 0, r;
+	bool runs = known == 0 && owner->runs(&net);
 
-	if (known == 0 && net.networkmanager_running)
-		disown(ctx, &net, args, before);
+	if (runs)
+		owner->disown(ctx, &net, args, before);
 	r = restore_files(ctx, args, before, err);
 	if (r == 0)
 		r = restore_accept_dad(ctx, args, before, err);
 	if (r == 0 && known < 0)
 		return qb_error_set(err, -known, "%s", unknown.msg);
-	return r == 0 && net.networkmanager_running ? reload(ctx, args, err) : r;
+	return r == 0 && runs ? owner->let_go(ctx, &net, args, before, err) : r;
 }
 
 const struct qb_step_kind qb_bridge_persist_step = {

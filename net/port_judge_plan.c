@@ -141,7 +141,7 @@ bool qb_port_is_taken(const struct qb_net *net, const struct qb_link *port)
 static void refuse_dynamic(const struct qb_net *net, const struct qb_link *port, const char *name,
 			   struct qb_plan *plan)
 {
-	for (size_t i = 0; net->networkmanager_running && i < port->n_addresses; i++)
+	for (size_t i = 0; qb_net_renews(net) && i < port->n_addresses; i++)
 		if (qb_address_is_dynamic(&port->addresses[i]) &&
 		    !qb_ip_is_link_local(port->addresses[i].address))
 			qb_plan_refuse(plan, name, "dynamic-address",
@@ -187,7 +187,7 @@ void qb_port_judge(const struct qb_net *net, const struct qb_link *port, const c
 		refuse_dot1x(net, port, name, plan);
 	if (!port->mac)
 		qb_plan_refuse(plan, name, "unsupported", "%s has no Ethernet address", port->name);
-	if (port->networkd)
+	if (port->networkd && qb_net_keeper(net) != QB_KEEPER_NETWORKD)
 		qb_plan_refuse(plan, name, "unsupported",
 			       "systemd-networkd manages %s and would put its addresses back",
 			       port->name);

@@ -5,8 +5,9 @@
 #include <ctype.h>
 #include <strings.h>
 
+#include "net/networkd.h"
+
 #define FILE_MAX (1 << 20)
-#define NETWORKD_LINKS "/run/systemd/netif/links"
 #define BOOT_WANTED "/etc/systemd/system/multi-user.target.wants/qubi-agent-network.service"
 #define FIREWALLD_WANTED "/etc/systemd/system/multi-user.target.wants/firewalld.service"
 
@@ -87,16 +88,6 @@ static void link_hardware(const struct qb_root *root, struct qb_link *link)
 	/* -1 or EINVAL while there is no carrier. */
 	if (qb_root_read_u64(root, speed_path, &speed) == 0 && speed < 100000000)
 		link->speed_mbps = (int64_t)speed;
-}
-
-static void link_owner(const struct qb_root *root, struct qb_link *link)
-{
-	_cleanup_free_ char *path = qb_asprintf(NETWORKD_LINKS "/%lld", (long long)link->ifindex);
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-
-	if (qb_root_read(root, path, FILE_MAX, &text, &len) == 0)
-		link->networkd = strstr(text, "ADMIN_STATE=configur") != NULL;
 }
 
 /* The text between two words, as a new string; NULL when they are not there. */
@@ -241,15 +232,11 @@ static void network_root(const struct qb_root *root, struct qb_net *net)
 
 void qb_net_sys_probe(const struct qb_root *root, struct qb_net *net)
 {
-	bool networkd = qb_root_exists(root, NETWORKD_LINKS);
-
-	for (size_t i = 0; i < net->n_links; i++) {
+	for (size_t i = 0; i < net->n_links; i++)
 		link_hardware(root, &net->links[i]);
-		if (networkd)
-			link_owner(root, &net->links[i]);
-	}
 	zones(root, net);
 	qb_profiles_probe(root, net);
+	qb_networkd_probe(root, net);
 	managers(root, net);
 	default_zone(root, net);
 	net->networkmanager_installed = qb_root_exists(root, "/usr/sbin/NetworkManager");

@@ -151,13 +151,13 @@ void qb_vlans_plan(const struct qb_net *net, const struct qb_bridge_config *conf
 		struct qb_port *port = &move->ports[i];
 
 		qb_vlans_list(m->pvid < 0 ? move->pvid : m->pvid, &m->tagged, &port->vlans);
-		/* A port joins with it, and NetworkManager takes nothing away (seen with 1.42). */
-		if (qb_net_keeper(net) == QB_KEEPER_NETWORKMANAGER &&
-		    !carries(&port->vlans, move->pvid))
+		/* A port joins with it, and NetworkManager takes nothing away (seen with 1.42), nor
+		 * does systemd-networkd 252. */
+		if (qb_net_keeper(net) != QB_KEEPER_AGENT && !carries(&port->vlans, move->pvid))
 			qb_plan_refuse(
 				plan, move->bridge, "unsupported",
 				"%s is not to carry VLAN %lld, the one of %s itself; after a "
-				"reboot NetworkManager would let it through: name another "
+				"reboot the port would let it through: name another "
 				"pvid of %s, or carry it there",
 				port->name, (long long)move->pvid, move->bridge, move->bridge);
 	}

@@ -34,6 +34,11 @@
 QB_BUS_CALLS(QB_LIB_DECLARE)
 
 QB_MUST_CHECK int qb_bus_load(struct qb_error *err);
+/* The system bus, for who is on it; a call on it waits as long. */
+QB_MUST_CHECK int qb_bus_open(const char *who, unsigned timeout_ms, sd_bus **ret,
+			      struct qb_error *err);
+/* What a call answered, -r an errno, in its own words; frees e. -ETIMEDOUT, else -EIO. */
+int qb_bus_error(int r, sd_bus_error *e, struct qb_error *err, const char *what);
 
 static inline void qb_bus_closep(sd_bus **bus)
 {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A NetworkManager and a DHCP server of the sandbox's own, both real."""
 
+import json
 import os
 import signal
 import subprocess
@@ -123,13 +124,31 @@ def dhcp_server():
     wait_for("dnsmasq", lambda: os.path.exists("/tmp/dnsmasq.log"))
 
 
+def leases():
+    """(when it ends, [MAC, address, name, client id]) of each IPv4 lease."""
+    with open("/tmp/leases", encoding="utf-8") as f:
+        rows = [line.split() for line in f]
+    return [(int(r[0]), r[1:]) for r in rows if len(r) == 5 and "." in r[2]]
+
+
+def lost(count, act):
+    """What is lost of count probes, one a millisecond, while act runs: by family."""
+    probes = [qb.probing(gateway, count) for gateway in GATEWAYS]
+    time.sleep(0.5)
+    act()
+    found = [json.loads(p.communicate()[0]) for p in probes]
+    for f in found:
+        assert f["seconds"] < count / 1000 * 1.2, "that was no probe a millisecond"
+    return [len(f["lost"]) for f in found]
+
+
 def reached():
     return not any(qb.probe(address, 1)[0] for address in GATEWAYS)
 
 
-def ready():
+def ready(addresses=2):
     """The NIC has its addresses, in use."""
-    wait_for("addresses", lambda: len(qb.links()["uplink0"]["addresses"]) == 2)
+    wait_for("addresses", lambda: len(qb.links()["uplink0"]["addresses"]) == addresses)
     wait_for("no tentative address", lambda: "tentative" not in qb.run(
         "/usr/sbin/ip", "-6", "address", "show", "dev", "uplink0").out)
     for gateway in GATEWAYS:
@@ -152,15 +171,20 @@ def owned():
     qb.same(active("uplink0"), ("qubi-br0-port-1", "connected"), "uplink0 and its profile")
 
 
-def boot(process):
-    """What is left of it all after one: files. Returns the new NetworkManager."""
+def power_off(process, *leftovers):
+    """Of its owner, the kernel and /run nothing is left."""
     process.send_signal(signal.SIGKILL)
     process.wait()
     qb.run("/usr/sbin/ip", "link", "delete", "br0", code=None)  # it may be gone
     for words in ("address flush dev uplink0", "link set uplink0 down"):
         qb.run("/usr/sbin/ip", *words.split())
-    qb.run("/bin/sh", "-c", "rm -rf /run/NetworkManager/*")
+    qb.run("/bin/sh", "-c", f"rm -rf {' '.join(leftovers)}")
     with open("/tmp/boot_id", "w", encoding="utf-8") as f:
         f.write(f"{uuid.uuid4()}\n")
     qb.run("/bin/mount", "--bind", "/tmp/boot_id", "/proc/sys/kernel/random/boot_id")
+
+
+def boot(process):
+    """What is left of it all after one: files. Returns the new NetworkManager."""
+    power_off(process, "/run/NetworkManager/*")
     return restart()

@@ -28,17 +28,6 @@ def back():
     nm.ready()
 
 
-def lost(act):
-    """What is lost of a probe a millisecond while act runs: by family."""
-    probes = [qb.probing(gateway, COUNT) for gateway in nm.GATEWAYS]
-    time.sleep(0.5)
-    act()
-    found = [json.loads(p.communicate()[0]) for p in probes]
-    for f in found:
-        assert f["seconds"] < COUNT / 1000 * 1.2, "that was no probe a millisecond"
-    return [len(f["lost"]) for f in found]
-
-
 # What somebody does without us: the same bridge, by NetworkManager alone.
 BRIDGE = """\
 [connection]
@@ -65,7 +54,7 @@ def by_nmcli(method):
     nm.profile("br0", BRIDGE + ip[ip.index("[ipv4]"):])
     nm.profile("port", PORT)
     nm.nmcli("connection", "reload")
-    counts = lost(lambda: nm.nmcli("connection", "up", "port"))
+    counts = nm.lost(COUNT, lambda: nm.nmcli("connection", "up", "port"))
     nm.nmcli("connection", "delete", "br0", "port")
     nm.nmcli("connection", "up", "uplink")
     nm.ready()
@@ -76,7 +65,7 @@ def measure(method, what):
     nm.host(method)
     ours = []
     for _ in range(RUNS):
-        ours.append(lost(lambda: qb.agent("apply", "--yes")))
+        ours.append(nm.lost(COUNT, lambda: qb.agent("apply", "--yes")))
         nm.owned()
         qb.agent("plan")
         back()
@@ -99,13 +88,6 @@ def leased_addresses_change_hands():
     measure(nm.DYNAMIC, "addresses leased and announced")
 
 
-def leases():
-    """(when it ends, [MAC, address, name, client id]) of each IPv4 lease."""
-    with open("/tmp/leases", encoding="utf-8") as f:
-        rows = [line.split() for line in f]
-    return [(int(r[0]), r[1:]) for r in rows if len(r) == 5 and "." in r[2]]
-
-
 CLIENT_ID = "01:00:00:5e:00:53:99"  # the profile's own, not what the MAC would make of it
 
 
@@ -115,15 +97,15 @@ def the_lease_stays_the_same():
     process = nm.start({"ipv4": f"method=auto\ndhcp-client-id={CLIENT_ID}",
                         "ipv6": "method=auto"})
     nm.ready()
-    before, addresses = leases(), qb.links()["uplink0"]["addresses"]
+    before, addresses = nm.leases(), qb.links()["uplink0"]["addresses"]
     qb.same([row[3] for _, row in before], [CLIENT_ID], "client id of the NIC's lease")
     qb.configure(qb.BRIDGE_ONLY)
     time.sleep(max(0, 2 - (time.time() - (before[0][0] - nm.LEASE_S))))  # seconds are told apart
     qb.agent("apply", "--yes")
     nm.owned()
     qb.same(qb.links()["br0"]["addresses"], addresses, "addresses after the move")
-    nm.wait_for("the bridge asks for the lease", lambda: leases()[0][0] > before[0][0])
-    moved = leases()
+    nm.wait_for("the bridge asks for the lease", lambda: nm.leases()[0][0] > before[0][0])
+    moved = nm.leases()
     qb.same([row for _, row in moved], [row for _, row in before], "leases after the move")
     time.sleep(max(0, 2 - (time.time() - (moved[0][0] - nm.LEASE_S))))
     nm.boot(process)
@@ -131,8 +113,8 @@ def the_lease_stays_the_same():
                 lambda: len(qb.links().get("br0", {"addresses": []})["addresses"]) == 2)
     nm.owned()
     qb.same(qb.links()["br0"]["addresses"], addresses, "addresses after the boot")
-    assert leases()[0][0] > moved[0][0], "it was asked for anew"
-    qb.same([row for _, row in leases()], [row for _, row in before], "leases after the boot")
+    assert nm.leases()[0][0] > moved[0][0], "it was asked for anew"
+    qb.same([row for _, row in nm.leases()], [row for _, row in before], "leases after the boot")
     for gateway in nm.GATEWAYS:
         qb.assert_reaches(gateway)
     qb.agent("plan")

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Units of systemd-networkd that bring a bridge back after a reboot, as text: systemd.netdev(5),
+ * systemd.network(5). Pure.
+ */
+#pragma once
+
+#include "net/keyfile.h"
+
+#define QB_UNITS "/etc/systemd/network"
+/* The first unit by name that is for a link is the one that counts. */
+#define QB_UNIT_PREFIX "0-qubi-"
+#define QB_UNIT_PROVISIONAL "0-provisional-" /* not confirmed yet; below /run */
+
+/*
+ * Those of a bridge and of each port, as they have to be once the move is done; those of the ports
+ * first, for it is they that take a NIC away from its own.
+ */
+void qb_unit_plan(const struct qb_net *net, const struct qb_bridge_config *config,
+		  const struct qb_move *move, struct qb_keyfiles *ret);
+/* Refuses the bridge in plan with all that would not be so any more after a reboot. */
+void qb_unit_refuse(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan);
+
+/* What move adds to routes and rules, as sections. */
+void qb_unit_routes(struct qb_buf *b, const struct qb_family *family);
+void qb_unit_rules(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
+		   const struct qb_family *family);
+
+/* What a NIC's own unit says that its bridge, or it as a port, is to have, too. */
+struct qb_unit_parts {
+	struct qb_buf network;  /* keys of [Network] */
+	struct qb_buf sections; /* others, whole */
+};
+
+void qb_unit_parts_done(struct qb_unit_parts *parts);
+#define _cleanup_unit_parts_ QB_CLEANUP(qb_unit_parts_done)
+
+void qb_unit_of_bridge(const char *text, struct qb_unit_parts *ret);
+void qb_unit_of_port(const char *text, struct qb_unit_parts *ret);
+/* The value of the last such line of [Network]; NULL: it has none. */
+char *qb_unit_network_value(const char *text, const char *key);

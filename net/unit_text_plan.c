@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of a NIC's own unit goes with the host's addresses to the bridge, and what stays. */
+#include "net/unit.h"
+
+enum heir {
+	NOBODY, /* it is made of what the kernel has, or is not said of a port */
+	BRIDGE,
+	PORT,
+};
+
+struct word {
+	const char *name;
+	enum heir heir;
+};
+
+static enum heir find(const struct word *words, size_t n, const char *name, size_t len,
+		      enum heir otherwise)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strlen(words[i].name) == len && !strncmp(words[i].name, name, len))
+			return words[i].heir;
+	return otherwise;
+}
+
+/* Those that are not here are about the hardware and its queues. */
+static enum heir heir_of_section(const char *line)
+{
+	static const struct word sections[] = {
+		{"Match", NOBODY},
+		{"Network", NOBODY},
+		{"Address", NOBODY},
+		{"Route", NOBODY},
+		{"NextHop", NOBODY},
+		{"Bridge", NOBODY},
+		{"BridgeVLAN", NOBODY},
+		{"DHCP", BRIDGE},
+		{"DHCPv4", BRIDGE},
+		{"DHCPv6", BRIDGE},
+		{"DHCPPrefixDelegation", BRIDGE},
+		{"DHCPv6PrefixDelegation", BRIDGE},
+		{"DHCPServer", BRIDGE},
+		{"DHCPServerStaticLease", BRIDGE},
+		{"IPv6AcceptRA", BRIDGE},
+		{"IPv6SendRA", BRIDGE},
+		{"IPv6Prefix", BRIDGE},
+		{"IPv6RoutePrefix", BRIDGE},
+		{"IPv6AddressLabel", BRIDGE},
+		{"Neighbor", BRIDGE},
+		{"RoutingPolicyRule", BRIDGE},
+	};
+
+	return find(sections, QB_ARRAY_SIZE(sections), line + 1, strcspn(line + 1, "]"), PORT);
+}
+
+static enum heir heir_of_key(const char *line)
+{
+	static const struct word keys[] = {
+		{"ActiveSlave", NOBODY},
+		{"Address", NOBODY},
+		{"BatmanAdvanced", NOBODY},
+		{"BindCarrier", NOBODY},
+		{"Bond", NOBODY},
+		{"Bridge", NOBODY},
+		{"DHCP", NOBODY},
+		{"Description", NOBODY},
+		{"Gateway", NOBODY},
+		{"IPv6AcceptRA", NOBODY},
+		{"IPv6AcceptRouterAdvertisements", NOBODY},
+		{"KeepMaster", NOBODY},
+		{"LinkLocalAddressing", NOBODY},
+		{"PrimarySlave", NOBODY},
+		{"VRF", NOBODY},
+		{"EmitLLDP", PORT},
+		{"IPVLAN", PORT},
+		{"IPVTAP", PORT},
+		{"IPoIB", PORT},
+		{"L2TP", PORT},
+		{"LLDP", PORT},
+		{"MACVLAN", PORT},
+		{"MACVTAP", PORT},
+		{"MACsec", PORT},
+		{"Tunnel", PORT},
+		{"VLAN", PORT},
+		{"VXLAN", PORT},
+		{"Xfrm", PORT},
+	};
+
+	return find(keys, QB_ARRAY_SIZE(keys), line, strcspn(line, "= \t"), BRIDGE);
+}
+
+void qb_unit_parts_done(struct qb_unit_parts *parts)
+{
+	qb_buf_done(&parts->network);
+	qb_buf_done(&parts->sections);
+}
+
+/* A line that ends with a backslash goes on in the next. */
+static void take(const char *text, enum heir heir, struct qb_unit_parts *ret)
+{
+	bool network = false, goes_on = false, wanted = false;
+	enum heir section = NOBODY;
+
+	for (const char *line = text, *end; line && *line; line = end) {
+		size_t len = strcspn(line, "\n"), blanks = strspn(line, " \t");
+
+		end = line + len + (line[len] == '\n');
+		if (!goes_on) {
+			line += blanks;
+			len -= blanks < len ? blanks : len;
+			if (!len || *line == '#' || *line == ';')
+				continue;
+			if (*line == '[') {
+				network = qb_startswith(line, "[Network]");
+				section = heir_of_section(line);
+			}
+			wanted = network ? *line != '[' && heir_of_key(line) == heir
+					 : section == heir;
+		}
+		goes_on = len && line[len - 1] == '\\';
+		if (wanted && *line == '[')
+			qb_buf_puts(&ret->sections, "\n");
+		if (wanted) {
+			qb_buf_add(network ? &ret->network : &ret->sections, line, len);
+			qb_buf_puts(network ? &ret->network : &ret->sections, "\n");
+		}
+	}
+}
+
+void qb_unit_of_bridge(const char *text, struct qb_unit_parts *ret)
+{
+	*ret = (struct qb_unit_parts){0};
+	take(text, BRIDGE, ret);
+}
+
+void qb_unit_of_port(const char *text, struct qb_unit_parts *ret)
+{
+	*ret = (struct qb_unit_parts){0};
+	take(text, PORT, ret);
+}
+
+char *qb_unit_network_value(const char *text, const char *key)
+{
+	_cleanup_free_ char *copy = qb_strdup(text ? text : "");
+	const char *value = NULL;
+	bool network = false;
+	char *save = NULL;
+
+	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *end;
+
+		line = qb_strip(line);
+		end = strchr(line, '=');
+		if (*line == '[')
+			network = !strcmp(line, "[Network]");
+		if (!network || !end)
+			continue;
+		*end = '\0';
+		if (!strcmp(qb_strip(line), key))
+			value = qb_strip(end + 1);
+	}
+	return qb_strdup(value);
+}
