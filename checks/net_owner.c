@@ -174,7 +174,7 @@ static void weigh_persisted(const struct qb_check_input *in, const struct qb_pro
 		qb_tally_unsure(t, "%s", why);
 		return;
 	}
-	if (!in->facts->net.networkmanager_installed)
+	if (qb_net_keeper(&in->facts->net) == QB_KEEPER_AGENT)
 		r->fix = NULL;
 	if (left_out)
 		qb_evidence(r, bridge, left_out->path, "%s",

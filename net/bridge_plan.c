@@ -6,10 +6,9 @@
 #include "agent/base/uuid.h"
 #include "net/bound.h"
 #include "net/drift.h"
-#include "net/keyfile.h"
 #include "net/move.h"
 #include "net/names.h"
-#include "net/unit.h"
+#include "net/persist.h"
 #include "net/vlans.h"
 
 /* Of each link of the snapshot the bridge that a step gives it to; NULL: none does. */
@@ -60,16 +59,6 @@ static bool was_broken_off(const struct qb_ledger_entry *e)
 	return e && !e->done && json_is_false(json_object_get(e->before, "existed"));
 }
 
-/* Its keeper has the bridge at once, and not from the next boot on. */
-static bool is_taken_over(const struct qb_net *net, const struct qb_move *move)
-{
-	bool networkd = qb_net_keeper(net) == QB_KEEPER_NETWORKD, now = qb_net_renews(net);
-
-	for (size_t i = 0; !networkd && i < move->n_ports; i++)
-		now &= qb_port_is_taken(net, qb_net_link(net, move->ports[i].name));
-	return now;
-}
-
 static const char *zone_of(const struct qb_net *net, const char *name)
 {
 	const struct qb_link *link = qb_net_link(net, name);
@@ -90,7 +79,7 @@ static void refuse_zone(const struct qb_net *net, const struct qb_move *move, st
 	const char *zone, *other;
 
 	if (!net->firewalld || !source || qb_streq(source->master, move->bridge) ||
-	    (net->networkmanager_running && is_taken_over(net, move)))
+	    (net->networkmanager_running && qb_bridge_is_taken(net, move)))
 		return;
 	zone = zone_of(net, source->name);
 	other = zone_of(net, move->bridge);
@@ -104,69 +93,6 @@ static void refuse_zone(const struct qb_net *net, const struct qb_move *move, st
 			       "--get-zone-of-interface=%s says it",
 			       source->name, zone, move->bridge, other, zone, move->bridge, zone,
 			       move->bridge, source->name);
-}
-
-static bool inherits(const struct qb_bridge_config *config)
-{
-	return config->ipv4.mode == QB_IP_INHERIT || config->ipv6.mode == QB_IP_INHERIT;
-}
-
-/* By whom the bridge is there again after a boot. */
-struct keeping {
-	const char *who;
-	void (*plan)(const struct qb_net *net, const struct qb_bridge_config *config,
-		     const struct qb_move *move, struct qb_keyfiles *ret);
-	void (*refuse)(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan);
-};
-
-/* NULL: by this program itself, which needs no files. */
-static const struct keeping *keeping_of(const struct qb_net *net)
-{
-	static const struct keeping all[] = {
-		[QB_KEEPER_NETWORKMANAGER] = {"NetworkManager", qb_keyfile_plan, qb_keyfile_refuse},
-		[QB_KEEPER_NETWORKD] = {"systemd-networkd", qb_unit_plan, qb_unit_refuse},
-	};
-	enum qb_keeper keeper = qb_net_keeper(net);
-
-	return keeper == QB_KEEPER_AGENT ? NULL : &all[keeper];
-}
-
-/*
- * Files are written for a bridge that this agent makes or made. One that was there before
- * belongs to whoever made it, who also brings it back.
- */
-static void plan_persistence(const struct qb_net *net, const struct qb_bridge_config *config,
-			     const struct qb_move *move, bool ours, struct qb_plan *plan)
-{
-	const struct keeping *keeping = keeping_of(net);
-	_cleanup_keyfiles_ struct qb_keyfiles files = {0};
-	json_t *ports = json_array(), *list, *differences;
-	bool now = is_taken_over(net, move);
-	struct qb_step *step;
-	const char *missing;
-	bool any;
-
-	keeping->plan(net, config, move, &files);
-	missing = qb_keyfiles_missing(net, &files, !inherits(config), &any, &list, &differences);
-	if (!missing || (!ours && !any)) {
-		json_decref(list);
-		json_decref(differences);
-		json_decref(ports);
-		return;
-	}
-	for (size_t i = 0; i < move->n_ports; i++)
-		json_array_append_new(ports, json_string(move->ports[i].name));
-	step = qb_plan_step(plan, "net.persist", QB_UNDO_EXACT,
-			    json_pack("{s:s, s:o, s:o, s:b}", "bridge", config->name, "ports",
-				      ports, "files", list, "running", (int)now),
-			    config->name);
-	qb_step_differences(step, differences);
-	qb_step_why(step,
-		    "%s is not as wanted: after a reboot %s would not make %s as configured%s",
-		    missing, keeping->who, config->name,
-		    now ? "; it takes the bridge over now, which may cost a "
-			  "few frames"
-			: "");
 }
 
 /* What a boot leaves of it, where no other program makes it again. */
@@ -430,8 +356,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 	qb_vlans_plan(net, config, plan, &move);
 	refuse_size(&move, plan);
 	refuse_zone(net, &move, plan);
-	if (keeping_of(net))
-		keeping_of(net)->refuse(net, &move, plan);
+	qb_persist_refuse(net, &move, plan);
 	if (qb_plan_refuses(plan, config->name))
 		return;
 	done = qb_move_is_done(net, &move) && qb_vlans_are(net, &move);
@@ -448,8 +373,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 	}
 	for (size_t i = 0; (!done || plan->n_changes > n_changes) && i < n_ports; i++)
 		*claim_of(claims, ports[i]) = config->name;
-	if (keeping_of(net))
-		plan_persistence(net, config, &move, !done || newest(ledger, config->name), plan);
+	qb_persist_plan(net, config, &move, !done || newest(ledger, config->name), plan);
 }
 
 /* Where there is no port there is nothing to inherit. */

@@ -28,6 +28,7 @@ void qb_unit_rules(struct qb_buf *b, const struct qb_net *net, const struct qb_m
 
 /* What a NIC's own unit says that its bridge, or it as a port, is to have, too. */
 struct qb_unit_parts {
+	struct qb_buf link;     /* keys of [Link] */
 	struct qb_buf network;  /* keys of [Network] */
 	struct qb_buf sections; /* others, whole */
 };

@@ -23,11 +23,16 @@ static void put_mtu(struct qb_buf *b, int64_t mtu)
 		qb_buf_printf(b, "MTUBytes=%lld\n", (long long)mtu);
 }
 
-static void put_link(struct qb_buf *b, int64_t mtu)
+static void put_link(struct qb_buf *b, const struct qb_buf *taken, int64_t mtu)
 {
-	if (mtu && mtu != 1500)
+	bool has_mtu = taken->s && strstr(taken->s, "MTUBytes=");
+
+	if (taken->s || (mtu && mtu != 1500))
 		qb_buf_puts(b, "\n[Link]\n");
-	put_mtu(b, mtu);
+	if (!has_mtu)
+		put_mtu(b, mtu);
+	if (taken->s)
+		qb_buf_puts(b, taken->s);
 }
 
 static char *netdev_text(const struct qb_bridge_config *config, const struct qb_move *move)
@@ -191,10 +196,13 @@ static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config
 	if (heir && heir->unit_text && (inet.method || inet6.method))
 		qb_unit_of_bridge(heir->unit_text, &taken);
 	qb_buf_printf(&b, HEAD "[Match]\nName=%s\n", config->name);
-	put_link(&b, move->mtu);
+	put_link(&b, &taken.link, move->mtu);
 	qb_buf_printf(&b, "\n[Network]\nDHCP=%s\nIPv6AcceptRA=%s\nLinkLocalAddressing=%s\n",
 		      asks ? (asks6 ? "yes" : "ipv4") : (asks6 ? "ipv6" : "no"),
 		      listens ? "yes" : "no", inet6.method ? "ipv6" : "no");
+	/* It would be given nothing: it has none without a port. */
+	if (!move->n_ports)
+		qb_buf_puts(&b, "ConfigureWithoutCarrier=yes\n");
 	if (taken.network.s)
 		qb_buf_puts(&b, taken.network.s);
 	if (taken.sections.s)
@@ -246,8 +254,7 @@ static char *port_text(const struct qb_net *net, const struct qb_bridge_config *
 		qb_unit_of_port(link->unit_text, &taken);
 	qb_buf_puts(&b, HEAD "[Match]\n");
 	put_match(&b, port, &config->ports[n]);
-	if (!taken.sections.s || !strstr(taken.sections.s, "\nMTUBytes="))
-		put_link(&b, link ? link->mtu : move->mtu);
+	put_link(&b, &taken.link, link ? link->mtu : move->mtu);
 	qb_buf_printf(&b, "\n[Network]\nBridge=%s\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n",
 		      config->name);
 	if (taken.network.s)

@@ -27,7 +27,6 @@ static enum heir heir_of_section(const char *line)
 {
 	static const struct word sections[] = {
 		{"Match", NOBODY},
-		{"Network", NOBODY},
 		{"Address", NOBODY},
 		{"Route", NOBODY},
 		{"NextHop", NOBODY},
@@ -52,7 +51,20 @@ static enum heir heir_of_section(const char *line)
 	return find(sections, QB_ARRAY_SIZE(sections), line + 1, strcspn(line + 1, "]"), PORT);
 }
 
-static enum heir heir_of_key(const char *line)
+/* A port is never online by itself: systemd-networkd-wait-online would wait for it. */
+static enum heir heir_of_link_key(const char *line)
+{
+	static const struct word keys[] = {
+		{"ARP", BRIDGE},
+		{"RequiredFamilyForOnline", BRIDGE},
+		{"RequiredForOnline", BRIDGE},
+		{"Unmanaged", NOBODY},
+	};
+
+	return find(keys, QB_ARRAY_SIZE(keys), line, strcspn(line, "= \t"), PORT);
+}
+
+static enum heir heir_of_network_key(const char *line)
 {
 	static const struct word keys[] = {
 		{"ActiveSlave", NOBODY},
@@ -61,6 +73,7 @@ static enum heir heir_of_key(const char *line)
 		{"BindCarrier", NOBODY},
 		{"Bond", NOBODY},
 		{"Bridge", NOBODY},
+		{"ConfigureWithoutCarrier", NOBODY},
 		{"DHCP", NOBODY},
 		{"Description", NOBODY},
 		{"Gateway", NOBODY},
@@ -90,39 +103,60 @@ static enum heir heir_of_key(const char *line)
 
 void qb_unit_parts_done(struct qb_unit_parts *parts)
 {
+	qb_buf_done(&parts->link);
 	qb_buf_done(&parts->network);
 	qb_buf_done(&parts->sections);
+}
+
+/* Where the lines of a section go; link and network without the head, which is not theirs. */
+struct place {
+	struct qb_buf *to;
+	enum heir (*heir_of_key)(const char *line); /* NULL: all go where the section does */
+	enum heir heir;
+};
+
+static struct place place_of(const char *head, struct qb_unit_parts *ret)
+{
+	if (qb_startswith(head, "[Link]"))
+		return (struct place){&ret->link, heir_of_link_key, NOBODY};
+	if (qb_startswith(head, "[Network]"))
+		return (struct place){&ret->network, heir_of_network_key, NOBODY};
+	return (struct place){&ret->sections, NULL, heir_of_section(head)};
+}
+
+static bool is_for(const struct place *place, const char *line, enum heir heir)
+{
+	if (*line == '[' || !place->heir_of_key)
+		return place->heir == heir;
+	return place->heir_of_key(line) == heir;
 }
 
 /* A line that ends with a backslash goes on in the next. */
 static void take(const char *text, enum heir heir, struct qb_unit_parts *ret)
 {
-	bool network = false, goes_on = false, wanted = false;
-	enum heir section = NOBODY;
+	struct place place = {&ret->sections, NULL, NOBODY};
+	bool goes_on = false, wanted = false;
 
-	for (const char *line = text, *end; line && *line; line = end) {
+	for (const char *line = text, *end; *line; line = end) {
 		size_t len = strcspn(line, "\n"), blanks = strspn(line, " \t");
 
 		end = line + len + (line[len] == '\n');
+		if (!goes_on && (blanks >= len || strchr("#;", line[blanks])))
+			continue;
 		if (!goes_on) {
 			line += blanks;
-			len -= blanks < len ? blanks : len;
-			if (!len || *line == '#' || *line == ';')
-				continue;
-			if (*line == '[') {
-				network = qb_startswith(line, "[Network]");
-				section = heir_of_section(line);
-			}
-			wanted = network ? *line != '[' && heir_of_key(line) == heir
-					 : section == heir;
+			len -= blanks;
+			if (*line == '[')
+				place = place_of(line, ret);
+			wanted = is_for(&place, line, heir);
 		}
-		goes_on = len && line[len - 1] == '\\';
-		if (wanted && *line == '[')
-			qb_buf_puts(&ret->sections, "\n");
-		if (wanted) {
-			qb_buf_add(network ? &ret->network : &ret->sections, line, len);
-			qb_buf_puts(network ? &ret->network : &ret->sections, "\n");
-		}
+		goes_on = line[len - 1] == '\\';
+		if (!wanted)
+			continue;
+		if (*line == '[')
+			qb_buf_puts(place.to, "\n");
+		qb_buf_add(place.to, line, len);
+		qb_buf_puts(place.to, "\n");
 	}
 }
 

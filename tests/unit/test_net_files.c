@@ -305,6 +305,44 @@ static void zones_of_firewalld(void **state)
 	assert_true(enabled.firewalld);
 }
 
+static void units_of_networkd(void **state)
+{
+	_cleanup_net_ struct qb_net net = {0};
+	struct tree *t = *state;
+
+	tree_put(t, "/run/systemd/netif/links/2",
+		 "ADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/10-a.network\n"
+		 "DHCP6_CLIENT_IAID=0x1f\n");
+	/* ff, the IAID, and a DUID behind it. */
+	tree_put(t, "/run/systemd/netif/leases/2",
+		 "ADDRESS=192.0.2.9\nCLIENTID=ff000001020002000000ab11\n");
+	tree_put(t, "/run/systemd/network/10-a.network", "[Match]\nName=eth0\n");
+	tree_put(t, "/run/systemd/network/10-a.network.d/b.conf", "[Network]\nDNS=192.0.2.2\n");
+	tree_put(t, "/usr/lib/systemd/network/10-a.network.d/b.conf", "hidden\n");
+	tree_put(t, "/etc/systemd/network/10-a.network.d/a.conf", "[Network]\nDNS=192.0.2.1\n");
+	tree_put(t, "/etc/systemd/network/10-a.network.d/c.txt", "no\n");
+	tree_put(t, "/etc/systemd/network/0-qubi-br0.netdev", "ours\n");
+	tree_put(t, "/etc/systemd/network/50-b.network", "theirs\n");
+	/* By the MAC; and one that names no file. */
+	tree_put(t, "/run/systemd/netif/links/3", "ADMIN_STATE=configuring\n");
+	tree_put(t, "/run/systemd/netif/leases/3", "CLIENTID=0100005e005301\n");
+	add_link(&net, "eth0", 2);
+	add_link(&net, "eth1", 3);
+	qb_net_sys_probe(&t->root, &net);
+	assert_string_equal(net.links[0].unit_path, "/run/systemd/network/10-a.network");
+	assert_string_equal(net.links[0].unit_text,
+			    "[Match]\nName=eth0\n\n[Network]\nDNS=192.0.2.1\n\n"
+			    "[Network]\nDNS=192.0.2.2\n");
+	assert_int_equal(net.links[0].dhcp_identity.n, 2);
+	assert_string_equal(net.links[0].dhcp_identity.v[0], "DHCPv4.IAID=258");
+	assert_string_equal(net.links[0].dhcp_identity.v[1], "DHCPv6.IAID=31");
+	assert_true(net.links[1].networkd);
+	assert_null(net.links[1].unit_path);
+	assert_int_equal(net.links[1].dhcp_identity.n, 0);
+	assert_int_equal(net.n_keyfiles, 1);
+	assert_string_equal(net.keyfiles[0].path, "/etc/systemd/network/0-qubi-br0.netdev");
+}
+
 static void owners_and_resolvers(void **state)
 {
 	_cleanup_net_ struct qb_net net = {0};
@@ -574,6 +612,7 @@ int main(void)
 		tree_test(profiles_of_other_places),
 		tree_test(the_profile_that_counts),
 		tree_test(zones_of_firewalld),
+		tree_test(units_of_networkd),
 		tree_test(owners_and_resolvers),
 		tree_test(what_networkmanager_leaves_alone),
 		tree_test(a_root_on_the_network),

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/persist.h"
+
+#include "net/drift.h"
+#include "net/keyfile.h"
+#include "net/unit.h"
+
+bool qb_bridge_is_taken(const struct qb_net *net, const struct qb_move *move)
+{
+	bool networkd = qb_net_keeper(net) == QB_KEEPER_NETWORKD, now = qb_net_renews(net);
+
+	for (size_t i = 0; !networkd && i < move->n_ports; i++)
+		now &= qb_port_is_taken(net, qb_net_link(net, move->ports[i].name));
+	return now;
+}
+
+static bool inherits(const struct qb_bridge_config *config)
+{
+	return config->ipv4.mode == QB_IP_INHERIT || config->ipv6.mode == QB_IP_INHERIT;
+}
+
+/* By whom the bridge is there again after a boot. */
+struct keeping {
+	const char *who;
+	void (*plan)(const struct qb_net *net, const struct qb_bridge_config *config,
+		     const struct qb_move *move, struct qb_keyfiles *ret);
+	void (*refuse)(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan);
+};
+
+/* NULL: by this program itself, which needs no files. */
+static const struct keeping *keeping_of(const struct qb_net *net)
+{
+	static const struct keeping all[] = {
+		[QB_KEEPER_NETWORKMANAGER] = {"NetworkManager", qb_keyfile_plan, qb_keyfile_refuse},
+		[QB_KEEPER_NETWORKD] = {"systemd-networkd", qb_unit_plan, qb_unit_refuse},
+	};
+	enum qb_keeper keeper = qb_net_keeper(net);
+
+	return keeper == QB_KEEPER_AGENT ? NULL : &all[keeper];
+}
+
+void qb_persist_plan(const struct qb_net *net, const struct qb_bridge_config *config,
+		     const struct qb_move *move, bool ours, struct qb_plan *plan)
+{
+	const struct keeping *keeping = keeping_of(net);
+	_cleanup_keyfiles_ struct qb_keyfiles files = {0};
+	json_t *ports, *list, *differences;
+	bool now = qb_bridge_is_taken(net, move);
+	struct qb_step *step;
+	const char *missing;
+	bool any;
+
+	if (!keeping)
+		return;
+	keeping->plan(net, config, move, &files);
+	missing = qb_keyfiles_missing(net, &files, !inherits(config), &any, &list, &differences);
+	if (!missing || (!ours && !any)) {
+		json_decref(list);
+		json_decref(differences);
+		return;
+	}
+	ports = json_array();
+	for (size_t i = 0; i < move->n_ports; i++)
+		json_array_append_new(ports, json_string(move->ports[i].name));
+	step = qb_plan_step(plan, "net.persist", QB_UNDO_EXACT,
+			    json_pack("{s:s, s:o, s:o, s:b}", "bridge", config->name, "ports",
+				      ports, "files", list, "running", (int)now),
+			    config->name);
+	qb_step_differences(step, differences);
+	qb_step_why(step,
+		    "%s is not as wanted: after a reboot %s would not make %s as configured%s",
+		    missing, keeping->who, config->name,
+		    now ? "; it takes the bridge over now, which may cost a "
+			  "few frames"
+			: "");
+}
+
+void qb_persist_refuse(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan)
+{
+	if (keeping_of(net))
+		keeping_of(net)->refuse(net, move, plan);
+}

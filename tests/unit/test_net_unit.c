@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Units of systemd-networkd: what they say of a bridge, what is taken over, what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "agent/base/schema.h"
+#include "net/drift.h"
+#include "net/link_fields.h"
+#include "net/unit.h"
+
+/* A name in tests/data/net, its contents; the caller frees them. */
+static char *data(const char *name)
+{
+	_cleanup_free_ char *path = qb_asprintf(QB_TESTS "/data/net/%s", name);
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	char text[16384];
+	size_t n;
+
+	if (!f)
+		return qb_strdup("");
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = '\0';
+	return qb_strdup(text);
+}
+
+struct setup {
+	struct qb_net net;
+	struct qb_plan plan;
+	struct qb_port_match port;
+	struct qb_bridge_config config;
+	struct qb_move move;
+	struct qb_keyfiles files;
+};
+
+static void load(struct setup *s, const char *host)
+{
+	_cleanup_diags_ struct qb_diags diags = {0};
+	_cleanup_free_ char *yaml = data(host);
+
+	*s = (struct setup){.port = {.match = (char *)"default-route"}};
+	if (qb_schema_load(&qb_net_type, yaml, strlen(yaml), QB_LOAD_STRICT, &s->net, NULL,
+			   &diags) < 0)
+		fail_msg("%s:%u: %s", host, diags.v[0].line, diags.v[0].msg);
+	s->config =
+		(struct qb_bridge_config){.name = (char *)"br0", .ports = &s->port, .n_ports = 1};
+}
+
+static void make(struct setup *s)
+{
+	const struct qb_link *port = qb_net_link(&s->net, "eno1");
+
+	qb_move_plan(&s->net, &s->config, &port, 1, &s->plan, &s->move);
+	if (s->plan.n_refused)
+		fail_msg("%s", s->plan.refused[0].reasons[0].evidence);
+	qb_unit_plan(&s->net, &s->config, &s->move, &s->files);
+	assert_int_equal(s->files.n, 3);
+}
+
+static void done(struct setup *s)
+{
+	qb_net_done(&s->net);
+	qb_plan_done(&s->plan);
+	qb_move_done(&s->move);
+	qb_keyfiles_done(&s->files);
+}
+
+static void assert_golden(const char *host)
+{
+	static const char *const paths[] = {"/etc/systemd/network/0-qubi-br0-port-1.network",
+					    "/etc/systemd/network/0-qubi-br0.network",
+					    "/etc/systemd/network/0-qubi-br0.netdev"};
+	static const char *const parts[] = {"port.network", "bridge.network", "bridge.netdev"};
+	_cleanup_free_ char *yaml = qb_asprintf("networkd-%s.yaml", host);
+	struct setup s;
+
+	load(&s, yaml);
+	make(&s);
+	for (size_t i = 0; i < 3; i++) {
+		_cleanup_free_ char *name = qb_asprintf("networkd-%s-%s", host, parts[i]);
+		_cleanup_free_ char *wanted = data(name);
+
+		assert_string_equal(s.files.v[i].path, paths[i]);
+		if (strcmp(s.files.v[i].text, wanted) != 0)
+			fprintf(stderr, "%s is:\n%s", name, s.files.v[i].text);
+		assert_string_equal(s.files.v[i].text, wanted);
+	}
+	done(&s);
+}
+
+static void all_that_is_fixed_is_written_down(void **state)
+{
+	(void)state;
+	assert_golden("static");
+}
+
+static void who_is_asked_is_asked_as_before(void **state)
+{
+	(void)state;
+	assert_golden("dynamic");
+}
+
+/* Made once more, from what the bridge has then, they are the same: nothing is to be done. */
+static void a_second_plan_wants_the_same(void **state)
+{
+	char *addresses[] = {(char *)"192.0.2.10/24"};
+	json_t *list, *differences;
+	struct setup s, again;
+	bool any;
+
+	(void)state;
+	load(&s, "networkd-static.yaml");
+	s.config.ipv4 = (struct qb_ip_config){.mode = QB_IP_STATIC, .addresses = {addresses, 1}};
+	make(&s);
+	assert_non_null(strstr(s.files.v[1].text, "\nDNS=192.0.2.53\n"));
+	assert_null(strstr(s.files.v[1].text, "Address=192.0.2.11/24"));
+	load(&again, "networkd-static.yaml");
+	again.config = s.config;
+	again.config.ports = &again.port;
+	qb_strset(&again.net.links[0].unit_path, s.files.v[0].path);
+	qb_strset(&again.net.links[0].unit_text, s.files.v[0].text);
+	{
+		struct qb_link *br0 = QB_APPEND(again.net.links, again.net.n_links);
+
+		br0->name = qb_strdup("br0");
+		br0->ifindex = 3;
+		br0->unit_text = qb_strdup(s.files.v[1].text);
+	}
+	for (size_t i = 0; i < s.files.n; i++) {
+		struct qb_keyfile *file = QB_APPEND(again.net.keyfiles, again.net.n_keyfiles);
+
+		file->path = qb_strdup(s.files.v[i].path);
+		file->text = qb_strdup(s.files.v[i].text);
+	}
+	make(&again);
+	assert_null(qb_keyfiles_missing(&again.net, &again.files, true, &any, &list, &differences));
+	assert_int_equal(json_array_size(differences), 0);
+	json_decref(list);
+	json_decref(differences);
+	done(&again);
+	done(&s);
+}
+
+static void a_port_is_bound_as_configured(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	load(&s, "networkd-static.yaml");
+	make(&s);
+	assert_non_null(
+		strstr(s.files.v[0].text, "[Match]\nPermanentMACAddress=00:00:5e:00:53:01"));
+	done(&s);
+	load(&s, "networkd-static.yaml");
+	qb_strset(&s.net.links[0].path, "pci-0000:01:00.0");
+	s.port = (struct qb_port_match){.path = (char *)"pci-0000:01:00.0"};
+	make(&s);
+	assert_non_null(strstr(s.files.v[0].text, "[Match]\nPath=pci-0000:01:00.0\n"));
+	done(&s);
+	load(&s, "networkd-static.yaml");
+	s.port = (struct qb_port_match){.name = (char *)"eno1"};
+	make(&s);
+	assert_non_null(strstr(s.files.v[0].text, "[Match]\nName=eno1\n"));
+	done(&s);
+}
+
+static void vlans_of_a_bridge_that_filters(void **state)
+{
+	struct setup s;
+	const struct qb_link *port;
+
+	(void)state;
+	load(&s, "networkd-static.yaml");
+	port = qb_net_link(&s.net, "eno1");
+	qb_move_plan(&s.net, &s.config, &port, 1, &s.plan, &s.move);
+	s.move.vlan_filtering = true;
+	s.move.pvid = 5;
+	qb_strs_add(&s.move.ports[0].vlans, "5 pvid untagged");
+	qb_strs_add(&s.move.ports[0].vlans, "20-30");
+	qb_unit_plan(&s.net, &s.config, &s.move, &s.files);
+	assert_non_null(strstr(s.files.v[0].text,
+			       "\n[BridgeVLAN]\nVLAN=5\nPVID=5\nEgressUntagged=5\n"
+			       "\n[BridgeVLAN]\nVLAN=20-30\n"));
+	assert_non_null(strstr(s.files.v[2].text, "\nVLANFiltering=yes\nDefaultPVID=5\n"));
+	done(&s);
+}
+
+/* Without a port it has no carrier, and would be given no address. */
+static void a_bridge_without_a_port(void **state)
+{
+	char *addresses[] = {(char *)"198.51.100.1/24"};
+	struct setup s;
+
+	(void)state;
+	load(&s, "networkd-static.yaml");
+	s.config.n_ports = 0;
+	s.config.ipv4 = (struct qb_ip_config){.mode = QB_IP_STATIC, .addresses = {addresses, 1}};
+	s.config.ipv6.mode = QB_IP_NONE;
+	qb_move_plan(&s.net, &s.config, NULL, 0, &s.plan, &s.move);
+	qb_unit_plan(&s.net, &s.config, &s.move, &s.files);
+	assert_int_equal(s.files.n, 2);
+	assert_non_null(strstr(s.files.v[0].text, "\nConfigureWithoutCarrier=yes\n"));
+	assert_non_null(strstr(s.files.v[0].text, "\nAddress=198.51.100.1/24\n"));
+	done(&s);
+}
+
+static void set_tos(struct setup *s)
+{
+	s->net.routes[1].tos = 16;
+}
+
+static void set_realms(struct setup *s)
+{
+	s->net.routes[1].realms = 3;
+}
+
+static void set_metric(struct setup *s)
+{
+	qb_strs_add(&s->net.routes[1].metrics, "rto_min 200");
+}
+
+static void set_type(struct setup *s)
+{
+	qb_strset(&s->net.routes[1].type, "nat");
+}
+
+static void set_term(struct setup *s)
+{
+	qb_strs_add(&s->net.rules[1].terms, "tun_id 7");
+}
+
+static void set_goto(struct setup *s)
+{
+	qb_strset(&s->net.rules[1].action, "goto");
+}
+
+static void set_nexthop(struct setup *s)
+{
+	struct qb_nexthop *nh = QB_APPEND(s->net.nexthops, s->net.n_nexthops);
+
+	*nh = (struct qb_nexthop){.id = 9,
+				  .family = qb_strdup("inet"),
+				  .dev = qb_strdup("eno1"),
+				  .gateway = qb_strdup("192.0.2.1"),
+				  .proto = qb_strdup("static")};
+}
+
+static void set_earlier(struct setup *s)
+{
+	qb_strset(&s->net.links[0].unit_path, "/etc/systemd/network/0-eno1.network");
+}
+
+static void what_no_unit_says_is_refused(void **state)
+{
+	static const struct {
+		void (*change)(struct setup *s);
+		const char *code, *evidence;
+	} cases[] = {
+		{set_tos, "not-persistent", "route 198.51.100.0/24 of table 77 by eno1"},
+		{set_realms, "not-persistent", "route 198.51.100.0/24"},
+		{set_metric, "not-persistent", "route 198.51.100.0/24"},
+		{set_type, "not-persistent", "route 198.51.100.0/24"},
+		{set_term, "not-persistent", "inet rule 6, which names eno1"},
+		{set_goto, "not-persistent", "inet rule 6"},
+		{set_nexthop, "not-persistent", "nexthop 9 by eno1"},
+		{set_earlier, "unsupported", "/etc/systemd/network/0-eno1.network is for eno1"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		const struct qb_link *port;
+		struct setup s;
+
+		load(&s, "networkd-static.yaml");
+		port = qb_net_link(&s.net, "eno1");
+		cases[i].change(&s);
+		qb_move_plan(&s.net, &s.config, &port, 1, &s.plan, &s.move);
+		if (s.plan.n_refused)
+			fail_msg("case %zu: %s", i, s.plan.refused[0].reasons[0].evidence);
+		qb_unit_refuse(&s.net, &s.move, &s.plan);
+		assert_int_equal(s.plan.n_refused, 1);
+		assert_string_equal(s.plan.refused[0].reasons[0].code, cases[i].code);
+		assert_non_null(strstr(s.plan.refused[0].reasons[0].evidence, cases[i].evidence));
+		done(&s);
+	}
+}
+
+static void all_that_a_unit_says_is_not_refused(void **state)
+{
+	const struct qb_link *port;
+	struct setup s;
+
+	(void)state;
+	load(&s, "networkd-static.yaml");
+	port = qb_net_link(&s.net, "eno1");
+	/* One that is not confirmed yet is ours. */
+	qb_strset(&s.net.links[0].unit_path,
+		  "/run/systemd/network/0-provisional-br0-port-1.network");
+	qb_move_plan(&s.net, &s.config, &port, 1, &s.plan, &s.move);
+	qb_unit_refuse(&s.net, &s.move, &s.plan);
+	assert_int_equal(s.plan.n_refused, 0);
+	done(&s);
+}
+
+/* Who keeps bridges: who runs and has a link, in case of doubt NetworkManager. */
+static void keepers(void **state)
+{
+	static const struct {
+		bool installed, running, networkd, link, loopback;
+		enum qb_keeper keeper;
+		bool renews;
+	} cases[] = {
+		{false, false, false, false, false, QB_KEEPER_AGENT, false},
+		{true, false, false, false, false, QB_KEEPER_NETWORKMANAGER, false},
+		{true, true, false, false, false, QB_KEEPER_NETWORKMANAGER, true},
+		{true, true, true, true, false, QB_KEEPER_NETWORKMANAGER, true},
+		{true, false, true, true, false, QB_KEEPER_NETWORKD, true},
+		{false, false, true, true, false, QB_KEEPER_NETWORKD, true},
+		{false, false, true, false, false, QB_KEEPER_AGENT, false},
+		{false, false, true, true, true, QB_KEEPER_AGENT, false},
+		{false, false, false, true, false, QB_KEEPER_AGENT, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		struct qb_link link = {.networkd = cases[i].link, .loopback = cases[i].loopback};
+		const struct qb_net net = {.links = &link,
+					   .n_links = 1,
+					   .networkmanager_installed = cases[i].installed,
+					   .networkmanager_running = cases[i].running,
+					   .networkd_running = cases[i].networkd};
+
+		if (qb_net_keeper(&net) != cases[i].keeper ||
+		    qb_net_renews(&net) != cases[i].renews)
+			fail_msg("case %zu", i);
+	}
+}
+
+#define UNIT "/etc/systemd/network/0-qubi-br0.network"
+
+/* Sections and keys come again in a unit; where the bridge inherits, its addresses are its own. */
+static void keys_of_units_are_told(void **state)
+{
+	static const char wanted[] = "[Match]\nName=br0\n[Address]\nAddress=192.0.2.1/24\n"
+				     "[Address]\nAddress=192.0.2.2/24\n[Network]\nBridge=br1\n";
+	static const struct {
+		const char *text;
+		size_t all, own;
+	} cases[] = {
+		{wanted, 0, 0},
+		{"[Match]\nName=br0\n[Address]\nAddress=192.0.2.2/24\n[Address]\n"
+		 "Address=192.0.2.1/24\n[Network]\nBridge=br1\n",
+		 0, 0},
+		{"[Match]\nName=br0\n[Address]\nAddress=192.0.2.2/24\n[Network]\nBridge=br1\n", 1,
+		 0},
+		{"[Match]\nName=br9\n[Address]\nAddress=192.0.2.1/24\nAddress=192.0.2.2/24\n", 2,
+		 2},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		json_auto_t *all = json_array(), *own = json_array();
+
+		qb_keyfile_differences(UNIT, cases[i].text, wanted, true, all);
+		qb_keyfile_differences(UNIT, cases[i].text, wanted, false, own);
+		assert_int_equal(json_array_size(all), cases[i].all);
+		assert_int_equal(json_array_size(own), cases[i].own);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_that_is_fixed_is_written_down),
+		cmocka_unit_test(who_is_asked_is_asked_as_before),
+		cmocka_unit_test(a_second_plan_wants_the_same),
+		cmocka_unit_test(a_port_is_bound_as_configured),
+		cmocka_unit_test(vlans_of_a_bridge_that_filters),
+		cmocka_unit_test(a_bridge_without_a_port),
+		cmocka_unit_test(what_no_unit_says_is_refused),
+		cmocka_unit_test(all_that_a_unit_says_is_not_refused),
+		cmocka_unit_test(keepers),
+		cmocka_unit_test(keys_of_units_are_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
