@@ -141,20 +141,12 @@ static int64_t gateway_metric(const struct qb_move_context *c, const char *famil
 	return qb_net_keeper(c->net) == QB_KEEPER_NETWORKMANAGER ? NM_BRIDGE_METRIC : none;
 }
 
-/* Of two addresses each is a host's (RFC 3021). */
-static char *broadcast_of(const char *address)
-{
-	struct qb_ip ip;
-
-	return qb_ip_parse(address, &ip) == 0 && ip.prefix < 31 ? qb_ip_last(address) : NULL;
-}
-
 /* The addresses and the gateway that the configuration gives. */
 static void add_static(const struct qb_move_context *c, const struct qb_ip_config *ip,
 		       const char *family)
 {
 	for (size_t i = 0; i < ip->addresses.n; i++) {
-		_cleanup_free_ char *broadcast = broadcast_of(ip->addresses.v[i]);
+		_cleanup_free_ char *broadcast = qb_ip_broadcast(ip->addresses.v[i]);
 		struct qb_address a = {
 			.address = ip->addresses.v[i],
 			.broadcast = broadcast,

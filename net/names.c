@@ -238,6 +238,13 @@ char *qb_ip_last(const char *address)
 	return qb_ip_format(AF_INET, ip.bytes);
 }
 
+char *qb_ip_broadcast(const char *address)
+{
+	struct qb_ip ip;
+
+	return qb_ip_parse(address, &ip) == 0 && ip.prefix < 31 ? qb_ip_last(address) : NULL;
+}
+
 char *qb_ip_link_local(const char *mac)
 {
 	unsigned char m[6];

@@ -40,5 +40,7 @@ bool qb_ip_is_link_local(const char *s);
 char *qb_ip_network(const char *address);
 /* The last address of the network of "192.0.2.10/24". NULL unless it is of IPv4. */
 char *qb_ip_last(const char *address);
+/* The same where it is the broadcast address: a network of two or one has none (RFC 3021). */
+char *qb_ip_broadcast(const char *address);
 /* "fe80::.../64", which is made of a MAC address: RFC 4291, appendix A. NULL when mac is none. */
 char *qb_ip_link_local(const char *mac);
