@@ -2,6 +2,7 @@
 """The bare machine that the whole job is tried on, and what must be true when it is a host."""
 import json
 import re
+import time
 
 import lab
 import vm
@@ -80,6 +81,13 @@ def default_routes(machine):
         text = machine.run("ip", family, "-j", "route", "show", "default").out
         routes += [(r.get("gateway"), r.get("dev")) for r in json.loads(text or "[]")]
     return sorted(routes)
+
+
+def wait_for(what, ready, seconds=120):
+    end = time.monotonic() + seconds
+    while not ready():
+        expect(time.monotonic() < end, f"{what} within {seconds} s")
+        time.sleep(0.5)
 
 
 class Uplink:

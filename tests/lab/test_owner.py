@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A NIC whose addresses NetworkManager has leased: the bridge keeps them, and its owner, also after
 a reboot; and whoever ends a whole session while it moves does not end the guard."""
-import time
-
 import cabling
 import host
 import lab
 import vm
+from host import wait_for
 from lab import expect, expect_status
 
 CONFIG = """\
@@ -21,13 +20,6 @@ JOURNAL = "/var/lib/qubi-agent/journal/000001.jsonl"
 # The unit of somebody who has logged in, with a pipe that says nothing.
 SESSION = "administrator.service"
 APPLY = "sleep 3600 | qubi-agent apply --yes --confirm 3000"
-
-
-def wait_for(what, ready, seconds=120):
-    end = time.monotonic() + seconds
-    while not ready():
-        expect(time.monotonic() < end, f"{what} within {seconds} s")
-        time.sleep(0.5)
 
 
 def connection(machine, device):
