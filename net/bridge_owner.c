@@ -182,7 +182,9 @@ static int give_to_networkd(const struct qb_step_ctx *ctx, const char *port, con
 		if (r == 0)
 			r = qb_networkd_reload(timeout_ms, NULL);
 	}
-	return r == 0 && link ? qb_networkd_wait(ctx->root, link, unit, timeout_ms, NULL) : r;
+	if (r == 0 && link)
+		r = qb_networkd_wait(ctx->root, link, unit, timeout_ms, NULL);
+	return r == 0 && link ? qb_hold_end(&net, port, &holding, NULL) : r;
 }
 
 void qb_owner_give_back(const struct qb_step_ctx *ctx, const struct qb_move *move,

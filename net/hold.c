@@ -101,3 +101,17 @@ int qb_hold_begin(const struct qb_net *net, const char *link, struct qb_child *r
 
 	return r < 0 ? qb_error_errno(err, r, "no process to keep the addresses of %s", link) : 0;
 }
+
+int qb_hold_end(const struct qb_net *net, const char *link, struct qb_child *child,
+		struct qb_error *err)
+{
+	struct hold hold = {.net = net, .link = link};
+	_cleanup_nl_sock_ struct nl_sock *sock = NULL;
+	int r;
+
+	qb_child_done(child);
+	r = qb_nl_open(&sock, err);
+	if (r == 0)
+		keep(&hold, sock);
+	return r;
+}

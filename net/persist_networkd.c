@@ -121,6 +121,8 @@ static int let_go(const struct qb_step_ctx *ctx, const struct qb_net *net, const
 		r = qb_networkd_reload(timeout_ms, err);
 	if (r == 0 && bridge)
 		r = qb_networkd_wait(ctx->root, bridge, stays ? unit : NULL, timeout_ms, err);
+	if (r == 0 && bridge)
+		r = qb_hold_end(net, bridge->name, &holding, err);
 	return r;
 }
 

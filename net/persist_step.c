@@ -211,6 +211,8 @@ static int hand_over(const struct qb_step_ctx *ctx, const json_t *args, const js
 		r = owner->reload(ctx, args, err);
 	if (r == 0)
 		r = owner->take(ctx, &net, args, err);
+	if (r == 0)
+		r = qb_hold_end(&net, bridge, &holding, err);
 	return r < 0 ? r : restore_accept_dad(ctx, args, before, err);
 }
 

@@ -3,7 +3,9 @@
 #include "test_bridge_host.h"
 
 #include <net/if.h>
+#include <signal.h>
 
+#include "net/hold.h"
 #include "net/nl_write.h"
 
 static void a_bridge_that_was_there_stays(void **state)
@@ -54,6 +56,27 @@ static void a_bridge_that_somebody_deleted(void **state)
 	move_host(&h);
 	ip("link del br0");
 	assert_undone(&h, before);
+	end(&h);
+}
+
+/* What takes addresses away for a moment may do so while the process is not scheduled. */
+static void what_is_held_is_there_in_the_end(void **state)
+{
+	struct qb_child holding = QB_CHILD_INIT;
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	_cleanup_net_ struct qb_net net = {0};
+	struct host h;
+
+	(void)state;
+	begin(&h);
+	before = state_of_host(&h);
+	assert_ok(&h, qb_net_probe_known(&h.root, &net, &h.err));
+	assert_ok(&h, qb_hold_begin(&net, "up0", &holding, &h.err));
+	assert_int_equal(kill(holding.pid, SIGSTOP), 0);
+	ip("address del 192.0.2.10/24 dev up0");
+	assert_ok(&h, qb_hold_end(&net, "up0", &holding, &h.err));
+	after = state_of_host(&h);
+	assert_string_equal(before, after);
 	end(&h);
 }
 
@@ -315,6 +338,7 @@ int main(void)
 		cmocka_unit_test(a_bridge_that_was_there_stays),
 		cmocka_unit_test(a_bridge_in_use_is_not_pulled_away),
 		cmocka_unit_test(a_bridge_that_somebody_deleted),
+		cmocka_unit_test(what_is_held_is_there_in_the_end),
 		cmocka_unit_test(what_a_killed_run_left_is_made_whole_or_goes),
 		cmocka_unit_test(what_had_changed_over_is_not_taken_for_a_leftover),
 		cmocka_unit_test(a_bridge_of_others_is_not_taken_for_a_leftover),
