@@ -23,7 +23,6 @@ import vm
 HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parent.parent
 sys.path.append(str(HERE.parent))
-import netstate  # noqa: E402,F401
 SCRATCH_PREFIX = "qubi-lab-"
 CONFIG = "/etc/qubi-agent/host.yaml"
 STARTED = time.monotonic()

@@ -4,8 +4,9 @@ makes bridges, bonds and VLANs again before libvirt starts, and nothing of what 
 import cabling
 import host
 import lab
+import netstate
 import vm
-from lab import expect, expect_status, netstate
+from lab import expect, expect_status
 from test_ports import says
 
 UNIT = "qubi-agent-network.service"

@@ -4,9 +4,10 @@ the bridges, at once and after a reboot, and gives the links back."""
 import cabling
 import host
 import lab
+import netstate
 import vm
 from host import wait_for
-from lab import expect, expect_status, netstate
+from lab import expect, expect_status
 from test_ports import says
 
 CONFIG = """\

@@ -9,8 +9,9 @@ import cabling
 import host
 import image
 import lab
+import netstate
 import vm
-from lab import expect, expect_status, netstate
+from lab import expect, expect_status
 
 CONFIG = """\
 version: 1

@@ -2,7 +2,6 @@
 """A systemd-networkd of the sandbox's own, real; the DHCP server is that of nm.py."""
 
 import os
-import signal
 
 import nm
 import qb

@@ -25,8 +25,6 @@ except ImportError:
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.append(os.path.dirname(HERE))
-import netstate  # noqa: E402
-from netstate import difference  # noqa: E402,F401
 
 ENTER = HERE + "/enter"
 AGENT = os.environ.get("QB_AGENT") or os.path.realpath(HERE + "/../../build/qubi-agent")

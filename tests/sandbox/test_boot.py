@@ -9,7 +9,7 @@ import os
 import uuid
 
 import qb
-from qb import netstate
+import netstate
 
 JOURNAL = "/var/lib/qubi-agent/journal"
 OWN = ("address add 192.0.2.10/24 dev uplink0", "address add 2001:db8::10/64 dev uplink0 nodad",
@@ -67,7 +67,7 @@ def the_same_bridge_is_there_again():
     r = boot()
     qb.contains(r.out, ["net.restore", "192.0.2.10/24 and 2001:db8::10/64", "net.bridge",
                         "Done"], "what it says")
-    qb.same(qb.difference(wanted, state()), [], "after the boot")
+    qb.same(netstate.difference(wanted, state()), [], "after the boot")
     for address in ("192.0.2.1", "2001:db8::1"):
         qb.assert_reaches(address)
     qb.contains(boot().out, ["Nothing to do"], "a second time")
@@ -75,7 +75,7 @@ def the_same_bridge_is_there_again():
     qb.configure(qb.BRIDGE_ONLY)
     qb.contains(qb.agent("plan").out, ["Nothing to do"], "the plan")
     qb.agent("rollback", "--yes")
-    qb.same(qb.difference(before, state()), [], "after the rollback")
+    qb.same(netstate.difference(before, state()), [], "after the rollback")
     power_cycle()
     qb.contains(boot().out, ["Nothing to do"], "after a rollback")
     assert "br0" not in qb.links(), "what was rolled back is made again"
@@ -232,7 +232,7 @@ def a_bridge_that_somebody_deleted_comes_back_whole():
     r = qb.agent("plan", code=qb.PENDING)
     qb.contains(r.out, ["net.restore", "br0 is gone"], "the plan")
     qb.agent("apply", "--yes")
-    qb.same(qb.difference(wanted, state()), [], "after apply")
+    qb.same(netstate.difference(wanted, state()), [], "after apply")
     qb.assert_reaches("192.0.2.1")
 
 
@@ -268,7 +268,7 @@ def killed_anywhere_a_boot_is_gone_on_with():
             break
         killed += 1
         boot()
-        qb.same(qb.difference(wanted, state()), [], f"killed at message {number}")
+        qb.same(netstate.difference(wanted, state()), [], f"killed at message {number}")
     print(f"figure: killed {killed} times")
     assert killed > 10, killed
     qb.agent("rollback", "--yes")

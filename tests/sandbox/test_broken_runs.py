@@ -9,6 +9,7 @@ each.
 import signal
 
 import qb
+import netstate
 
 TWO_STEPS = qb.BRIDGE_ONLY + """\
 pools:
@@ -41,7 +42,7 @@ def a_run_that_fails_takes_with_it_what_it_was_to_complete():
     qb.same(document["result"], "undone", "result")
     qb.same([(s["target"], s["status"]) for s in document["steps"]],
             [("pool iso", "failed"), ("br0", "undone")], "steps")
-    qb.same(qb.difference(before, qb.host_state()), [], "what is left")
+    qb.same(netstate.difference(before, qb.host_state()), [], "what is left")
     # All of it is undone, also to the journal.
     qb.contains(qb.agent("rollback", "--yes").err, "nothing to undo", "rollback")
     qb.agent("apply", "--yes")
@@ -56,7 +57,7 @@ def killed_twice_is_one_change():
     killed(2, END_OF_ONE)
     qb.contains(qb.agent("apply", "--yes").out, "nothing to do", "the third run")
     qb.agent("rollback", "--yes")
-    qb.same(qb.difference(before, qb.host_state()), [], "what is left")
+    qb.same(netstate.difference(before, qb.host_state()), [], "what is left")
 
 
 @qb.case(disks="blank")

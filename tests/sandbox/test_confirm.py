@@ -9,7 +9,7 @@ import time
 
 import nm
 import qb
-from asked import Asked
+from asked import QUESTION, Asked
 
 
 def network():
@@ -105,7 +105,9 @@ def a_pipe_is_asked_and_nobody_is_not():
                           stderr=subprocess.PIPE) as p:
         seen = b""
         while QUESTION not in seen:
-            seen += os.read(p.stderr.fileno(), 4096)
+            chunk = os.read(p.stderr.fileno(), 4096)
+            assert chunk, f"it ended before it asked: {seen}"
+            seen += chunk
         p.stdin.write(b"yes\n")
         p.stdin.flush()
         out, _ = p.communicate(timeout=60)

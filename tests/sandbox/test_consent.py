@@ -8,6 +8,7 @@ import pty
 import subprocess
 
 import qb
+import netstate
 
 
 def asked(*args, answer, terminal=(0, 2)):
@@ -46,7 +47,7 @@ def what_is_asked_is_shown_where_it_is_asked():
     # Where nobody sees the question, nobody is asked.
     code, _, seen = asked("apply", answer="y\n", terminal=(0, 1))
     qb.same(code, qb.USAGE, "exit status without a terminal on stderr")
-    qb.same(qb.difference(before, qb.host_state()), [], "what changed")
+    qb.same(netstate.difference(before, qb.host_state()), [], "what changed")
 
 
 @qb.case(disks="blank")

@@ -3,6 +3,7 @@
 """What somebody changed by hand is told key by key, and apply puts it right."""
 
 import qb
+import netstate
 
 STATIC = """\
 version: 1
@@ -40,7 +41,7 @@ def what_was_changed_is_told_and_put_right():
         assert max(map(len, text.splitlines())) <= 80, text
         qb.agent("apply", "--yes")
         qb.agent("plan")
-        qb.same(qb.difference(wanted, qb.host_state()), [], " ".join(command))
+        qb.same(netstate.difference(wanted, qb.host_state()), [], " ".join(command))
         qb.assert_reaches("192.0.2.1")
 
 

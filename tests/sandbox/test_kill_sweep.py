@@ -21,6 +21,7 @@ import sys
 import zlib
 
 import qb
+import netstate
 
 POINTS = 50
 MESSAGES = 60  # of a bridge move and what comes after it, at most
@@ -179,7 +180,7 @@ def one_host(what, turn):
     for point in points:
         try:
             found = enter(machine_id, what, "--trial", point)
-            differs = qb.difference(wanted["state"], found["state"])
+            differs = netstate.difference(wanted["state"], found["state"])
         except (AssertionError, subprocess.TimeoutExpired) as e:
             found, differs = {"killed": False, "records": None}, [str(e)]
         results.append((point, found, differs))

@@ -15,6 +15,7 @@ import threading
 import time
 
 import qb
+import netstate
 
 PATIENCE_S = 10
 MESSAGES, ANSWERS = 90, 80  # more than a run sends, and gets
@@ -126,7 +127,7 @@ class Ways:
 
     def settle(self, what, output):
         """The state after it, and back to where all began."""
-        differs = qb.difference(self.before, snapshot())
+        differs = netstate.difference(self.before, snapshot())
         if not differs:
             self.undone += 1
         else:
@@ -135,7 +136,7 @@ class Ways:
                 f"{what}: neither as before nor as wanted:\n{output}\n" + "\n".join(differs)
             self.kept += 1
             qb.agent("rollback", "--yes")
-            qb.same(qb.difference(self.before, snapshot()), [], f"{what}: after rollback")
+            qb.same(netstate.difference(self.before, snapshot()), [], f"{what}: after rollback")
         self.reached(what)
         return not differs
 

@@ -15,6 +15,7 @@ import time
 import networkd
 import nm
 import qb
+import netstate
 from asked import Asked
 
 # ROUNDS=10 PROBES=10000 measures longer.
@@ -46,7 +47,7 @@ def measure(network, what, most):
         qb.agent("plan")
         back.append(nm.lost(COUNT, lambda: qb.agent("rollback", "--yes")))
         given_back()
-        qb.same(qb.difference(before, state()), [], "after the rollback")
+        qb.same(netstate.difference(before, state()), [], "after the rollback")
     totals = [sum(counts) for counts in there]
     print(f"lost of {COUNT} IPv4 and {COUNT} IPv6 probes, {what}: {there}, in total a median of "
           f"{statistics.median(totals)}; on the way back: {back}")
@@ -177,7 +178,7 @@ def what_is_not_confirmed_is_gone_after_a_boot():
     code, seen = asked.end()
     qb.same(code, qb.FAILED, f"exit status: {seen}")
     given_back()
-    qb.same(qb.difference(before, state()), [], "what was not confirmed")
+    qb.same(netstate.difference(before, state()), [], "what was not confirmed")
 
 
 @qb.case(disks="ext4", seconds=200)
@@ -189,7 +190,7 @@ def a_unit_for_any_link_does_not_get_the_bridge():
     networkd.owned()
     qb.agent("rollback", "--yes")
     given_back()
-    qb.same(qb.difference(before, state()), [], "after the rollback")
+    qb.same(netstate.difference(before, state()), [], "after the rollback")
     with open("/tmp/nm.log", encoding="utf-8", errors="replace") as f:
         log = f.read()
     assert "br0: Reconfiguring with /etc/systemd/network/0-qubi-br0.network" in log or \
@@ -232,7 +233,7 @@ def killed_in_the_hand_over():
         elif "its guard undid it" in told.err:
             undone += 1
         given_back()
-        qb.same(qb.difference(before, state()), [], f"killed at {number}")
+        qb.same(netstate.difference(before, state()), [], f"killed at {number}")
         number += 5
     print(f"figure: killed {(number - 8) // 5} times, {undone} times its guard undid it")
     assert undone >= 4, f"its guard undid it {undone} times"

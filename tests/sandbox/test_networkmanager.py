@@ -13,6 +13,7 @@ import time
 
 import nm
 import qb
+import netstate
 
 # ROUNDS=10 PROBES=10000 measures longer.
 RUNS, BESIDE = int(os.environ.get("ROUNDS", "5")), 3
@@ -208,7 +209,7 @@ def killed_in_the_hand_over():
         nm.wait_for("the NIC's own profile",
                     lambda: nm.active("uplink0") == ("uplink", "connected"))
         nm.ready()
-        qb.same(qb.difference(before, (qb.links(), qb.routes())), [], f"killed at {number}")
+        qb.same(netstate.difference(before, (qb.links(), qb.routes())), [], f"killed at {number}")
         number += 9
     print(f"figure: killed {(number - 8) // 9} times, {undone} times its guard undid it")
     assert undone >= 4, f"its guard undid it {undone} times"

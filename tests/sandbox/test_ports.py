@@ -11,10 +11,11 @@ import os
 import subprocess
 
 import qb
+import netstate
 
 
 def ip_says():
-    return qb.netstate.of(lambda *words: qb.run(*words).out)
+    return netstate.of(lambda *words: qb.run(*words).out)
 
 
 def can_make(*words):
@@ -36,9 +37,9 @@ def there_and_back(config, check):
     qb.same(r.json()["steps"], [], "steps of a second plan")
     made = ip_says()
     qb.agent("apply", "--yes")
-    qb.same(qb.difference(made, ip_says()), [], "what a second apply changed")
+    qb.same(netstate.difference(made, ip_says()), [], "what a second apply changed")
     qb.agent("rollback", "--yes")
-    qb.same(qb.difference(before, ip_says()), [], "not as before")
+    qb.same(netstate.difference(before, ip_says()), [], "not as before")
     for address in ("192.0.2.1", "2001:db8::1"):
         qb.assert_reaches(address)
 
@@ -167,7 +168,7 @@ def what_cannot_be_is_refused_before_anything_is_done():
     qb.configure("version: 1\nbridges: [{name: br0, ports: [], ipv4: dhcp}]\n")
     r = qb.agent("apply", "--yes", code=qb.USAGE)
     qb.contains(r.out + r.err, "dhcp asks through a port", "what is said")
-    qb.same(qb.difference(before, ip_says()), [], "what was done")
+    qb.same(netstate.difference(before, ip_says()), [], "what was done")
 
 
 if __name__ == "__main__":

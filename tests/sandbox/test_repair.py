@@ -9,6 +9,7 @@ goes by it. What goes by slots is in tests/unit/test_repair.c.
 import os
 
 import qb
+import netstate
 
 BY_NAME = qb.BRIDGE_ONLY.replace("match: default-route", "name: uplink0")
 OLD, NEW = "00:00:5e:00:53:01", "00:00:5e:00:53:09"
@@ -75,7 +76,7 @@ def a_replaced_nic():
     r = qb.agent("repair", code=qb.USAGE)
     qb.contains(r.out, ["Hardware that changed", OLD, NEW, "into no other host",
                         "[net.bridge, undo exact]"], "without consent")
-    qb.same(qb.difference(before, qb.host_state()), [], "what changed so far")
+    qb.same(netstate.difference(before, qb.host_state()), [], "what changed so far")
 
     document = qb.agent("repair", "--yes", "--format", "json").json()
     qb.same(document["result"], "done", "result")
@@ -125,12 +126,12 @@ def renamed(config, refused):
     document = qb.agent("repair", "--yes", "--format", "json").json()
     qb.same([c["kind"] for c in document["changes"]], ["nic-renamed"], "what changed")
     qb.same([(s["kind"], s["status"]) for s in document["steps"]], [("net.bind", "done")], "steps")
-    qb.same(qb.difference(before, qb.host_state()), [], "what it changed")
+    qb.same(netstate.difference(before, qb.host_state()), [], "what it changed")
     assert_in_sync()
     assert_reached()
     qb.agent("rollback", "--yes")
     qb.agent("plan", code=qb.REFUSED if refused else qb.OK)
-    qb.same(qb.difference(before, qb.host_state()), [], "what rollback changed")
+    qb.same(netstate.difference(before, qb.host_state()), [], "what rollback changed")
     qb.agent("rollback", "--yes")
     links = qb.links()
     qb.same(links["lan0"]["addresses"], ["192.0.2.10/24 global", "2001:db8::10/64 global"],
@@ -161,7 +162,7 @@ def a_nic_that_is_gone_is_not_replaced_by_any_other():
         r = qb.agent(command, "--yes", code=qb.REFUSED)
         qb.contains(r.out, ["nic-missing", OLD, "not in use are", "spare0 (00:00:5e:00:53:33)"],
                     command)
-    qb.same(qb.difference(before, qb.host_state()), [], "what changed")
+    qb.same(netstate.difference(before, qb.host_state()), [], "what changed")
     # Named, it is another port, and bound as such.
     qb.configure(qb.BRIDGE_ONLY.replace("match: default-route", "name: spare0"))
     qb.agent("repair", "--yes", code=None)

@@ -5,6 +5,7 @@
 import os
 
 import qb
+import netstate
 
 
 @qb.case
@@ -12,13 +13,13 @@ def everything_goes_back():
     qb.configure()
     before = qb.host_state()
     qb.agent("apply", "--yes")
-    assert qb.difference(before, qb.host_state()), "apply did nothing"
+    assert netstate.difference(before, qb.host_state()), "apply did nothing"
     qb.agent("rollback", "--yes")
     after = qb.host_state()
     # What is on the disk is kept: somebody may have put a guest there since.
     for state in (before, after):
         del state["QB_BLANK"]
-    qb.same(qb.difference(before, after), [], "not as before")
+    qb.same(netstate.difference(before, after), [], "not as before")
     assert "br0" not in qb.links(), "the bridge is still there"
     for address in ("192.0.2.1", "2001:db8::1"):
         qb.assert_reaches(address)
@@ -31,7 +32,7 @@ def apply_after_rollback_comes_to_the_same():
     wanted = qb.host_state()
     qb.agent("rollback", "--yes")
     qb.agent("apply", "--yes")
-    qb.same(qb.difference(wanted, qb.host_state()), [], "second time")
+    qb.same(netstate.difference(wanted, qb.host_state()), [], "second time")
     qb.agent("plan")
 
 
@@ -41,7 +42,7 @@ def nothing_to_roll_back_is_said():
     r = qb.agent("rollback", "--yes", code=None)
     qb.same(r.code, qb.OK, f"exit status ({r})")
     assert r.out.strip() or r.err.strip(), "it says nothing"
-    qb.same(qb.difference(before, qb.host_state()), [], "what changed")
+    qb.same(netstate.difference(before, qb.host_state()), [], "what changed")
     qb.same(os.path.exists("/var/lib/qubi-agent/journal"), False, "a journal")
 
 

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import qb
+import netstate
 
 WATCHED = ("/etc", "/var/lib/libvirt", "/var/lib/qubi-agent", "/var/cache/libvirt", "/srv",
            "/usr/local/sbin", "/lib/udev/rules.d")
@@ -166,7 +167,7 @@ def ends_clean(how):
         qb.until(lambda: not attached(marker) and not processes(mark))
     qb.same(attached(marker), [], "loop devices left")
     qb.same(processes(mark), [], "processes left")
-    qb.same(qb.difference(before, machine()), [], "what changed on the machine")
+    qb.same(netstate.difference(before, machine()), [], "what changed on the machine")
     return code
 
 
@@ -194,7 +195,7 @@ def leaves_nothing_when_killed_while_it_is_made():
             time.sleep(delay)
             p.kill()
         assert qb.until(lambda s=p.pid: not alive_in_session(s)), f"left after {delay} s"
-    qb.same(qb.difference(before, machine()), [], "what changed on the machine")
+    qb.same(netstate.difference(before, machine()), [], "what changed on the machine")
 
 
 def alive_in_session(session):

@@ -6,6 +6,7 @@ import os
 import xml.etree.ElementTree as ElementTree
 
 import qb
+import netstate
 
 
 @qb.case
@@ -70,7 +71,7 @@ def bare_host_becomes_a_kvm_host():
     qb.contains(second.out, "nothing to do", "second apply")
     print(f"figure: the second apply took {second.seconds * 1000:.0f} ms")
     assert second.seconds < 2, f"a rerun with nothing to do took {second.seconds:.2f} s"
-    qb.same(qb.difference(state, qb.host_state()), [], "changed by the second apply")
+    qb.same(netstate.difference(state, qb.host_state()), [], "changed by the second apply")
     qb.same(qb.tree("/etc/qubi-agent", "/var/lib/qubi-agent", "/etc/libvirt"), files,
             "files after the second apply")
 
@@ -143,7 +144,7 @@ def nothing_changes_without_consent():
     qb.agent("plan", code=qb.PENDING)
     qb.agent("check", code=qb.FAILED)
     qb.agent("facts")
-    qb.same(qb.difference(before, qb.host_state()), [], "what changed")
+    qb.same(netstate.difference(before, qb.host_state()), [], "what changed")
 
 
 @qb.case
@@ -159,7 +160,7 @@ def disk_with_data_is_refused_with_every_reason():
         assert set(codes) <= set(found), f"{name}: {found}"
         assert "virtual" not in found, "a disk named by its path is no longer refused as virtual"
         qb.agent("apply", "--yes", code=qb.REFUSED)
-        qb.same(qb.difference(before, qb.host_state()), [], f"{name}: what changed")
+        qb.same(netstate.difference(before, qb.host_state()), [], f"{name}: what changed")
 
 
 @qb.case
@@ -185,7 +186,7 @@ def target_that_holds_something_is_refused_before_the_first_change():
     qb.same([(r["target"], [x["code"] for x in r["reasons"]]) for r in plan["refused"]],
             [("pool images", ["target-not-empty"])], "refused")
     qb.agent("apply", "--yes", code=qb.REFUSED)
-    qb.same(qb.difference(before, qb.host_state()), [], "what changed")
+    qb.same(netstate.difference(before, qb.host_state()), [], "what changed")
     blank = qb.partition_table(os.environ["QB_BLANK"])
     qb.agent("apply", "--yes", "--allow-partial", code=qb.REFUSED)
     qb.same(qb.partition_table(os.environ["QB_BLANK"]), blank, "the disk of the refused pool")
