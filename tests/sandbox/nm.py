@@ -10,6 +10,7 @@ import uuid
 
 import fetched
 import qb
+import netstate
 
 PROFILES = "/etc/NetworkManager/system-connections"
 CONF = """\
@@ -188,3 +189,27 @@ def boot(process):
     """What is left of it all after one: files. Returns the new NetworkManager."""
     power_off(process, "/run/NetworkManager/*")
     return restart()
+
+
+def kill_in_the_hand_over(state, given_back, every):
+    """Kills the agent at each `every`th message from where it hands the NIC over on: the guard, or
+    a rollback where all was done by then, gives it back as it was."""
+    qb.adopt_orphans()
+    before, undone, number = state(), 0, 8
+    while number < 200:
+        r = qb.traced("-qq", "-o", "/dev/null", "-e", "trace=sendmsg", "-e",
+                      f"inject=sendmsg:signal=KILL:when={number}", qb.AGENT, "apply", "--yes",
+                      code=None)
+        qb.wait_for_orphans(but=started)
+        if r.code == 0:
+            break
+        told = qb.agent("plan", code=None)
+        if told.code == 0:
+            qb.agent("rollback", "--yes")
+        elif "its guard undid it" in told.err:
+            undone += 1
+        given_back()
+        qb.same(netstate.difference(before, state()), [], f"killed at {number}")
+        number += every
+    print(f"figure: killed {(number - 8) // every} times, {undone} times its guard undid it")
+    assert undone >= 4, f"its guard undid it {undone} times"

@@ -217,26 +217,8 @@ def what_cannot_be_is_refused():
 @qb.case(disks="ext4", seconds=300)
 def killed_in_the_hand_over():
     """The guard gives the NIC back to its owner."""
-    qb.adopt_orphans()
     networkd.host(networkd.DYNAMIC)
-    before, undone, number = state(), 0, 8
-    while number < 200:
-        r = qb.traced("-qq", "-o", "/dev/null", "-e", "trace=sendmsg", "-e",
-                      f"inject=sendmsg:signal=KILL:when={number}", qb.AGENT, "apply", "--yes",
-                      code=None)
-        qb.wait_for_orphans(but=nm.started)
-        if r.code == 0:
-            break
-        told = qb.agent("plan", code=None)
-        if told.code == 0:
-            qb.agent("rollback", "--yes")  # all was done by then
-        elif "its guard undid it" in told.err:
-            undone += 1
-        given_back()
-        qb.same(netstate.difference(before, state()), [], f"killed at {number}")
-        number += 5
-    print(f"figure: killed {(number - 8) // 5} times, {undone} times its guard undid it")
-    assert undone >= 4, f"its guard undid it {undone} times"
+    nm.kill_in_the_hand_over(state, given_back, 5)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import time
 
 import nm
 import qb
-import netstate
 
 # ROUNDS=10 PROBES=10000 measures longer.
 RUNS, BESIDE = int(os.environ.get("ROUNDS", "5")), 3
@@ -191,28 +190,14 @@ def a_nic_that_it_leaves_alone_is_refused():
 @qb.case(disks="ext4", seconds=300)
 def killed_in_the_hand_over():
     """The guard gives the NIC back to its owner."""
-    qb.adopt_orphans()
     nm.host(nm.DYNAMIC)
-    before, undone, number = (qb.links(), qb.routes()), 0, 8
-    while number < 200:
-        r = qb.traced("-qq", "-o", "/dev/null", "-e", "trace=sendmsg", "-e",
-                      f"inject=sendmsg:signal=KILL:when={number}", qb.AGENT, "apply", "--yes",
-                      code=None)
-        qb.wait_for_orphans(but=nm.started)
-        if r.code == 0:
-            break
-        told = qb.agent("plan", code=None)
-        if told.code == 0:
-            qb.agent("rollback", "--yes")  # all was done by then
-        elif "its guard undid it" in told.err:
-            undone += 1
+
+    def given_back():
         nm.wait_for("the NIC's own profile",
                     lambda: nm.active("uplink0") == ("uplink", "connected"))
         nm.ready()
-        qb.same(netstate.difference(before, (qb.links(), qb.routes())), [], f"killed at {number}")
-        number += 9
-    print(f"figure: killed {(number - 8) // 9} times, {undone} times its guard undid it")
-    assert undone >= 4, f"its guard undid it {undone} times"
+
+    nm.kill_in_the_hand_over(lambda: (qb.links(), qb.routes()), given_back, 9)
 
 
 if __name__ == "__main__":

@@ -1,70 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#include "agent/base/schema.h"
 #include "net/drift.h"
-#include "net/keyfile.h"
-#include "net/link_fields.h"
-
-/* A name in tests/data/net, its contents; the caller frees them. */
-static char *data(const char *name)
-{
-	_cleanup_free_ char *path = qb_asprintf(QB_TESTS "/data/net/%s", name);
-	_cleanup_fclose_ FILE *f = fopen(path, "re");
-	char text[16384];
-	size_t n;
-
-	if (!f)
-		fail_msg("%s is missing", path);
-	n = fread(text, 1, sizeof(text) - 1, f);
-	text[n] = '\0';
-	return qb_strdup(text);
-}
-
-struct setup {
-	struct qb_net net;
-	struct qb_plan plan;
-	struct qb_port_match port;
-	struct qb_bridge_config config;
-	struct qb_move move;
-	struct qb_keyfiles files;
-};
-
-static void load(struct setup *s, const char *host)
-{
-	_cleanup_diags_ struct qb_diags diags = {0};
-	_cleanup_free_ char *yaml = data(host);
-
-	*s = (struct setup){.port = {.match = (char *)"default-route"}};
-	if (qb_schema_load(&qb_net_type, yaml, strlen(yaml), QB_LOAD_STRICT, &s->net, NULL,
-			   &diags) < 0)
-		fail_msg("%s:%u: %s", host, diags.v[0].line, diags.v[0].msg);
-	s->config =
-		(struct qb_bridge_config){.name = (char *)"br0", .ports = &s->port, .n_ports = 1};
-}
+#include "tests/unit/net_owner_host.h"
 
 static void make(struct setup *s)
 {
-	const struct qb_link *port = qb_net_link(&s->net, "eno1");
-
-	qb_move_plan(&s->net, &s->config, &port, 1, &s->plan, &s->move);
-	assert_int_equal(s->plan.n_refused, 0);
+	move(s);
 	qb_keyfile_plan(&s->net, &s->config, &s->move, &s->files);
 	assert_int_equal(s->files.n, 2);
-}
-
-static void done(struct setup *s)
-{
-	qb_net_done(&s->net);
-	qb_plan_done(&s->plan);
-	qb_move_done(&s->move);
-	qb_keyfiles_done(&s->files);
 }
 
 static void assert_golden(const char *host, const char *bridge, const char *port)
