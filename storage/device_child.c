@@ -1,16 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each disk is read by a process of its own, and what it found comes back as two documents: its
- * contents, and its temperature, which must not keep the first one waiting.
+ * A few processes, the readers, take one disk after the other. What they find comes back as two
+ * documents a disk: its contents, and its temperature, which must not keep the first one waiting.
+ * One process begins them and hears them: a reader that has said nothing for a moment waits for its
+ * disk, not for a CPU, and another takes over the rest. So a disk that hangs costs its own answer.
  */
 #include "storage/probe_parts.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 
+#include "agent/base/clock.h"
 #include "storage/disk_fields.h"
 
-/* What a child says: what it read, of the struct's members that reading fills. */
+enum {
+	PATIENCE_MS = 20,
+	READERS_PER_CPU = 2,
+};
+
+/* What a reader says: what it read, of the struct's members that reading fills. */
 struct answer {
+	uint64_t at; /* of which disk */
 	struct qb_tri readable, exclusive;
 	struct qb_signature *signatures;
 	size_t n_signatures;
@@ -23,6 +35,7 @@ struct answer {
 };
 
 static const struct qb_field answer_fields[] = {
+	QB_F(answer, at, "disk", U64),
 	QB_F(answer, readable, "readable", TRI),
 	QB_F(answer, exclusive, "exclusive", TRI),
 	QB_F_LIST(answer, signatures, "signatures", &qb_signature_type),
@@ -43,15 +56,15 @@ static const struct qb_type answer_type = {
 };
 
 struct sensor {
+	uint64_t at;
 	struct qb_tri sensor;
 	int64_t celsius, limit;
 	bool too_hot;
 };
 
 static const struct qb_field sensor_fields[] = {
-	QB_F(sensor, sensor, "sensor", TRI),
-	QB_F(sensor, celsius, "celsius", I64),
-	QB_F(sensor, limit, "limit", I64),
+	QB_F(sensor, at, "disk", U64),          QB_F(sensor, sensor, "sensor", TRI),
+	QB_F(sensor, celsius, "celsius", I64),  QB_F(sensor, limit, "limit", I64),
 	QB_F(sensor, too_hot, "too_hot", BOOL),
 };
 
@@ -86,12 +99,16 @@ static void exchange(struct answer *a, struct qb_disk *disk, struct qb_disk_raw 
 	QB_SWAP(a->table_fault, raw->contents.table_fault);
 }
 
-struct reading {
-	const struct qb_root *root;
-	const char *machine_id;
-	struct qb_disk *disk;
-	struct qb_disk_raw *raw;
+/* What all readers share, and who waits for them. */
+struct qb_reading_queue {
+	atomic_size_t next;
+	uint64_t began_ms[]; /* of each that was taken */
 };
+
+static size_t queue_size(const struct qb_reading *r)
+{
+	return sizeof(*r->queue) + r->n * sizeof(r->queue->began_ms[0]);
+}
 
 static void say(int fd, const struct qb_type *type, void *obj)
 {
@@ -102,68 +119,141 @@ static void say(int fd, const struct qb_type *type, void *obj)
 	qb_schema_done(type, obj);
 }
 
-static void tell(int fd, void *data)
+static void no_answer(struct qb_disk *disk, const char *why)
 {
-	const struct reading *reading = data;
-	struct answer a = {0};
-	struct sensor s = {0};
+	if (disk->readable.state == QB_UNKNOWN && !disk->readable.why)
+		qb_tri_unknown(&disk->readable, "%s: %s", disk->path, why);
+	if (disk->sensor.state == QB_UNKNOWN && !disk->sensor.why)
+		qb_tri_unknown(&disk->sensor, "%s: %s", disk->path, why);
+}
 
-	qb_device_probe(reading->machine_id, reading->disk, reading->raw);
-	exchange(&a, reading->disk, reading->raw);
+static void read_one(int fd, const struct qb_reading *r, size_t at)
+{
+	struct qb_disk *disk = &r->disks->disks[at];
+	_cleanup_close_ int held = qb_child_hold_name(disk->name);
+	struct answer a = {.at = at};
+	struct sensor s = {.at = at};
+
+	if (held == -EBUSY)
+		no_answer(disk, "earlier looks still wait for an answer");
+	else
+		qb_device_probe(r->machine_id, disk, &r->raw[at]);
+	exchange(&a, disk, &r->raw[at]);
 	say(fd, &answer_type, &a);
-	qb_sensor_probe(reading->root, reading->disk);
-	exchange_sensor(&s, reading->disk);
+	if (held != -EBUSY)
+		qb_sensor_probe(r->root, disk);
+	exchange_sensor(&s, disk);
 	say(fd, &sensor_type, &s);
 }
 
-void qb_device_child_begin(const struct qb_root *root, const char *machine_id, struct qb_disk *disk,
-			   struct qb_disk_raw *raw, struct qb_child *ret)
+static void read_disks(int fd, void *data)
 {
-	struct reading reading = {root, machine_id, disk, raw};
-	int r = qb_child_begin_named(disk->name, tell, &reading, ret);
-	_cleanup_free_ char *why = r == -EBUSY
-					   ? qb_strdup("earlier looks still wait for an answer")
-					   : qb_asprintf("no process to read it: %s", strerror(-r));
+	const struct qb_reading *r = data;
 
-	if (r < 0) {
-		qb_tri_unknown(&disk->readable, "%s: %s", disk->path, why);
-		qb_tri_unknown(&disk->sensor, "%s: %s", disk->path, why);
+	for (size_t i; (i = atomic_fetch_add(&r->queue->next, 1)) < r->n;) {
+		r->queue->began_ms[i] = qb_now_ms();
+		read_one(fd, r, r->which[i]);
 	}
 }
 
-/* A line of what it said. What came is taken as a whole, or not at all. */
-static bool take_line(const char **text, const struct qb_type *type, void *ret)
+static size_t count_busy(const struct qb_child *readers, size_t n)
 {
-	_cleanup_diags_ struct qb_diags diags = {0};
-	const char *end = *text ? strchr(*text, '\n') : NULL;
-	json_auto_t *document = NULL;
+	uint64_t now = qb_now_ms();
+	size_t busy = 0;
 
-	if (!end)
-		return false;
-	document = json_loadb(*text, (size_t)(end - *text), 0, NULL);
-	*text = end + 1;
-	return document && qb_schema_load_json(type, document, 0, ret, &diags) == 0;
+	for (size_t i = 0; i < n; i++)
+		busy += readers[i].fd >= 0 && now - readers[i].heard_ms < PATIENCE_MS;
+	return busy;
 }
 
-void qb_device_child_end(struct qb_child *child, unsigned timeout_ms, struct qb_disk *disk,
-			 struct qb_disk_raw *raw)
+/* Whole lines only: those of several readers go the same way. */
+static void pass_on(int fd, struct qb_child *reader)
 {
-	_cleanup_free_ char *why =
-		child->late ? qb_asprintf("%s: no answer within %u ms", disk->path, timeout_ms)
-			    : qb_asprintf("%s: the process that read it ended early", disk->path);
-	const char *text = child->text.s;
+	struct qb_buf *text = &reader->text;
+	const char *end = text->len ? memrchr(text->s, '\n', text->len) : NULL;
+	size_t len = end ? (size_t)(end + 1 - text->s) : 0;
+
+	if (!len)
+		return;
+	dprintf(fd, "%.*s", (int)len, text->s);
+	text->len -= len;
+	memmove(text->s, text->s + len, text->len);
+}
+
+static void keep_reading(int fd, void *data)
+{
+	const struct qb_reading *r = data;
+	struct qb_child *readers = qb_alloc(r->n, sizeof(*readers));
+	size_t n = 0, most = (size_t)sysconf(_SC_NPROCESSORS_ONLN) * READERS_PER_CPU;
+
+	do {
+		for (size_t i = 0; i < n; i++)
+			pass_on(fd, &readers[i]);
+		/* Each takes one at least, so there are never more than disks. */
+		while (n < r->n && atomic_load(&r->queue->next) < r->n &&
+		       count_busy(readers, n) < most &&
+		       qb_child_begin(read_disks, data, &readers[n]) == 0)
+			n++;
+	} while (qb_children_hear(readers, n, qb_now_ms() + PATIENCE_MS));
+	free(readers);
+}
+
+void qb_reading_begin(struct qb_reading *r, struct qb_child *ret)
+{
+	void *shared = r->n ? mmap(NULL, queue_size(r), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0)
+			    : MAP_FAILED;
+
+	if (shared == MAP_FAILED)
+		return;
+	r->queue = shared;
+	if (qb_child_begin(keep_reading, r, ret) < 0)
+		qb_child_done(ret);
+}
+
+/* A line of what they said. What came is taken as a whole, or not at all. */
+static void take_line(const char *line, size_t len, struct qb_reading *r)
+{
+	_cleanup_diags_ struct qb_diags diags = {0};
+	json_auto_t *document = json_loadb(line, len, 0, NULL);
 	struct answer a = {0};
 	struct sensor s = {0};
 
-	if (take_line(&text, &answer_type, &a))
-		exchange(&a, disk, raw);
-	else
-		qb_tri_unknown(&disk->readable, "%s", why);
-	if (take_line(&text, &sensor_type, &s))
-		exchange_sensor(&s, disk);
-	else
-		qb_tri_unknown(&disk->sensor, "%s", why);
+	if (json_object_get(document, "readable")) {
+		if (qb_schema_load_json(&answer_type, document, 0, &a, &diags) == 0)
+			exchange(&a, &r->disks->disks[a.at], &r->raw[a.at]);
+	} else if (document) {
+		if (qb_schema_load_json(&sensor_type, document, 0, &s, &diags) == 0)
+			exchange_sensor(&s, &r->disks->disks[s.at]);
+	}
 	qb_schema_done(&answer_type, &a);
 	qb_schema_done(&sensor_type, &s);
+}
+
+static char *why_not(const struct qb_reading *r, size_t i, const struct qb_child *child,
+		     uint64_t deadline_ms)
+{
+	if (!r->queue || (atomic_load(&r->queue->next) <= i && !child->late))
+		return qb_strdup("there was no process to read it");
+	if (atomic_load(&r->queue->next) <= i)
+		return qb_strdup("no time was left to read it");
+	if (!child->late)
+		return qb_strdup("the process that read it ended early");
+	return qb_asprintf("no answer within %" PRIu64 " ms", deadline_ms - r->queue->began_ms[i]);
+}
+
+void qb_reading_end(struct qb_reading *r, struct qb_child *child, uint64_t deadline_ms)
+{
+	const char *text = child->text.s ? child->text.s : "";
+
+	for (const char *end; (end = strchr(text, '\n')); text = end + 1)
+		take_line(text, (size_t)(end - text), r);
+	for (size_t i = 0; i < r->n; i++) {
+		_cleanup_free_ char *why = why_not(r, i, child, deadline_ms);
+
+		no_answer(&r->disks->disks[r->which[i]], why);
+	}
+	if (r->queue)
+		munmap(r->queue, queue_size(r));
 	qb_child_done(child);
 }

@@ -45,7 +45,14 @@ static void read_wwids(const struct qb_root *root, const struct qb_disks *disks,
 
 enum {
 	TIMEOUT_MS = 5000,
-	ABOVE = 2, /* children that do not belong to one disk */
+};
+
+/* Who is asked what, and may hang. */
+enum {
+	READING,
+	MAPPINGS,
+	GROUPS,
+	CHILDREN,
 };
 
 struct qb_disks_inquiry {
@@ -54,8 +61,8 @@ struct qb_disks_inquiry {
 	struct qb_disks disks;
 	struct qb_disk_raw *raw;
 	bool reasons;
-	/* One a disk; then that of what is made of them, and LVM's. NULL: there was no list. */
-	struct qb_child *children;
+	struct qb_reading reading;
+	struct qb_child children[CHILDREN];
 	unsigned timeout_ms;
 	uint64_t deadline_ms;
 };
@@ -81,6 +88,11 @@ static void list_disks(const struct qb_root *root, const struct qb_strs *names,
 static void begin_reading(const struct qb_root *root, const char *machine_id, const char *identity,
 			  struct qb_disks_inquiry *q)
 {
+	q->reading = (struct qb_reading){.root = root,
+					 .machine_id = machine_id,
+					 .disks = &q->disks,
+					 .raw = q->raw,
+					 .which = qb_alloc(q->disks.n_disks, sizeof(size_t))};
 	for (size_t i = 0; i < q->disks.n_disks; i++) {
 		struct qb_disk *disk = &q->disks.disks[i];
 
@@ -94,9 +106,10 @@ static void begin_reading(const struct qb_root *root, const char *machine_id, co
 			disk->error = qb_strdup("a hidden path has no device node");
 			qb_tri_set(&disk->sensor, false);
 		} else if (!identity || qb_streq(identity, qb_disk_identity(disk))) {
-			qb_device_child_begin(root, machine_id, disk, &q->raw[i], &q->children[i]);
+			q->reading.which[q->reading.n++] = i;
 		}
 	}
+	qb_reading_begin(&q->reading, &q->children[READING]);
 }
 
 /* Once it is known who uses them. */
@@ -120,8 +133,8 @@ static void begin_above(const struct qb_root *root, const struct qb_blocks *bloc
 		qb_tri_unknown(&q->disks.lvm, "not a live host");
 		return;
 	}
-	qb_groups_begin(blocks, q->timeout_ms, &q->disks, &q->children[q->disks.n_disks + 1]);
-	qb_mappings_begin(&q->disks, &q->children[q->disks.n_disks]);
+	qb_groups_begin(blocks, q->timeout_ms, &q->disks, &q->children[GROUPS]);
+	qb_mappings_begin(&q->disks, &q->children[MAPPINGS]);
 }
 
 static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *machine_id,
@@ -135,6 +148,8 @@ static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *ma
 	q->live = root->live;
 	q->one = identity;
 	q->reasons = reasons;
+	for (size_t i = 0; i < CHILDREN; i++)
+		q->children[i] = (struct qb_child)QB_CHILD_INIT;
 	if (r < 0) {
 		qb_tri_unknown(&q->disks.known, "/sys/block: %s", strerror(-r));
 		return q;
@@ -144,7 +159,6 @@ static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *ma
 		qb_udev_wait();
 	qb_blocks_read(root, &blocks);
 	q->raw = qb_alloc(names.n, sizeof(*q->raw));
-	q->children = qb_alloc(names.n + ABOVE, sizeof(*q->children));
 	list_disks(root, &names, q);
 	q->timeout_ms = timeout_ms ? timeout_ms : TIMEOUT_MS;
 	q->deadline_ms = qb_now_ms() + q->timeout_ms;
@@ -152,8 +166,6 @@ static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *ma
 	qb_usage_probe(root, &blocks, reasons, &q->disks, q->raw);
 	read_wwids(root, &q->disks, q->raw);
 	note_paths(q);
-	for (size_t i = 0; i < q->disks.n_disks + ABOVE; i++)
-		q->children[i] = (struct qb_child)QB_CHILD_INIT;
 	if (!identity)
 		begin_above(root, &blocks, q);
 	begin_reading(root, machine_id, identity, q);
@@ -168,17 +180,13 @@ struct qb_disks_inquiry *qb_disks_inquiry_begin(const struct qb_root *root, cons
 
 void qb_disks_inquiry_end(struct qb_disks_inquiry *q, struct qb_disks *ret)
 {
-	if (q->live && q->children) {
-		struct qb_child *above = &q->children[q->disks.n_disks];
-
-		qb_children_wait(q->children, q->disks.n_disks + ABOVE, q->deadline_ms);
-		for (size_t i = 0; i < q->disks.n_disks; i++)
-			if (q->children[i].pid > 0)
-				qb_device_child_end(&q->children[i], q->timeout_ms,
-						    &q->disks.disks[i], &q->raw[i]);
-		qb_mappings_end(&above[0], q->timeout_ms, &q->disks);
+	if (q->live && q->raw) {
+		qb_children_wait(q->children, CHILDREN, q->deadline_ms);
+		qb_reading_end(&q->reading, &q->children[READING], q->deadline_ms);
+		qb_mappings_end(&q->children[MAPPINGS], q->timeout_ms, &q->disks);
 		if (!q->one)
-			qb_groups_end(&above[1], q->timeout_ms, q->deadline_ms, q->raw, &q->disks);
+			qb_groups_end(&q->children[GROUPS], q->timeout_ms, q->deadline_ms, q->raw,
+				      &q->disks);
 		if (q->reasons)
 			qb_lvm_probe(&q->disks, q->raw);
 	}
@@ -187,8 +195,8 @@ void qb_disks_inquiry_end(struct qb_disks_inquiry *q, struct qb_disks *ret)
 	for (size_t i = 0; i < q->disks.n_disks; i++)
 		qb_disk_raw_done(&q->raw[i]);
 	*ret = q->disks;
+	free(q->reading.which);
 	free(q->raw);
-	free(q->children);
 	free(q);
 }
 

@@ -37,22 +37,29 @@ void qb_device_probe(const char *machine_id, struct qb_disk *disk, struct qb_dis
 /* Its temperature. It may hang with the device, too. */
 void qb_sensor_probe(const struct qb_root *root, struct qb_disk *disk);
 
-/* Both, by a process of its own. */
-void qb_device_child_begin(const struct qb_root *root, const char *machine_id, struct qb_disk *disk,
-			   struct qb_disk_raw *raw, struct qb_child *ret);
+/* Both, of the disks which[0] to which[n - 1], in this order. Filled by who asks. */
+struct qb_reading {
+	const struct qb_root *root;
+	const char *machine_id;
+	struct qb_disks *disks;
+	struct qb_disk_raw *raw;
+	size_t *which, n;
+	struct qb_reading_queue *queue;
+};
+/* Begins to read them, by processes of its own. */
+void qb_reading_begin(struct qb_reading *reading, struct qb_child *ret);
 /*
- * Takes what it found, once it was waited for. Of a disk that has not answered the contents are
- * unknown; timeout_ms is what is said then.
+ * Takes what was found, once it was waited for, until deadline_ms at most. Of a disk that has not
+ * answered the contents are unknown.
  */
-void qb_device_child_end(struct qb_child *child, unsigned timeout_ms, struct qb_disk *disk,
-			 struct qb_disk_raw *raw);
+void qb_reading_end(struct qb_reading *reading, struct qb_child *child, uint64_t deadline_ms);
 
 /* Devices that are made of others. Of one that is not to be asked readable is unknown at once. */
 void qb_mappings_list(const struct qb_root *root, const struct qb_blocks *blocks,
 		      struct qb_disks *disks);
 /* Begins to ask those that are left, if any, by one process. */
 void qb_mappings_begin(struct qb_disks *disks, struct qb_child *ret);
-/* Takes what they answered; as qb_device_child_end(). */
+/* Takes what they answered; timeout_ms is what is said of one that did not. */
 void qb_mappings_end(struct qb_child *child, unsigned timeout_ms, struct qb_disks *disks);
 
 /* Asks LVM, once, whether it lists the PVs that were found. Live hosts only. */

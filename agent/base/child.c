@@ -44,6 +44,7 @@ int qb_child_begin(void (*tell)(int fd, void *data), void *data, struct qb_child
 		ret->fd = QB_TAKE_FD(fds[0]);
 	else
 		r = -errno;
+	ret->heard_ms = qb_now_ms();
 	qb_closep(&fds[0]);
 	qb_closep(&fds[1]);
 	return r;
@@ -72,8 +73,7 @@ static bool is_own(const struct sockaddr_un *a, socklen_t len)
 	       getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_len) == 0 && who.uid == geteuid();
 }
 
-/* The socket that holds the name, for the child to keep; -EBUSY, or another -errno. */
-static int hold_name(const char *name)
+int qb_child_hold_name(const char *name)
 {
 	bool busy = true;
 
@@ -98,7 +98,7 @@ int qb_child_begin_named(const char *name, void (*tell)(int fd, void *data), voi
 			 struct qb_child *ret)
 {
 	/* The child has it by being a copy of this process; here it is closed. */
-	_cleanup_close_ int held = hold_name(name);
+	_cleanup_close_ int held = qb_child_hold_name(name);
 
 	*ret = (struct qb_child)QB_CHILD_INIT;
 	/* Without a name it is one that is not counted. */
@@ -117,11 +117,13 @@ void qb_child_say(int fd, const json_t *document)
 /* False at the end of what it says. */
 static bool listen_to(struct qb_child *c)
 {
-	char chunk[16 << 10];
+	char chunk[64 << 10]; /* as much as a pipe holds */
 	ssize_t n = read(c->fd, chunk, sizeof(chunk));
 
-	if (n > 0)
+	if (n > 0) {
 		qb_buf_add(&c->text, chunk, (size_t)n);
+		c->heard_ms = qb_now_ms();
+	}
 	return n > 0 || (n < 0 && errno == EINTR);
 }
 
@@ -153,29 +155,32 @@ static size_t open_ones(const struct qb_child *children, size_t n, struct pollfd
 	return open;
 }
 
-void qb_children_wait(struct qb_child *children, size_t n, uint64_t deadline_ms)
+bool qb_children_hear(struct qb_child *children, size_t n, uint64_t until_ms)
 {
 	struct pollfd *p = qb_alloc(n, sizeof(*p));
-	size_t *index = qb_alloc(n, sizeof(*index)), open;
+	size_t *index = qb_alloc(n, sizeof(*index)), open = open_ones(children, n, p, index);
+	uint64_t now = qb_now_ms();
 
-	while ((open = open_ones(children, n, p, index))) {
-		uint64_t now = qb_now_ms();
-		int r = poll(p, open, deadline_ms > now ? (int)(deadline_ms - now) : 0);
-
-		if (r < 0 && errno == EINTR)
-			continue;
+	if (open && poll(p, open, until_ms > now ? (int)(until_ms - now) : 0) > 0)
 		for (size_t i = 0; i < open; i++) {
 			struct qb_child *c = &children[index[i]];
 
-			if (r > 0 && p[i].revents && !listen_to(c))
+			if (p[i].revents && !listen_to(c))
 				end(c);
-			/* One that goes on talking is late as well. */
-			else if (r <= 0 || now > deadline_ms)
-				give_up(c);
 		}
-	}
 	free(index);
 	free(p);
+	return open;
+}
+
+void qb_children_wait(struct qb_child *children, size_t n, uint64_t deadline_ms)
+{
+	/* One that goes on talking is late as well. */
+	while (qb_children_hear(children, n, deadline_ms) && qb_now_ms() < deadline_ms)
+		;
+	for (size_t i = 0; i < n; i++)
+		if (children[i].fd >= 0)
+			give_up(&children[i]);
 }
 
 bool qb_child_says_more(struct qb_child *child, uint64_t deadline_ms)

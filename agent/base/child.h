@@ -15,6 +15,7 @@ struct qb_child {
 	pid_t pid;
 	int fd;             /* what it says; -1 once it has ended, or was never begun */
 	struct qb_buf text; /* what it has said */
+	uint64_t heard_ms;  /* when it last said something, or was begun: qb_now_ms() */
 	bool late;          /* it had not ended when its time was over */
 };
 
@@ -35,10 +36,17 @@ QB_MUST_CHECK int qb_child_begin(void (*tell)(int fd, void *data), void *data,
  */
 QB_MUST_CHECK int qb_child_begin_named(const char *name, void (*tell)(int fd, void *data),
 				       void *data, struct qb_child *ret);
+/*
+ * For a child that has several such things to ask, one after the other: takes the name until what
+ * is returned is closed. The fd, -EBUSY, or another -errno.
+ */
+QB_MUST_CHECK int qb_child_hold_name(const char *name);
 /* Writes it as one line, at once: tokens one by one would wake the reader for each. */
 void qb_child_say(int fd, const json_t *document);
 /* Waits until it says more: false when it has ended, or it is deadline_ms, which makes it late. */
 bool qb_child_says_more(struct qb_child *child, uint64_t deadline_ms);
+/* Reads what they say, once, waiting until until_ms at most. False when all had ended before. */
+bool qb_children_hear(struct qb_child *children, size_t n, uint64_t until_ms);
 /* Reads what they say until all have ended or it is deadline_ms of qb_now_ms(). */
 void qb_children_wait(struct qb_child *children, size_t n, uint64_t deadline_ms);
 /* In a copy: what may live on is not to keep open what others read to its end. */
