@@ -12,11 +12,14 @@ struct qb_block {
 	char *dm_uuid;          /* LVM-..., mpath-... */
 	struct qb_strs slaves;  /* what it is made of */
 	struct qb_strs holders; /* what is made of it */
+	char *unknown;          /* why not all of that is known; NULL: it is */
 };
 
 struct qb_blocks {
 	struct qb_block *v;
 	size_t n;
+	struct qb_block **by_name, **by_devno; /* sorted */
+	char *unknown;                         /* why there is no list */
 };
 
 void qb_blocks_read(const struct qb_root *root, struct qb_blocks *ret);
@@ -24,7 +27,8 @@ void qb_blocks_done(struct qb_blocks *blocks);
 #define _cleanup_blocks_ QB_CLEANUP(qb_blocks_done)
 
 /* The names of a disk's partitions, as the kernel has them. */
-void qb_blocks_partitions(const struct qb_root *root, const char *disk, struct qb_strs *ret);
+QB_MUST_CHECK int qb_blocks_partitions(const struct qb_root *root, const char *disk,
+				       struct qb_strs *ret);
 const struct qb_block *qb_blocks_by_name(const struct qb_blocks *blocks, const char *name);
 const struct qb_block *qb_blocks_by_devno(const struct qb_blocks *blocks, const char *devno);
 /*

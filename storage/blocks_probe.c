@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/blocks.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <sys/sysmacros.h>
 
 enum {
 	STACK_MAX = 16, /* dm on md on dm...: deeper is a loop in what we read */
 };
 
-static void block_read(const struct qb_root *root, const char *name, const char *disk,
-		       struct qb_blocks *blocks)
+static void not_known(struct qb_block *block, const char *path, int r)
+{
+	if (!block->unknown)
+		block->unknown = qb_asprintf("%s: %s", path, strerror(-r));
+}
+
+static struct qb_block *block_read(const struct qb_root *root, const char *name, const char *disk,
+				   struct qb_blocks *blocks)
 {
 	_cleanup_free_ char *dir = disk ? qb_asprintf("/sys/block/%s/%s", disk, name)
 					: qb_asprintf("/sys/block/%s", name);
@@ -27,49 +35,102 @@ static void block_read(const struct qb_root *root, const char *name, const char 
 	block->disk = qb_strdup(disk);
 	for (size_t i = 0; i < QB_ARRAY_SIZE(values); i++) {
 		_cleanup_free_ char *path = qb_asprintf("%s/%s", dir, values[i].file);
+		int r = qb_root_read_value(root, path, values[i].value);
 
-		if (qb_root_read_value(root, path, values[i].value) < 0)
-			*values[i].value = NULL;
+		if (r < 0 && r != -ENOENT)
+			not_known(block, path, r);
 	}
 	for (size_t i = 0; i < QB_ARRAY_SIZE(lists); i++) {
 		_cleanup_free_ char *path = qb_asprintf("%s/%s", dir, lists[i].sub);
+		int r = qb_root_list(root, path, lists[i].list);
 
-		if (qb_root_list(root, path, lists[i].list) < 0)
-			*lists[i].list = (struct qb_strs){0};
+		/* A partition has no slaves; and what was captured may lack what is empty. */
+		if (r < 0 && r != -ENOENT)
+			not_known(block, path, r);
 	}
+	return block;
 }
 
-void qb_blocks_partitions(const struct qb_root *root, const char *disk, struct qb_strs *ret)
+int qb_blocks_partitions(const struct qb_root *root, const char *disk, struct qb_strs *ret)
 {
 	_cleanup_free_ char *dir = qb_asprintf("/sys/block/%s", disk);
 	_cleanup_strs_ struct qb_strs subs = {0};
+	int r = qb_root_list(root, dir, &subs);
 
-	if (qb_root_list(root, dir, &subs) < 0)
-		return;
-	for (size_t i = 0; i < subs.n; i++) {
+	for (size_t i = 0; r == 0 && i < subs.n; i++) {
 		_cleanup_free_ char *mark = qb_asprintf("%s/%s/partition", dir, subs.v[i]);
+		struct stat st;
 
 		/* The kernel names them after their disk. */
-		if (qb_startswith(subs.v[i], disk) && qb_root_exists(root, mark))
+		if (!qb_startswith(subs.v[i], disk))
+			continue;
+		r = qb_root_stat(root, mark, true, &st);
+		if (r == 0)
 			qb_strs_add(ret, subs.v[i]);
+		else if (r == -ENOENT || r == -ENOTDIR)
+			r = 0;
 	}
+	return r;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp((*(struct qb_block *const *)a)->name, (*(struct qb_block *const *)b)->name);
+}
+
+static const char *devno_of(const struct qb_block *block)
+{
+	return block->devno ? block->devno : "";
+}
+
+static int by_devno(const void *a, const void *b)
+{
+	return strcmp(devno_of(*(struct qb_block *const *)a),
+		      devno_of(*(struct qb_block *const *)b));
+}
+
+typedef int compare_fn(const void *, const void *);
+
+static struct qb_block **sorted(const struct qb_blocks *blocks, compare_fn *compare)
+{
+	struct qb_block **index = qb_alloc(blocks->n, sizeof(struct qb_block *));
+
+	for (size_t i = 0; i < blocks->n; i++)
+		index[i] = &blocks->v[i];
+	qsort(index, blocks->n, sizeof(struct qb_block *), compare);
+	return index;
+}
+
+static const struct qb_block *find(const struct qb_blocks *blocks, struct qb_block **index,
+				   const struct qb_block *like, compare_fn *compare)
+{
+	struct qb_block **at =
+		blocks->n ? bsearch(&like, index, blocks->n, sizeof(struct qb_block *), compare)
+			  : NULL;
+
+	return at ? *at : NULL;
 }
 
 void qb_blocks_read(const struct qb_root *root, struct qb_blocks *ret)
 {
 	_cleanup_strs_ struct qb_strs names = {0};
+	int r = qb_root_list(root, "/sys/block", &names);
 
 	*ret = (struct qb_blocks){0};
-	if (qb_root_list(root, "/sys/block", &names) < 0)
-		return;
+	if (r < 0)
+		ret->unknown = qb_asprintf("/sys/block: %s", strerror(-r));
 	for (size_t i = 0; i < names.n; i++) {
 		_cleanup_strs_ struct qb_strs parts = {0};
+		struct qb_block *disk = block_read(root, names.v[i], NULL, ret);
 
-		block_read(root, names.v[i], NULL, ret);
-		qb_blocks_partitions(root, names.v[i], &parts);
+		r = qb_blocks_partitions(root, names.v[i], &parts);
+		if (r < 0)
+			not_known(disk, "its partitions", r);
 		for (size_t j = 0; j < parts.n; j++)
-			block_read(root, parts.v[j], names.v[i], ret);
+			(void)block_read(root, parts.v[j], names.v[i], ret);
 	}
+	ret->by_name = sorted(ret, by_name);
+	ret->by_devno = sorted(ret, by_devno);
 }
 
 void qb_blocks_done(struct qb_blocks *blocks)
@@ -82,27 +143,29 @@ void qb_blocks_done(struct qb_blocks *blocks)
 		free(b->disk);
 		free(b->dm_name);
 		free(b->dm_uuid);
+		free(b->unknown);
 		qb_strs_done(&b->slaves);
 		qb_strs_done(&b->holders);
 	}
 	free(blocks->v);
+	free(blocks->by_name);
+	free(blocks->by_devno);
+	free(blocks->unknown);
 	*blocks = (struct qb_blocks){0};
 }
 
 const struct qb_block *qb_blocks_by_name(const struct qb_blocks *blocks, const char *name)
 {
-	for (size_t i = 0; i < blocks->n; i++)
-		if (qb_streq(blocks->v[i].name, name))
-			return &blocks->v[i];
-	return NULL;
+	const struct qb_block like = {.name = (char *)name};
+
+	return find(blocks, blocks->by_name, &like, by_name);
 }
 
 const struct qb_block *qb_blocks_by_devno(const struct qb_blocks *blocks, const char *devno)
 {
-	for (size_t i = 0; i < blocks->n; i++)
-		if (blocks->v[i].devno && qb_streq(blocks->v[i].devno, devno))
-			return &blocks->v[i];
-	return NULL;
+	const struct qb_block like = {.devno = (char *)devno};
+
+	return find(blocks, blocks->by_devno, &like, by_devno);
 }
 
 static const struct qb_block *by_dm_name(const struct qb_blocks *blocks, const char *name)

@@ -79,7 +79,6 @@ void qb_disk_raw_done(struct qb_disk_raw *raw)
 {
 	char *const strings[] = {raw->devpath,
 				 raw->exclusive.why,
-				 raw->openers_unknown,
 				 raw->udev_initialized.why,
 				 raw->udev_fs_type,
 				 raw->udev_table_type,
@@ -96,7 +95,23 @@ void qb_disk_raw_done(struct qb_disk_raw *raw)
 		free(strings[i]);
 	for (size_t i = 0; i < QB_ARRAY_SIZE(lists); i++)
 		qb_strs_done(lists[i]);
+	for (size_t i = 0; i < raw->n_unknown; i++) {
+		free(raw->unknown[i].code);
+		free(raw->unknown[i].evidence);
+	}
+	free(raw->unknown);
 	*raw = (struct qb_disk_raw){0};
+}
+
+void qb_disk_raw_unknown(struct qb_disk_raw *raw, const char *code, const char *fmt, ...)
+{
+	struct qb_reason *unknown = QB_APPEND(raw->unknown, raw->n_unknown);
+	va_list ap;
+
+	va_start(ap, fmt);
+	unknown->code = qb_strdup(code);
+	unknown->evidence = qb_vasprintf(fmt, ap);
+	va_end(ap);
 }
 
 void qb_disk_reason(struct qb_disk *disk, const char *code, const char *fmt, ...)

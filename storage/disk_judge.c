@@ -34,16 +34,22 @@ static void judge_use(struct qb_disk *disk, const struct qb_disk_raw *raw)
 		qb_disk_reason(disk, "holder",
 			       "the kernel says it is in use (EBUSY), and no mount, swap space or "
 			       "holder shows by what");
+	else if (raw->exclusive.why)
+		qb_disk_reason(disk, "holder", "whether it is in use is unknown: %s",
+			       raw->exclusive.why);
 	for (size_t i = 0; i < raw->openers.n; i++)
 		qb_disk_reason(disk, "open", "%s has it open", raw->openers.v[i]);
-	if (raw->openers_unknown)
-		qb_disk_reason(disk, "open", "whether a process has it open is unknown: %s",
-			       raw->openers_unknown);
 	if (raw->system_uses.n) {
 		_cleanup_free_ char *uses = qb_strs_sentence(&raw->system_uses);
 
 		qb_disk_reason(disk, "system-disk", "the running system needs it for %s", uses);
 	}
+}
+
+static void judge_unknown(struct qb_disk *disk, const struct qb_disk_raw *raw)
+{
+	for (size_t i = 0; i < raw->n_unknown; i++)
+		qb_disk_reason(disk, raw->unknown[i].code, "%s", raw->unknown[i].evidence);
 }
 
 static void judge_tables(struct qb_disk *disk, const struct qb_disk_raw *raw)
@@ -227,6 +233,7 @@ void qb_disks_judge(struct qb_disks *disks, const struct qb_disk_raw *raw)
 		struct qb_disk *disk = &disks->disks[i];
 
 		judge_use(disk, &raw[i]);
+		judge_unknown(disk, &raw[i]);
 		judge_tables(disk, &raw[i]);
 		judge_contents(disk, &raw[i]);
 		judge_attachment(disk, &raw[i]);

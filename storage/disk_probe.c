@@ -1,23 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/probe.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 #include "agent/base/clock.h"
 #include "storage/pool.h"
 #include "storage/probe_parts.h"
+
+#define WWIDS "/etc/multipath/wwids"
 
 enum {
 	WWIDS_MAX = 1 << 20,
 };
 
 /* The names multipath may have for a disk: uid_attribute in multipath.conf(5). */
-static bool wwids_name(const char *text, const char *id)
+static bool wwids_name(const struct qb_strs *lines, const char *id)
 {
 	_cleanup_free_ char *line = id ? qb_asprintf("/%s/", id) : NULL;
 
-	return line && strstr(text, line);
+	return line && qb_strs_has_sorted(lines, line);
 }
 
-static bool in_wwids(const char *text, const struct qb_disk *disk, const struct qb_disk_raw *raw)
+static bool in_wwids(const struct qb_strs *lines, const struct qb_disk *disk,
+		     const struct qb_disk_raw *raw)
 {
 	_cleanup_free_ char *scsi = NULL;
 	const char *wwid = disk->wwid;
@@ -27,20 +33,28 @@ static bool in_wwids(const char *text, const struct qb_disk *disk, const struct 
 		scsi = qb_asprintf("3%s", wwid + 4);
 	else if (wwid && qb_startswith(wwid, "eui."))
 		scsi = qb_asprintf("2%s", wwid + 4);
-	return wwids_name(text, wwid) || wwids_name(text, scsi) ||
-	       wwids_name(text, raw->udev_serial);
+	return wwids_name(lines, wwid) || wwids_name(lines, scsi) ||
+	       wwids_name(lines, raw->udev_serial);
 }
 
 static void read_wwids(const struct qb_root *root, const struct qb_disks *disks,
 		       struct qb_disk_raw *raw)
 {
+	_cleanup_strs_ struct qb_strs lines = {0};
 	_cleanup_free_ char *text = NULL;
-	size_t len;
+	int r = qb_root_read(root, WWIDS, WWIDS_MAX, &text, NULL);
+	char *rest = text, *line;
 
-	if (qb_root_read(root, "/etc/multipath/wwids", WWIDS_MAX, &text, &len) < 0)
-		return;
-	for (size_t i = 0; i < disks->n_disks; i++)
-		raw[i].in_wwids = in_wwids(text, &disks->disks[i], &raw[i]);
+	while ((line = strsep(&rest, "\n")))
+		qb_strs_add(&lines, qb_strip(line));
+	qb_strs_sort(&lines);
+	for (size_t i = 0; i < disks->n_disks; i++) {
+		raw[i].in_wwids = in_wwids(&lines, &disks->disks[i], &raw[i]);
+		if (r < 0 && r != -ENOENT)
+			qb_disk_raw_unknown(&raw[i], "multipath-member",
+					    "whether multipath knows it is unknown: %s: %s", WWIDS,
+					    strerror(-r));
+	}
 }
 
 enum {
@@ -67,6 +81,19 @@ struct qb_disks_inquiry {
 	uint64_t deadline_ms;
 };
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct qb_disk *)a)->name, ((const struct qb_disk *)b)->name);
+}
+
+struct qb_disk *qb_disks_by_name(const struct qb_disks *disks, const char *name)
+{
+	const struct qb_disk like = {.name = (char *)name};
+
+	return disks->n_disks ? bsearch(&like, disks->disks, disks->n_disks, sizeof(like), by_name)
+			      : NULL;
+}
+
 static void list_disks(const struct qb_root *root, const struct qb_strs *names,
 		       struct qb_disks_inquiry *q)
 {
@@ -83,6 +110,7 @@ static void list_disks(const struct qb_root *root, const struct qb_strs *names,
 			qb_udev_probe(&disk, raw);
 		*QB_APPEND(q->disks.disks, q->disks.n_disks) = disk;
 	}
+	qb_links_probe(root, &q->disks);
 }
 
 static void begin_reading(const struct qb_root *root, const char *machine_id, const char *identity,

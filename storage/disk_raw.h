@@ -28,7 +28,9 @@ struct qb_disk_raw {
 	/* no: O_EXCL gave EBUSY. Not tried where it is known to be in use. */
 	struct qb_tri exclusive;
 	struct qb_strs openers; /* "qemu-kvm (pid 4711)" */
-	char *openers_unknown;  /* why not all processes could be asked */
+	/* What could not be found out, by the code that it would have as a reason. */
+	struct qb_reason *unknown;
+	size_t n_unknown;
 	bool udev_runs;
 	struct qb_tri udev_initialized;
 	char *udev_fs_type, *udev_table_type, *udev_bus, *udev_serial;
@@ -39,6 +41,8 @@ struct qb_disk_raw {
 };
 
 void qb_disk_raw_done(struct qb_disk_raw *raw);
+QB_PRINTF(3, 4)
+void qb_disk_raw_unknown(struct qb_disk_raw *raw, const char *code, const char *fmt, ...);
 
 /*
  * Every reason against each disk, raw[i] being what was seen of disks[i]; sets available. Pure.

@@ -12,6 +12,11 @@
 bool qb_sysfs_probe(const struct qb_root *root, const char *name, struct qb_disk *disk,
 		    struct qb_disk_raw *raw);
 
+/* Their names below /dev/disk, each link read once. */
+void qb_links_probe(const struct qb_root *root, struct qb_disks *disks);
+/* NULL: there is none of this name. They are sorted by it, as sysfs lists them. */
+struct qb_disk *qb_disks_by_name(const struct qb_disks *disks, const char *name);
+
 /* Who uses the disks: mounts, swap, holders; what the system itself stands on. And processes, all
  * of which have to be looked at for it. */
 void qb_usage_probe(const struct qb_root *root, const struct qb_blocks *blocks, bool processes,

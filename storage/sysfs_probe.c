@@ -3,6 +3,7 @@
 #include "storage/probe_parts.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 
 enum {
@@ -65,25 +66,55 @@ static char *scsi_serial(const struct qb_root *root, const char *name)
 	return s[0] ? qb_str_printable(s) : NULL;
 }
 
-static void read_nvme_transports(const struct qb_root *root, const char *name, struct qb_strs *ret)
+/*
+ * What a verdict hangs on: NULL would speak for the disk, so a failure is noted. Not there is an
+ * answer of kernels that do not have it yet, unless it is there always.
+ */
+static char *decisive(const struct qb_root *root, const char *name, const char *file, bool always,
+		      struct qb_disk_raw *raw)
 {
-	_cleanup_free_ char *dir = qb_asprintf("/sys/block/%s/device", name);
-	_cleanup_free_ char *own = value(root, name, "device/transport");
+	_cleanup_free_ char *path = qb_asprintf("/sys/block/%s/%s", name, file), *text = NULL;
+	int r = qb_root_read_value(root, path, &text);
+
+	if (r < 0 && (always || r != -ENOENT))
+		qb_disk_raw_unknown(raw, "probe-error", "what it is is unknown: %s: %s", path,
+				    strerror(-r));
+	return r < 0 ? NULL : qb_str_printable(text);
+}
+
+static bool is_set(const struct qb_root *root, const char *name, const char *file, bool always,
+		   struct qb_disk_raw *raw)
+{
+	_cleanup_free_ char *text = decisive(root, name, file, always, raw);
+
+	return text && !qb_streq(text, "0");
+}
+
+static void read_nvme_transports(const struct qb_root *root, const char *name,
+				 struct qb_disk_raw *raw)
+{
+	_cleanup_free_ char *dir = qb_asprintf("/sys/block/%s/device", name), *own = NULL;
 	_cleanup_strs_ struct qb_strs subs = {0};
+	struct qb_strs *ret = &raw->nvme_transports;
+	int r;
 
 	if (!qb_startswith(name, "nvme"))
 		return;
+	own = decisive(root, name, "device/transport", false, raw);
 	if (own)
 		qb_strs_add(ret, own);
 	/* A head belongs to the subsystem, and the controllers stand below that. */
-	if (qb_root_list(root, dir, &subs) < 0)
-		return;
+	r = qb_root_list(root, dir, &subs);
+	if (r < 0 && r != -ENOENT)
+		qb_disk_raw_unknown(raw, "probe-error", "how it is attached is unknown: %s: %s",
+				    dir, strerror(-r));
 	for (size_t i = 0; i < subs.n; i++) {
-		_cleanup_free_ char *transport = NULL;
+		_cleanup_free_ char *file = NULL, *transport = NULL;
 
 		if (!qb_startswith(subs.v[i], "nvme"))
 			continue;
-		transport = value(root, name, "device/%s/transport", subs.v[i]);
+		file = qb_asprintf("device/%s/transport", subs.v[i]);
+		transport = decisive(root, name, file, false, raw);
 		if (transport && !qb_strs_has(ret, transport))
 			qb_strs_add(ret, transport);
 	}
@@ -111,22 +142,25 @@ static void read_partitions(const struct qb_root *root, const char *name, struct
 			    struct qb_disk_raw *raw)
 {
 	_cleanup_strs_ struct qb_strs subs = {0};
+	int r = qb_blocks_partitions(root, name, &subs);
 
-	qb_blocks_partitions(root, name, &subs);
+	if (r < 0)
+		qb_disk_raw_unknown(raw, "partitions",
+				    "whether it has partitions is unknown: "
+				    "/sys/block/%s: %s",
+				    name, strerror(-r));
 	for (size_t i = 0; i < subs.n; i++) {
 		_cleanup_free_ char *no = value(root, name, "%s/partition", subs.v[i]);
 		_cleanup_free_ char *start = value(root, name, "%s/start", subs.v[i]);
 		_cleanup_free_ char *size = value(root, name, "%s/size", subs.v[i]);
 		struct qb_partition *p;
 
-		if (!no)
-			continue;
 		qb_strs_add(&raw->kernel_partitions, subs.v[i]);
 		p = QB_APPEND(disk->partitions, disk->n_partitions);
 		p->name = qb_strdup(subs.v[i]);
 		p->path = qb_asprintf("/dev/%s", subs.v[i]);
 		p->devno = value(root, name, "%s/dev", subs.v[i]);
-		if (qb_parse_u64(no, &p->number) < 0)
+		if (!no || qb_parse_u64(no, &p->number) < 0)
 			p->number = 0;
 		if (start && qb_parse_u64(start, &p->start_bytes) == 0)
 			p->start_bytes *= SECTOR;
@@ -138,10 +172,14 @@ static void read_partitions(const struct qb_root *root, const char *name, struct
 static void read_devpath(const struct qb_root *root, const char *name, struct qb_disk_raw *raw)
 {
 	_cleanup_free_ char *path = qb_asprintf("/sys/block/%s", name), *link = NULL;
+	int r = qb_root_readlink(root, path, &link);
 	const char *at;
 
-	if (qb_root_readlink(root, path, &link) < 0)
+	if (r < 0) {
+		qb_disk_raw_unknown(raw, "probe-error", "how it is attached is unknown: %s: %s",
+				    path, strerror(-r));
 		return;
+	}
 	at = strstr(link, "/devices/");
 	raw->devpath = qb_strdup(at ? at : qb_startswith(link, "devices/") ? link : NULL);
 }
@@ -163,34 +201,10 @@ static void read_identity(const struct qb_root *root, const char *name, struct q
 		disk->backing = qb_strdup("zram");
 }
 
-static void read_links(const struct qb_root *root, const char *name, struct qb_disk *disk)
-{
-	static const char *const dirs[] = {"/dev/disk/by-id", "/dev/disk/by-path",
-					   "/dev/disk/by-diskseq"};
-
-	for (size_t i = 0; i < QB_ARRAY_SIZE(dirs); i++) {
-		_cleanup_strs_ struct qb_strs names = {0};
-
-		if (qb_root_list(root, dirs[i], &names) < 0)
-			continue;
-		for (size_t j = 0; j < names.n; j++) {
-			_cleanup_free_ char *path = qb_asprintf("%s/%s", dirs[i], names.v[j]);
-			_cleanup_free_ char *target = NULL;
-			const char *base;
-
-			if (qb_root_readlink(root, path, &target) < 0)
-				continue;
-			base = strrchr(target, '/');
-			if (qb_streq(base ? base + 1 : target, name))
-				qb_strs_add(&disk->links, path);
-		}
-	}
-}
-
 bool qb_sysfs_probe(const struct qb_root *root, const char *name, struct qb_disk *disk,
 		    struct qb_disk_raw *raw)
 {
-	_cleanup_free_ char *rotational = NULL, *removable = NULL, *zoned = NULL, *hidden = NULL;
+	_cleanup_free_ char *rotational = NULL, *zoned = NULL;
 
 	if (left_out(name))
 		return false;
@@ -206,29 +220,58 @@ bool qb_sysfs_probe(const struct qb_root *root, const char *name, struct qb_disk
 	/* A '/' in a device's name reads '!' in sysfs: cciss!c0d0. */
 	for (char *s = disk->path; (s = strchr(s, '!'));)
 		*s = '/';
-	disk->devno = value(root, name, "dev");
+	disk->devno = decisive(root, name, "dev", true, raw);
 	if (disk->devno && sscanf(disk->devno, "%u:%u", &raw->major, &raw->minor) != 2)
 		raw->major = raw->minor = 0;
 	disk->logical_sector_bytes = number(root, name, "queue/logical_block_size");
 	disk->physical_sector_bytes = number(root, name, "queue/physical_block_size");
 	disk->diskseq = number(root, name, "diskseq");
-	disk->read_only = number(root, name, "ro");
-	removable = value(root, name, "removable");
-	disk->removable = removable && !qb_streq(removable, "0");
-	hidden = value(root, name, "hidden");
-	raw->hidden = hidden && !qb_streq(hidden, "0");
+	disk->read_only = is_set(root, name, "ro", true, raw);
+	disk->removable = is_set(root, name, "removable", true, raw);
+	raw->hidden = is_set(root, name, "hidden", false, raw);
 	rotational = value(root, name, "queue/rotational");
 	if (rotational)
 		qb_tri_set(&disk->rotational, !qb_streq(rotational, "0"));
 	else
 		qb_tri_unknown(&disk->rotational, "no queue/rotational in sysfs");
-	zoned = value(root, name, "queue/zoned");
+	zoned = decisive(root, name, "queue/zoned", false, raw);
 	if (zoned && !qb_streq(zoned, "none"))
 		disk->zoned = QB_TAKE_PTR(zoned);
 	read_devpath(root, name, raw);
-	read_nvme_transports(root, name, &raw->nvme_transports);
+	read_nvme_transports(root, name, raw);
 	disk->transport = transport_of(name, raw);
 	read_partitions(root, name, disk, raw);
-	read_links(root, name, disk);
 	return true;
+}
+
+static void note_link(const struct qb_root *root, char *path, struct qb_disks *disks)
+{
+	_cleanup_free_ char *target = NULL;
+	const char *base;
+	struct qb_disk *disk;
+
+	if (qb_root_readlink(root, path, &target) < 0)
+		return;
+	base = strrchr(target, '/');
+	disk = qb_disks_by_name(disks, base ? base + 1 : target);
+	if (disk)
+		qb_strs_add(&disk->links, path);
+}
+
+void qb_links_probe(const struct qb_root *root, struct qb_disks *disks)
+{
+	static const char *const dirs[] = {"/dev/disk/by-id", "/dev/disk/by-path",
+					   "/dev/disk/by-diskseq"};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(dirs); i++) {
+		_cleanup_strs_ struct qb_strs names = {0};
+
+		if (qb_root_list(root, dirs[i], &names) < 0)
+			continue;
+		for (size_t j = 0; j < names.n; j++) {
+			_cleanup_free_ char *path = qb_asprintf("%s/%s", dirs[i], names.v[j]);
+
+			note_link(root, path, disks);
+		}
+	}
 }

@@ -13,8 +13,7 @@ enum {
 	POINTS_MAX = 64, /* a process each */
 };
 
-/* Of which somebody else answers: another host, or a process of this one. */
-static bool has_server(const char *type)
+bool qb_mount_has_server(const char *type)
 {
 	static const char *const types[] = {
 		"nfs",     "nfs4", "cifs",   "smb3", "9p",    "virtiofs", "ceph",  "glusterfs",
@@ -27,10 +26,18 @@ static bool has_server(const char *type)
 	return qb_streq(type, "fuse") || qb_startswith(type, "fuse.");
 }
 
+static bool has_option(char *options, const char *name)
+{
+	for (char *option; (option = strsep(&options, ","));)
+		if (qb_streq(option, name))
+			return true;
+	return false;
+}
+
 /* "36 35 98:0 /root /point options optional... - type source options" */
 bool qb_mount_parse(char *line, struct qb_mount *ret)
 {
-	char *fields[5] = {NULL}, *rest = line, *type, *source, *dash = strstr(line, " - ");
+	char *fields[6] = {NULL}, *rest = line, *type, *source, *dash = strstr(line, " - ");
 
 	if (!dash)
 		return false;
@@ -40,11 +47,16 @@ bool qb_mount_parse(char *line, struct qb_mount *ret)
 	source = strsep(&dash, " ");
 	for (size_t i = 0; i < QB_ARRAY_SIZE(fields); i++)
 		fields[i] = strsep(&rest, " ");
-	if (!fields[4] || !source)
+	if (!fields[5] || !source)
 		return false;
 	qb_str_unescape_octal(fields[4]);
 	qb_str_unescape_octal(source);
-	*ret = (struct qb_mount){fields[2], fields[4], source, type};
+	*ret = (struct qb_mount){.id = fields[0],
+				 .devno = fields[2],
+				 .point = fields[4],
+				 .source = source,
+				 .type = type,
+				 .nodev = has_option(fields[5], "nodev")};
 	return true;
 }
 
@@ -71,7 +83,7 @@ void qb_mounts_hung(const struct qb_root *root, struct qb_strs *ret)
 	if (qb_root_read(root, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL) < 0)
 		return;
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		if (qb_mount_parse(line, &m) && has_server(m.type) &&
+		if (qb_mount_parse(line, &m) && qb_mount_has_server(m.type) &&
 		    !qb_strs_has(&points, m.point)) {
 			qb_strs_add(&points, m.point);
 			qb_strs_add(&devnos, m.devno);

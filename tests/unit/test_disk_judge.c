@@ -51,6 +51,7 @@ enum wrong {
 	BUSY,
 	OPEN,
 	OPEN_UNKNOWN,
+	BUSY_UNKNOWN,
 	SYSTEM,
 	PARTITION,
 	KERNEL_PARTITION,
@@ -110,7 +111,9 @@ static void spoil_use(enum wrong wrong, struct qb_disk *d, struct qb_disk_raw *r
 	if (wrong == OPEN)
 		qb_strs_add(&r->openers, "qemu-kvm (pid 4711)");
 	if (wrong == OPEN_UNKNOWN)
-		r->openers_unknown = qb_strdup("/proc: Permission denied");
+		qb_disk_raw_unknown(r, "open", "/proc: Permission denied");
+	if (wrong == BUSY_UNKNOWN)
+		qb_tri_unknown(&r->exclusive, "/dev/sda: No medium found");
 	if (wrong == SYSTEM)
 		qb_strs_add(&r->system_uses, "/boot");
 	if (wrong == MPATH_HOLDER)
@@ -222,7 +225,8 @@ static void each_reason_fires_alone(void **state)
 		{HOLDER, "holder", "dm-0 (vg0-root)"},
 		{BUSY, "holder", "EBUSY"},
 		{OPEN, "open", "qemu-kvm (pid 4711)"},
-		{OPEN_UNKNOWN, "open", "unknown: /proc: Permission denied"},
+		{OPEN_UNKNOWN, "open", "/proc: Permission denied"},
+		{BUSY_UNKNOWN, "holder", "in use is unknown: /dev/sda: No medium found"},
 		{SYSTEM, "system-disk", "/boot"},
 		{PARTITION, "partitions", "sda1"},
 		{KERNEL_PARTITION, "partitions", "sda1"},

@@ -338,6 +338,82 @@ static void multipath_is_seen_by_its_map_and_its_list(void **state)
 	assert_false(qb_disk_has_reason(probe(h, "sdc"), "multipath-member"));
 }
 
+/* Something else stands where the answer would: as a read that fails, but for the error. */
+static void what_cannot_be_read_is_not_taken_for_nothing(void **state)
+{
+	static const struct {
+		const char *path, *code, *evidence;
+	} rows[] = {
+		{"/sys/block/sda/holders", "holder", "made of it is unknown: "},
+		{"/sys/block/sda/slaves", "holder", "/sys/block/sda/slaves: Not a directory"},
+		{"/sys/block/sda/ro/x", "probe-error", "/sys/block/sda/ro: Is a directory"},
+		{"/sys/block/sda/removable/x", "probe-error", "sda/removable: Is a directory"},
+		{"/sys/block/sda/hidden/x", "probe-error", "/sys/block/sda/hidden: "},
+		{"/sys/block/sda/dev/x", "probe-error", "/sys/block/sda/dev: "},
+		{"/sys/block/sda/queue/zoned/x", "probe-error", "sda/queue/zoned: "},
+		{"/proc/self/mountinfo/x", "mounted", "/proc/self/mountinfo: Is a directory"},
+		{"/proc/1/mountinfo/x", "mounted", "/proc/1/mountinfo: "},
+		{"/proc/swaps/x", "swap", "/proc/swaps: Is a directory"},
+		{"/etc/multipath/wwids/x", "multipath-member", "wwids: Is a directory"},
+	};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(rows); i++) {
+		static const char *const own[] = {"ro", "removable", "dev"};
+		struct host *h;
+
+		assert_int_equal(setup(state), 0);
+		h = *state;
+		disk(h, "sda", "8:0\n", "pci0000:00/ata1");
+		for (size_t j = 0; j < QB_ARRAY_SIZE(own); j++) {
+			_cleanup_free_ char *path =
+				qb_asprintf("%s/sys/block/sda/%s", h->dir, own[j]);
+
+			if (strstr(rows[i].path, own[j]))
+				assert_int_equal(unlink(path), 0);
+		}
+		file(h, "", "%s", rows[i].path);
+		assert_reason(probe(h, "sda"), rows[i].code, rows[i].evidence);
+		teardown(state);
+	}
+	setup(state);
+}
+
+static void no_link_says_how_it_is_attached(void **state)
+{
+	struct host *h = *state;
+
+	file(h, "8:0\n", "/sys/block/sda/dev");
+	assert_reason(probe(h, "sda"), "probe-error", "how it is attached is unknown");
+}
+
+/* Where a list of what is stacked cannot be had at all. */
+static void no_list_of_partitions(void **state)
+{
+	struct host *h = *state;
+
+	disk(h, "sdb", "8:16\n", "pci0000:00/ata2");
+	file(h, "not a disk", "/sys/block/sda");
+	assert_reason(probe(h, "sda"), "partitions", "unknown: /sys/block/sda: Not a directory");
+	assert_false(qb_disk_has_reason(probe(h, "sdb"), "partitions"));
+}
+
+static void each_device_of_a_btrfs_is_mounted(void **state)
+{
+	struct host *h = *state;
+
+	disk(h, "sda", "8:0\n", "pci0000:00/ata1");
+	disk(h, "sdb", "8:16\n", "pci0000:00/ata2");
+	disk(h, "sdc", "8:32\n", "pci0000:00/ata3");
+	partition(h, "sdb", "sdb1", "8:17\n");
+	file(h, "", "/sys/fs/btrfs/features/x");
+	file(h, "", "/sys/fs/btrfs/0f5e/devices/sda/x");
+	file(h, "", "/sys/fs/btrfs/0f5e/devices/sdb1/x");
+	file(h, "25 22 0:40 / /data rw - btrfs /dev/sda rw\n", "/proc/self/mountinfo");
+	assert_reason(probe(h, "sda"), "mounted", "/dev/sda on /data");
+	assert_reason(probe(h, "sdb"), "mounted", "/dev/sdb1 is a device of the btrfs 0f5e");
+	assert_false(qb_disk_has_reason(probe(h, "sdc"), "mounted"));
+}
+
 static void stacks_that_run_in_a_circle_end(void **state)
 {
 	_cleanup_blocks_ struct qb_blocks blocks = {0};
@@ -366,6 +442,10 @@ int main(void)
 		T(mounts_swap_and_holders_are_traced_to_the_disk),
 		T(swap_on_a_partition),
 		T(multipath_is_seen_by_its_map_and_its_list),
+		T(what_cannot_be_read_is_not_taken_for_nothing),
+		T(no_link_says_how_it_is_attached),
+		T(no_list_of_partitions),
+		T(each_device_of_a_btrfs_is_mounted),
 		T(stacks_that_run_in_a_circle_end),
 	};
 
