@@ -76,7 +76,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libqubi.a
 unit: $(TEST) ## unit tests: no root, seconds
 	$(Q)tests/unit/run $(TEST)
 
-sandbox: $(BUILD)/qubi-agent $(BUILD)/unit/test_move_random ## tests in private namespaces with a libvirtd of their own: root
+sandbox: $(BUILD)/qubi-agent $(addprefix $(BUILD)/unit/,test_move_random image_verdict) ## tests in private namespaces with a libvirtd of their own: root
 	$(Q)QB_AGENT=$(abspath $<) tests/sandbox/run
 
 # What stands in for a function of the program: tests/fuzz/fuzz.h.
