@@ -22,9 +22,12 @@ int qb_carve_mkfs(const char *node, const char *fs_uuid, unsigned timeout_ms, st
 	_cleanup_free_ char *meta = qb_asprintf("uuid=%s", fs_uuid);
 	/* Never -f: what mkfs itself recognises there is the last guard. -K: nothing to discard. */
 	const char *argv[] = {MKFS_XFS, "-q", "-K", "-m", meta, node, NULL};
-	_cleanup_close_ int fd = -1;
+	/* Opened before: it is told of every write that failed, whether or not mkfs minds. */
+	_cleanup_close_ int witness = open(node, O_RDONLY | O_CLOEXEC);
 	int r;
 
+	if (witness < 0)
+		return qb_error_errno(err, errno, "%s", node);
 	if (access(MKFS_XFS, X_OK) < 0)
 		return qb_error_errno(err, errno, "%s (install xfsprogs)", MKFS_XFS);
 	if (timeout_ms < MKFS_TIMEOUT_MIN_MS)
@@ -33,8 +36,7 @@ int qb_carve_mkfs(const char *node, const char *fs_uuid, unsigned timeout_ms, st
 	if (r < 0)
 		return qb_error_wrap(err, "%s", node);
 	/* The commit that follows says that the file system is whole: so it must be on the disk. */
-	fd = open(node, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0)
+	if (fsync(witness) < 0)
 		return qb_error_errno(err, errno, "%s: cannot sync it", node);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "storage/carve.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "storage/fdisk_lib.h"
 #include "storage/gpt.h"
@@ -70,13 +71,27 @@ static int describe(struct fdisk_context *c, const char *name, const struct qb_p
 	return r ? r : sym_fdisk_partition_set_uuid(p, ids->part_guid);
 }
 
+/*
+ * The kernel tells each open file once that a write failed, and libfdisk syncs by its own between
+ * the two copies and does not look (gpt_write_disklabel() in libfdisk/src/gpt.c): what it was told
+ * nobody else would hear by the same one.
+ */
+static int open_witness(int fd, const char *path, struct qb_error *err)
+{
+	_cleanup_free_ char *link = qb_asprintf("/proc/self/fd/%d", fd);
+	int witness = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	return witness < 0 ? qb_error_errno(err, errno, "%s: cannot open it again", path) : witness;
+}
+
 int qb_carve_table(int fd, const char *path, const char *pool, const struct qb_pool_ids *ids,
 		   enum qb_mark_state state, struct qb_error *err)
 {
 	QB_CLEANUP(contextp) struct fdisk_context *c = NULL;
 	QB_CLEANUP(partitionp) struct fdisk_partition *p = NULL;
 	_cleanup_free_ char *name = qb_mark_name(pool, state);
-	int r = qb_fdisk_load(err);
+	_cleanup_close_ int witness = open_witness(fd, path, err);
+	int r = witness < 0 ? witness : qb_fdisk_load(err);
 
 	if (r < 0)
 		return r;
@@ -99,7 +114,7 @@ int qb_carve_table(int fd, const char *path, const char *pool, const struct qb_p
 	r = r ? r : sym_fdisk_write_disklabel(c);
 	if (r)
 		qb_error_errno(err, r, "%s: cannot write its GPT", path);
-	else if (fsync(fd) < 0)
+	else if (fsync(witness) < 0)
 		r = qb_error_errno(err, errno, "%s: cannot sync it", path);
 	/* 1: no sync() of the whole machine, we synced what is ours. */
 	(void)sym_fdisk_deassign_device(c, 1);
