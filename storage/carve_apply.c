@@ -20,6 +20,7 @@ static int look_again(const struct qb_step_ctx *ctx, int fd, const struct qb_car
 			       .serial = qb_strdup(args->identity),
 			       .size_bytes = args->size_bytes,
 			       .logical_sector_bytes = args->logical_sector_bytes};
+	_cleanup_free_ char *writers = NULL;
 	struct qb_contents contents = {0};
 	enum qb_disk_claim claim;
 	int r = 0;
@@ -37,6 +38,8 @@ static int look_again(const struct qb_step_ctx *ctx, int fd, const struct qb_car
 		r = qb_error_set(err, ESTALE,
 				 "%s: something was written on it since it was planned",
 				 args->disk);
+	else if ((writers = qb_usage_writers(ctx->root, disk.name)))
+		r = qb_error_set(err, ESTALE, "%s: %s", args->disk, writers);
 	free(contents.error);
 	free(contents.table_fault);
 	qb_disk_done(&disk);

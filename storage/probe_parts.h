@@ -22,6 +22,12 @@ struct qb_disk *qb_disks_by_name(const struct qb_disks *disks, const char *name)
 void qb_usage_probe(const struct qb_root *root, const struct qb_blocks *blocks, bool processes,
 		    struct qb_disks *disks, struct qb_disk_raw *raw);
 
+/*
+ * Who beside this process could write to the disk of that name or to a partition of it, as far as
+ * it shows in /proc; NULL: nobody. The caller frees it.
+ */
+char *qb_usage_writers(const struct qb_root *root, const char *name);
+
 /* What udev knows. Live hosts only. Fills WWID, serial and path where sysfs had none. */
 void qb_udev_probe(struct qb_disk *disk, struct qb_disk_raw *raw);
 /* Gives a busy udev a moment: what it is about to see would else look like a disagreement. */

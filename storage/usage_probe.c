@@ -26,6 +26,7 @@ struct usage {
 	struct qb_disk_raw *raw;
 	struct qb_strs namespaces;  /* whose mounts were read */
 	struct qb_strs node_mounts; /* below which a node may be open, by their ids; sorted */
+	bool writers;               /* of processes only those count that could write */
 };
 
 QB_PRINTF(3, 4)
@@ -317,6 +318,22 @@ static bool may_be_node(const struct usage *u, int proc, const char *pid, const 
 	return qb_strs_has_sorted(&u->node_mounts, id);
 }
 
+/* Where the kernel does not say how it was opened it may be written. */
+static bool is_for_writing(int proc, const char *pid, const char *fd)
+{
+	_cleanup_free_ char *path = qb_asprintf("%s/fdinfo/%s", pid, fd);
+	_cleanup_close_ int info = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	char text[256];
+	ssize_t n = info < 0 ? -1 : read(info, text, sizeof(text) - 1);
+	const char *flags;
+
+	if (n <= 0)
+		return true;
+	text[n] = '\0';
+	flags = strstr(text, "flags:");
+	return !flags || (strtoul(flags + strlen("flags:"), NULL, 8) & O_ACCMODE) != O_RDONLY;
+}
+
 static int read_files(struct usage *u, int proc, const char *pid)
 {
 	_cleanup_free_ char *path = qb_asprintf("%s/fd", pid);
@@ -340,7 +357,8 @@ static int read_files(struct usage *u, int proc, const char *pid)
 			continue;
 		if (memcmp(target, "/dev/", 5) != 0 && !may_be_node(u, proc, pid, entry->d_name))
 			continue;
-		if (fstatat(fd, entry->d_name, &st, 0) == 0 && S_ISBLK(st.st_mode))
+		if (fstatat(fd, entry->d_name, &st, 0) == 0 && S_ISBLK(st.st_mode) &&
+		    (!u->writers || is_for_writing(proc, pid, entry->d_name)))
 			note_opener(u, proc, pid, st.st_rdev);
 	}
 	return 0;
@@ -402,4 +420,29 @@ void qb_usage_probe(const struct qb_root *root, const struct qb_blocks *blocks, 
 		read_processes(&u);
 	qb_strs_done(&u.namespaces);
 	qb_strs_done(&u.node_mounts);
+}
+
+char *qb_usage_writers(const struct qb_root *root, const char *name)
+{
+	struct qb_disk disk = {.name = (char *)name};
+	struct qb_disks disks = {.disks = &disk, .n_disks = 1};
+	struct qb_disk_raw raw = {0};
+	_cleanup_blocks_ struct qb_blocks blocks = {0};
+	struct usage u = {root, &blocks, &disks, &raw, .writers = true};
+	char *text = NULL;
+
+	qb_blocks_read(root, &blocks);
+	read_mounts(&u);
+	read_processes(&u);
+	if (raw.openers.n) {
+		_cleanup_free_ char *list = qb_strs_sentence(&raw.openers);
+
+		text = qb_asprintf("%s has it open for writing", list);
+	} else if (raw.n_unknown) {
+		text = qb_strdup(raw.unknown[0].evidence);
+	}
+	qb_strs_done(&u.namespaces);
+	qb_strs_done(&u.node_mounts);
+	qb_disk_raw_done(&raw);
+	return text;
 }

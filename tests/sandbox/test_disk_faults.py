@@ -15,15 +15,8 @@ import re
 import signal
 
 import qb
+from carving import CONFIG, TRACE, blank_again
 
-CONFIG = """\
-version: 1
-pools:
-  - name: images
-    type: fs
-    disks: {path: "@QB_BLANK@"}
-    target: /var/lib/libvirt/images
-"""
 # EVERY=1 tries each call; else each EVERY-th, another one for each fault.
 EVERY = int(os.environ.get("EVERY", "23"))
 FAULTS = ("signal=KILL", "error=EIO", "error=ENOSPC", "error=EBUSY")
@@ -31,7 +24,6 @@ ERRORS = {"error=EIO": ("read", "write", "pread", "pwrite", "fsync", "fdatasync"
                         "preadv", "pwritev", "lseek", "sync_file_range", "fallocate"),
           "error=ENOSPC": ("write", "pwrite", "pwritev", "fsync", "fdatasync", "fallocate"),
           "error=EBUSY": ("open", "ioctl")}
-TRACE = "/tmp/trace"
 
 
 def calls_on(path, *options):
@@ -53,17 +45,6 @@ def calls_on(path, *options):
 
 def partition():
     return os.environ["QB_BLANK"] + "p1"
-
-
-def blank_again():
-    """Undoes all by other means than the agent's: it may be what is broken."""
-    for words in (("/usr/bin/virsh", "-q", "-c", "qemu:///system", "pool-destroy", "images"),
-                  ("/usr/bin/virsh", "-q", "-c", "qemu:///system", "pool-undefine", "images"),
-                  ("/usr/bin/partx", "--delete", os.environ["QB_BLANK"]),
-                  ("/bin/sh", "-c", "rm -rf /var/lib/qubi-agent/*"),
-                  ("/usr/sbin/blkdiscard", "-f", os.environ["QB_BLANK"])):
-        qb.run(*words, code=None)
-    qb.run("/usr/bin/udevadm", "settle")
 
 
 def applies(fault, name):

@@ -1,0 +1,147 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody else is at the disk between plan and apply: it is refused, and what is on it stays.
+
+The agent is stopped at a system call, by strace, something happens to the disk, and it goes on.
+"""
+
+import collections
+import contextlib
+import os
+import re
+import subprocess
+import time
+
+import qb
+from carving import CONFIG, TRACE, blank_again
+
+# ROUNDS=10 makes 200 tries.
+ROUNDS = int(os.environ.get("ROUNDS", "2"))
+
+
+JOURNAL = "/var/lib/qubi-agent/journal/000001.jsonl"
+
+
+def moments():
+    """From where it is planned to where the disk is locked: (what comes next, the call, its number
+    among those on that path)."""
+    disk = os.environ["QB_BLANK"]
+    return (("the journal's first record", "write", JOURNAL, 1),
+            ("the record of what is intended", "write", JOURNAL, 2),
+            ("its opening for writing", "openat", disk, 1), ("its lock", "flock", disk, 1))
+
+
+@contextlib.contextmanager
+def stopped(name, path, number):
+    """The agent, stopped before that call. It goes on at the end; .result is what it said."""
+    log = TRACE + ".stopped"
+    tracer = subprocess.Popen(
+        ["/usr/bin/strace", "-o", log, "-P", path, "-e", f"trace={name}", "-e",
+         f"inject={name}:signal=STOP:when={number}", qb.AGENT, "apply", "--yes"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        encoding="utf-8", env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+    tracer.result = None
+    with open(f"/proc/{tracer.pid}/task/{tracer.pid}/children", encoding="utf-8") as f:
+        end = time.monotonic() + 30
+        while not (os.path.exists(log) and "stopped by SIGSTOP" in open(log, encoding="utf-8").read()):
+            assert tracer.poll() is None, f"it ended before {name} {number} on {path}: {tracer.stdout.read()}"
+            assert time.monotonic() < end, "it did not stop"
+            time.sleep(0.002)
+        f.seek(0)
+        agent = int(f.read().split()[0])
+    os.unlink(log)
+    try:
+        yield tracer
+    finally:
+        os.kill(agent, 18)  # SIGCONT
+        tracer.result = tracer.communicate(timeout=100)[0]
+
+
+@contextlib.contextmanager
+def file_system(disk):
+    qb.run("/sbin/mke2fs", "-q", "-F", "-t", "ext4", disk)
+    yield
+
+
+@contextlib.contextmanager
+def one_byte(disk):
+    with open(disk, "r+b") as f:
+        f.seek(1 << 20)
+        f.write(b"\1")
+        os.fsync(f.fileno())
+    yield
+
+
+@contextlib.contextmanager
+def opened(disk):
+    with open(disk, "r+b"):
+        yield
+
+
+@contextlib.contextmanager
+def opened_alone(disk):
+    fd = os.open(disk, os.O_RDONLY | os.O_EXCL)
+    yield
+    os.close(fd)
+
+
+@contextlib.contextmanager
+def swapped(disk):
+    """Another disk of the same name, as after a hot swap: here another node is put over it."""
+    qb.run("/bin/mount", "--bind", os.environ["QB_BLANK2"], disk)
+    yield
+    qb.run("/bin/umount", disk)
+
+
+RACES = {file_system: "is no longer free|something was written|cannot be had alone",
+         one_byte: "is no longer free|something was written",
+         opened: "has it open", opened_alone: "has it open|in use|cannot be had alone",
+         swapped: "is not the device|changed|not here any more|another disk"}
+
+
+def image(name):
+    return qb.sha256(os.environ[name])
+
+
+@qb.case(disks="blank,blank2,ext4", seconds=1800)
+def what_comes_between_is_refused():
+    qb.configure(CONFIG)
+    disk, tried = os.environ["QB_BLANK"], collections.Counter()
+    for turn in range(ROUNDS):
+        for race, reason in RACES.items():
+            for what, *call in moments():
+                blank_again()
+                with stopped(*call) as agent:
+                    hold = contextlib.ExitStack()
+                    hold.enter_context(race(disk))
+                    before = image("QB_BLANK"), image("QB_BLANK2")
+                # Only now is it let go, or it would not be there while the agent goes on.
+                where = f"{race.__name__} before {what}, turn {turn}"
+                hold.close()
+                said = " ".join(agent.result.split())
+                assert agent.returncode in (qb.FAILED, qb.REFUSED), f"{where}: {said}"
+                assert re.search(reason, said), f"{where}: {said}"
+                qb.same((image("QB_BLANK"), image("QB_BLANK2")), before, f"{where}: the disks")
+                tried[race.__name__] += 1
+    print(f"figure: {sum(tried.values())} of {sum(tried.values())} refused: {dict(tried)}")
+
+
+@qb.case(disks="blank,ext4")
+def what_udev_says_and_nobody_sees_is_refused():
+    """udev is behind: it knows a file system that is gone."""
+    qb.configure(CONFIG)
+    disk = os.environ["QB_BLANK"]
+    qb.agent("plan", code=qb.PENDING)
+    qb.run("/sbin/mke2fs", "-q", "-F", "-t", "ext4", disk)
+    qb.run("/usr/bin/udevadm", "settle")
+    qb.run("/usr/bin/udevadm", "control", "--stop-exec-queue")
+    qb.run("/usr/sbin/blkdiscard", "-f", disk)
+    qb.contains(qb.agent("plan", code=qb.REFUSED).out, "udev-stale", "the plan")
+    qb.agent("apply", "--yes", code=qb.REFUSED)
+    qb.run("/usr/bin/udevadm", "control", "--start-exec-queue")
+    qb.run("/usr/bin/udevadm", "settle")
+    qb.agent("plan", code=qb.PENDING)
+
+
+if __name__ == "__main__":
+    qb.main()
