@@ -100,12 +100,12 @@ static void exchange(struct answer *a, struct qb_disk *disk, struct qb_disk_raw 
 }
 
 /* What all readers share, and who waits for them. */
-struct qb_reading_queue {
+struct qb_device_reading_queue {
 	atomic_size_t next;
 	uint64_t began_ms[]; /* of each that was taken */
 };
 
-static size_t queue_size(const struct qb_reading *r)
+static size_t queue_size(const struct qb_device_reading *r)
 {
 	return sizeof(*r->queue) + r->n * sizeof(r->queue->began_ms[0]);
 }
@@ -127,7 +127,7 @@ static void no_answer(struct qb_disk *disk, const char *why)
 		qb_tri_unknown(&disk->sensor, "%s: %s", disk->path, why);
 }
 
-static void read_one(int fd, const struct qb_reading *r, size_t at)
+static void read_one(int fd, const struct qb_device_reading *r, size_t at)
 {
 	struct qb_disk *disk = &r->disks->disks[at];
 	_cleanup_close_ int held = qb_child_hold_name(disk->name);
@@ -148,7 +148,7 @@ static void read_one(int fd, const struct qb_reading *r, size_t at)
 
 static void read_disks(int fd, void *data)
 {
-	const struct qb_reading *r = data;
+	const struct qb_device_reading *r = data;
 
 	for (size_t i; (i = atomic_fetch_add(&r->queue->next, 1)) < r->n;) {
 		r->queue->began_ms[i] = qb_now_ms();
@@ -182,7 +182,7 @@ static void pass_on(int fd, struct qb_child *reader)
 
 static void keep_reading(int fd, void *data)
 {
-	const struct qb_reading *r = data;
+	const struct qb_device_reading *r = data;
 	struct qb_child *readers = qb_alloc(r->n, sizeof(*readers));
 	size_t n = 0, most = (size_t)sysconf(_SC_NPROCESSORS_ONLN) * READERS_PER_CPU;
 
@@ -198,7 +198,7 @@ static void keep_reading(int fd, void *data)
 	free(readers);
 }
 
-void qb_reading_begin(struct qb_reading *r, struct qb_child *ret)
+void qb_device_reading_begin(struct qb_device_reading *r, struct qb_child *ret)
 {
 	void *shared = r->n ? mmap(NULL, queue_size(r), PROT_READ | PROT_WRITE,
 				   MAP_SHARED | MAP_ANONYMOUS, -1, 0)
@@ -212,7 +212,7 @@ void qb_reading_begin(struct qb_reading *r, struct qb_child *ret)
 }
 
 /* A line of what they said. What came is taken as a whole, or not at all. */
-static void take_line(const char *line, size_t len, struct qb_reading *r)
+static void take_line(const char *line, size_t len, struct qb_device_reading *r)
 {
 	_cleanup_diags_ struct qb_diags diags = {0};
 	json_auto_t *document = json_loadb(line, len, 0, NULL);
@@ -230,7 +230,7 @@ static void take_line(const char *line, size_t len, struct qb_reading *r)
 	qb_schema_done(&sensor_type, &s);
 }
 
-static char *why_not(const struct qb_reading *r, size_t i, const struct qb_child *child,
+static char *why_not(const struct qb_device_reading *r, size_t i, const struct qb_child *child,
 		     uint64_t deadline_ms)
 {
 	if (!r->queue || (atomic_load(&r->queue->next) <= i && !child->late))
@@ -242,7 +242,8 @@ static char *why_not(const struct qb_reading *r, size_t i, const struct qb_child
 	return qb_asprintf("no answer within %" PRIu64 " ms", deadline_ms - r->queue->began_ms[i]);
 }
 
-void qb_reading_end(struct qb_reading *r, struct qb_child *child, uint64_t deadline_ms)
+void qb_device_reading_end(struct qb_device_reading *r, struct qb_child *child,
+			   uint64_t deadline_ms)
 {
 	const char *text = child->text.s ? child->text.s : "";
 

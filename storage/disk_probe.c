@@ -75,7 +75,7 @@ struct qb_disks_inquiry {
 	struct qb_disks disks;
 	struct qb_disk_raw *raw;
 	bool reasons;
-	struct qb_reading reading;
+	struct qb_device_reading reading;
 	struct qb_child children[CHILDREN];
 	unsigned timeout_ms;
 	uint64_t deadline_ms;
@@ -116,11 +116,12 @@ static void list_disks(const struct qb_root *root, const struct qb_strs *names,
 static void begin_reading(const struct qb_root *root, const char *machine_id, const char *identity,
 			  struct qb_disks_inquiry *q)
 {
-	q->reading = (struct qb_reading){.root = root,
-					 .machine_id = machine_id,
-					 .disks = &q->disks,
-					 .raw = q->raw,
-					 .which = qb_alloc(q->disks.n_disks, sizeof(size_t))};
+	q->reading =
+		(struct qb_device_reading){.root = root,
+					   .machine_id = machine_id,
+					   .disks = &q->disks,
+					   .raw = q->raw,
+					   .which = qb_alloc(q->disks.n_disks, sizeof(size_t))};
 	for (size_t i = 0; i < q->disks.n_disks; i++) {
 		struct qb_disk *disk = &q->disks.disks[i];
 
@@ -137,7 +138,7 @@ static void begin_reading(const struct qb_root *root, const char *machine_id, co
 			q->reading.which[q->reading.n++] = i;
 		}
 	}
-	qb_reading_begin(&q->reading, &q->children[READING]);
+	qb_device_reading_begin(&q->reading, &q->children[READING]);
 }
 
 /* Once it is known who uses them. */
@@ -210,7 +211,7 @@ void qb_disks_inquiry_end(struct qb_disks_inquiry *q, struct qb_disks *ret)
 {
 	if (q->live && q->raw) {
 		qb_children_wait(q->children, CHILDREN, q->deadline_ms);
-		qb_reading_end(&q->reading, &q->children[READING], q->deadline_ms);
+		qb_device_reading_end(&q->reading, &q->children[READING], q->deadline_ms);
 		qb_mappings_end(&q->children[MAPPINGS], q->timeout_ms, &q->disks);
 		if (!q->one)
 			qb_groups_end(&q->children[GROUPS], q->timeout_ms, q->deadline_ms, q->raw,

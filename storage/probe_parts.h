@@ -49,21 +49,22 @@ void qb_device_probe(const char *machine_id, struct qb_disk *disk, struct qb_dis
 void qb_sensor_probe(const struct qb_root *root, struct qb_disk *disk);
 
 /* Both, of the disks which[0] to which[n - 1], in this order. Filled by who asks. */
-struct qb_reading {
+struct qb_device_reading {
 	const struct qb_root *root;
 	const char *machine_id;
 	struct qb_disks *disks;
 	struct qb_disk_raw *raw;
 	size_t *which, n;
-	struct qb_reading_queue *queue;
+	struct qb_device_reading_queue *queue;
 };
 /* Begins to read them, by processes of its own. */
-void qb_reading_begin(struct qb_reading *reading, struct qb_child *ret);
+void qb_device_reading_begin(struct qb_device_reading *reading, struct qb_child *ret);
 /*
  * Takes what was found, once it was waited for, until deadline_ms at most. Of a disk that has not
  * answered the contents are unknown.
  */
-void qb_reading_end(struct qb_reading *reading, struct qb_child *child, uint64_t deadline_ms);
+void qb_device_reading_end(struct qb_device_reading *reading, struct qb_child *child,
+			   uint64_t deadline_ms);
 
 /* Devices that are made of others. Of one that is not to be asked readable is unknown at once. */
 void qb_mappings_list(const struct qb_root *root, const struct qb_blocks *blocks,
