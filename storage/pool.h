@@ -14,7 +14,8 @@ struct qb_disk_match {
 	uint64_t min_size, max_size; /* bytes; 0: no bound */
 	struct qb_tri rotational;    /* unknown: either */
 	char *transport;
-	char *model; /* exact, or a glob as in fnmatch(3) */
+	char *model; /* exact, or a glob as in fnmatch(3); as slot */
+	char *slot;  /* where it is plugged in: udev's ID_PATH */
 };
 
 /* Names disks: by wwid, serial or path (one of them), or by match and count. */
@@ -22,7 +23,7 @@ struct qb_disk_selector {
 	char *wwid, *serial, *path;
 	struct qb_disk_match match;
 	bool has_match; /* set by validation */
-	int64_t count;  /* with match: how many; default 1 */
+	char *count;    /* with match: a number, or "all"; NULL: 1 */
 };
 
 struct qb_pool_config {

@@ -89,14 +89,24 @@ bool qb_ledger_began(const struct qb_ledger *ledger, const char *pool, const cha
 	return began;
 }
 
-const char *qb_ledger_carved(const struct qb_ledger *ledger, const char *pool)
+void qb_ledger_carved(const struct qb_ledger *ledger, const char *pool, struct qb_strs *ret)
 {
-	const char *identity = NULL;
+	for (size_t i = 0; ledger && i < ledger->n_entries; i++) {
+		if (!is_carving(&ledger->entries[i], pool) || !ledger->entries[i].done)
+			continue;
+		/* The newest counts: it took the older one's place by name. */
+		qb_strs_done(ret);
+		qb_strs_add(ret, arg(&ledger->entries[i], "identity"));
+	}
+}
 
-	for (size_t i = 0; ledger && i < ledger->n_entries; i++)
-		if (is_carving(&ledger->entries[i], pool) && ledger->entries[i].done)
-			identity = arg(&ledger->entries[i], "identity");
-	return identity;
+uint64_t qb_selector_count(const struct qb_disk_selector *selector)
+{
+	uint64_t n = 1;
+
+	if (qb_streq(selector->count, "all"))
+		return QB_ALL;
+	return selector->count && qb_parse_u64(selector->count, &n) == 0 ? n : 1;
 }
 
 static char *match_differs(const struct qb_disk_match *m, const struct qb_disk *disk)
@@ -124,6 +134,9 @@ static char *match_differs(const struct qb_disk_match *m, const struct qb_disk *
 	if (m->model && (!disk->model || fnmatch(m->model, disk->model, 0) != 0))
 		return qb_asprintf("its model is %s, not %s", disk->model ? disk->model : "unknown",
 				   m->model);
+	if (m->slot && (!disk->by_path || fnmatch(m->slot, disk->by_path, 0) != 0))
+		return qb_asprintf("its slot is %s, not %s",
+				   disk->by_path ? disk->by_path : "unknown", m->slot);
 	return NULL;
 }
 
@@ -158,7 +171,9 @@ char *qb_selector_text(const struct qb_disk_selector *selector)
 		return qb_asprintf("the disk with serial number %s", selector->serial);
 	if (selector->path)
 		return qb_asprintf("the disk %s", selector->path);
-	qb_buf_printf(&b, "%d disk", (int)(selector->count > 0 ? selector->count : 1));
+	qb_buf_printf(&b, qb_selector_count(selector) == QB_ALL ? "all disks" : "%ju disk%s",
+		      (uintmax_t)qb_selector_count(selector),
+		      qb_selector_count(selector) == 1 ? "" : "s");
 	if (m->min_size) {
 		_cleanup_free_ char *size = qb_format_size(m->min_size);
 
@@ -175,5 +190,7 @@ char *qb_selector_text(const struct qb_disk_selector *selector)
 		qb_buf_printf(&b, ", transport %s", m->transport);
 	if (m->model)
 		qb_buf_printf(&b, ", model %s", m->model);
+	if (m->slot)
+		qb_buf_printf(&b, ", slot %s", m->slot);
 	return qb_strdup(b.s);
 }

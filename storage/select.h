@@ -31,10 +31,14 @@ bool qb_disk_resumable(const struct qb_disk *disk, const char *pool, const struc
 bool qb_reason_counts(const struct qb_disk *disk, const char *code, enum qb_disk_claim claim,
 		      bool by_path);
 
-/* The pool's ledger on a disk: carving began and did not end; or ended on another disk. */
+/* The pool's ledger on a disk: carving it began and did not end. */
 bool qb_ledger_began(const struct qb_ledger *ledger, const char *pool, const char *identity);
-/* The identity of the disk a pool was carved on; NULL when none was. */
-const char *qb_ledger_carved(const struct qb_ledger *ledger, const char *pool);
+/* The identities of the disks that a pool was made on. */
+void qb_ledger_carved(const struct qb_ledger *ledger, const char *pool, struct qb_strs *ret);
+
+#define QB_ALL UINT64_MAX
+/* How many disks it names; QB_ALL: as many as there are. */
+uint64_t qb_selector_count(const struct qb_disk_selector *selector);
 
 /* Why a disk is not what the selector wants; NULL when it is. The caller frees it. */
 char *qb_selector_differs(const struct qb_disk_selector *selector, const struct qb_disk *disk);

@@ -2,6 +2,7 @@
 #include "agent/host/config_check.h"
 
 #include "storage/mark.h"
+#include "storage/select.h"
 
 static void check_match(struct qb_config_check *c, const struct qb_disk_selector *s)
 {
@@ -10,10 +11,11 @@ static void check_match(struct qb_config_check *c, const struct qb_disk_selector
 	/* No selector means every disk there is. */
 	if (!qb_config_misspelt(c, m) && !qb_config_present(c, &m->min_size) &&
 	    !qb_config_present(c, &m->max_size) && !qb_config_present(c, &m->rotational) &&
-	    !qb_config_present(c, &m->transport) && !qb_config_present(c, &m->model))
+	    !qb_config_present(c, &m->transport) && !qb_config_present(c, &m->model) &&
+	    !qb_config_present(c, &m->slot))
 		qb_config_wrong_object(c, m,
 				       "a match names at least one of min-size, max-size, "
-				       "rotational, transport and model");
+				       "rotational, transport, model and slot");
 	if (qb_config_given(c, &m->max_size) && m->min_size > m->max_size)
 		qb_config_wrong(c, &m->max_size, "max-size is less than min-size");
 }
@@ -97,7 +99,7 @@ static void check_fs(struct qb_config_check *c, const struct qb_pool_config *p)
 				       "is mounted on");
 	if (lacks_disks(c, p))
 		qb_config_wrong_object(c, p, "a pool of type fs needs a disk: disks: {wwid: ...}");
-	else if (p->n_disks > 1 || (p->n_disks && p->disks[0].count > 1))
+	else if (p->n_disks > 1 || (p->n_disks && qb_selector_count(&p->disks[0]) > 1))
 		qb_config_wrong(c, &p->disks,
 				"a pool of type fs stands on one disk; use logical "
 				"for more");

@@ -198,6 +198,9 @@ static const struct qb_field match_fields[] = {
 	     .doc = "sata, sas, nvme, virtio..."),
 	QB_F(qb_disk_match, model, "model", STR, .valid = qb_valid_line,
 	     .doc = "Model; * and ? stand for any text and character."),
+	QB_F(qb_disk_match, slot, "slot", STR, .valid = qb_valid_word,
+	     .doc = "Where it is plugged in, the path that facts prints: pci-0000:03:00.0-nvme-1; "
+		    "* and ? as in model."),
 };
 
 static const struct qb_type match_type = {
@@ -217,21 +220,16 @@ static const struct qb_field selector_fields[] = {
 	     .doc = "The disk that this path names."),
 	QB_F(qb_disk_selector, match, "match", OBJECT, .of = &match_type,
 	     .doc = "Available disks with these properties."),
-	QB_F(qb_disk_selector, count, "count", I64, .min = 1, .max = QB_ITEMS_MAX,
-	     .doc = "How many of those that match are taken. Default: 1."),
+	QB_F(qb_disk_selector, count, "count", STR, .valid = qb_valid_count,
+	     .doc = "How many of those that match are taken: a number, or all. What speaks against "
+		    "a disk keeps it out of all, too. Default: 1."),
 };
-
-static void selector_init(void *obj)
-{
-	((struct qb_disk_selector *)obj)->count = 1;
-}
 
 static const struct qb_type selector_type = {
 	.name = "disks",
 	.size = sizeof(struct qb_disk_selector),
 	.fields = selector_fields,
 	.n_fields = QB_ARRAY_SIZE(selector_fields),
-	.init = selector_init,
 	.doc = "Disks, named by exactly one of wwid, serial, path and match.",
 };
 

@@ -5,6 +5,7 @@
 #include <ctype.h>
 
 #include "agent/base/str.h"
+#include "agent/host/config_keys.h"
 #include "net/bridge.h"
 #include "net/vlans.h"
 
@@ -84,6 +85,15 @@ const char *qb_valid_vlans(const char *value)
 const char *qb_valid_word(const char *value)
 {
 	return printable(value) && !strchr(value, ' ') ? NULL : "one word";
+}
+
+const char *qb_valid_count(const char *value)
+{
+	uint64_t n;
+
+	if (!strcmp(value, "all") || (qb_parse_u64(value, &n) == 0 && n >= 1 && n <= QB_ITEMS_MAX))
+		return NULL;
+	return "a number from 1 to 1000, or all";
 }
 
 const char *qb_valid_line(const char *value)

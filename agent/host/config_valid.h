@@ -11,8 +11,10 @@
 const char *qb_valid_interface(const char *value); /* as the kernel's dev_valid_name() */
 const char *qb_valid_mac(const char *value);
 const char *qb_valid_speed(const char *value);
-const char *qb_valid_vlans(const char *value);  /* of one NIC: not a group address, not zero */
-const char *qb_valid_word(const char *value);   /* text without spaces and controls */
+const char *qb_valid_vlans(const char *value); /* of one NIC: not a group address, not zero */
+const char *qb_valid_word(const char *value);  /* text without spaces and controls */
+/* A number of disks, or "all". */
+const char *qb_valid_count(const char *value);
 const char *qb_valid_line(const char *value);   /* text of one line */
 const char *qb_valid_path(const char *value);   /* absolute, nothing to resolve in it */
 const char *qb_valid_device(const char *value); /* a path below /dev */

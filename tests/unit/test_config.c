@@ -120,7 +120,7 @@ static void what_is_not_written_has_its_default(void **state)
 	assert_null(c.bridges[0].libvirt_network);
 	assert_int_equal(c.networks[0].forward, QB_FORWARD_NAT);
 	assert_true(c.networks[0].autostart);
-	assert_int_equal(c.pools[0].disks[0].count, 1);
+	assert_null(c.pools[0].disks[0].count);
 }
 
 /* JSON is YAML. */
@@ -325,6 +325,7 @@ static void every_key_is_documented(void **state)
 		"pools[].disks[].match.rotational\n",
 		"pools[].disks[].match.transport\n",
 		"pools[].disks[].match.model\n",
+		"pools[].disks[].match.slot\n",
 		"pools[].disks[].count\n",
 		"pools[].target\n",
 		"domains\n",

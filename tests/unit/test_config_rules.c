@@ -420,14 +420,14 @@ static void parts_that_do_not_go_together(void **state)
 		{"pools:\n- {name: p, type: logical,\n   disks: [{serial: QB0001, count: 1}]}\n", 4,
 		 36, "count goes with match only"},
 		{"pools:\n- {name: p, type: logical,\n   disks: [{match: {}}]}\n", 4, 13,
-		 "a match names at least one of min-size, max-size, rotational, transport and "
-		 "model"},
+		 "a match names at least one of min-size, max-size, rotational, transport, "
+		 "model and slot"},
 		{"pools:\n- {name: p, type: logical,\n   disks: [{match: {min-size: 2GiB,\n"
 		 "     max-size: 1GiB}}]}\n",
 		 5, 16, "max-size is less than min-size"},
 		{"pools:\n- {name: p, type: logical,\n   disks: {match: {min-size: 1}, count: "
 		 "0}}\n",
-		 4, 41, "\"count\" must be from 1 to 1000, not 0"},
+		 4, 41, "\"count\": \"0\" is not a number from 1 to 1000, or all"},
 		{"pools:\n- {name: p, type: logical, disks: {wwid: naa.5a}}\n"
 		 "- {name: q, type: logical, disks: {wwid: naa.5A}}\n",
 		 4, 42, "the disk by wwid \"naa.5A\" is taken already in line 3"},

@@ -272,7 +272,6 @@ static void a_match_does_not_take_virtual_disks(void **state)
 	d->backing = qb_strdup("/srv/a.img");
 	qb_disk_reason(d, "virtual", "loop0 is not hardware: /srv/a.img");
 	s->has_match = true;
-	s->count = 1;
 	assert_refused(w, "pool images", "virtual", "/dev/loop0");
 }
 
@@ -300,7 +299,6 @@ static void a_match_says_why_each_disk_will_not_do(void **state)
 	struct qb_disk *d;
 
 	s->has_match = true;
-	s->count = 1;
 	s->match = (struct qb_disk_match){.min_size = 50 * GIB,
 					  .max_size = 200 * GIB,
 					  .transport = "nvme",
@@ -564,6 +562,24 @@ static void no_other_disk_silently_takes_a_pools_place(void **state)
 	assert_planned(w, "/dev/sdb", false);
 }
 
+static void a_slot_is_where_a_disk_is_plugged_in(void **state)
+{
+	struct world *w = *state;
+	struct qb_disk_selector *s = add_pool(w, "images");
+
+	s->has_match = true;
+	s->match.slot = "pci-0000:03:00.0-*";
+	add_disk(w, "nvme0n1", "QB0001", 100 * GIB)->by_path = qb_strdup("pci-0000:02:00.0-nvme-1");
+	add_disk(w, "nvme1n1", "QB0002", 100 * GIB)->by_path = qb_strdup("pci-0000:03:00.0-nvme-1");
+	add_disk(w, "sda", "QB0000", 100 * GIB);
+	assert_planned(w, "/dev/nvme1n1", false);
+	s->match.slot = "pci-0000:04:00.0-nvme-1";
+	assert_refused(w, "pool images", "no-match", "slot pci-0000:04:00.0-nvme-1: none");
+	assert_refused(w, "pool images", "no-match",
+		       "/dev/nvme0n1: its slot is pci-0000:02:00.0-nvme-1, not");
+	assert_refused(w, "pool images", "no-match", "/dev/sda: its slot is unknown");
+}
+
 static void what_cannot_be_planned_is_refused(void **state)
 {
 	struct world *w = *state;
@@ -578,9 +594,9 @@ static void what_cannot_be_planned_is_refused(void **state)
 	w->pools[0].n_disks = 0;
 	assert_refused(w, "pool images", "unsupported", "exactly one disk");
 	w->pools[0].n_disks = 1;
-	w->selectors[0].count = 2;
+	w->selectors[0].count = "2";
 	assert_refused(w, "pool images", "unsupported", "exactly one disk");
-	w->selectors[0].count = 1;
+	w->selectors[0].count = "1";
 	w->machine_id = NULL;
 	assert_refused(w, "pool images", "no-identity", "machine-id");
 	w->machine_id = MACHINE_ID;
@@ -646,6 +662,7 @@ int main(void)
 		T(a_foreign_file_system_in_the_partition_refuses_it),
 		T(a_match_goes_on_where_it_began),
 		T(no_other_disk_silently_takes_a_pools_place),
+		T(a_slot_is_where_a_disk_is_plugged_in),
 		T(what_cannot_be_planned_is_refused),
 		T(a_disk_that_nobody_judged_is_not_free),
 		T(the_hidden_paths_of_nvme_are_not_the_disk),

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/choose.h"
+
+/* Whose turn it is when a match is served; the later ones take what the earlier ones left. */
+enum turn {
+	TURN_OWN,     /* the pool's already, and still as wanted */
+	TURN_CHANGED, /* the pool's already: it stays so, also when the wish was changed since */
+	TURN_NEW,
+	N_TURNS
+};
+
+char *qb_pool_target(const struct qb_pool_config *pool)
+{
+	return qb_asprintf("pool %s", pool->name);
+}
+
+static enum qb_disk_claim claim_of(const struct qb_pool_planning *p,
+				   const struct qb_pool_config *pool, const struct qb_disk *disk,
+				   bool by_path)
+{
+	const char *identity = qb_disk_identity(disk);
+	struct qb_pool_ids ids;
+
+	if (!identity)
+		return QB_CLAIM_NONE;
+	qb_pool_ids(p->machine_id, pool->name, identity, &ids);
+	return qb_disk_claim(disk, pool->name, &ids, by_path,
+			     qb_ledger_began(p->ledger, pool->name, identity));
+}
+
+void qb_refuse_disk(const struct qb_pool_planning *p, const char *target,
+		    const struct qb_disk *disk, bool by_path)
+{
+	if (!disk->n_reasons)
+		qb_plan_refuse(p->plan, target, "no-match", "%s: nobody judged it", disk->path);
+	for (size_t i = 0; i < disk->n_reasons; i++)
+		if (qb_reason_counts(disk, disk->reasons[i].code, QB_CLAIM_NONE, by_path))
+			qb_plan_refuse(p->plan, target, disk->reasons[i].code, "%s: %s", disk->path,
+				       disk->reasons[i].evidence);
+	if (disk->mark.state == QB_MARK_PENDING && disk->mark.pool)
+		qb_plan_refuse(p->plan, target, "partition-table",
+			       "%s: its carving for pool %s was begun, and cannot be gone on with: "
+			       "either no journal here knows of it, or something else was written "
+			       "since; when nothing on it is needed, zero its first and last 4 MiB",
+			       disk->path, disk->mark.pool);
+}
+
+static void add_member(const struct qb_pool_planning *p, struct qb_choice *c, size_t at,
+		       bool by_path)
+{
+	*QB_APPEND(c->members, c->n_members) = (struct qb_member){
+		.at = at,
+		.by_path = by_path,
+		.claim = claim_of(p, c->pool, &p->disks->disks[at], by_path),
+	};
+}
+
+static bool has_member(const struct qb_choice *c, size_t at)
+{
+	for (size_t i = 0; i < c->n_members; i++)
+		if (c->members[i].at == at)
+			return true;
+	return false;
+}
+
+static void refuse_absent(const struct qb_pool_planning *p, const char *target,
+			  const struct qb_disk_selector *selector, const char *wanted)
+{
+	qb_plan_refuse(p->plan, target, "no-match", "%s is not here", wanted);
+	for (size_t i = 0; i < p->disks->n_disks; i++) {
+		const struct qb_disk *disk = &p->disks->disks[i];
+		_cleanup_free_ char *differs = qb_selector_differs(selector, disk);
+
+		if (differs)
+			qb_plan_refuse(p->plan, target, "no-match", "%s: %s", disk->path, differs);
+	}
+}
+
+static void choose_named(const struct qb_pool_planning *p, struct qb_choice *c,
+			 const struct qb_disk_selector *selector)
+{
+	_cleanup_free_ char *wanted = qb_selector_text(selector), *list = NULL;
+	_cleanup_free_ char *target = qb_pool_target(c->pool);
+	_cleanup_strs_ struct qb_strs found = {0};
+	size_t at = 0;
+
+	for (size_t i = 0; i < p->disks->n_disks; i++) {
+		const struct qb_disk *disk = &p->disks->disks[i];
+		_cleanup_free_ char *differs = qb_selector_differs(selector, disk);
+
+		/* The hidden paths of an NVMe namespace have the WWID of its head. */
+		if (differs || (!selector->path && qb_disk_has_reason(disk, "nvme-path")))
+			continue;
+		qb_strs_add(&found, disk->path);
+		at = i;
+	}
+	if (found.n == 1 && !has_member(c, at)) {
+		add_member(p, c, at, selector->path);
+		return;
+	}
+	c->done = true;
+	list = qb_strs_sentence(&found);
+	if (!found.n)
+		refuse_absent(p, target, selector, wanted);
+	else if (found.n > 1)
+		qb_plan_refuse(p->plan, target, "no-match", "%s is not one disk but %zu: %s",
+			       wanted, found.n, list);
+	else
+		qb_plan_refuse(p->plan, target, "claimed", "%s, %s, is named twice", list, wanted);
+}
+
+/* Pools that name one disk: none has the better right. */
+static void refuse_rivals(struct qb_pool_planning *p, struct qb_choice *choices, size_t n,
+			  size_t at)
+{
+	_cleanup_strs_ struct qb_strs pools = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		if (!has_member(&choices[i], at))
+			continue;
+		qb_strs_add(&pools, choices[i].pool->name);
+		p->owner[at] = choices[i].pool;
+	}
+	for (size_t i = 0; pools.n > 1 && i < n; i++) {
+		_cleanup_free_ char *target = qb_pool_target(choices[i].pool), *list = NULL;
+		_cleanup_strs_ struct qb_strs rivals = {0};
+
+		if (!has_member(&choices[i], at))
+			continue;
+		for (size_t j = 0; j < pools.n; j++)
+			if (!qb_streq(pools.v[j], choices[i].pool->name))
+				qb_strs_add(&rivals, pools.v[j]);
+		list = qb_strs_sentence(&rivals);
+		qb_plan_refuse(p->plan, target, "claimed", "%s is also named for pool %s",
+			       p->disks->disks[at].path, list);
+		choices[i].done = true;
+	}
+}
+
+/* Kernel names change from boot to boot; identities do not. */
+static bool before(const struct qb_pool_planning *p, enum qb_disk_claim claim, size_t i,
+		   enum qb_disk_claim best, ssize_t at)
+{
+	if (at < 0 || claim != best)
+		return at < 0 || claim < best;
+	return strcmp(qb_disk_identity(&p->disks->disks[i]),
+		      qb_disk_identity(&p->disks->disks[at])) < 0;
+}
+
+/* The disk that a match takes next; -1: none. selector NULL: whatever is the pool's. */
+static ssize_t next_of(const struct qb_pool_planning *p, const struct qb_choice *c,
+		       const struct qb_disk_selector *selector, enum turn turn)
+{
+	enum qb_disk_claim best = QB_CLAIM_NONE;
+	ssize_t at = -1;
+
+	for (size_t i = 0; i < p->disks->n_disks; i++) {
+		const struct qb_disk *disk = &p->disks->disks[i];
+		enum qb_disk_claim claim = claim_of(p, c->pool, disk, false);
+		bool own = claim <= QB_CLAIM_COMMIT;
+		_cleanup_free_ char *differs = NULL;
+
+		if (p->owner[i] || claim == QB_CLAIM_NONE || own != (turn < TURN_NEW))
+			continue;
+		if (turn != TURN_CHANGED)
+			differs = qb_selector_differs(selector, disk);
+		if (!differs && before(p, claim, i, best, at)) {
+			best = claim;
+			at = (ssize_t)i;
+		}
+	}
+	return at;
+}
+
+static void refuse_match(const struct qb_pool_planning *p, const struct qb_choice *c,
+			 const struct qb_disk_selector *selector, uint64_t found)
+{
+	_cleanup_free_ char *wanted = qb_selector_text(selector);
+	_cleanup_free_ char *target = qb_pool_target(c->pool);
+
+	if (found)
+		qb_plan_refuse(p->plan, target, "no-match",
+			       "%s: only %ju of the %zu disks here will do", wanted,
+			       (uintmax_t)found, p->disks->n_disks);
+	else
+		qb_plan_refuse(p->plan, target, "no-match",
+			       "%s: none of the %zu disks here will do", wanted, p->disks->n_disks);
+	for (size_t i = 0; i < p->disks->n_disks; i++) {
+		const struct qb_disk *disk = &p->disks->disks[i];
+		_cleanup_free_ char *differs = qb_selector_differs(selector, disk);
+
+		if (has_member(c, i))
+			continue;
+		if (differs)
+			qb_plan_refuse(p->plan, target, "no-match", "%s: %s", disk->path, differs);
+		else if (p->owner[i])
+			qb_plan_refuse(p->plan, target, "claimed", "%s: it is for pool %s",
+				       disk->path, p->owner[i]->name);
+		else
+			qb_refuse_disk(p, target, disk, false);
+	}
+}
+
+/* Who says "all" hears what is left out. */
+static void note_passed_over(const struct qb_pool_planning *p, struct qb_choice *c,
+			     const struct qb_disk_selector *selector)
+{
+	for (size_t i = 0; i < p->disks->n_disks; i++) {
+		const struct qb_disk *disk = &p->disks->disks[i];
+		_cleanup_free_ char *differs = qb_selector_differs(selector, disk), *text = NULL;
+
+		if (differs || p->owner[i] || !disk->n_reasons)
+			continue;
+		text = qb_asprintf("%s (%s)", disk->path, disk->reasons[0].code);
+		if (!qb_strs_has(&c->passed_over, text))
+			qb_strs_add(&c->passed_over, text);
+	}
+}
+
+static void choose_match(struct qb_pool_planning *p, struct qb_choice *c)
+{
+	_cleanup_free_ uint64_t *found = qb_alloc(c->pool->n_disks, sizeof(*found));
+
+	for (enum turn turn = 0; turn < N_TURNS; turn++) {
+		for (size_t i = 0; i < c->pool->n_disks; i++) {
+			const struct qb_disk_selector *selector = &c->pool->disks[i];
+			ssize_t at;
+
+			while (selector->has_match && found[i] < qb_selector_count(selector) &&
+			       (at = next_of(p, c, selector, turn)) >= 0) {
+				add_member(p, c, (size_t)at, false);
+				p->owner[at] = c->pool;
+				found[i]++;
+			}
+		}
+	}
+	for (size_t i = 0; i < c->pool->n_disks; i++) {
+		const struct qb_disk_selector *selector = &c->pool->disks[i];
+		uint64_t wanted = qb_selector_count(selector);
+
+		if (!selector->has_match)
+			continue;
+		if (!found[i] || (wanted != QB_ALL && found[i] < wanted)) {
+			refuse_match(p, c, selector, found[i]);
+			c->done = true;
+		} else if (wanted == QB_ALL) {
+			note_passed_over(p, c, selector);
+		}
+	}
+}
+
+/* The pool was made, and nothing of it is here: on other disks it would be another pool. */
+static void refuse_replacement(const struct qb_pool_planning *p, struct qb_choice *c)
+{
+	_cleanup_free_ char *target = qb_pool_target(c->pool), *was = NULL, *is = NULL;
+	_cleanup_strs_ struct qb_strs carved = {0}, others = {0};
+	bool silent = false;
+
+	qb_ledger_carved(p->ledger, c->pool->name, &carved);
+	/* A path names a place, a match a kind; a WWID or a serial number names the disk. */
+	for (size_t i = 0; i < c->pool->n_disks; i++)
+		silent |= c->pool->disks[i].has_match || c->pool->disks[i].path;
+	for (size_t i = 0; i < c->n_members; i++) {
+		const struct qb_disk *disk = &p->disks->disks[c->members[i].at];
+
+		if (c->members[i].claim <= QB_CLAIM_COMMIT)
+			return;
+		if (!qb_strs_has(&carved, qb_disk_identity(disk)))
+			qb_strs_add(&others, disk->path);
+	}
+	if (!carved.n || !others.n || !silent)
+		return;
+	was = qb_strs_sentence(&carved);
+	is = qb_strs_sentence(&others);
+	qb_plan_refuse(p->plan, target, "no-match",
+		       "the pool was made on the disk %s, and %s, which is another one, does not "
+		       "silently take its place: name the new disk by its WWID or serial number",
+		       was, is);
+	c->done = true;
+}
+
+void qb_choose(struct qb_pool_planning *p, struct qb_choice *choices, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct qb_choice *c = &choices[i];
+		bool given_up = c->done;
+
+		for (size_t j = 0; !given_up && j < c->pool->n_disks; j++)
+			if (!c->pool->disks[j].has_match)
+				choose_named(p, c, &c->pool->disks[j]);
+	}
+	/* What is named comes first, so that no match takes it away. */
+	for (size_t i = 0; i < p->disks->n_disks; i++)
+		refuse_rivals(p, choices, n, i);
+	for (size_t i = 0; i < n; i++) {
+		if (!choices[i].done)
+			choose_match(p, &choices[i]);
+		if (!choices[i].done)
+			refuse_replacement(p, &choices[i]);
+	}
+}
