@@ -71,19 +71,19 @@ static void add(struct disks *d, const char *what, size_t n)
 
 static void read_all(struct disks *d, uint64_t timeout_ms)
 {
-	struct qb_reading reading = {.root = &d->root,
-				     .disks = &d->disks,
-				     .raw = d->raw,
-				     .which = d->which,
-				     .n = d->disks.n_disks};
+	struct qb_device_reading reading = {.root = &d->root,
+					    .disks = &d->disks,
+					    .raw = d->raw,
+					    .which = d->which,
+					    .n = d->disks.n_disks};
 	struct qb_child child = QB_CHILD_INIT;
 	uint64_t deadline_ms = qb_now_ms() + timeout_ms;
 
 	for (size_t i = 0; i < reading.n; i++)
 		d->which[i] = i;
-	qb_reading_begin(&reading, &child);
+	qb_device_reading_begin(&reading, &child);
 	qb_children_wait(&child, 1, deadline_ms);
-	qb_reading_end(&reading, &child, deadline_ms);
+	qb_device_reading_end(&reading, &child, deadline_ms);
 }
 
 static size_t cpus(void)
