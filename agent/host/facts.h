@@ -326,5 +326,11 @@ void qb_spaces_probe(const struct qb_root *root, const struct qb_strs *paths, un
 		     struct qb_facts *facts);
 /* The images in the directories of pools; of others it is known that they have none. */
 void qb_volumes_probe(const struct qb_root *root, unsigned timeout_ms, struct qb_libvirt_facts *v);
+/*
+ * What guests use, by libvirt's own files: guest_disks alone. ret_unread: what could not be read,
+ * and why; untouched where all could. The caller frees both.
+ */
+void qb_guest_files_probe(const struct qb_root *root, struct qb_libvirt_facts *to,
+			  char **ret_unread);
 void qb_libvirt_probe(const struct qb_root *root, const char *uri, unsigned timeout_ms,
 		      struct qb_libvirt_facts *ret);

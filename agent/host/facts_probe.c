@@ -99,14 +99,29 @@ static bool claim_by_number(const struct qb_root *root, const struct qb_vir_disk
 	return false;
 }
 
-static void claim(const struct qb_root *root, struct qb_facts *f)
+static void claim_all(const struct qb_root *root, const struct qb_libvirt_facts *used,
+		      struct qb_disks *disks)
 {
-	for (size_t i = 0; i < f->libvirt.n_guest_disks; i++) {
-		const struct qb_vir_disk *used = &f->libvirt.guest_disks[i];
+	for (size_t i = 0; i < used->n_guest_disks; i++) {
+		const struct qb_vir_disk *disk = &used->guest_disks[i];
 
-		if (!root->live || !claim_by_number(root, used, &f->disks))
-			qb_disks_claim(&f->disks, used->device, used->domain);
+		if (!root->live || !claim_by_number(root, disk, disks))
+			qb_disks_claim(disks, disk->device, disk->domain);
 	}
+}
+
+/* A libvirt that does not answer has guests all the same. */
+static void claim_by_files(const struct qb_root *root, struct qb_disks *disks)
+{
+	struct qb_libvirt_facts used = {0};
+	_cleanup_free_ char *unread = NULL;
+
+	qb_guest_files_probe(root, &used, &unread);
+	claim_all(root, &used, disks);
+	for (size_t i = 0; unread && i < disks->n_disks; i++)
+		qb_disk_reason(&disks->disks[i], "open", "whether a guest uses it is unknown: %s",
+			       unread);
+	qb_schema_done(&qb_libvirt_type, &used);
 }
 
 static void readings(const struct qb_probe_options *options, struct qb_facts *ret)
@@ -242,6 +257,9 @@ void qb_facts_probe(const struct qb_probe_options *options, struct qb_facts *ret
 		live(options, ret);
 	else
 		captured(options, ret);
-	claim(options->root, ret);
+	if (qb_is(&ret->libvirt.connected))
+		claim_all(options->root, &ret->libvirt, &ret->disks);
+	else if (!(options->without & QB_FACTS_REASONS))
+		claim_by_files(options->root, &ret->disks);
 	qb_facts_index(ret);
 }

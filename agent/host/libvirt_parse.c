@@ -45,9 +45,11 @@ static bool uses(const struct qb_libvirt_facts *f, const char *domain, const cha
 int qb_vir_domain_parse(const char *xml, const char *name, struct qb_libvirt_facts *to)
 {
 	_cleanup_xml_ struct qb_xml *root = qb_xml_read(xml, "domain");
-	const struct qb_xml *devices = qb_xml_child(root, "devices");
+	_cleanup_xml_ struct qb_xml *running = root ? NULL : qb_xml_read(xml, "domstatus");
+	const struct qb_xml *domain = root ? root : qb_xml_child(running, "domain");
+	const struct qb_xml *devices = qb_xml_child(domain, "devices");
 
-	if (!root)
+	if (!domain)
 		return -EINVAL;
 	QB_XML_EACH (disk, devices, "disk") {
 		const char *dev = qb_xml_value(qb_xml_child(disk, "source"), "dev");
@@ -57,7 +59,7 @@ int qb_vir_domain_parse(const char *xml, const char *name, struct qb_libvirt_fac
 				(struct qb_vir_disk){qb_strdup(name), qb_strdup(dev)};
 	}
 	/* Only one that runs has an id. */
-	if (!qb_xml_value(root, "id"))
+	if (!qb_xml_value(domain, "id"))
 		return 0;
 	QB_XML_EACH (nic, devices, "interface") {
 		const struct qb_xml *source = qb_xml_child(nic, "source");

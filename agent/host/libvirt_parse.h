@@ -12,7 +12,10 @@ QB_MUST_CHECK int qb_vir_network_parse(const char *xml, struct qb_vir_network *r
 QB_MUST_CHECK int qb_vir_pool_parse(const char *xml, struct qb_vir_pool *ret);
 /* The definition alone. */
 QB_MUST_CHECK int qb_vir_definition_parse(const char *xml, struct qb_vir_definition *ret);
-/* What a domain uses, under its name: block devices, each once, and interfaces while it runs. */
+/*
+ * What a domain uses, under its name: block devices, each once, and interfaces while it runs. The
+ * text is its definition, or the state that libvirt's driver keeps of one that runs.
+ */
 QB_MUST_CHECK int qb_vir_domain_parse(const char *xml, const char *name,
 				      struct qb_libvirt_facts *to);
 /* Whether capabilities offer <domain type='kvm'>. */

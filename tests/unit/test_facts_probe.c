@@ -96,6 +96,47 @@ static void a_captured_host(void **state)
 	assert_false(sdb->available);
 }
 
+#define GUEST(id, disk)                                                                            \
+	"<domain type='kvm'" id "><devices><disk type='block' device='disk'><source dev='" disk    \
+	"'/></disk></devices></domain>"
+
+static bool is_claimed(const struct qb_facts *f, size_t at, const char *evidence)
+{
+	const struct qb_disk *disk = &f->disks.disks[at];
+
+	for (size_t i = 0; i < disk->n_reasons; i++)
+		if (qb_streq(disk->reasons[i].code, "open") &&
+		    strstr(disk->reasons[i].evidence, evidence))
+			return true;
+	return false;
+}
+
+/* Guests are there also when libvirt is not: one that is defined, one that runs. */
+static void guests_of_a_libvirt_that_does_not_answer(void **state)
+{
+	struct tree *t = *state;
+	struct qb_facts f;
+
+	put_disk(t, "sda", "8:0\n");
+	put_disk(t, "sdb", "8:16\n");
+	put_disk(t, "sdc", "8:32\n");
+	tree_put(t, "/etc/libvirt/qemu/one.xml",
+		 "<!-- made by libvirt -->\n" GUEST("", "/dev/sda"));
+	tree_put(t, "/etc/libvirt/qemu/networks/default.xml", "<network/>");
+	tree_put(t, "/run/libvirt/qemu/two.xml",
+		 "<domstatus state='running'>" GUEST(" id='1'", "/dev/sdb") "</domstatus>");
+	tree_put(t, "/run/libvirt/qemu/two.pid", "4711");
+	probe(t, &f);
+	assert_true(is_claimed(&f, 0, "the guest one uses /dev/sda"));
+	assert_true(is_claimed(&f, 1, "the guest two uses /dev/sdb"));
+	assert_false(qb_disk_has_reason(&f.disks.disks[2], "open"));
+	qb_facts_done(&f);
+	tree_put(t, "/run/libvirt/qemu/three.xml", "<domstatus>");
+	probe(t, &f);
+	assert_true(is_claimed(&f, 2, "unknown: /run/libvirt/qemu/three.xml: it describes no"));
+	qb_facts_done(&f);
+}
+
 /* They are told with what was on them, which no tree holds. */
 static void disks_of_a_document(void **state)
 {
@@ -215,6 +256,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tree_test(a_captured_host),
+		tree_test(guests_of_a_libvirt_that_does_not_answer),
 		tree_test(disks_of_a_document),
 		tree_test(without_a_document),
 		tree_test(a_document_that_cannot_be_read),
