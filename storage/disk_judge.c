@@ -4,6 +4,7 @@
 #include "storage/pool.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 enum {
 	DASD_MAJOR = 94,
@@ -205,26 +206,55 @@ static void judge_udev(struct qb_disk *disk, const struct qb_disk_raw *raw)
 			       raw->udev_table_type);
 }
 
-static void judge_identity(struct qb_disks *disks, const struct qb_disk_raw *raw, size_t at)
+/* Two disks of one identity: what that says against the first. */
+static void judge_alike(const struct qb_disks *disks, const struct qb_disk_raw *raw, size_t at,
+			size_t other_at)
 {
 	struct qb_disk *disk = &disks->disks[at];
-	const char *identity = qb_disk_identity(disk);
+	const struct qb_disk *other = &disks->disks[other_at];
 
-	if (!identity)
-		qb_disk_reason(disk, "no-identity", "it has neither a WWID nor a serial number");
-	for (size_t i = 0; identity && i < disks->n_disks; i++) {
-		const struct qb_disk *other = &disks->disks[i];
+	/* The paths below an NVMe head have its WWID. */
+	if (at == other_at || raw[at].hidden || raw[other_at].hidden)
+		return;
+	if (disk->wwid && other->wwid)
+		qb_disk_reason(disk, "multipath-member", "%s has the same WWID %s", other->name,
+			       disk->wwid);
+	else if (!disk->wwid)
+		qb_disk_reason(disk, "no-identity", "%s has the same %s %s", other->name,
+			       disk->serial ? "serial number" : "backing", qb_disk_identity(disk));
+}
 
-		/* The paths below an NVMe head have its WWID. */
-		if (i == at || raw[i].hidden || raw[at].hidden)
-			continue;
-		if (disk->wwid && qb_streq(disk->wwid, other->wwid))
-			qb_disk_reason(disk, "multipath-member", "%s has the same WWID %s",
-				       other->name, disk->wwid);
-		else if (!disk->wwid && qb_streq(identity, qb_disk_identity(other)))
-			qb_disk_reason(disk, "no-identity", "%s has the same %s %s", other->name,
-				       disk->serial ? "serial number" : "backing", identity);
+static int by_identity(const void *a, const void *b, void *data)
+{
+	const size_t *x = a, *y = b;
+	const struct qb_disk *disks = data;
+	const char *one = qb_disk_identity(&disks[*x]), *two = qb_disk_identity(&disks[*y]);
+	int order = one && two ? strcmp(one, two) : !!one - !!two;
+
+	return order ? order : (*x > *y) - (*x < *y);
+}
+
+static void judge_identities(struct qb_disks *disks, const struct qb_disk_raw *raw)
+{
+	size_t n = disks->n_disks, *sorted = qb_alloc(n, sizeof(*sorted));
+
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = i;
+	qsort_r(sorted, n, sizeof(*sorted), by_identity, disks->disks);
+	for (size_t begin = 0, end; begin < n; begin = end) {
+		const char *identity = qb_disk_identity(&disks->disks[sorted[begin]]);
+
+		for (end = begin + 1; end < n && identity; end++)
+			if (!qb_streq(identity, qb_disk_identity(&disks->disks[sorted[end]])))
+				break;
+		for (size_t i = begin; i < end; i++)
+			for (size_t j = begin; j < end; j++)
+				judge_alike(disks, raw, sorted[i], sorted[j]);
+		if (!identity)
+			qb_disk_reason(&disks->disks[sorted[begin]], "no-identity",
+				       "it has neither a WWID nor a serial number");
 	}
+	free(sorted);
 }
 
 void qb_disks_judge(struct qb_disks *disks, const struct qb_disk_raw *raw)
@@ -239,7 +269,8 @@ void qb_disks_judge(struct qb_disks *disks, const struct qb_disk_raw *raw)
 		judge_attachment(disk, &raw[i]);
 		judge_kind(disk, &raw[i]);
 		judge_udev(disk, &raw[i]);
-		judge_identity(disks, raw, i);
-		disk->available = !disk->n_reasons;
 	}
+	judge_identities(disks, raw);
+	for (size_t i = 0; i < disks->n_disks; i++)
+		disks->disks[i].available = !disks->disks[i].n_reasons;
 }
