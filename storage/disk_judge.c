@@ -194,7 +194,9 @@ static void judge_udev(struct qb_disk *disk, const struct qb_disk_raw *raw)
 		return;
 	for (size_t i = 0; i < disk->n_signatures; i++)
 		table |= is_table(&disk->signatures[i]);
-	if (raw->udev_fs_type && !has_signature(disk, raw->udev_fs_type))
+	/* Of a path udev says so whatever is on it. */
+	if (raw->udev_fs_type && !qb_streq(raw->udev_fs_type, "mpath_member") &&
+	    !has_signature(disk, raw->udev_fs_type))
 		qb_disk_reason(disk, "udev-stale", "udev says ID_FS_TYPE=%s, a fresh look does not",
 			       raw->udev_fs_type);
 	if (raw->udev_ambivalent && !raw->contents.ambiguous)

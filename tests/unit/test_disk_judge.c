@@ -66,6 +66,7 @@ enum wrong {
 	NONZERO,
 	MPATH_HOLDER,
 	MPATH_UDEV,
+	MPATH_UDEV_FS,
 	MPATH_WWIDS,
 	NVME_PATH,
 	ISCSI,
@@ -120,6 +121,8 @@ static void spoil_use(enum wrong wrong, struct qb_disk *d, struct qb_disk_raw *r
 		qb_strs_add(&r->mpath_holders, "dm-1 (mpatha)");
 	if (wrong == MPATH_UDEV)
 		r->udev_multipath = true;
+	if (wrong == MPATH_UDEV_FS)
+		r->udev_fs_type = qb_strdup("mpath_member");
 	if (wrong == MPATH_WWIDS)
 		r->in_wwids = true;
 }
@@ -241,6 +244,7 @@ static void each_reason_fires_alone(void **state)
 		{NONZERO, "unknown-content", "byte 4095"},
 		{MPATH_HOLDER, "multipath-member", "dm-1 (mpatha)"},
 		{MPATH_UDEV, "multipath-member", "DM_MULTIPATH_DEVICE_PATH"},
+		{MPATH_UDEV_FS, "multipath-member", "ID_FS_TYPE=mpath_member"},
 		{MPATH_WWIDS, "multipath-member", "/etc/multipath/wwids"},
 		{NVME_PATH, "nvme-path", "one path"},
 		{ISCSI, "remote", "iSCSI"},
