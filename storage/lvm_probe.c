@@ -105,8 +105,9 @@ void qb_lvm_probe(struct qb_disks *disks, struct qb_disk_raw *raw)
 
 /*
  * No locks, no hints, and nothing said to the kernel: --readonly reads what is written on the
- * disks, as lvm(8) has it. So a RAID's health is not known ("unknown"); that a part of it is
- * missing is. Rows that nobody wants are deselected: they grow with the volumes.
+ * disks, as lvm(8) has it. So a RAID's health is not known ("unknown"), which the kernel
+ * is asked for; that a part of it is missing is. Rows that nobody wants are deselected: they grow
+ * with the volumes.
  */
 static const char *const fullreport[] = {
 	LVM,
@@ -248,6 +249,9 @@ static void tell_groups(int fd, void *data)
 	json_t *document;
 
 	ask_groups(*timeout_ms, &disks);
+	/* Begun where volumes are active. */
+	if (qb_is(&disks.lvm))
+		qb_groups_ask_status(*timeout_ms, &disks);
 	said = (struct groups){disks.lvm, disks.groups, disks.n_groups};
 	document = qb_schema_to_json(&groups_type, &said);
 	qb_child_say(fd, document);

@@ -86,6 +86,10 @@ void qb_groups_begin(const struct qb_blocks *blocks, unsigned timeout_ms, struct
  */
 void qb_groups_end(struct qb_child *child, unsigned timeout_ms, uint64_t deadline_ms,
 		   const struct qb_disk_raw *raw, struct qb_disks *disks);
+/* Adds what the kernel says of volumes that are active; LVM is unknown where that cannot be had. */
+void qb_groups_ask_status(unsigned timeout_ms, struct qb_disks *disks);
+/* What "dmsetup status" said, which is taken apart. Pure. */
+void qb_groups_take_status(char *text, struct qb_disks *disks);
 /* What "lvm fullreport" said. Pure. False: it is no such report. */
 QB_MUST_CHECK bool qb_groups_parse(const char *text, struct qb_disks *disks);
 

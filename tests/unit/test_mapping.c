@@ -202,6 +202,38 @@ static void what_lvm_says(void **state)
 		assert_false(qb_groups_parse(bad[i], &none));
 }
 
+/* As the kernel's documents have it; what is no group's is not LVM's. */
+static void what_the_kernel_says_of_volumes(void **state)
+{
+	static const char text[] =
+		"my--vg-root: 0 8192 raid raid1 2 AA 8192/8192 idle 0 0 -\n"
+		"my--vg-a--b: 0 8192 raid raid5_ls 3 ADA 8192/8192 idle 0 0 -\n"
+		"my--vg-new: 0 8192 raid raid1 2 Aa 64/8192 resync 0 0 -\n"
+		"my--vg-home: 0 8192 linear \n"
+		"my--vg-p1-tpool: 0 8192 thin-pool 1 40/1024 3/128 - rw no_discard_passdown "
+		"queue_if_no_space - 1024 \n"
+		"my--vg-p2-tpool: 0 8192 thin-pool 1 40/1024 128/128 - out_of_data_space "
+		"no_discard_passdown queue_if_no_space - 1024 \n"
+		"my--vg-p3-tpool: 0 8192 thin-pool 1 40/1024 3/128 - ro no_discard_passdown "
+		"queue_if_no_space needs_check 1024 \n"
+		"my--vg-p4-tpool: 0 8192 thin-pool 1 40/1024 3/128 - rw no_discard_passdown "
+		"error_if_no_space needs_check 1024 \n"
+		"my--vg-p5-tpool: 0 8192 thin-pool Fail\n"
+		"other-x: 0 8192 raid raid1 2 DA 8192/8192 idle 0 0 -\n"
+		"nohyphen: 0 8192 thin-pool Fail\n"
+		"my--vg: 0 1 raid\n"
+		"No devices found\n";
+	_cleanup_free_ char *copy = qb_strdup(text), *said = NULL;
+	_cleanup_disks_ struct qb_disks d = {0};
+
+	(void)state;
+	QB_APPEND(d.groups, d.n_groups)->name = qb_strdup("my-vg");
+	qb_groups_take_status(copy, &d);
+	said = qb_strs_sentence(&d.groups[0].damaged);
+	assert_string_equal(said, "a-b (a leg has failed), p2 (out of data space), p3 (read-only), "
+				  "p4 (needs check) and p5 (failed)");
+}
+
 /* When LVM is asked at all: only where something of it was seen, and nothing is in its way. */
 static void when_lvm_is_asked(void **state)
 {
@@ -247,9 +279,13 @@ static void when_lvm_is_asked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		tree_test(what_is_listed),          tree_test(one_that_is_suspended_is_not_read),
-		tree_test(each_answers_for_itself), tree_test(temperatures),
-		cmocka_unit_test(what_lvm_says),    cmocka_unit_test(when_lvm_is_asked),
+		tree_test(what_is_listed),
+		tree_test(one_that_is_suspended_is_not_read),
+		tree_test(each_answers_for_itself),
+		tree_test(temperatures),
+		cmocka_unit_test(what_the_kernel_says_of_volumes),
+		cmocka_unit_test(what_lvm_says),
+		cmocka_unit_test(when_lvm_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
