@@ -23,6 +23,10 @@ QB_MUST_CHECK int qb_carve_args_read(const json_t *json, struct qb_carve_args *r
 QB_MUST_CHECK int qb_carve_find(const struct qb_step_ctx *ctx, const struct qb_carve_args *args,
 				struct qb_disks *ret, size_t *ret_at, struct qb_error *err);
 
+/* Everything the plan relied on; "changed" in the words of the reasons. */
+QB_MUST_CHECK int qb_carve_unchanged(const struct qb_disk *disk, const struct qb_carve_args *args,
+				     struct qb_error *err);
+
 /* A locked disk. fd holds the flock to the end; exclusive keeps every other opener out. */
 struct qb_carve_device {
 	int fd, exclusive;
@@ -42,6 +46,14 @@ void qb_carve_share(struct qb_carve_device *device);
 void qb_carve_unlock(struct qb_carve_device *device);
 #define _cleanup_carve_device_ QB_CLEANUP(qb_carve_unlock)
 
+/*
+ * Once more, under the locks: what is on it now, as reasons, of which *ret has no others:
+ * everything else holds still while we hold the disk. -ESTALE where somebody could write to it.
+ * *ret is to be freed in any case.
+ */
+QB_MUST_CHECK int qb_carve_look(const struct qb_step_ctx *ctx, int fd,
+				const struct qb_carve_args *args, struct qb_disk *ret,
+				struct qb_error *err);
 /* Zeroes both ends and syncs. What was there before must have been judged. */
 QB_MUST_CHECK int qb_carve_wipe(int fd, const char *path, uint64_t size_bytes,
 				struct qb_error *err);

@@ -12,36 +12,20 @@
 #include "storage/probe_parts.h"
 #include "storage/select.h"
 
-/* Once more, under the locks: between observe and here somebody else may have been quicker. */
+/* Between observe and here somebody else may have been quicker. */
 static int look_again(const struct qb_step_ctx *ctx, int fd, const struct qb_carve_args *args,
 		      struct qb_error *err)
 {
-	struct qb_disk disk = {.name = qb_strdup(strrchr(args->disk, '/') + 1),
-			       .serial = qb_strdup(args->identity),
-			       .size_bytes = args->size_bytes,
-			       .logical_sector_bytes = args->logical_sector_bytes};
-	_cleanup_free_ char *writers = NULL;
-	struct qb_contents contents = {0};
+	struct qb_disk disk = {0};
 	enum qb_disk_claim claim;
-	int r = 0;
+	int r = qb_carve_look(ctx, fd, args, &disk, err);
 
-	qb_contents_probe(fd, ctx->machine_id, false, &disk, &contents);
-	/* Only the contents are asked here: everything else holds still while we hold the disk. */
-	disk.available = qb_is(&disk.readable) && !disk.n_signatures && !disk.n_partitions &&
-			 !contents.table_fault && !contents.nonzero && !contents.ambiguous;
-	if (!disk.available)
-		qb_disk_reason(&disk, contents.error ? "probe-error" : "unknown-content",
-			       "something is on it now");
 	claim = qb_disk_claim(&disk, args->pool, &args->ids, args->by_path, args->resume);
-	if (claim == QB_CLAIM_NONE || claim == QB_CLAIM_READY ||
-	    (claim == QB_CLAIM_COMMIT) != args->commit)
+	if (r == 0 && (claim == QB_CLAIM_NONE || claim == QB_CLAIM_READY ||
+		       (claim == QB_CLAIM_COMMIT) != args->commit))
 		r = qb_error_set(err, ESTALE,
 				 "%s: something was written on it since it was planned",
 				 args->disk);
-	else if ((writers = qb_usage_writers(ctx->root, disk.name)))
-		r = qb_error_set(err, ESTALE, "%s: %s", args->disk, writers);
-	free(contents.error);
-	free(contents.table_fault);
 	qb_disk_done(&disk);
 	return r;
 }

@@ -103,6 +103,26 @@ int qb_carve_lock(const char *path, const struct qb_carve_args *args, unsigned t
 	return 0;
 }
 
+int qb_carve_look(const struct qb_step_ctx *ctx, int fd, const struct qb_carve_args *args,
+		  struct qb_disk *ret, struct qb_error *err)
+{
+	struct qb_disks disks = {.disks = ret, .n_disks = 1};
+	struct qb_disk_raw raw = {0};
+	_cleanup_free_ char *writers = NULL;
+
+	*ret = (struct qb_disk){.name = qb_strdup(strrchr(args->disk, '/') + 1),
+				.path = qb_strdup(args->disk),
+				.serial = qb_strdup(args->identity),
+				.size_bytes = args->size_bytes,
+				.logical_sector_bytes = args->logical_sector_bytes};
+	qb_tri_set(&raw.exclusive, true);
+	qb_contents_probe(fd, ctx->machine_id, false, ret, &raw.contents);
+	qb_disks_judge(&disks, &raw);
+	qb_disk_raw_done(&raw);
+	writers = qb_usage_writers(ctx->root, ret->name);
+	return writers ? qb_error_set(err, ESTALE, "%s: %s", args->disk, writers) : 0;
+}
+
 void qb_carve_share(struct qb_carve_device *device)
 {
 	qb_closep(&device->exclusive);

@@ -76,9 +76,8 @@ int qb_carve_find(const struct qb_step_ctx *ctx, const struct qb_carve_args *arg
 	return 0;
 }
 
-/* Everything the plan relied on; "changed" in the words of the reasons. */
-static int unchanged(const struct qb_disk *disk, const struct qb_carve_args *args,
-		     struct qb_error *err)
+int qb_carve_unchanged(const struct qb_disk *disk, const struct qb_carve_args *args,
+		       struct qb_error *err)
 {
 	if (!qb_streq(disk->path, args->disk) || !qb_streq(disk->devno, args->devno) ||
 	    disk->diskseq != args->diskseq)
@@ -151,7 +150,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 			*ret = QB_OBSERVED_DONE;
 		return r;
 	}
-	r = unchanged(&disks.disks[at], &args, err);
+	r = qb_carve_unchanged(&disks.disks[at], &args, err);
 	if (r < 0)
 		return r;
 	if (claim == QB_CLAIM_NONE || (claim == QB_CLAIM_COMMIT) != args.commit)

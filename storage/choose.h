@@ -31,8 +31,8 @@ struct qb_choice {
 char *qb_pool_target(const struct qb_pool_config *pool);
 
 /* Every reason against the disk becomes one against target. */
-void qb_refuse_disk(const struct qb_pool_planning *p, const char *target,
-		    const struct qb_disk *disk, bool by_path);
+void qb_refuse_disk(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
+		    const char *target, const struct qb_disk *disk, bool by_path);
 
 /*
  * Gives each choice that is not done its members, or refuses it with what speaks against each

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/choose.h"
 
+#include "storage/erase.h"
+
 /* Whose turn it is when a match is served; the later ones take what the earlier ones left. */
 enum turn {
 	TURN_OWN,     /* the pool's already, and still as wanted */
@@ -14,23 +16,59 @@ char *qb_pool_target(const struct qb_pool_config *pool)
 	return qb_asprintf("pool %s", pool->name);
 }
 
+static bool may_erase(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
+		      const struct qb_disk *disk, bool by_path)
+{
+	const struct qb_erase_config *erase = qb_erase_of(pool, disk);
+	const char *identity = qb_disk_identity(disk);
+	_cleanup_strs_ struct qb_strs carved = {0};
+
+	/* What was carved once may hold images, and what was named then is no word on them. */
+	qb_ledger_carved(p->ledger, pool->name, &carved);
+	return erase && !qb_strs_has(&carved, identity) &&
+	       qb_erase_allows(&erase->contains, disk, by_path,
+			       qb_erase_began(p->ledger, pool->name, identity));
+}
+
 static enum qb_disk_claim claim_of(const struct qb_pool_planning *p,
 				   const struct qb_pool_config *pool, const struct qb_disk *disk,
 				   bool by_path)
 {
 	const char *identity = qb_disk_identity(disk);
+	enum qb_disk_claim claim;
 	struct qb_pool_ids ids;
 
 	if (!identity)
 		return QB_CLAIM_NONE;
 	qb_pool_ids(p->machine_id, pool->name, identity, &ids);
-	return qb_disk_claim(disk, pool->name, &ids, by_path,
-			     qb_ledger_began(p->ledger, pool->name, identity));
+	claim = qb_disk_claim(disk, pool->name, &ids, by_path,
+			      qb_ledger_began(p->ledger, pool->name, identity));
+	return claim == QB_CLAIM_NONE && may_erase(p, pool, disk, by_path) ? QB_CLAIM_ERASE : claim;
 }
 
-void qb_refuse_disk(const struct qb_pool_planning *p, const char *target,
-		    const struct qb_disk *disk, bool by_path)
+/* It was to be erased, and cannot be. */
+static void refuse_erase(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
+			 const char *target, const struct qb_disk *disk)
 {
+	const struct qb_erase_config *erase = qb_erase_of(pool, disk);
+	_cleanup_strs_ struct qb_strs here = {0};
+	_cleanup_free_ char *is = NULL, *named = NULL;
+
+	if (!erase)
+		return;
+	qb_disk_contains(disk, &here);
+	is = qb_strs_sentence(&here);
+	named = qb_strs_sentence(&erase->contains);
+	qb_plan_refuse(p->plan, target, "erase",
+		       "%s: to be erased is a disk that contains %s, and on this one is %s; LVM's, "
+		       "what is in use and what was carved for the pool before is never erased",
+		       disk->path, named, is ? is : "nothing");
+}
+
+void qb_refuse_disk(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
+		    const char *target, const struct qb_disk *disk, bool by_path)
+{
+	refuse_erase(p, pool, target, disk);
 	if (!disk->n_reasons)
 		qb_plan_refuse(p->plan, target, "no-match", "%s: nobody judged it", disk->path);
 	for (size_t i = 0; i < disk->n_reasons; i++)
@@ -197,7 +235,7 @@ static void refuse_match(const struct qb_pool_planning *p, const struct qb_choic
 			qb_plan_refuse(p->plan, target, "claimed", "%s: it is for pool %s",
 				       disk->path, p->owner[i]->name);
 		else
-			qb_refuse_disk(p, target, disk, false);
+			qb_refuse_disk(p, c->pool, target, disk, false);
 	}
 }
 

@@ -106,11 +106,24 @@ static void probe_ambiguity(blkid_probe pr, const struct qb_disk *disk, struct q
 		fail(c, "libblkid", errno);
 }
 
+/*
+ * The kernel caches a partition apart from its disk: what was cached before of the disk, or of a
+ * partition by the disk, may be old. Both ends of what lies there.
+ */
+static void forget_cached(int fd, uint64_t from, uint64_t size)
+{
+	uint64_t tail = size < QB_END_BYTES ? 0 : size - QB_END_BYTES;
+
+	(void)posix_fadvise(fd, (off_t)from, QB_END_BYTES, POSIX_FADV_DONTNEED);
+	(void)posix_fadvise(fd, (off_t)(from + tail), QB_END_BYTES, POSIX_FADV_DONTNEED);
+}
+
 static void probe_file_system(int fd, struct qb_partition *p, struct qb_contents *c)
 {
 	QB_CLEANUP(probe_freep) blkid_probe pr = blkid_new_probe();
 	int rc;
 
+	forget_cached(fd, p->start_bytes, p->size_bytes);
 	if (!pr || !p->size_bytes ||
 	    blkid_probe_set_device(pr, fd, (blkid_loff_t)p->start_bytes,
 				   (blkid_loff_t)p->size_bytes) < 0)
@@ -201,15 +214,6 @@ static void find_nonzero(const uint8_t *p, size_t len, uint64_t offset, struct q
 		p++, offset++;
 	c->nonzero = true;
 	c->nonzero_at = offset;
-}
-
-/* The kernel caches a partition apart from its disk: what was cached before may be old. */
-static void forget_cached(int fd, uint64_t size)
-{
-	uint64_t tail = size < QB_END_BYTES ? 0 : size - QB_END_BYTES;
-
-	(void)posix_fadvise(fd, 0, QB_END_BYTES, POSIX_FADV_DONTNEED);
-	(void)posix_fadvise(fd, (off_t)tail, QB_END_BYTES, POSIX_FADV_DONTNEED);
 }
 
 /* len bytes at each end, with the table and the mark that stand there. */
@@ -338,7 +342,7 @@ void qb_contents_probe(int fd, const char *machine_id, bool glance, struct qb_di
 		ends.sector_bytes = disk->logical_sector_bytes
 					    ? (uint32_t)disk->logical_sector_bytes
 					    : blkid_probe_get_sectorsize(pr);
-		forget_cached(fd, ends.size_bytes);
+		forget_cached(fd, 0, ends.size_bytes);
 		/* The mark first: whatever libblkid comes to make of our disks, they stay ours. */
 		read_ends(fd, machine_id, GLANCE_BYTES, &ends, disk, ret);
 		probe_signatures(pr, disk, ret);

@@ -26,11 +26,20 @@ struct qb_disk_selector {
 	char *count;    /* with match: a number, or "all"; NULL: 1 */
 };
 
+/* A disk that may be erased for a pool: which, and all that is on it. */
+struct qb_erase_config {
+	char *wwid, *serial; /* one of them, */
+	char *path;          /* or this, of a loop or zram device, which has neither */
+	struct qb_strs contains;
+};
+
 struct qb_pool_config {
 	char *name;
 	int type; /* enum qb_pool_type */
 	struct qb_disk_selector *disks;
 	size_t n_disks;
+	struct qb_erase_config *erase;
+	size_t n_erase;
 	char *target; /* absolute directory */
 };
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "storage/choose.h"
+#include "storage/erase.h"
 #include "storage/mark.h"
 
 /* False when the configuration wants what cannot be planned, which is refused. */
@@ -81,9 +82,13 @@ static void plan_fs(const struct qb_pool_planning *p, const struct qb_choice *c,
 	if (m->claim == QB_CLAIM_READY)
 		return;
 	if (m->claim == QB_CLAIM_NONE) {
-		qb_refuse_disk(p, target, disk, m->by_path);
+		qb_refuse_disk(p, c->pool, target, disk, m->by_path);
 		return;
 	}
+	if (m->claim == QB_CLAIM_ERASE)
+		qb_erase_plan(p->plan, disk,
+			      qb_erase_began(p->ledger, c->pool->name, qb_disk_identity(disk)),
+			      carve_args(p, c->pool, m), target);
 	step = qb_plan_step(p->plan, QB_CARVE_KIND, QB_UNDO_BEST_EFFORT, carve_args(p, c->pool, m),
 			    target);
 	if (m->claim == QB_CLAIM_COMMIT) {
@@ -95,8 +100,9 @@ static void plan_fs(const struct qb_pool_planning *p, const struct qb_choice *c,
 	}
 	qb_step_why(step, "%s (%s, %s) %s; it gets a GPT with one XFS for %s", disk->path, size,
 		    qb_disk_identity(disk),
-		    m->claim == QB_CLAIM_RESUME ? "was left half carved by a run that broke off"
-						: "is blank",
+		    m->claim == QB_CLAIM_RESUME  ? "was left half carved by a run that broke off"
+		    : m->claim == QB_CLAIM_ERASE ? "is blank then"
+						 : "is blank",
 		    c->pool->target ? c->pool->target : c->pool->name);
 }
 

@@ -11,6 +11,7 @@ enum qb_disk_claim {
 	QB_CLAIM_RESUME,   /* an interrupted run left it half carved */
 	QB_CLAIM_INTENDED, /* blank, and a run that broke off was about to carve it */
 	QB_CLAIM_BLANK,
+	QB_CLAIM_ERASE, /* what is on it is named to be erased; never said by qb_disk_claim() */
 	QB_CLAIM_NONE,
 };
 

@@ -81,6 +81,25 @@ static bool lacks_disks(struct qb_config_check *c, const struct qb_pool_config *
 	return !p->n_disks && (!qb_config_present(c, &p->disks) || qb_config_given(c, &p->disks));
 }
 
+static void check_erase(struct qb_config_check *c, const struct qb_pool_config *p)
+{
+	for (size_t i = 0; i < p->n_erase; i++) {
+		const struct qb_erase_config *e = &p->erase[i];
+
+		if (qb_config_given(c, &e->contains) && !e->contains.n)
+			qb_config_wrong(c, &e->contains, "contains names at least one thing");
+		if (!qb_config_misspelt(c, e) && qb_config_present(c, &e->wwid) +
+								 qb_config_present(c, &e->serial) +
+								 qb_config_present(c, &e->path) !=
+							 1)
+			qb_config_wrong_object(c, e,
+					       "a disk to be erased is named by exactly one of "
+					       "wwid, serial and path");
+	}
+	if (p->n_erase && qb_config_given(c, &p->type) && p->type == QB_POOL_DIR)
+		qb_config_wrong(c, &p->erase, "a pool of type dir erases no disks");
+}
+
 static void check_dir(struct qb_config_check *c, const struct qb_pool_config *p)
 {
 	if (!qb_config_present(c, &p->target))
@@ -183,6 +202,7 @@ void qb_config_check_pools(struct qb_config_check *c)
 			claim_disks(c, &disks, &p->disks[j]);
 		}
 		check_target(c, i, &targets);
+		check_erase(c, p);
 		if (qb_config_misspelt(c, p) || !qb_config_given(c, &p->type))
 			continue;
 		switch ((enum qb_pool_type)p->type) {

@@ -233,6 +233,28 @@ static const struct qb_type selector_type = {
 	.doc = "Disks, named by exactly one of wwid, serial, path and match.",
 };
 
+static const struct qb_field erase_fields[] = {
+	QB_F(qb_erase_config, wwid, "wwid", STR, .valid = qb_valid_line,
+	     .doc = "The disk with this WWID, as facts prints it."),
+	QB_F(qb_erase_config, serial, "serial", STR, .valid = qb_valid_line,
+	     .doc = "The disk with this serial number."),
+	QB_F(qb_erase_config, path, "path", STR, .valid = qb_valid_device,
+	     .doc = "The loop or zram device that this path names; no other disk."),
+	QB_F(qb_erase_config, contains, "contains", STRS, .valid = qb_valid_word,
+	     .flags = QB_FIELD_REQUIRED | QB_FIELD_ONE_IS_LIST, .max = QB_ITEMS_MAX,
+	     .doc = "All that is on it, and nothing else: the types of signatures, partition "
+		    "tables and file systems; unknown-content; qubi:NAME for a pool. A plan that "
+		    "refuses says what that is."),
+};
+
+static const struct qb_type erase_type = {
+	.name = "erase",
+	.size = sizeof(struct qb_erase_config),
+	.fields = erase_fields,
+	.n_fields = QB_ARRAY_SIZE(erase_fields),
+	.doc = "A disk that is erased for the pool. What is on it is lost for good.",
+};
+
 static const char *const pool_types[] = {"dir", "fs", "logical", NULL};
 
 static const struct qb_field pool_fields[] = {
@@ -243,6 +265,11 @@ static const struct qb_field pool_fields[] = {
 		    "volume group."),
 	QB_F_LIST(qb_pool_config, disks, "disks", &selector_type, .flags = QB_FIELD_ONE_IS_LIST,
 		  .max = QB_ITEMS_MAX, .doc = "The disks to carve; of fs and logical."),
+	QB_F_LIST(qb_pool_config, erase, "erase", &erase_type, .flags = QB_FIELD_ONE_IS_LIST,
+		  .max = QB_ITEMS_MAX,
+		  .doc = "Disks that hold something, and may be taken for it all the same where "
+			 "disks "
+			 "says so."),
 	QB_F(qb_pool_config, target, "target", STR, .valid = qb_valid_path,
 	     .doc = "Directory that guests' images are in; of dir and fs."),
 };

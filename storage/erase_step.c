@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Step storage.erase. What stands in the middle of the disk goes first and its two ends last, so
+ * that whenever it breaks off either there is less of what was named, or nothing at all.
+ */
+#include "storage/erase.h"
+
+#include <errno.h>
+#include <linux/blkpg.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "storage/carve.h"
+#include "storage/gpt.h"
+#include "storage/probe_parts.h"
+
+enum {
+	PIECE_BYTES = 1 << 20, /* at each end of a partition, and around a signature */
+	PARTITIONS_MAX = 256,
+};
+
+static void read_contains(const json_t *json, struct qb_strs *ret)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach (json_object_get(json, "contains"), i, name)
+		qb_strs_add(ret, json_string_value(name));
+}
+
+static bool is_blank(const struct qb_disk *disk, const struct qb_carve_args *args)
+{
+	return qb_disk_claim(disk, args->pool, &args->ids, args->by_path, false) == QB_CLAIM_BLANK;
+}
+
+static int check(const struct qb_disk *disk, const struct qb_carve_args *args, const json_t *json,
+		 struct qb_error *err)
+{
+	_cleanup_strs_ struct qb_strs contains = {0}, here = {0};
+	_cleanup_free_ char *is = NULL, *named = NULL;
+
+	read_contains(json, &contains);
+	if (qb_erase_allows(&contains, disk, args->by_path, args->resume))
+		return 0;
+	qb_disk_contains(disk, &here);
+	is = qb_strs_sentence(&here);
+	named = qb_strs_sentence(&contains);
+	return qb_error_set(err, ESTALE, "%s is not erased: it was to contain %s, and contains %s",
+			    args->disk, named, is ? is : "nothing");
+}
+
+static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_observed *ret,
+		   json_t **ret_before, struct qb_error *err)
+{
+	_cleanup_disks_ struct qb_disks disks = {0};
+	struct qb_carve_args args;
+	size_t at;
+	int r = qb_carve_args_read(json, &args, err);
+
+	if (r == 0)
+		r = qb_carve_find(ctx, &args, &disks, &at, err);
+	if (r == 0)
+		r = qb_carve_unchanged(&disks.disks[at], &args, err);
+	if (r < 0)
+		return r;
+	if (is_blank(&disks.disks[at], &args)) {
+		*ret = QB_OBSERVED_DONE;
+		return 0;
+	}
+	r = check(&disks.disks[at], &args, json, err);
+	if (r < 0)
+		return r;
+	*ret = QB_OBSERVED_NEEDED;
+	*ret_before = json_pack("{s:O}", "contains", json_object_get(json, "contains"));
+	return 0;
+}
+
+static int zero(int fd, const char *path, uint64_t from, uint64_t to, struct qb_error *err)
+{
+	static const char nothing[64 << 10];
+
+	while (from < to) {
+		size_t len = to - from < sizeof(nothing) ? (size_t)(to - from) : sizeof(nothing);
+		ssize_t n = pwrite(fd, nothing, len, (off_t)from);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return qb_error_errno(err, n < 0 ? errno : EIO, "%s: cannot erase it",
+					      path);
+		from += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* [from, from + len) as far as it is on the disk, in whole sectors. */
+static int zero_piece(int fd, const struct qb_carve_args *args, uint64_t from, uint64_t len,
+		      struct qb_error *err)
+{
+	uint64_t to = from > args->size_bytes || len > args->size_bytes - from ? args->size_bytes
+									       : from + len;
+
+	from -= from % 4096;
+	return zero(fd, args->disk, from, to, err);
+}
+
+static int zero_middle(int fd, const struct qb_disk *disk, const struct qb_carve_args *args,
+		       struct qb_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < disk->n_partitions; i++) {
+		const struct qb_partition *p = &disk->partitions[i];
+		uint64_t len = p->size_bytes < PIECE_BYTES ? p->size_bytes : PIECE_BYTES;
+
+		r = zero_piece(fd, args, p->start_bytes, len, err);
+		if (r == 0)
+			r = zero_piece(fd, args, p->start_bytes + p->size_bytes - len, len, err);
+	}
+	for (size_t i = 0; r == 0 && i < disk->n_signatures; i++)
+		r = zero_piece(fd, args, disk->signatures[i].offset, PIECE_BYTES, err);
+	if (r == 0 && fsync(fd) < 0)
+		r = qb_error_errno(err, errno, "%s: cannot sync it", args->disk);
+	return r;
+}
+
+/* The kernel has them apart from what is on the disk. */
+static int forget_partitions(int fd, const struct qb_carve_args *args, struct qb_error *err)
+{
+	for (int number = 1; number <= PARTITIONS_MAX; number++) {
+		struct blkpg_partition part = {.pno = number};
+		struct blkpg_ioctl_arg arg = {
+			.op = BLKPG_DEL_PARTITION, .datalen = sizeof(part), .data = &part};
+
+		if (ioctl(fd, BLKPG, &arg) < 0 && errno != ENXIO)
+			return qb_error_errno(err, errno, "%s: cannot take partition %d off",
+					      args->disk, number);
+	}
+	return 0;
+}
+
+static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		 struct qb_error *err)
+{
+	_cleanup_carve_device_ struct qb_carve_device device = QB_CARVE_DEVICE_INIT;
+	struct qb_disk disk = {0};
+	struct qb_carve_args args;
+	int r = qb_carve_args_read(json, &args, err);
+
+	(void)before;
+	if (r == 0)
+		r = qb_carve_lock(args.disk, &args, ctx->timeout_ms, &device, err);
+	if (r == 0)
+		r = qb_carve_look(ctx, device.exclusive, &args, &disk, err);
+	if (r == 0)
+		r = check(&disk, &args, json, err);
+	if (r == 0)
+		r = forget_partitions(device.exclusive, &args, err);
+	if (r == 0)
+		r = zero_middle(device.exclusive, &disk, &args, err);
+	if (r == 0)
+		r = qb_carve_wipe(device.exclusive, args.disk, args.size_bytes, err);
+	qb_disk_done(&disk);
+	if (r < 0)
+		return r;
+	qb_carve_unlock(&device);
+	return qb_carve_settle(ctx->timeout_ms, NULL, err);
+}
+
+static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		  struct qb_error *err)
+{
+	_cleanup_disks_ struct qb_disks disks = {0};
+	struct qb_carve_args args;
+	size_t at;
+	int r = qb_carve_args_read(json, &args, err);
+
+	(void)before;
+	if (r == 0)
+		r = qb_carve_find(ctx, &args, &disks, &at, err);
+	if (r < 0)
+		return r;
+	if (!is_blank(&disks.disks[at], &args))
+		return qb_error_set(err, EIO, "%s was erased, and is not blank: %s", args.disk,
+				    disks.disks[at].n_reasons ? disks.disks[at].reasons[0].evidence
+							      : "nobody judged it");
+	return 0;
+}
+
+/* A run that failed before it wrote anything has nothing to bring back. */
+static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		struct qb_error *err)
+{
+	_cleanup_disks_ struct qb_disks disks = {0};
+	_cleanup_strs_ struct qb_strs contains = {0};
+	_cleanup_free_ char *list = NULL;
+	struct qb_carve_args args;
+	size_t at;
+	int r = qb_carve_args_read(json, &args, err);
+
+	(void)before;
+	if (r == 0)
+		r = qb_carve_find(ctx, &args, &disks, &at, err);
+	if (r < 0)
+		return r;
+	read_contains(json, &contains);
+	if (qb_erase_allows(&contains, &disks.disks[at], args.by_path, false))
+		return 0;
+	list = qb_strs_sentence(&contains);
+	return qb_error_set(err, EOPNOTSUPP, "%s was erased: what was on it (%s) is gone for good",
+			    args.disk, list);
+}
+
+const struct qb_step_kind qb_erase_step = {
+	.kind = QB_ERASE_KIND,
+	.observe = observe,
+	.apply = apply,
+	.verify = verify,
+	.undo = undo,
+};
