@@ -9,10 +9,13 @@
 #include "storage/pool.h"
 
 static const struct qb_step_kind *const kinds[] = {
-	&qb_module_load_step, &qb_module_persist_step, &qb_daemon_step,
-	&qb_made_step,        &qb_restore_step,        &qb_bridge_step,
-	&qb_bridge_bind_step, &qb_bridge_persist_step, &qb_erase_step,
-	&qb_carve_step,       &qb_network_step,        &qb_pool_step,
+	&qb_module_load_step, &qb_module_persist_step,
+	&qb_daemon_step,      &qb_made_step,
+	&qb_restore_step,     &qb_bridge_step,
+	&qb_bridge_bind_step, &qb_bridge_persist_step,
+	&qb_erase_step,       &qb_carve_step,
+	&qb_vg_step,          &qb_network_step,
+	&qb_pool_step,
 };
 
 const struct qb_step_kind *qb_step_kind_find(const char *kind)

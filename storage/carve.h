@@ -54,11 +54,18 @@ void qb_carve_unlock(struct qb_carve_device *device);
 QB_MUST_CHECK int qb_carve_look(const struct qb_step_ctx *ctx, int fd,
 				const struct qb_carve_args *args, struct qb_disk *ret,
 				struct qb_error *err);
+/* The same, and -ESTALE where it is not what was planned: somebody else may have been quicker. */
+QB_MUST_CHECK int qb_carve_look_again(const struct qb_step_ctx *ctx, int fd,
+				      const struct qb_carve_args *args, struct qb_error *err);
+
 /* Zeroes both ends and syncs. What was there before must have been judged. */
 QB_MUST_CHECK int qb_carve_wipe(int fd, const char *path, uint64_t size_bytes,
 				struct qb_error *err);
+/* Types of partitions, of the Discoverable Partitions Specification. */
+#define QB_PART_LINUX "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+#define QB_PART_LVM "E6D6D379-F507-44C2-A23C-238F2A3DF928"
 /* Writes the GPT with its one partition and syncs; the same call with QB_MARK_READY commits. */
-QB_MUST_CHECK int qb_carve_table(int fd, const char *path, const char *pool,
+QB_MUST_CHECK int qb_carve_table(int fd, const char *path, const char *pool, const char *type,
 				 const struct qb_pool_ids *ids, enum qb_mark_state state,
 				 struct qb_error *err);
 /* Tells the kernel that there is partition 1, or with size_bytes 0 that there is none. */

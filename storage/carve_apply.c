@@ -12,9 +12,8 @@
 #include "storage/probe_parts.h"
 #include "storage/select.h"
 
-/* Between observe and here somebody else may have been quicker. */
-static int look_again(const struct qb_step_ctx *ctx, int fd, const struct qb_carve_args *args,
-		      struct qb_error *err)
+int qb_carve_look_again(const struct qb_step_ctx *ctx, int fd, const struct qb_carve_args *args,
+			struct qb_error *err)
 {
 	struct qb_disk disk = {0};
 	enum qb_disk_claim claim;
@@ -35,8 +34,8 @@ static int commit(const struct qb_carve_args *args, struct qb_carve_device *devi
 		  struct qb_error *err)
 {
 	uint64_t start, size;
-	int r = qb_carve_table(device->exclusive, args->disk, args->pool, &args->ids, QB_MARK_READY,
-			       err);
+	int r = qb_carve_table(device->exclusive, args->disk, args->pool, QB_PART_LINUX, &args->ids,
+			       QB_MARK_READY, err);
 
 	qb_carve_layout(args->size_bytes, &start, &size);
 	return r < 0 ? r : qb_carve_kernel(device->exclusive, args->disk, start, size, err);
@@ -56,8 +55,8 @@ static int carve(const struct qb_step_ctx *ctx, const struct qb_carve_args *args
 	r = qb_carve_wipe(device->exclusive, args->disk, args->size_bytes, err);
 	if (r < 0)
 		return r;
-	r = qb_carve_table(device->exclusive, args->disk, args->pool, &args->ids, QB_MARK_PENDING,
-			   err);
+	r = qb_carve_table(device->exclusive, args->disk, args->pool, QB_PART_LINUX, &args->ids,
+			   QB_MARK_PENDING, err);
 	if (r < 0)
 		return r;
 	r = qb_carve_kernel(device->exclusive, args->disk, start, size, err);
@@ -70,7 +69,8 @@ static int carve(const struct qb_step_ctx *ctx, const struct qb_carve_args *args
 	r = qb_carve_mkfs(node, args->ids.fs_uuid, ctx->timeout_ms, err);
 	if (r < 0)
 		return r;
-	return qb_carve_table(device->fd, args->disk, args->pool, &args->ids, QB_MARK_READY, err);
+	return qb_carve_table(device->fd, args->disk, args->pool, QB_PART_LINUX, &args->ids,
+			      QB_MARK_READY, err);
 }
 
 int qb_carve_apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
@@ -86,7 +86,7 @@ int qb_carve_apply(const struct qb_step_ctx *ctx, const json_t *json, const json
 	r = qb_carve_lock(args.disk, &args, ctx->timeout_ms, &device, err);
 	if (r < 0)
 		return r;
-	r = look_again(ctx, device.exclusive, &args, err);
+	r = qb_carve_look_again(ctx, device.exclusive, &args, err);
 	if (r < 0)
 		return r;
 	r = args.commit ? commit(&args, &device, err) : carve(ctx, &args, &device, err);

@@ -52,12 +52,14 @@ int qb_carve_args_read(const json_t *json, struct qb_carve_args *ret, struct qb_
 int qb_carve_find(const struct qb_step_ctx *ctx, const struct qb_carve_args *args,
 		  struct qb_disks *ret, size_t *ret_at, struct qb_error *err)
 {
+	_cleanup_strs_ struct qb_strs identities = {0};
 	size_t found = 0, at = 0;
 
 	*ret = (struct qb_disks){0};
+	qb_strs_add(&identities, args->identity);
 	if (!ctx->root->live)
 		return qb_error_set(err, EOPNOTSUPP, "disks are carved on a live host only");
-	qb_disks_probe_one(ctx->root, ctx->machine_id, args->identity, ctx->timeout_ms, ret);
+	qb_disks_probe_some(ctx->root, ctx->machine_id, &identities, ctx->timeout_ms, ret);
 	if (!qb_is(&ret->known))
 		return qb_error_set(err, ESTALE, "the disks are unknown: %s",
 				    ret->known.why ? ret->known.why : "nobody looked");

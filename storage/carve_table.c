@@ -9,9 +9,6 @@
 #include "storage/gpt.h"
 #include "storage/mark.h"
 
-/* Linux filesystem data, of the Discoverable Partitions Specification. */
-#define PART_TYPE "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
-
 static void contextp(struct fdisk_context **c)
 {
 	if (*c)
@@ -53,15 +50,15 @@ int qb_carve_wipe(int fd, const char *path, uint64_t size_bytes, struct qb_error
 	return 0;
 }
 
-static int describe(struct fdisk_context *c, const char *name, const struct qb_pool_ids *ids,
-		    struct fdisk_partition *p)
+static int describe(struct fdisk_context *c, const char *name, const char *part_type,
+		    const struct qb_pool_ids *ids, struct fdisk_partition *p)
 {
 	QB_CLEANUP(parttypep) struct fdisk_parttype *type = NULL;
 	uint64_t sector = sym_fdisk_get_sector_size(c), start, size;
 	int r;
 
 	qb_carve_layout(sym_fdisk_get_nsectors(c) * sector, &start, &size);
-	type = sym_fdisk_label_get_parttype_from_string(sym_fdisk_get_label(c, NULL), PART_TYPE);
+	type = sym_fdisk_label_get_parttype_from_string(sym_fdisk_get_label(c, NULL), part_type);
 	r = type ? sym_fdisk_partition_set_type(p, type) : -EINVAL;
 	r = r ? r : sym_fdisk_partition_set_partno(p, 0);
 	r = r ? r : sym_fdisk_partition_set_start(p, start / sector);
@@ -84,8 +81,8 @@ static int open_witness(int fd, const char *path, struct qb_error *err)
 	return witness < 0 ? qb_error_errno(err, errno, "%s: cannot open it again", path) : witness;
 }
 
-int qb_carve_table(int fd, const char *path, const char *pool, const struct qb_pool_ids *ids,
-		   enum qb_mark_state state, struct qb_error *err)
+int qb_carve_table(int fd, const char *path, const char *pool, const char *type,
+		   const struct qb_pool_ids *ids, enum qb_mark_state state, struct qb_error *err)
 {
 	QB_CLEANUP(contextp) struct fdisk_context *c = NULL;
 	QB_CLEANUP(partitionp) struct fdisk_partition *p = NULL;
@@ -109,7 +106,7 @@ int qb_carve_table(int fd, const char *path, const char *pool, const struct qb_p
 		return qb_error_errno(err, r, "%s: libfdisk does not take it", path);
 	r = sym_fdisk_create_disklabel(c, "gpt");
 	r = r ? r : sym_fdisk_set_disklabel_id_from_string(c, ids->disk_guid);
-	r = r ? r : describe(c, name, ids, p);
+	r = r ? r : describe(c, name, type, ids, p);
 	r = r ? r : sym_fdisk_add_partition(c, p, NULL);
 	r = r ? r : sym_fdisk_write_disklabel(c);
 	if (r)

@@ -2,7 +2,7 @@
 /* Which disks each pool gets: where pools compete, and what was bound stays so. Pure. */
 #pragma once
 
-#include "storage/select.h"
+#include "storage/vg.h"
 
 /* What is being planned: one of it for all pools. */
 struct qb_pool_planning {
@@ -34,8 +34,17 @@ char *qb_pool_target(const struct qb_pool_config *pool);
 void qb_refuse_disk(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
 		    const char *target, const struct qb_disk *disk, bool by_path);
 
+/* The arguments of the step that carves a member. A new reference. */
+json_t *qb_member_args(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
+		       const struct qb_member *m);
+
 /*
  * Gives each choice that is not done its members, or refuses it with what speaks against each
  * disk, and is done with it. Those named by identity or path come first.
  */
 void qb_choose(struct qb_pool_planning *p, struct qb_choice *choices, size_t n);
+
+/* Whether the pool's group can be told apart from others; what cannot be planned is refused. */
+void qb_vg_look(const struct qb_pool_planning *p, struct qb_choice *c);
+/* Adds the step that makes or extends the group of the disks chosen, where there is one to do. */
+void qb_vg_plan(const struct qb_pool_planning *p, const struct qb_choice *c);

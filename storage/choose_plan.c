@@ -30,6 +30,16 @@ static bool may_erase(const struct qb_pool_planning *p, const struct qb_pool_con
 			       qb_erase_began(p->ledger, pool->name, identity));
 }
 
+static enum qb_disk_claim claim_in_group(const struct qb_pool_planning *p,
+					 const struct qb_pool_config *pool,
+					 const struct qb_disk *disk, enum qb_disk_claim claim)
+{
+	const struct qb_volume_group *group = qb_vg_find(p->disks, pool, p->machine_id);
+
+	return qb_vg_claim(claim, p->disks, group, qb_vg_state(group, pool->name, p->machine_id),
+			   disk);
+}
+
 static enum qb_disk_claim claim_of(const struct qb_pool_planning *p,
 				   const struct qb_pool_config *pool, const struct qb_disk *disk,
 				   bool by_path)
@@ -43,6 +53,8 @@ static enum qb_disk_claim claim_of(const struct qb_pool_planning *p,
 	qb_pool_ids(p->machine_id, pool->name, identity, &ids);
 	claim = qb_disk_claim(disk, pool->name, &ids, by_path,
 			      qb_ledger_began(p->ledger, pool->name, identity));
+	if (pool->type == QB_POOL_LOGICAL)
+		claim = claim_in_group(p, pool, disk, claim);
 	return claim == QB_CLAIM_NONE && may_erase(p, pool, disk, by_path) ? QB_CLAIM_ERASE : claim;
 }
 
@@ -258,11 +270,11 @@ static void note_passed_over(const struct qb_pool_planning *p, struct qb_choice 
 static void choose_match(struct qb_pool_planning *p, struct qb_choice *c)
 {
 	_cleanup_free_ uint64_t *found = qb_alloc(c->pool->n_disks, sizeof(*found));
+	ssize_t at;
 
 	for (enum turn turn = 0; turn < N_TURNS; turn++) {
 		for (size_t i = 0; i < c->pool->n_disks; i++) {
 			const struct qb_disk_selector *selector = &c->pool->disks[i];
-			ssize_t at;
 
 			while (selector->has_match && found[i] < qb_selector_count(selector) &&
 			       (at = next_of(p, c, selector, turn)) >= 0) {
@@ -271,6 +283,11 @@ static void choose_match(struct qb_pool_planning *p, struct qb_choice *c)
 				found[i]++;
 			}
 		}
+	}
+	/* A group keeps what it has. */
+	while (c->pool->type == QB_POOL_LOGICAL && (at = next_of(p, c, NULL, TURN_CHANGED)) >= 0) {
+		add_member(p, c, (size_t)at, false);
+		p->owner[at] = c->pool;
 	}
 	for (size_t i = 0; i < c->pool->n_disks; i++) {
 		const struct qb_disk_selector *selector = &c->pool->disks[i];

@@ -294,7 +294,7 @@ static bool is_begun(const struct qb_disk *disk, const struct qb_contents *c)
 	       disk->mark.state == QB_MARK_COMMITTING;
 }
 
-/* Beside the mark nothing was recognised, and in its partition nothing but its XFS. */
+/* Beside the mark nothing was recognised, and in its partition nothing but what carving makes. */
 static bool nothing_else(const struct qb_disk *disk)
 {
 	for (size_t i = 0; i < disk->n_signatures; i++)
@@ -304,7 +304,8 @@ static bool nothing_else(const struct qb_disk *disk)
 	if (disk->n_partitions > 1)
 		return false;
 	for (size_t i = 0; i < disk->n_partitions; i++)
-		if (disk->partitions[i].fs_type && !qb_streq(disk->partitions[i].fs_type, "xfs"))
+		if (disk->partitions[i].fs_type && !qb_streq(disk->partitions[i].fs_type, "xfs") &&
+		    !qb_streq(disk->partitions[i].fs_type, "LVM2_member"))
 			return false;
 	return true;
 }

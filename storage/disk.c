@@ -65,6 +65,7 @@ void qb_disks_done(struct qb_disks *disks)
 	for (size_t i = 0; i < disks->n_groups; i++) {
 		free(disks->groups[i].name);
 		qb_strs_done(&disks->groups[i].physical_volumes);
+		qb_strs_done(&disks->groups[i].tags);
 		qb_strs_done(&disks->groups[i].damaged);
 	}
 	free(disks->disks);

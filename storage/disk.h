@@ -95,7 +95,9 @@ struct qb_mapping {
 struct qb_volume_group {
 	char *name;
 	struct qb_strs physical_volumes; /* paths; without the missing ones */
+	uint64_t volumes;                /* how many logical volumes it has */
 	uint64_t missing;                /* physical volumes that are nowhere to be found */
+	struct qb_strs tags;
 	struct qb_strs damaged; /* logical volumes, each with its health: "root (partial)" */
 };
 

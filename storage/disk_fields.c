@@ -154,8 +154,10 @@ static const struct qb_field volume_group_fields[] = {
 	QB_F(qb_volume_group, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Name."),
 	QB_F(qb_volume_group, physical_volumes, "physical_volumes", STRS,
 	     .doc = "The devices it is made of, without those that are missing."),
+	QB_F(qb_volume_group, volumes, "volumes", U64, .doc = "How many logical volumes it has."),
 	QB_F(qb_volume_group, missing, "missing", U64,
 	     .doc = "Physical volumes that are not there."),
+	QB_F(qb_volume_group, tags, "tags", STRS, .doc = "Its tags."),
 	QB_F(qb_volume_group, damaged, "damaged", STRS,
 	     .doc = "Logical volumes that are not whole, each with its health."),
 };

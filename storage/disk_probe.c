@@ -71,7 +71,7 @@ enum {
 
 struct qb_disks_inquiry {
 	bool live;
-	bool one; /* of the disks one alone is asked */
+	const struct qb_strs *some; /* identities of the disks that are read; NULL: all */
 	struct qb_disks disks;
 	struct qb_disk_raw *raw;
 	bool reasons;
@@ -113,7 +113,14 @@ static void list_disks(const struct qb_root *root, const struct qb_strs *names,
 	qb_links_probe(root, &q->disks);
 }
 
-static void begin_reading(const struct qb_root *root, const char *machine_id, const char *identity,
+static bool is_asked(const struct qb_strs *some, const struct qb_disk *disk)
+{
+	const char *identity = qb_disk_identity(disk);
+
+	return identity && qb_strs_has(some, identity);
+}
+
+static void begin_reading(const struct qb_root *root, const char *machine_id,
 			  struct qb_disks_inquiry *q)
 {
 	q->reading =
@@ -134,7 +141,7 @@ static void begin_reading(const struct qb_root *root, const char *machine_id, co
 			qb_tri_set(&disk->readable, false);
 			disk->error = qb_strdup("a hidden path has no device node");
 			qb_tri_set(&disk->sensor, false);
-		} else if (!identity || qb_streq(identity, qb_disk_identity(disk))) {
+		} else if (!q->some || is_asked(q->some, disk)) {
 			q->reading.which[q->reading.n++] = i;
 		}
 	}
@@ -167,7 +174,7 @@ static void begin_above(const struct qb_root *root, const struct qb_blocks *bloc
 }
 
 static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *machine_id,
-				      const char *identity, bool reasons, unsigned timeout_ms)
+				      const struct qb_strs *some, bool reasons, unsigned timeout_ms)
 {
 	struct qb_disks_inquiry *q = qb_alloc(1, sizeof(*q));
 	_cleanup_blocks_ struct qb_blocks blocks = {0};
@@ -175,7 +182,7 @@ static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *ma
 	int r = qb_root_list(root, "/sys/block", &names);
 
 	q->live = root->live;
-	q->one = identity;
+	q->some = some;
 	q->reasons = reasons;
 	for (size_t i = 0; i < CHILDREN; i++)
 		q->children[i] = (struct qb_child)QB_CHILD_INIT;
@@ -195,9 +202,9 @@ static struct qb_disks_inquiry *begin(const struct qb_root *root, const char *ma
 	qb_usage_probe(root, &blocks, reasons, &q->disks, q->raw);
 	read_wwids(root, &q->disks, q->raw);
 	note_paths(q);
-	if (!identity)
+	if (!some)
 		begin_above(root, &blocks, q);
-	begin_reading(root, machine_id, identity, q);
+	begin_reading(root, machine_id, q);
 	return q;
 }
 
@@ -213,7 +220,7 @@ void qb_disks_inquiry_end(struct qb_disks_inquiry *q, struct qb_disks *ret)
 		qb_children_wait(q->children, CHILDREN, q->deadline_ms);
 		qb_device_reading_end(&q->reading, &q->children[READING], q->deadline_ms);
 		qb_mappings_end(&q->children[MAPPINGS], q->timeout_ms, &q->disks);
-		if (!q->one)
+		if (!q->some)
 			qb_groups_end(&q->children[GROUPS], q->timeout_ms, q->deadline_ms, q->raw,
 				      &q->disks);
 		if (q->reasons)
@@ -235,8 +242,9 @@ void qb_disks_probe(const struct qb_root *root, const char *machine_id, unsigned
 	qb_disks_inquiry_end(begin(root, machine_id, NULL, true, timeout_ms), ret);
 }
 
-void qb_disks_probe_one(const struct qb_root *root, const char *machine_id, const char *identity,
-			unsigned timeout_ms, struct qb_disks *ret)
+void qb_disks_probe_some(const struct qb_root *root, const char *machine_id,
+			 const struct qb_strs *identities, unsigned timeout_ms,
+			 struct qb_disks *ret)
 {
-	qb_disks_inquiry_end(begin(root, machine_id, identity, true, timeout_ms), ret);
+	qb_disks_inquiry_end(begin(root, machine_id, identities, true, timeout_ms), ret);
 }

@@ -121,7 +121,7 @@ static const char *const fullreport[] = {
 	"--configreport",
 	"vg",
 	"-o",
-	"vg_name,vg_missing_pv_count",
+	"vg_name,vg_missing_pv_count,vg_tags,lv_count",
 	"--configreport",
 	"pv",
 	"-o",
@@ -163,18 +163,25 @@ static bool is_damage(const char *health)
 static bool add_group(const json_t *report, struct qb_disks *disks)
 {
 	const json_t *vg = json_array_get(json_object_get(report, "vg"), 0), *row;
+	_cleanup_free_ char *tags = qb_strdup(text_of(vg, "vg_tags"));
+	char *rest = tags, *tag;
 	struct qb_volume_group *g;
-	uint64_t missing;
+	uint64_t missing, volumes;
 	size_t i;
 
 	/* PVs that are in no group stand in a report without one. */
 	if (!vg || !*text_of(vg, "vg_name"))
 		return true;
-	if (qb_parse_u64(text_of(vg, "vg_missing_pv_count"), &missing) < 0)
+	if (qb_parse_u64(text_of(vg, "vg_missing_pv_count"), &missing) < 0 ||
+	    qb_parse_u64(text_of(vg, "lv_count"), &volumes) < 0)
 		return false;
 	g = QB_APPEND(disks->groups, disks->n_groups);
 	g->name = qb_str_printable(text_of(vg, "vg_name"));
 	g->missing = missing;
+	g->volumes = volumes;
+	while (rest && (tag = strsep(&rest, ",")))
+		if (*tag)
+			qb_strs_add(&g->tags, tag);
 	json_array_foreach (json_object_get(report, "pv"), i, row)
 		/* One that is missing is "[unknown]". */
 		if (qb_startswith(text_of(row, "pv_name"), "/"))
@@ -202,7 +209,7 @@ bool qb_groups_parse(const char *text, struct qb_disks *disks)
 	return ok;
 }
 
-static void ask_groups(unsigned timeout_ms, struct qb_disks *disks)
+void qb_groups_ask(unsigned timeout_ms, struct qb_disks *disks)
 {
 	_cleanup_exec_ struct qb_exec_result result = {0};
 	struct qb_error err = QB_ERROR_INIT;
@@ -248,7 +255,7 @@ static void tell_groups(int fd, void *data)
 	struct groups said;
 	json_t *document;
 
-	ask_groups(*timeout_ms, &disks);
+	qb_groups_ask(*timeout_ms, &disks);
 	/* Begun where volumes are active. */
 	if (qb_is(&disks.lvm))
 		qb_groups_ask_status(*timeout_ms, &disks);
@@ -342,7 +349,7 @@ void qb_groups_end(struct qb_child *child, unsigned timeout_ms, uint64_t deadlin
 		else if (now >= deadline_ms)
 			qb_tri_unknown(&disks->lvm, "no time was left to ask it");
 		else if (!is_in_the_way(disks))
-			ask_groups((unsigned)(deadline_ms - now), disks);
+			qb_groups_ask((unsigned)(deadline_ms - now), disks);
 	}
 	qb_child_done(child);
 }

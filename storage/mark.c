@@ -11,6 +11,8 @@ enum {
 	PMBR_ENTRY = 446,
 	HEADER_BYTES = 92,
 	ENTRIES_BYTES = 128 * 128,
+	LVM_LABEL = 512,
+	LVM_AREA = 4096,
 };
 
 void qb_pool_ids(const char *machine_id, const char *pool, const char *identity,
@@ -122,11 +124,35 @@ static bool xfs_was_begun(const struct qb_ends *ends, uint64_t start, uint64_t s
 	return any;
 }
 
-/* Nothing that one sees of the partition could be anything but a file system that was begun. */
+/*
+ * What LVM puts into the partition of a member: a label (struct label_header), the header of the
+ * metadata area and the group's description as text, in a ring that begins behind that header and
+ * fills the first MiB. What was once in it stays readable there: no volume ever was.
+ */
+static bool lvm_was_begun(const struct qb_ends *ends, uint64_t start)
+{
+	static const char volumes[] = "logical_volumes";
+	const uint8_t *label = qb_ends_at(ends, start + LVM_LABEL, 512);
+	const uint8_t *area = qb_ends_at(ends, start + LVM_AREA, MIB - LVM_AREA);
+	bool labelled, described;
+
+	if (!label || !area)
+		return false;
+	labelled = !memcmp(label, "LABELONE", 8);
+	described = !memcmp(area + 4, " LVM2 x[5A%r0N*>", 16);
+	return zero(ends, start, start + LVM_LABEL) &&
+	       (labelled || zero(ends, start + LVM_LABEL, start + LVM_LABEL + 512)) &&
+	       zero(ends, start + LVM_LABEL + 512, start + LVM_AREA) &&
+	       (described || zero(ends, start + LVM_AREA, start + MIB)) &&
+	       !memmem(area, MIB - LVM_AREA, volumes, strlen(volumes)) &&
+	       zero(ends, start + MIB, ends->len);
+}
+
+/* Nothing that one sees of the partition could be anything but what carving had begun there. */
 static bool partition_is_ours(const struct qb_ends *ends, uint64_t start)
 {
-	return zero(ends, start, ends->len) || xfs_was_begun(ends, start, ends->sector_bytes) ||
-	       xfs_was_begun(ends, start, 4096);
+	return zero(ends, start, ends->len) || lvm_was_begun(ends, start) ||
+	       xfs_was_begun(ends, start, ends->sector_bytes) || xfs_was_begun(ends, start, 4096);
 }
 
 /* Nothing is at either end that our own carving could not have left there. */

@@ -40,7 +40,8 @@ struct qb_pool_config {
 	size_t n_disks;
 	struct qb_erase_config *erase;
 	size_t n_erase;
-	char *target; /* absolute directory */
+	char *target;       /* absolute directory; none of logical */
+	char *volume_group; /* of logical; NULL: the pool's name */
 };
 
 /* Identities of a pool on one member disk, the same each time they are computed. */
@@ -70,3 +71,4 @@ char *qb_pool_source(const struct qb_disks *disks, const struct qb_pool_config *
 		     const char *machine_id, const struct qb_plan *plan, char ret_uuid[37]);
 
 extern const struct qb_step_kind qb_carve_step; /* storage.carve */
+extern const struct qb_step_kind qb_vg_step;    /* storage.group */

@@ -11,12 +11,8 @@
 static bool shape_is_known(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
 			   const char *target)
 {
-	if (pool->type == QB_POOL_LOGICAL) {
-		qb_plan_refuse(p->plan, target, "unsupported",
-			       "pools of type logical cannot be made yet; type fs takes one disk");
-		return false;
-	}
-	if (pool->n_disks != 1 || qb_selector_count(&pool->disks[0]) != 1) {
+	if (pool->type == QB_POOL_FS &&
+	    (pool->n_disks != 1 || qb_selector_count(&pool->disks[0]) != 1)) {
 		qb_plan_refuse(p->plan, target, "unsupported",
 			       "a pool of type fs takes exactly one disk");
 		return false;
@@ -52,8 +48,8 @@ static json_t *signatures(const struct qb_disk *disk)
 	return list;
 }
 
-static json_t *carve_args(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
-			  const struct qb_member *m)
+json_t *qb_member_args(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
+		       const struct qb_member *m)
 {
 	const struct qb_disk *disk = &p->disks->disks[m->at];
 	const char *identity = qb_disk_identity(disk);
@@ -88,9 +84,9 @@ static void plan_fs(const struct qb_pool_planning *p, const struct qb_choice *c,
 	if (m->claim == QB_CLAIM_ERASE)
 		qb_erase_plan(p->plan, disk,
 			      qb_erase_began(p->ledger, c->pool->name, qb_disk_identity(disk)),
-			      carve_args(p, c->pool, m), target);
-	step = qb_plan_step(p->plan, QB_CARVE_KIND, QB_UNDO_BEST_EFFORT, carve_args(p, c->pool, m),
-			    target);
+			      qb_member_args(p, c->pool, m), target);
+	step = qb_plan_step(p->plan, QB_CARVE_KIND, QB_UNDO_BEST_EFFORT,
+			    qb_member_args(p, c->pool, m), target);
 	if (m->claim == QB_CLAIM_COMMIT) {
 		qb_step_why(step,
 			    "%s (%s, %s) was carved by a run that broke off at its last write; its "
@@ -119,12 +115,16 @@ void qb_pool_plan(const struct qb_disks *disks, const struct qb_pool_config *poo
 		choices[i].pool = &pools[i];
 		choices[i].done =
 			pools[i].type == QB_POOL_DIR || !shape_is_known(&p, &pools[i], target);
+		if (!choices[i].done && pools[i].type == QB_POOL_LOGICAL)
+			qb_vg_look(&p, &choices[i]);
 	}
 	qb_choose(&p, choices, n_pools);
 	for (size_t i = 0; i < n_pools; i++) {
 		_cleanup_free_ char *target = qb_pool_target(&pools[i]);
 
-		if (!choices[i].done)
+		if (!choices[i].done && pools[i].type == QB_POOL_LOGICAL)
+			qb_vg_plan(&p, &choices[i]);
+		else if (!choices[i].done)
 			plan_fs(&p, &choices[i], target);
 		free(choices[i].members);
 		qb_strs_done(&choices[i].passed_over);

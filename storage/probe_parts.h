@@ -90,12 +90,15 @@ void qb_groups_end(struct qb_child *child, unsigned timeout_ms, uint64_t deadlin
 void qb_groups_ask_status(unsigned timeout_ms, struct qb_disks *disks);
 /* What "dmsetup status" said, which is taken apart. Pure. */
 void qb_groups_take_status(char *text, struct qb_disks *disks);
+/* Asks LVM for its groups now. */
+void qb_groups_ask(unsigned timeout_ms, struct qb_disks *disks);
 /* What "lvm fullreport" said. Pure. False: it is no such report. */
 QB_MUST_CHECK bool qb_groups_parse(const char *text, struct qb_disks *disks);
 
 /*
- * As qb_disks_probe(), but reads the contents of the disk only that has this identity; all are
- * listed, since a disk is judged in the company of the others.
+ * As qb_disks_probe(), but reads the contents of those disks only that have these identities, and
+ * asks for nothing above them; all are listed, since a disk is judged in the company of the others.
  */
-void qb_disks_probe_one(const struct qb_root *root, const char *machine_id, const char *identity,
-			unsigned timeout_ms, struct qb_disks *ret);
+void qb_disks_probe_some(const struct qb_root *root, const char *machine_id,
+			 const struct qb_strs *identities, unsigned timeout_ms,
+			 struct qb_disks *ret);

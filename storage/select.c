@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "storage/select.h"
+#include "storage/vg.h"
 
 #include <fnmatch.h>
 
@@ -11,14 +11,17 @@ static bool same_or_unknown(const char *seen, const char *wanted)
 bool qb_disk_resumable(const struct qb_disk *disk, const char *pool, const struct qb_pool_ids *ids)
 {
 	const struct qb_mark *mark = &disk->mark;
+	char pv_uuid[QB_PV_UUID_LEN];
 
+	qb_pv_uuid(ids->fs_uuid, pv_uuid);
 	if (mark->state != QB_MARK_PENDING || !mark->only ||
 	    !same_or_unknown(mark->uuid, ids->disk_guid) ||
 	    (mark->pool && !qb_streq(mark->pool, pool)))
 		return false;
 	for (size_t i = 0; i < disk->n_partitions; i++)
 		if (!same_or_unknown(disk->partitions[i].uuid, ids->part_guid) ||
-		    !same_or_unknown(disk->partitions[i].fs_uuid, ids->fs_uuid))
+		    (!same_or_unknown(disk->partitions[i].fs_uuid, ids->fs_uuid) &&
+		     !same_or_unknown(disk->partitions[i].fs_uuid, pv_uuid)))
 			return false;
 	return true;
 }
@@ -62,14 +65,21 @@ enum qb_disk_claim qb_disk_claim(const struct qb_disk *disk, const char *pool,
 	return QB_CLAIM_NONE;
 }
 
-static const char *arg(const struct qb_ledger_entry *entry, const char *key)
+/* The disks that a step was to carve for a pool: its arguments, or a list of such. */
+static size_t carved_by(const struct qb_ledger_entry *entry, const char *pool)
 {
-	return json_string_value(json_object_get(entry->args, key));
+	if (!qb_streq(qb_arg(entry->args, "pool"), pool))
+		return 0;
+	if (qb_streq(entry->kind, QB_VG_KIND))
+		return json_array_size(json_object_get(entry->args, "members"));
+	return qb_streq(entry->kind, QB_CARVE_KIND);
 }
 
-static bool is_carving(const struct qb_ledger_entry *entry, const char *pool)
+static const char *carved_identity(const struct qb_ledger_entry *entry, size_t i)
 {
-	return qb_streq(entry->kind, QB_CARVE_KIND) && qb_streq(arg(entry, "pool"), pool);
+	const json_t *members = json_object_get(entry->args, "members");
+
+	return qb_arg(members ? json_array_get(members, i) : entry->args, "identity");
 }
 
 bool qb_ledger_began(const struct qb_ledger *ledger, const char *pool, const char *identity)
@@ -79,12 +89,14 @@ bool qb_ledger_began(const struct qb_ledger *ledger, const char *pool, const cha
 	for (size_t i = 0; ledger && i < ledger->n_entries; i++) {
 		const struct qb_ledger_entry *entry = &ledger->entries[i];
 
-		if (!is_carving(entry, pool) || !qb_streq(arg(entry, "identity"), identity))
-			continue;
-		/* Once it was done there may be images on it: never to be begun again. */
-		if (entry->done)
-			return false;
-		began = true;
+		for (size_t k = 0; k < carved_by(entry, pool); k++) {
+			if (!qb_streq(carved_identity(entry, k), identity))
+				continue;
+			/* Once it was done there may be images on it: never to be begun again. */
+			if (entry->done)
+				return false;
+			began = true;
+		}
 	}
 	return began;
 }
@@ -92,11 +104,15 @@ bool qb_ledger_began(const struct qb_ledger *ledger, const char *pool, const cha
 void qb_ledger_carved(const struct qb_ledger *ledger, const char *pool, struct qb_strs *ret)
 {
 	for (size_t i = 0; ledger && i < ledger->n_entries; i++) {
-		if (!is_carving(&ledger->entries[i], pool) || !ledger->entries[i].done)
-			continue;
-		/* The newest counts: it took the older one's place by name. */
-		qb_strs_done(ret);
-		qb_strs_add(ret, arg(&ledger->entries[i], "identity"));
+		const struct qb_ledger_entry *entry = &ledger->entries[i];
+		size_t n = entry->done ? carved_by(entry, pool) : 0;
+
+		/* Of a single disk the newest counts: it took the older one's place by name. */
+		if (n && qb_streq(entry->kind, QB_CARVE_KIND))
+			qb_strs_done(ret);
+		for (size_t k = 0; k < n; k++)
+			if (!qb_strs_has(ret, carved_identity(entry, k)))
+				qb_strs_add(ret, carved_identity(entry, k));
 	}
 }
 

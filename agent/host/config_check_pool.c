@@ -2,7 +2,11 @@
 #include "agent/host/config_check.h"
 
 #include "storage/mark.h"
-#include "storage/select.h"
+#include "storage/vg.h"
+
+enum {
+	GROUP_NAME_MAX = 127, /* NAME_LEN of LVM with its zero */
+};
 
 static void check_match(struct qb_config_check *c, const struct qb_disk_selector *s)
 {
@@ -56,15 +60,22 @@ static void claim_disks(struct qb_config_check *c, struct qb_claims *claims,
 	qb_config_claim(c, claims, "the disk by path", s->path, &s->path, false);
 }
 
-/* The name becomes that of a partition, or of a volume group. */
-static void check_carved_name(struct qb_config_check *c, const struct qb_pool_config *p)
+/* What LVM takes as the name of a volume group. */
+static bool is_group_name(const char *name)
 {
 	static const char accepted[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				       "0123456789_.+-";
 
+	return strspn(name, accepted) == strlen(name) && !strchr("-.", *name) &&
+	       strlen(name) <= GROUP_NAME_MAX;
+}
+
+/* The name becomes that of a partition, or of a volume group. */
+static void check_carved_name(struct qb_config_check *c, const struct qb_pool_config *p)
+{
 	if (!qb_config_given(c, &p->name))
 		return;
-	if (strspn(p->name, accepted) != strlen(p->name) || strchr("-.", *p->name))
+	if (!is_group_name(p->name))
 		qb_config_wrong(c, &p->name,
 				"the name of a pool that is carved from disks has letters, digits "
 				"and _ . + - only, and does not begin with - or .");
@@ -125,15 +136,21 @@ static void check_fs(struct qb_config_check *c, const struct qb_pool_config *p)
 	check_carved_name(c, p);
 }
 
-static void check_logical(struct qb_config_check *c, const struct qb_pool_config *p)
+static void check_logical(struct qb_config_check *c, const struct qb_pool_config *p,
+			  struct qb_claims *groups)
 {
-	if (lacks_disks(c, p))
-		qb_config_wrong_object(c, p, "a pool of type logical needs disks");
 	if (qb_config_present(c, &p->target))
 		qb_config_wrong(c, &p->target,
 				"a pool of type logical has no target; its volumes "
 				"are devices");
+	if (qb_config_given(c, &p->volume_group) && !is_group_name(p->volume_group))
+		qb_config_wrong(c, &p->volume_group,
+				"the name of a volume group has at most %d letters, digits and _ . "
+				"+ -, and does not begin with - or .",
+				GROUP_NAME_MAX);
 	check_carved_name(c, p);
+	qb_config_claim(c, groups, "the volume group", qb_vg_name(p),
+			p->volume_group ? &p->volume_group : &p->name, false);
 }
 
 /* A file system mounted there would hide what the system lives of. */
@@ -192,7 +209,7 @@ static void check_target(struct qb_config_check *c, size_t i, struct qb_claims *
 
 void qb_config_check_pools(struct qb_config_check *c)
 {
-	_cleanup_claims_ struct qb_claims disks = {0}, targets = {0};
+	_cleanup_claims_ struct qb_claims disks = {0}, targets = {0}, groups = {0};
 
 	for (size_t i = 0; i < c->config->n_pools; i++) {
 		struct qb_pool_config *p = &c->config->pools[i];
@@ -205,6 +222,9 @@ void qb_config_check_pools(struct qb_config_check *c)
 		check_erase(c, p);
 		if (qb_config_misspelt(c, p) || !qb_config_given(c, &p->type))
 			continue;
+		if (p->type != QB_POOL_LOGICAL && qb_config_present(c, &p->volume_group))
+			qb_config_wrong(c, &p->volume_group,
+					"only a pool of type logical has a volume group");
 		switch ((enum qb_pool_type)p->type) {
 		case QB_POOL_DIR:
 			check_dir(c, p);
@@ -213,7 +233,7 @@ void qb_config_check_pools(struct qb_config_check *c)
 			check_fs(c, p);
 			break;
 		case QB_POOL_LOGICAL:
-			check_logical(c, p);
+			check_logical(c, p, &groups);
 			break;
 		}
 	}

@@ -264,14 +264,17 @@ static const struct qb_field pool_fields[] = {
 	     .doc = "dir: a directory. fs: one disk with a file system. logical: disks as one "
 		    "volume group."),
 	QB_F_LIST(qb_pool_config, disks, "disks", &selector_type, .flags = QB_FIELD_ONE_IS_LIST,
-		  .max = QB_ITEMS_MAX, .doc = "The disks to carve; of fs and logical."),
+		  .max = QB_ITEMS_MAX,
+		  .doc = "The disks to carve; of fs and logical. Where "
+			 "logical has none, the volume group is there and taken as it is."),
 	QB_F_LIST(qb_pool_config, erase, "erase", &erase_type, .flags = QB_FIELD_ONE_IS_LIST,
 		  .max = QB_ITEMS_MAX,
 		  .doc = "Disks that hold something, and may be taken for it all the same where "
-			 "disks "
-			 "says so."),
+			 "disks says so."),
 	QB_F(qb_pool_config, target, "target", STR, .valid = qb_valid_path,
 	     .doc = "Directory that guests' images are in; of dir and fs."),
+	QB_F(qb_pool_config, volume_group, "volume-group", STR, .valid = qb_valid_name,
+	     .doc = "Name of the volume group; of logical. Default: the pool's name."),
 };
 
 static const struct qb_type pool_type = {

@@ -2,6 +2,7 @@
 #include "agent/host/libvirt_plan.h"
 
 #include "agent/host/libvirt_xml.h"
+#include "storage/vg.h"
 
 static const char *const flavours[] = {"", "monolithic", "modular"};
 
@@ -168,7 +169,8 @@ static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config 
 	const struct qb_vir_pool *is = qb_facts_pool(facts, pool->name);
 	struct gap gap = {is, is && is->active, is && is->autostart};
 	_cleanup_free_ char *target = qb_asprintf("pool %s", pool->name), *source = NULL;
-	_cleanup_free_ char *what = NULL, *xml = NULL;
+	_cleanup_free_ char *what = NULL, *xml = NULL, *path = qb_pool_path(pool);
+	const char *group = pool->type == QB_POOL_LOGICAL ? qb_vg_name(pool) : NULL;
 	bool bad = is && qb_plan_transient(plan, "pool", pool->name, is->persistent);
 	char uuid[QB_UUID_LEN];
 
@@ -183,7 +185,9 @@ static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config 
 	}
 	if (is) {
 		bad |= differs(plan, target, "type", is->type, types[pool->type]);
-		bad |= differs(plan, target, "target", is->target, pool->target);
+		bad |= differs(plan, target, "target", is->target, path);
+		if (pool->type == QB_POOL_LOGICAL)
+			bad |= differs(plan, target, "volume group", is->source_name, group);
 		if (source)
 			bad |= differs(plan, target, "source device", is->source_device, source);
 	}
@@ -192,11 +196,13 @@ static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config 
 	if (bad)
 		return;
 	xml = qb_pool_xml(pool, uuid, source);
-	what = source ? qb_asprintf("%s mounted at %s", source, pool->target)
-		      : qb_asprintf("directory %s", pool->target);
+	what = source  ? qb_asprintf("%s mounted at %s", source, pool->target)
+	       : group ? qb_asprintf("volume group %s", group)
+		       : qb_asprintf("directory %s", pool->target);
 	plan_gap(&gap, target,
-		 json_pack("{s:s, s:s, s:s, s:s?, s:s}", "name", pool->name, "type",
-			   types[pool->type], "target", pool->target, "source", source, "xml", xml),
+		 json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s}", "name", pool->name, "type",
+			   types[pool->type], "target", path, "source", source, "group", group,
+			   "xml", xml),
 		 what, plan);
 }
 

@@ -66,7 +66,9 @@ static const struct qb_vir_class pools = {
 };
 
 struct args {
-	const char *name, *xml, *target, *source; /* source: NULL for dir */
+	const char *name, *xml, *target;
+	const char *source; /* of fs alone */
+	bool devices;       /* LVM makes what is in target, and target itself */
 };
 
 static int parse(const json_t *json, struct args *ret, struct qb_error *err)
@@ -75,6 +77,7 @@ static int parse(const json_t *json, struct args *ret, struct qb_error *err)
 	ret->xml = json_string_value(json_object_get(json, "xml"));
 	ret->target = json_string_value(json_object_get(json, "target"));
 	ret->source = json_string_value(json_object_get(json, "source"));
+	ret->devices = qb_arg(json, "group");
 	if (!ret->name || !ret->xml || !ret->target || ret->target[0] != '/')
 		return qb_error_set(err, EINVAL, "a step of libvirt.pool without name or target");
 	return 0;
@@ -184,12 +187,12 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t
 
 	if (r == 0)
 		r = qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &conn, err);
-	if (r == 0)
+	if (r == 0 && !args.devices)
 		r = qb_root_mkdir(ctx->root, args.target, 0711, err);
 	if (r == 0)
 		r = qb_vir_ensure(&pools, conn, args.name, args.xml, err);
 	/* A dir pool's directory that was there keeps what its owner gave it. */
-	if (r == 0 && new && (made || args.source))
+	if (r == 0 && new && !args.devices && (made || args.source))
 		r = dress(ctx, args.target, err);
 	return r;
 }
@@ -245,7 +248,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 		return r;
 	qb_vir_state_read(before, &was);
 	r = qb_vir_restore(&pools, conn, args.name, &was, err);
-	if (r == 0 && json_is_false(json_object_get(before, "target_exists")))
+	if (r == 0 && !args.devices && json_is_false(json_object_get(before, "target_exists")))
 		r = remove_target(ctx, args.target, err);
 	return r;
 }

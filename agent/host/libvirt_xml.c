@@ -2,11 +2,19 @@
 #include "agent/host/libvirt_xml.h"
 
 #include "agent/host/xml.h"
+#include "storage/vg.h"
+
+char *qb_pool_path(const struct qb_pool_config *pool)
+{
+	return pool->type == QB_POOL_LOGICAL ? qb_asprintf("/dev/%s", qb_vg_name(pool))
+					     : qb_strdup(pool->target);
+}
 
 char *qb_pool_xml(const struct qb_pool_config *pool, const char *uuid, const char *source_device)
 {
 	static const char *const types[] = {"dir", "fs", "logical"};
 	struct qb_xml *root = qb_xml_add(NULL, "pool", NULL), *source;
+	_cleanup_free_ char *target = NULL;
 	char *text;
 
 	qb_xml_set(root, "type", types[pool->type]);
@@ -17,7 +25,13 @@ char *qb_pool_xml(const struct qb_pool_config *pool, const char *uuid, const cha
 		qb_xml_set(qb_xml_add(source, "device", NULL), "path", source_device);
 		qb_xml_set(qb_xml_add(source, "format", NULL), "type", "xfs");
 	}
-	qb_xml_add(qb_xml_add(root, "target", NULL), "path", pool->target);
+	if (pool->type == QB_POOL_LOGICAL) {
+		source = qb_xml_add(root, "source", NULL);
+		qb_xml_add(source, "name", qb_vg_name(pool));
+		qb_xml_set(qb_xml_add(source, "format", NULL), "type", "lvm2");
+	}
+	target = qb_pool_path(pool);
+	qb_xml_add(qb_xml_add(root, "target", NULL), "path", target);
 	text = qb_xml_write(root);
 	qb_xml_free(root);
 	return text;

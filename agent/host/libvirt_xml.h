@@ -23,5 +23,7 @@ char *qb_network_bridge_xml(const char *name, const char *uuid, const char *brid
 /* The whole network as it is made where there is none; subnet is NULL where it has none. */
 char *qb_network_xml(const struct qb_network_config *network, const char *uuid,
 		     const struct qb_subnet *subnet);
-/* source_device is NULL for type dir. */
+/* source_device is of type fs alone; a logical pool's source is its volume group. */
 char *qb_pool_xml(const struct qb_pool_config *pool, const char *uuid, const char *source_device);
+/* Where its volumes are: its target, or of a logical pool the directory of its devices. */
+char *qb_pool_path(const struct qb_pool_config *pool);

@@ -73,7 +73,7 @@ static void table(struct image *im, const char *pool, enum qb_mark_state state)
 	struct qb_pool_ids ids;
 
 	qb_pool_ids(MACHINE_ID, pool, IDENTITY, &ids);
-	if (qb_carve_table(im->fd, im->path, pool, &ids, state, &err) < 0)
+	if (qb_carve_table(im->fd, im->path, pool, QB_PART_LINUX, &ids, state, &err) < 0)
 		fail_msg("%s", err.msg);
 }
 
@@ -148,7 +148,8 @@ static void a_name_alone_is_no_mark_of_ours(void **state)
 	struct qb_error err = QB_ERROR_INIT;
 
 	qb_pool_ids(MACHINE_ID, "other", IDENTITY, &ids);
-	assert_int_equal(qb_carve_table(im->fd, im->path, "images", &ids, QB_MARK_PENDING, &err),
+	assert_int_equal(qb_carve_table(im->fd, im->path, "images", QB_PART_LINUX, &ids,
+					QB_MARK_PENDING, &err),
 			 0);
 	assert_false(probe(im, MACHINE_ID, IDENTITY)->ours);
 	assert_int_equal(claim(im, "images", true), QB_CLAIM_NONE);

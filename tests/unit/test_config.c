@@ -328,6 +328,7 @@ static void every_key_is_documented(void **state)
 		"pools[].disks[].match.slot\n",
 		"pools[].disks[].count\n",
 		"pools[].target\n",
+		"pools[].volume-group\n",
 		"domains\n",
 		"checks.ignore\n",
 	};

@@ -405,8 +405,15 @@ static void parts_that_do_not_go_together(void **state)
 		{"pools:\n- {name: p, type: fs, target: /srv/p,\n   disks: {match: {min-size: 1}, "
 		 "count: 2}}\n",
 		 4, 4, "a pool of type fs stands on one disk; use logical for more"},
-		{"pools:\n- {name: p, type: logical}\n", 3, 3,
-		 "a pool of type logical needs disks"},
+		{"pools:\n- {name: p, type: fs, target: /srv/p, disks: {serial: QB0001},\n"
+		 "   volume-group: g}\n",
+		 4, 18, "only a pool of type logical has a volume group"},
+		{"pools:\n- {name: p, type: logical,\n   volume-group: .g}\n", 4, 18,
+		 "the name of a volume group has at most 127 letters, digits and _ . + -, and does "
+		 "not begin with - or ."},
+		{"pools:\n- {name: g, type: logical}\n- {name: q, type: logical,\n"
+		 "   volume-group: g}\n",
+		 5, 18, "the volume group \"g\" is taken already in line 3"},
 		{"pools:\n- {name: p, type: logical, disks: {serial: QB0001},\n   target: "
 		 "/srv/p}\n",
 		 4, 12, "a pool of type logical has no target; its volumes are devices"},

@@ -91,7 +91,8 @@ static void image_gpt(struct image *im)
 	struct qb_pool_ids ids;
 
 	qb_pool_ids(MACHINE_ID, "images", "QB0001", &ids);
-	if (qb_carve_table(im->fd, im->path, "images", &ids, QB_MARK_READY, &err) < 0)
+	if (qb_carve_table(im->fd, im->path, "images", QB_PART_LINUX, &ids, QB_MARK_READY, &err) <
+	    0)
 		fail_msg("%s", err.msg);
 }
 

@@ -71,6 +71,35 @@ static void another_pool_is_refused(void **state)
 	assert_int_equal(p.refused[0].n_reasons, 2);
 }
 
+static void a_logical_pool_is_known_by_its_group(void **state)
+{
+	struct qb_pool_config vms = {.name = TEXT("vms"), .type = QB_POOL_LOGICAL};
+	struct qb_vir_pool is = {.persistent = true,
+				 .name = TEXT("vms"),
+				 .type = TEXT("logical"),
+				 .target = TEXT("/dev/vms"),
+				 .source_name = TEXT("vms"),
+				 .active = true,
+				 .autostart = true};
+	struct qb_facts facts = {
+		.libvirt = {.connected = {QB_YES, NULL}, .pools = &is, .n_pools = 1}};
+	struct qb_config config = {.pools = &vms, .n_pools = 1};
+	_cleanup_plan_ struct qb_plan same = {0}, other = {0}, none = {0};
+
+	(void)state;
+	qb_libvirt_plan(&facts, &config, &same);
+	assert_int_equal(same.n_steps + same.n_refused, 0);
+	is.source_name = TEXT("old");
+	qb_libvirt_plan(&facts, &config, &other);
+	assert_string_equal(other.refused[0].reasons[0].code, "definition-differs");
+	assert_non_null(strstr(other.refused[0].reasons[0].evidence, "volume group old"));
+	facts.libvirt.n_pools = 0;
+	qb_libvirt_plan(&facts, &config, &none);
+	assert_int_equal(none.n_steps, 1);
+	assert_string_equal(qb_arg(none.steps[0].args, "target"), "/dev/vms");
+	assert_string_equal(qb_arg(none.steps[0].args, "group"), "vms");
+}
+
 /* It could not be autostarted, which would come out only at the last step. */
 static void a_transient_object_is_refused(void **state)
 {
@@ -262,6 +291,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_plan_twice_is_the_same),
 		cmocka_unit_test(another_pool_is_refused),
+		cmocka_unit_test(a_logical_pool_is_known_by_its_group),
 		cmocka_unit_test(a_transient_object_is_refused),
 		cmocka_unit_test(a_target_that_is_taken_is_refused),
 		cmocka_unit_test(steps_of_a_refused_target_are_dropped),

@@ -154,7 +154,8 @@ static void pools_and_names_that_must_be_escaped(void **state)
 	struct qb_pool_config p = {.name = (char *)(uintptr_t) "a<b>&\"c\"",
 				   .type = QB_POOL_FS,
 				   .target = (char *)(uintptr_t) "/srv/x&y"};
-	_cleanup_free_ char *fs = qb_pool_xml(&p, UUID, "/dev/disk/by-partuuid/" UUID), *dir = NULL;
+	_cleanup_free_ char *fs = qb_pool_xml(&p, UUID, "/dev/disk/by-partuuid/" UUID), *dir = NULL,
+			    *logical = NULL;
 
 	(void)state;
 	assert_non_null(strstr(fs, "<name>a&lt;b&gt;&amp;&quot;c&quot;</name>"));
@@ -175,6 +176,22 @@ static void pools_and_names_that_must_be_escaped(void **state)
 	p.type = QB_POOL_FS;
 	fs = qb_pool_xml(&p, UUID, "/dev/disk/by-partuuid/" UUID);
 	assert_valid(fs, "storagepool");
+	p.type = QB_POOL_LOGICAL;
+	p.target = NULL;
+	p.volume_group = (char *)(uintptr_t) "guests";
+	logical = qb_pool_xml(&p, UUID, NULL);
+	assert_string_equal(logical, "<pool type=\"logical\">\n"
+				     "  <name>iso</name>\n"
+				     "  <uuid>" UUID "</uuid>\n"
+				     "  <source>\n"
+				     "    <name>guests</name>\n"
+				     "    <format type=\"lvm2\"/>\n"
+				     "  </source>\n"
+				     "  <target>\n"
+				     "    <path>/dev/guests</path>\n"
+				     "  </target>\n"
+				     "</pool>\n");
+	assert_valid(logical, "storagepool");
 }
 
 int main(void)

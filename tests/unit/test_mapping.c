@@ -177,7 +177,8 @@ static void temperatures(void **state)
 static void what_lvm_says(void **state)
 {
 	static const char text[] =
-		"{\"report\": [{\"vg\": [{\"vg_name\":\"vg\", \"vg_missing_pv_count\":\"1\"}],"
+		"{\"report\": [{\"vg\": [{\"vg_name\":\"vg\", \"vg_missing_pv_count\":\"1\", "
+		"\"lv_count\":\"2\", \"vg_tags\":\"a,qubi.state=ready\"}],"
 		"\"pv\": [{\"pv_name\":\"/dev/sda2\"}, {\"pv_name\":\"[unknown]\"}],"
 		"\"lv\": [{\"lv_name\":\"home\", \"lv_health_status\":\"partial\"},"
 		"{\"lv_name\":\"mirror\", \"lv_health_status\":\"unknown\"}],"
@@ -193,6 +194,9 @@ static void what_lvm_says(void **state)
 	assert_int_equal(d.n_groups, 1);
 	assert_string_equal(d.groups[0].name, "vg");
 	assert_int_equal(d.groups[0].missing, 1);
+	assert_int_equal(d.groups[0].volumes, 2);
+	assert_int_equal(d.groups[0].tags.n, 2);
+	assert_string_equal(d.groups[0].tags.v[1], "qubi.state=ready");
 	assert_int_equal(d.groups[0].physical_volumes.n, 1);
 	assert_string_equal(d.groups[0].physical_volumes.v[0], "/dev/sda2");
 	assert_int_equal(d.groups[0].damaged.n, 1);

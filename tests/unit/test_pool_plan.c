@@ -586,9 +586,6 @@ static void what_cannot_be_planned_is_refused(void **state)
 
 	add_disk(w, "sda", "QB0001", 100 * GIB);
 	add_pool(w, "images")->serial = "QB0001";
-	w->pools[0].type = QB_POOL_LOGICAL;
-	assert_refused(w, "pool images", "unsupported", "logical");
-	w->pools[0].type = QB_POOL_FS;
 	w->pools[0].n_disks = 2;
 	assert_refused(w, "pool images", "unsupported", "exactly one disk");
 	w->pools[0].n_disks = 0;

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of the step storage.group, which makes a volume group of disks, or extends it. */
+#pragma once
+
+#include "storage/carve.h"
+#include "storage/vg.h"
+
+struct qb_vg_args {
+	const char *pool, *group, *tag; /* borrowed from the JSON */
+	bool make;                      /* the group is to be made; else it is there */
+	struct qb_carve_args *members;  /* by device number: the order in which they are locked */
+	size_t n_members;
+};
+
+QB_MUST_CHECK int qb_vg_args_read(const json_t *json, struct qb_vg_args *ret, struct qb_error *err);
+void qb_vg_args_done(struct qb_vg_args *args);
+#define _cleanup_vg_args_ QB_CLEANUP(qb_vg_args_done)
+
+/* The host as it is now: the members, at index at[i] of disks or -1, and the pool's group. */
+struct qb_vg_look {
+	struct qb_disks disks;
+	ssize_t *at;
+	const struct qb_volume_group *group; /* NULL: there is none */
+	enum qb_vg_state state;
+};
+
+/* *ret is to be freed in any case. -EIO when LVM does not say what is here. */
+QB_MUST_CHECK int qb_vg_look_at(const struct qb_step_ctx *ctx, const struct qb_vg_args *args,
+				struct qb_vg_look *ret, struct qb_error *err);
+void qb_vg_look_done(struct qb_vg_look *look);
+#define _cleanup_vg_look_ QB_CLEANUP(qb_vg_look_done)
+
+/* Runs LVM with these arguments. It sees what it always sees here: its filters are the host's. */
+QB_MUST_CHECK int qb_lvm(const struct qb_step_ctx *ctx, const struct qb_strs *argv,
+			 struct qb_error *err);
+
+QB_MUST_CHECK int qb_vg_apply(const struct qb_step_ctx *ctx, const json_t *json,
+			      const json_t *before, struct qb_error *err);
+QB_MUST_CHECK int qb_vg_undo(const struct qb_step_ctx *ctx, const json_t *json,
+			     const json_t *before, struct qb_error *err);

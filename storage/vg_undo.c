@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking a group, or what was added to it, apart again, when nothing would be lost. */
+#include "storage/vg_step.h"
+
+#include <errno.h>
+
+#include "storage/gpt.h"
+
+struct undoing {
+	const struct qb_step_ctx *ctx;
+	const struct qb_vg_args *args;
+	const struct qb_vg_look *look;
+	const json_t *contents; /* of each member before the step */
+	bool *ours;             /* of each member: something of this step is on it */
+	struct qb_carve_device *devices;
+};
+
+static const struct qb_disk *member(const struct undoing *u, size_t i)
+{
+	return &u->look->disks.disks[u->look->at[i]];
+}
+
+static int refuse_member(const struct undoing *u, size_t i, struct qb_error *err)
+{
+	const struct qb_disk *disk = member(u, i);
+	char uuid[QB_PV_UUID_LEN];
+
+	qb_pv_uuid(u->args->members[i].ids.fs_uuid, uuid);
+	if (!qb_is(&disk->readable))
+		return qb_error_set(err, EIO, "%s stays as it is: its contents are unknown: %s",
+				    disk->path, qb_disk_unread_why(disk));
+	if (disk->holders.n || disk->mountpoints.n)
+		return qb_error_set(err, EBUSY, "%s stays as it is: %s is made of it", disk->path,
+				    disk->holders.n ? disk->holders.v[0] : disk->mountpoints.v[0]);
+	if (disk->n_partitions > 1)
+		return qb_error_set(err, EEXIST, "%s stays as it is: partitions were added to it",
+				    disk->path);
+	if (disk->mark.state == QB_MARK_PENDING && !disk->mark.only)
+		return qb_error_set(err, EEXIST,
+				    "%s stays as it is: something is on it that is not ours",
+				    disk->path);
+	/* A ready mark without its group: whatever took the group away may have left data. */
+	if (disk->mark.state != QB_MARK_PENDING && !qb_vg_has(u->look->group, disk))
+		return qb_error_set(err, EUCLEAN,
+				    "%s stays as it is: LVM shows no volume group %s on it",
+				    disk->path, u->args->group);
+	if (disk->n_partitions && disk->partitions[0].fs_type &&
+	    (!qb_streq(disk->partitions[0].fs_type, "LVM2_member") ||
+	     !qb_streq(disk->partitions[0].fs_uuid, uuid)))
+		return qb_error_set(err, EEXIST, "%s stays as it is: it has a %s that is not ours",
+				    disk->partitions[0].path, disk->partitions[0].fs_type);
+	return 0;
+}
+
+/* Which members this step wrote to, and that nothing on them is anybody else's. */
+static int judge_members(struct undoing *u, struct qb_error *err)
+{
+	for (size_t i = 0; i < u->args->n_members; i++) {
+		const struct qb_carve_args *m = &u->args->members[i];
+		const struct qb_disk *disk;
+		int r;
+
+		/* What this step only marked was carved by another run, and is that one's. */
+		if (qb_streq(qb_arg(u->contents, m->identity), "carved"))
+			continue;
+		if (u->look->at[i] < 0)
+			return qb_error_set(err, ESTALE, "the disk %s (%s) is not here", m->disk,
+					    m->identity);
+		disk = member(u, i);
+		u->ours[i] = disk->mark.state != QB_MARK_NONE &&
+			     (qb_streq(disk->mark.uuid, m->ids.disk_guid) ||
+			      qb_disk_resumable(disk, m->pool, &m->ids));
+		r = u->ours[i] ? refuse_member(u, i, err) : 0;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int judge_group(const struct undoing *u, struct qb_error *err)
+{
+	const struct qb_volume_group *g = u->look->group;
+	size_t n = 0;
+
+	if (u->look->state <= QB_VG_IS_FOREIGN)
+		return 0;
+	if (g->missing)
+		return qb_error_set(err, EIO,
+				    "the volume group %s stays as it is: it lacks %ju of its "
+				    "physical volumes",
+				    g->name, (uintmax_t)g->missing);
+	if (!u->args->make)
+		return 0;
+	if (g->volumes)
+		return qb_error_set(err, ENOTEMPTY,
+				    "the volume group %s stays as it is: it has %ju logical "
+				    "volumes",
+				    g->name, (uintmax_t)g->volumes);
+	for (size_t i = 0; i < u->args->n_members; i++)
+		n += u->look->at[i] >= 0 && qb_vg_has(g, member(u, i));
+	if (n != g->physical_volumes.n)
+		return qb_error_set(err, EEXIST,
+				    "the volume group %s stays as it is: disks were added to it",
+				    g->name);
+	return 0;
+}
+
+static int lock_all(struct undoing *u, struct qb_error *err)
+{
+	for (size_t i = 0; i < u->args->n_members; i++) {
+		struct qb_carve_args now = u->args->members[i];
+		int r;
+
+		if (!u->ours[i])
+			continue;
+		/* After a reboot it is the same disk under another name. */
+		now.devno = member(u, i)->devno;
+		now.size_bytes = member(u, i)->size_bytes;
+		now.diskseq = member(u, i)->diskseq;
+		r = qb_carve_lock(member(u, i)->path, &now, u->ctx->timeout_ms, &u->devices[i],
+				  err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Neither forces anything: LVM refuses while a volume is there, or on what is to go. */
+static int leave_group(const struct undoing *u, struct qb_error *err)
+{
+	_cleanup_strs_ struct qb_strs argv = {0};
+	bool any = false;
+
+	if (u->look->state <= QB_VG_IS_FOREIGN)
+		return 0;
+	qb_strs_add(&argv, u->args->make ? "vgremove" : "vgreduce");
+	qb_strs_add(&argv, u->look->group->name);
+	for (size_t i = 0; i < u->args->n_members; i++) {
+		if (!u->ours[i] || !qb_vg_has(u->look->group, member(u, i)))
+			continue;
+		any = true;
+		if (!u->args->make)
+			qb_strs_add(&argv, member(u, i)->partitions[0].path);
+	}
+	return any ? qb_lvm(u->ctx, &argv, err) : 0;
+}
+
+/* First what says that data may be on them; so what breaks off in between can be gone on with. */
+static int take_apart(struct undoing *u, struct qb_error *err)
+{
+	int r = lock_all(u, err);
+
+	for (size_t i = 0; r == 0 && i < u->args->n_members; i++)
+		if (u->ours[i] && member(u, i)->mark.state != QB_MARK_PENDING)
+			r = qb_carve_table(u->devices[i].exclusive, member(u, i)->path,
+					   u->args->pool, QB_PART_LVM, &u->args->members[i].ids,
+					   QB_MARK_PENDING, err);
+	for (size_t i = 0; i < u->args->n_members; i++)
+		qb_carve_share(&u->devices[i]);
+	if (r == 0)
+		r = leave_group(u, err);
+	for (size_t i = 0; r == 0 && i < u->args->n_members; i++) {
+		if (!u->ours[i])
+			continue;
+		r = qb_carve_kernel(u->devices[i].fd, member(u, i)->path, 0, 0, err);
+		if (r == 0)
+			r = qb_carve_wipe(u->devices[i].fd, member(u, i)->path,
+					  member(u, i)->size_bytes, err);
+	}
+	return r;
+}
+
+int qb_vg_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+	       struct qb_error *err)
+{
+	_cleanup_vg_args_ struct qb_vg_args args = {0};
+	_cleanup_vg_look_ struct qb_vg_look look = {0};
+	struct undoing u = {.ctx = ctx,
+			    .args = &args,
+			    .look = &look,
+			    .contents = json_object_get(before, "contents")};
+	int r = qb_vg_args_read(json, &args, err);
+
+	if (r == 0)
+		r = qb_vg_look_at(ctx, &args, &look, err);
+	if (r < 0)
+		return r;
+	u.ours = qb_alloc(args.n_members, sizeof(*u.ours));
+	u.devices = qb_alloc(args.n_members, sizeof(*u.devices));
+	for (size_t i = 0; i < args.n_members; i++)
+		u.devices[i] = (struct qb_carve_device)QB_CARVE_DEVICE_INIT;
+	r = judge_group(&u, err);
+	if (r == 0)
+		r = judge_members(&u, err);
+	if (r == 0)
+		r = take_apart(&u, err);
+	for (size_t i = 0; i < args.n_members; i++)
+		qb_carve_unlock(&u.devices[i]);
+	free(u.devices);
+	free(u.ours);
+	return r < 0 ? r : qb_carve_settle(ctx->timeout_ms, NULL, err);
+}

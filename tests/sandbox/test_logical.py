@@ -1,0 +1,272 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Pools of type logical: a volume group over disks, made, extended, adopted, taken apart.
+
+This kernel may have no device mapper: a group is made, tagged and removed without one, and only
+volumes need it.
+"""
+
+import concurrent.futures
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import qb
+
+LVM = "/usr/sbin/lvm"
+CONFIG = "version: 1\npools:\n  - name: vms\n    type: logical\n"
+ONE = CONFIG + "    disks: {path: '@QB_BLANK@'}\n"
+BOTH = CONFIG + "    disks: [{path: '@QB_BLANK@'}, {path: '@QB_BLANK2@'}]\n"
+AT_ONCE = 2
+POINTS = int(os.environ.get("POINTS", "24"))
+CALLS = "pwrite64,write,fsync,ioctl,flock,openat,vfork,clone,clone3,fork"
+
+
+def lvm(*args, code=0):
+    return qb.run(LVM, *args, code=code).out
+
+
+def groups():
+    report = json.loads(lvm("vgs", "--reportformat", "json", "-o",
+                            "vg_name,pv_count,lv_count,vg_tags,vg_missing_pv_count"))
+    return {row["vg_name"]: row for row in report["report"][0]["vg"]}
+
+
+def hashes():
+    return [qb.sha256(os.environ[name]) for name in ("QB_BLANK", "QB_BLANK2")]
+
+
+def refused(*words):
+    """apply refuses it with these words, and writes nothing."""
+    before = hashes()
+    r = qb.agent("apply", "--yes", code=3)
+    qb.contains(" ".join((r.out + r.err).split()), words, "refusal")
+    qb.same(hashes(), before, "the disks")
+
+
+@qb.case(disks="blank,blank2,ext4")
+def a_group_is_made_registered_extended_and_taken_apart():
+    blank, foreign = hashes(), qb.foreign_disks()
+    qb.configure(ONE)
+    qb.agent("apply", "--yes")
+    group = groups()["vms"]
+    qb.same(group["pv_count"], "1", "physical volumes")
+    assert re.fullmatch(r"qubi\.pool=[0-9a-f-]{36},qubi\.state=ready", group["vg_tags"]), group
+    qb.same(qb.partition_table(os.environ["QB_BLANK"])["disk"]["PTTYPE"], "gpt", "table")
+    qb.agent("plan")
+    qb.contains(qb.virsh("pool-dumpxml", "vms"),
+                ["<name>vms</name>", "type='lvm2'", "<path>/dev/vms</path>"], "pool")
+    qb.contains(qb.virsh("pool-info", "vms"), "running", "pool")
+    qb.configure(BOTH)
+    plan = qb.agent("plan", code=4).out
+    qb.contains(" ".join(plan.split()), ["1 step", "for the volume group vms"], "plan")
+    qb.agent("apply", "--yes")
+    qb.same(groups()["vms"]["pv_count"], "2", "physical volumes")
+    qb.agent("plan")
+    qb.agent("rollback", "--yes")
+    qb.same(groups()["vms"]["pv_count"], "1", "physical volumes after the extension's rollback")
+    qb.same(hashes()[1], blank[1], "the disk that had been added")
+    qb.agent("rollback", "--yes")
+    qb.same(groups(), {}, "groups")
+    qb.same(hashes(), blank, "the disks")
+    qb.same(qb.foreign_disks(), foreign, "disks of others")
+
+
+VOLUME = """
+logical_volumes {
+  guest {
+    id = "guestg-uest-gues-tgue-stgu-estg-uestgu"
+    status = ["READ", "WRITE", "VISIBLE"]
+    flags = []
+    segment_count = 1
+    segment1 {
+      start_extent = 0
+      extent_count = 4
+      type = "striped"
+      stripe_count = 1
+      stripes = ["pv0", 0]
+    }
+  }
+}
+"""
+
+
+def add_volume():
+    """As lvcreate does, which wants a device mapper."""
+    lvm("vgcfgbackup", "-f", "/tmp/vms", "vms")
+    with open("/tmp/vms", encoding="utf-8") as f:
+        text = f.read()
+    with open("/tmp/vms", "w", encoding="utf-8") as f:
+        head, tail = text.rsplit("}", 1)
+        f.write(head + VOLUME + "}" + tail)
+    lvm("vgcfgrestore", "-f", "/tmp/vms", "vms")
+
+
+@qb.case(disks="blank,blank2")
+def a_group_with_a_volume_is_not_taken_apart():
+    qb.configure(BOTH)
+    qb.agent("apply", "--yes")
+    add_volume()
+    before = groups()
+    r = qb.agent("rollback", "--yes", code=5)
+    qb.contains(" ".join((r.out + r.err).split()), "it has 1 logical volume", "refusal")
+    qb.same(before["vms"]["lv_count"], "1", "volumes")
+    qb.same(groups(), before, "the group")
+    for name in ("QB_BLANK", "QB_BLANK2"):
+        table = qb.partition_table(os.environ[name])
+        qb.same(table["diskp1"]["PART_ENTRY_NAME"], "qubi:vms", "the mark")
+
+
+@qb.case(disks="blank,blank2")
+def a_group_that_is_there_is_adopted_by_its_name():
+    disk = os.environ["QB_BLANK"]
+    lvm("vgcreate", "vms", disk)
+    before = hashes()
+    qb.configure(CONFIG)
+    qb.agent("apply", "--yes")
+    qb.contains(qb.virsh("pool-info", "vms"), "running", "pool")
+    qb.agent("plan")
+    qb.same(hashes(), before, "the disks")
+    # Named with just the disks it is on it is the same; with others, or by a match, refused.
+    qb.configure(ONE)
+    qb.agent("plan")
+    qb.configure(BOTH)
+    refused("was not made for this pool")
+    qb.configure(CONFIG + "    volume-group: others\n")
+    refused("no volume group others here")
+
+
+@qb.case(disks="blank,blank2")
+def all_members_are_looked_at_before_any_is_written():
+    with open(os.environ["QB_BLANK2"], "r+b") as f:
+        f.seek(1 << 20)
+        f.write(b"somebody's")
+    qb.configure(BOTH)
+    refused("is not zero, and no known format says why")
+
+
+@qb.case(disks="blank,blank2")
+def a_group_that_lacks_a_disk_is_degraded_and_left_alone():
+    qb.configure(BOTH)
+    qb.agent("apply", "--yes")
+    local = "/etc/lvm/lvmlocal.conf"
+    with open(local, encoding="utf-8") as f:
+        text = f.read()
+    name = re.escape(os.environ["QB_BLANK2"])
+    with open(local, "w", encoding="utf-8") as f:
+        f.write(re.sub(rf'"a\|\^{name}\(p[^"]*", ', "", text))
+    qb.same(groups()["vms"]["vg_missing_pv_count"], "1", "missing")
+    refused("degraded", "lacks 1 of its physical volumes")
+    r = qb.agent("check", "storage.lvm-complete", code=None)
+    qb.contains(r.out, "vms", "check")
+    r = qb.agent("rollback", "--yes", code=5)
+    qb.contains(" ".join((r.out + r.err).split()), "lacks 1 of its physical volumes", "rollback")
+    with open(local, "w", encoding="utf-8") as f:
+        f.write(text)
+    qb.same(groups()["vms"]["vg_missing_pv_count"], "0", "missing")
+    qb.agent("rollback", "--yes")
+    qb.same(groups(), {}, "groups")
+
+
+@qb.case(disks="blank,blank2")
+def a_file_of_devices_is_added_to_and_keeps_what_it_has():
+    devices = "/etc/lvm/devices/system.devices"
+    entry = "IDTYPE=sys_serial IDNAME=elsewhere DEVNAME=/dev/vdz PVID=none"
+    os.makedirs(os.path.dirname(devices), exist_ok=True)
+    with open("/etc/lvm/lvmlocal.conf", "a", encoding="utf-8") as f:
+        f.write("devices { use_devicesfile = 1 }\n")
+    with open(devices, "w", encoding="utf-8") as f:
+        f.write(f"VERSION=1.1.1\n{entry}\n")
+    qb.configure(BOTH)
+    qb.agent("apply", "--yes")
+    with open(devices, encoding="utf-8") as f:
+        text = f.read()
+    qb.contains(text, ["elsewhere", os.environ["QB_BLANK"] + "p1",
+                       os.environ["QB_BLANK2"] + "p1"], devices)
+    qb.agent("plan")
+
+
+# ------------------------------------------------------------------ killed at each step
+
+def points_of(trace):
+    """What to kill: the agent, at each call that touches a disk or starts LVM."""
+    seen, points, within = {}, [], False
+    with open(trace, encoding="utf-8", errors="replace") as f:
+        for line in f:
+            name = line.split("(")[0]
+            seen[name] = seen.get(name, 0) + 1
+            if "/journal/" in line and '\\"event\\":\\"' in line:
+                within = "intent" in line
+                if points and not within:
+                    break
+            elif within and ("</dev/loop" in line or name in ("vfork", "clone", "clone3", "fork")):
+                points.append(f"{name}:{seen[name]}")
+    return points
+
+
+def reference():
+    qb.configure(BOTH)
+    qb.traced("-qq", "-y", "-s", "64", "-e", f"trace={CALLS}", "-o", "/tmp/trace", qb.AGENT,
+              "apply", "--yes")
+    print(json.dumps(points_of("/tmp/trace")))
+
+
+def trial(point, then):
+    name, number = point.split(":")
+    qb.adopt_orphans()
+    qb.configure(BOTH)
+    blank, foreign = hashes(), qb.foreign_disks()
+    r = qb.traced("-qq", "-o", "/dev/null", "-e", f"trace={name}", "-e",
+                  f"inject={name}:signal=KILL:when={number}", qb.AGENT, "apply", "--yes",
+                  code=None)
+    killed = r.code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    qb.wait_for_orphans()
+    if then == "rollback" and killed:
+        qb.agent("rollback", "--yes")
+        qb.same(groups(), {}, f"{point}: groups after the rollback")
+        qb.same(hashes(), blank, f"{point}: the disks after the rollback")
+    qb.agent("apply", "--yes")
+    qb.agent("plan")
+    group = groups()["vms"]
+    qb.same((group["pv_count"], group["vg_missing_pv_count"]), ("2", "0"), f"{point}: the group")
+    assert "qubi.state=ready" in group["vg_tags"], group
+    qb.same(qb.foreign_disks(), foreign, f"{point}: disks of others")
+    print(json.dumps({"killed": killed}))
+
+
+def enter(*args):
+    r = subprocess.run(
+        qb.enter_command([sys.executable, os.path.realpath(__file__), *args],
+                         "blank,blank2,ext4"),
+        stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=180, check=False,
+        preexec_fn=qb.end_with_parent, env={**os.environ, "QB_MACHINE_ID": os.urandom(16).hex()})
+    assert r.returncode == 0, f"{' '.join(args)}: {r.stdout}{r.stderr}"
+    return json.loads(r.stdout.splitlines()[-1])
+
+
+@qb.case(outside=True, alone=True, seconds=3600)
+def killed_at_each_step_it_ends_the_same():
+    """Run again, or rolled back first. POINTS=1000 for every call on the disks."""
+    found = enter("--reference")
+    points = found if POINTS >= len(found) else [
+        found[len(found) * i // POINTS] for i in range(POINTS)]
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        results = list(pool.map(
+            lambda p: enter("--trial", p[1], ("apply", "rollback")[p[0] % 2]),
+            enumerate(points)))
+    killed = sum(r["killed"] for r in results)
+    print(f"figure: killed {killed} times at {len(points)} of {len(found)} calls; the same end "
+          f"each time")
+    assert killed >= len(points) * 9 // 10, f"only {killed} of {len(points)} were killed"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--reference"]:
+        reference()
+    elif sys.argv[1:2] == ["--trial"]:
+        trial(sys.argv[2], sys.argv[3])
+    else:
+        qb.main()

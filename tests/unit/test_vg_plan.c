@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pools of type logical: which disks, what becomes of the group, and what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "storage/vg.h"
+
+#define GIB (1ull << 30)
+#define MACHINE_ID "0123456789abcdef0123456789abcdef"
+#define TEXT(s) ((char *)(uintptr_t)(s))
+
+struct world {
+	struct qb_disks disks;
+	struct qb_disk_selector selectors[4];
+	struct qb_pool_config pool;
+	struct qb_ledger ledger;
+	struct qb_plan plan;
+};
+
+static int setup(void **state)
+{
+	struct world *w = qb_alloc(1, sizeof(*w));
+
+	qb_tri_set(&w->disks.known, true);
+	qb_tri_set(&w->disks.lvm, false);
+	w->pool = (struct qb_pool_config){
+		.name = TEXT("vms"), .type = QB_POOL_LOGICAL, .disks = w->selectors};
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	qb_disks_done(&w->disks);
+	qb_ledger_done(&w->ledger);
+	qb_plan_done(&w->plan);
+	free(w);
+	return 0;
+}
+
+static struct qb_disk *add_disk(struct world *w, const char *name, const char *serial)
+{
+	struct qb_disk *d = QB_APPEND(w->disks.disks, w->disks.n_disks);
+
+	d->name = qb_strdup(name);
+	d->path = qb_asprintf("/dev/%s", name);
+	d->devno = qb_asprintf("8:%zu", w->disks.n_disks * 16);
+	d->serial = qb_strdup(serial);
+	d->size_bytes = 100 * GIB;
+	d->logical_sector_bytes = 512;
+	d->available = true;
+	qb_tri_set(&d->readable, true);
+	qb_tri_set(&d->rotational, false);
+	return d;
+}
+
+static struct qb_disk *disk(struct world *w, const char *name)
+{
+	for (size_t i = 0; i < w->disks.n_disks; i++)
+		if (qb_streq(w->disks.disks[i].name, name))
+			return &w->disks.disks[i];
+	fail_msg("no disk %s", name);
+	return NULL;
+}
+
+/* The disk as carving leaves it. */
+static void mark(struct world *w, const char *name, enum qb_mark_state state)
+{
+	struct qb_disk *d = disk(w, name);
+	struct qb_partition *p;
+	struct qb_pool_ids ids;
+	char pv[QB_PV_UUID_LEN];
+
+	qb_pool_ids(MACHINE_ID, "vms", qb_disk_identity(d), &ids);
+	d->mark.state = state;
+	qb_strset(&d->mark.pool, "vms");
+	qb_strset(&d->mark.uuid, ids.disk_guid);
+	d->mark.ours = true;
+	d->mark.only = true;
+	if (d->n_partitions)
+		return;
+	p = QB_APPEND(d->partitions, d->n_partitions);
+	p->path = qb_asprintf("%s1", d->path);
+	p->name = qb_asprintf("%s1", d->name);
+	p->uuid = qb_strdup(ids.part_guid);
+	p->fs_type = qb_strdup("LVM2_member");
+	qb_pv_uuid(ids.fs_uuid, pv);
+	p->fs_uuid = qb_strdup(pv);
+	d->available = false;
+	qb_disk_reason(d, "partitions", "it has %s", p->name);
+}
+
+static struct qb_volume_group *add_group(struct world *w, const char *name, const char *state,
+					 const char *a, const char *b)
+{
+	struct qb_volume_group *g = QB_APPEND(w->disks.groups, w->disks.n_groups);
+	char tag[QB_VG_TAG_LEN];
+
+	qb_tri_set(&w->disks.lvm, true);
+	g->name = qb_strdup(name);
+	if (state) {
+		qb_vg_tag(MACHINE_ID, "vms", tag);
+		qb_strs_add(&g->tags, tag);
+		qb_strs_add(&g->tags, state);
+	}
+	if (a)
+		qb_strs_add(&g->physical_volumes, a);
+	if (b)
+		qb_strs_add(&g->physical_volumes, b);
+	return g;
+}
+
+static void add_entry(struct world *w, const char *a, const char *b, bool done)
+{
+	struct qb_ledger_entry *e = QB_APPEND(w->ledger.entries, w->ledger.n_entries);
+
+	e->kind = qb_strdup(QB_VG_KIND);
+	e->target = qb_strdup("pool vms");
+	e->args = json_pack("{s:s, s:[{s:s}, {s:s}]}", "pool", "vms", "members", "identity", a,
+			    "identity", b);
+	e->done = done;
+}
+
+static void name_disks(struct world *w, const char *a, const char *b)
+{
+	w->selectors[0] = (struct qb_disk_selector){.serial = TEXT(a)};
+	w->selectors[1] = (struct qb_disk_selector){.serial = TEXT(b)};
+	w->pool.n_disks = b ? 2 : 1;
+}
+
+static void match_disks(struct world *w, const char *count)
+{
+	w->selectors[0] = (struct qb_disk_selector){.has_match = true, .count = TEXT(count)};
+	w->selectors[0].match.min_size = GIB;
+	w->pool.n_disks = 1;
+}
+
+static void plan(struct world *w)
+{
+	qb_plan_done(&w->plan);
+	qb_pool_plan(&w->disks, &w->pool, 1, MACHINE_ID, &w->ledger, &w->plan);
+}
+
+/* disks: their paths in the order of the step, "sda sdb"; NULL: no step, and no refusal. */
+static void assert_plan(struct world *w, bool make, const char *disks)
+{
+	const json_t *args, *member;
+	_cleanup_buf_ struct qb_buf got = {0};
+	size_t i;
+
+	plan(w);
+	if (w->plan.n_refused)
+		fail_msg("refused: %s", w->plan.refused[0].reasons[0].evidence);
+	assert_int_equal(w->plan.n_steps, disks ? 1 : 0);
+	if (!disks)
+		return;
+	args = w->plan.steps[0].args;
+	assert_string_equal(w->plan.steps[0].kind, "storage.group");
+	assert_int_equal(json_is_true(json_object_get(args, "make")), make);
+	json_array_foreach (json_object_get(args, "members"), i, member)
+		qb_buf_printf(&got, "%s%s", i ? " " : "", qb_arg(member, "disk") + 5);
+	assert_string_equal(got.s, disks);
+}
+
+static bool member_is(const struct world *w, size_t i, const char *flag)
+{
+	const json_t *members = json_object_get(w->plan.steps[0].args, "members");
+
+	return json_is_true(json_object_get(json_array_get(members, i), flag));
+}
+
+static void assert_refused(struct world *w, const char *code, const char *evidence)
+{
+	plan(w);
+	assert_int_equal(w->plan.n_steps, 0);
+	for (size_t i = 0; i < w->plan.n_refused; i++)
+		for (size_t j = 0; j < w->plan.refused[i].n_reasons; j++)
+			if (qb_streq(w->plan.refused[i].reasons[j].code, code) &&
+			    strstr(w->plan.refused[i].reasons[j].evidence, evidence))
+				return;
+	fail_msg("no refusal with %s: %s; the first of %zu: %s", code, evidence, w->plan.n_refused,
+		 w->plan.n_refused ? w->plan.refused[0].reasons[0].evidence : "none");
+}
+
+static void named_disks_become_one_group(void **state)
+{
+	struct world *w = *state;
+	const json_t *args;
+
+	add_disk(w, "sda", "QB0002");
+	add_disk(w, "sdb", "QB0001");
+	add_disk(w, "sdc", "QB0003");
+	name_disks(w, "QB0002", "QB0001");
+	assert_plan(w, true, "sda sdb");
+	args = w->plan.steps[0].args;
+	assert_string_equal(qb_arg(args, "group"), "vms");
+	assert_true(qb_startswith(qb_arg(args, "tag"), "qubi.pool="));
+	assert_non_null(strstr(w->plan.steps[0].why, "/dev/sda (100 GiB, QB0002) and /dev/sdb"));
+	w->pool.volume_group = TEXT("guests");
+	plan(w);
+	assert_string_equal(qb_arg(w->plan.steps[0].args, "group"), "guests");
+}
+
+static void a_count_takes_so_many_whatever_the_kernel_calls_them(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0003");
+	add_disk(w, "sdb", "QB0001");
+	add_disk(w, "sdc", "QB0002");
+	match_disks(w, "2");
+	assert_plan(w, true, "sdb sdc");
+	match_disks(w, "4");
+	assert_refused(w, "no-match",
+		       "4 disks, at least 1 GiB: only 3 of the 3 disks here will do");
+}
+
+static void all_leaves_out_what_is_refused_and_says_so(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0001");
+	add_disk(w, "sdb", "QB0002")->available = false;
+	qb_disk_reason(disk(w, "sdb"), "mounted", "/dev/sdb1 on /srv");
+	add_disk(w, "sdc", "QB0003");
+	add_disk(w, "sdd", "QB0004")->size_bytes = GIB / 2;
+	match_disks(w, "all");
+	assert_plan(w, true, "sda sdc");
+	assert_non_null(strstr(w->plan.steps[0].why, "not taken: /dev/sdb (mounted)"));
+	assert_null(strstr(w->plan.steps[0].why, "sdd"));
+	for (size_t i = 0; i < 3; i += 2)
+		qb_disk_reason(&w->disks.disks[i], "swap", "in use");
+	assert_refused(w, "no-match", "all disks, at least 1 GiB: none of the 4 disks");
+}
+
+static void names_and_matches_go_together(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0001");
+	qb_tri_set(&add_disk(w, "sdb", "QB0002")->rotational, true);
+	add_disk(w, "sdc", "QB0003");
+	name_disks(w, "QB0003", "QB0001");
+	w->selectors[1] = (struct qb_disk_selector){.has_match = true};
+	qb_tri_set(&w->selectors[1].match.rotational, true);
+	assert_plan(w, true, "sdc sdb");
+	name_disks(w, "QB0003", "QB0003");
+	assert_refused(w, "claimed",
+		       "/dev/sdc, the disk with serial number QB0003, is named twice");
+}
+
+static void one_refused_member_refuses_all(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0001");
+	add_disk(w, "sdb", "QB0002");
+	qb_disk_reason(disk(w, "sdb"), "signature", "ext4");
+	name_disks(w, "QB0001", "QB0002");
+	assert_refused(w, "signature", "/dev/sdb: ext4");
+	name_disks(w, "QB0001", "QB0009");
+	assert_refused(w, "no-match", "QB0009 is not here");
+}
+
+static void members_have_one_size_of_sectors(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0001");
+	add_disk(w, "sdb", "QB0002")->logical_sector_bytes = 4096;
+	name_disks(w, "QB0001", "QB0002");
+	assert_refused(w, "sector-size", "/dev/sdb has sectors of 4096 bytes");
+}
+
+static void a_whole_group_needs_no_step(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0001");
+	add_disk(w, "sdb", "QB0002");
+	mark(w, "sda", QB_MARK_READY);
+	mark(w, "sdb", QB_MARK_READY);
+	add_group(w, "vms", QB_VG_READY, "/dev/sda1", "/dev/sdb1");
+	add_entry(w, "QB0001", "QB0002", true);
+	name_disks(w, "QB0001", "QB0002");
+	assert_plan(w, false, NULL);
+	match_disks(w, "2");
+	assert_plan(w, false, NULL);
+	/* It is never reduced. */
+	match_disks(w, "1");
+	assert_plan(w, false, NULL);
+	name_disks(w, "QB0001", NULL);
+	assert_plan(w, false, NULL);
+}
+
+static void more_disks_extend_it_when_the_selector_says_so(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0002");
+	add_disk(w, "sdb", "QB0003");
+	add_disk(w, "sdc", "QB0001");
+	mark(w, "sda", QB_MARK_READY);
+	add_group(w, "vms", QB_VG_READY, "/dev/sda1", NULL);
+	match_disks(w, "1");
+	assert_plan(w, false, NULL);
+	match_disks(w, "2");
+	assert_plan(w, false, "sdc");
+	assert_non_null(strstr(w->plan.steps[0].why, "for the volume group vms"));
+	match_disks(w, "all");
+	assert_plan(w, false, "sdc sdb");
+	name_disks(w, "QB0002", "QB0003");
+	assert_plan(w, false, "sdb");
+}
+
+static void a_group_that_lacks_disks_is_left_alone(void **state)
+{
+	struct world *w = *state;
+	struct qb_volume_group *g;
+
+	add_disk(w, "sda", "QB0001");
+	add_disk(w, "sdc", "QB0003");
+	mark(w, "sda", QB_MARK_READY);
+	g = add_group(w, "vms", QB_VG_READY, "/dev/sda1", NULL);
+	g->missing = 1;
+	add_entry(w, "QB0001", "QB0002", true);
+	match_disks(w, "2");
+	assert_refused(w, "degraded", "vms lacks 1 of its physical volumes");
+	w->pool.n_disks = 0;
+	assert_refused(w, "degraded", "vms lacks 1");
+}
+
+static void no_other_disks_take_a_lost_groups_place(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sdc", "QB0003");
+	add_disk(w, "sdd", "QB0004");
+	add_entry(w, "QB0001", "QB0002", true);
+	match_disks(w, "2");
+	assert_refused(w, "no-match", "was made on the disk QB0001 and QB0002, and /dev/sdc");
+	name_disks(w, "QB0003", "QB0004");
+	assert_plan(w, true, "sdc sdd");
+}
+
+static void what_was_begun_is_begun_anew_where_the_journal_knows(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0001");
+	add_disk(w, "sdb", "QB0002");
+	add_disk(w, "sdc", "QB0000");
+	mark(w, "sda", QB_MARK_PENDING);
+	add_group(w, "vms", QB_VG_PENDING, "/dev/sda1", NULL);
+	name_disks(w, "QB0001", "QB0002");
+	assert_refused(w, "partition-table", "/dev/sda: its carving for pool vms was begun");
+	add_entry(w, "QB0001", "QB0002", false);
+	match_disks(w, "2");
+	assert_plan(w, true, "sda sdb");
+	assert_true(member_is(w, 0, "resume"));
+	assert_false(member_is(w, 1, "resume"));
+	/* Another group than the pool's has taken the disk in. */
+	qb_strs_done(&w->disks.groups[0].tags);
+	qb_strset(&w->disks.groups[0].name, "other");
+	name_disks(w, "QB0001", "QB0002");
+	assert_refused(w, "partition-table", "/dev/sda: its carving");
+}
+
+static void a_group_that_was_begun_is_not_begun_on_fewer_disks(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0001");
+	add_disk(w, "sdb", "QB0002");
+	mark(w, "sda", QB_MARK_PENDING);
+	mark(w, "sdb", QB_MARK_PENDING);
+	add_group(w, "vms", QB_VG_PENDING, "/dev/sda1", "/dev/sdb1");
+	add_entry(w, "QB0001", "QB0002", false);
+	name_disks(w, "QB0001", NULL);
+	assert_refused(w, "volume-group", "was begun on 2 disks");
+	w->pool.n_disks = 0;
+	assert_refused(w, "volume-group", "no disks are given to go on with");
+}
+
+static void what_the_group_took_in_is_only_marked(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0001");
+	add_disk(w, "sdb", "QB0002");
+	mark(w, "sda", QB_MARK_READY);
+	mark(w, "sdb", QB_MARK_PENDING);
+	add_group(w, "vms", QB_VG_READY, "/dev/sda1", "/dev/sdb1");
+	add_entry(w, "QB0001", "QB0002", false);
+	name_disks(w, "QB0001", "QB0002");
+	assert_plan(w, false, "sdb");
+	assert_true(member_is(w, 0, "commit"));
+	assert_false(member_is(w, 0, "resume"));
+	assert_non_null(strstr(w->plan.steps[0].why, "mark is written anew: /dev/sdb"));
+	/* Its table was torn: the kernel, and so LVM, does not see it. */
+	mark(w, "sdb", QB_MARK_COMMITTING);
+	w->disks.groups[0].physical_volumes.n = 1;
+	w->disks.groups[0].missing = 1;
+	add_disk(w, "sdc", "QB0003");
+	match_disks(w, "all");
+	assert_plan(w, false, "sdb");
+}
+
+static void a_mark_without_its_group_is_left_alone(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0001");
+	add_disk(w, "sdb", "QB0002");
+	mark(w, "sda", QB_MARK_READY);
+	match_disks(w, "1");
+	assert_refused(w, "volume-group", "/dev/sda carries the mark of this pool");
+}
+
+static void another_group_of_that_name_is_refused_or_adopted(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0001");
+	add_disk(w, "sdb", "QB0002");
+	qb_disk_reason(disk(w, "sda"), "signature", "LVM2_member");
+	add_group(w, "vms", NULL, "/dev/sda", NULL);
+	match_disks(w, "1");
+	assert_refused(w, "volume-group",
+		       "vms is here that was not made for this pool, on /dev/sda");
+	name_disks(w, "QB0002", NULL);
+	assert_refused(w, "volume-group", "to take it as it is leave out disks");
+	name_disks(w, "QB0001", "QB0002");
+	assert_refused(w, "volume-group", "not made for this pool");
+	/* Exactly where it is, or by its name: taken as it is. */
+	name_disks(w, "QB0001", NULL);
+	assert_plan(w, false, NULL);
+	w->pool.n_disks = 0;
+	assert_plan(w, false, NULL);
+	w->pool.volume_group = TEXT("other");
+	assert_refused(w, "no-match", "no volume group other here, and no disks");
+}
+
+static void names_that_do_not_tell_a_group(void **state)
+{
+	struct world *w = *state;
+
+	add_group(w, "vms", NULL, "/dev/sda1", NULL);
+	add_group(w, "vms", NULL, "/dev/sdb1", NULL);
+	assert_refused(w, "volume-group", "2 volume groups here are called vms");
+	qb_strset(&w->disks.groups[1].name, "old");
+	qb_strset(&w->disks.groups[0].name, "older");
+	add_group(w, "guests", QB_VG_READY, "/dev/sdc1", NULL);
+	assert_refused(w, "volume-group", "is called guests, and is to be vms");
+}
+
+static void what_is_named_to_be_erased_becomes_a_member(void **state)
+{
+	struct world *w = *state;
+	char *contains[] = {TEXT("ext4")};
+	struct qb_erase_config erase = {.serial = TEXT("QB0002"),
+					.contains = {.v = contains, .n = 1}};
+	struct qb_signature *s;
+	struct qb_disk *d;
+
+	add_disk(w, "sda", "QB0001");
+	d = add_disk(w, "sdb", "QB0002");
+	s = QB_APPEND(d->signatures, d->n_signatures);
+	s->type = qb_strdup("ext4");
+	s->usage = qb_strdup("filesystem");
+	d->available = false;
+	qb_disk_reason(d, "signature", "ext4");
+	name_disks(w, "QB0001", "QB0002");
+	w->pool.erase = &erase;
+	w->pool.n_erase = 1;
+	plan(w);
+	assert_int_equal(w->plan.n_refused, 0);
+	assert_int_equal(w->plan.n_steps, 2);
+	assert_string_equal(w->plan.steps[0].kind, "storage.erase");
+	assert_string_equal(w->plan.steps[1].kind, "storage.group");
+	assert_non_null(strstr(w->plan.steps[1].why, "blank then: /dev/sdb"));
+}
+
+static void without_lvms_word_nothing_is_planned(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0001");
+	name_disks(w, "QB0001", NULL);
+	qb_tri_unknown(&w->disks.lvm, "no answer");
+	assert_refused(w, "probe-error", "what volume groups are here is unknown: no answer");
+}
+
+static void a_member_has_a_uuid_that_lvm_takes(void **state)
+{
+	char pv[QB_PV_UUID_LEN];
+
+	(void)state;
+	qb_pv_uuid("88a5a601-b450-5223-b90a-a2840f7798d4", pv);
+	assert_string_equal(pv, "88a5a6-01b4-5052-23b9-0aa2-840f-7798d4");
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(named_disks_become_one_group),
+		T(a_count_takes_so_many_whatever_the_kernel_calls_them),
+		T(all_leaves_out_what_is_refused_and_says_so),
+		T(names_and_matches_go_together),
+		T(one_refused_member_refuses_all),
+		T(members_have_one_size_of_sectors),
+		T(a_whole_group_needs_no_step),
+		T(more_disks_extend_it_when_the_selector_says_so),
+		T(a_group_that_lacks_disks_is_left_alone),
+		T(no_other_disks_take_a_lost_groups_place),
+		T(what_was_begun_is_begun_anew_where_the_journal_knows),
+		T(a_group_that_was_begun_is_not_begun_on_fewer_disks),
+		T(what_the_group_took_in_is_only_marked),
+		T(a_mark_without_its_group_is_left_alone),
+		T(another_group_of_that_name_is_refused_or_adopted),
+		T(names_that_do_not_tell_a_group),
+		T(what_is_named_to_be_erased_becomes_a_member),
+		T(without_lvms_word_nothing_is_planned),
+		T(a_member_has_a_uuid_that_lvm_takes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
