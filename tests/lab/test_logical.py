@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A volume group of two disks as a pool, with a volume in it: over a reboot with one disk more, and
+one that lacks a disk."""
+import json
+
+import host
+import lab
+import vm
+from lab import expect, expect_status
+
+CONFIG = """\
+version: 1
+pools:
+  - name: vms
+    type: logical
+    disks: {match: {transport: virtio, min-size: 1GiB, max-size: 2GiB}, count: all}
+"""
+
+
+def group(machine):
+    """(name, PVs, LVs, missing PVs) of every group."""
+    text = machine.run("vgs", "--reportformat", "json", "-o",
+                       "vg_name,pv_count,lv_count,vg_missing_pv_count").out
+    return [tuple(row[key] for key in ("vg_name", "pv_count", "lv_count", "vg_missing_pv_count"))
+            for row in json.loads(text)["report"][0]["vg"]]
+
+
+def expect_group(machine, *wanted):
+    seen = group(machine)
+    expect(seen == [("vms", *wanted)], f"the group has {wanted}", seen)
+
+
+def expect_in_sync(machine):
+    status, plan = lab.agent_json(machine, "plan")
+    expect((status, plan["steps"], plan["refused"]) == (0, [], []), "the plan is empty", plan)
+
+
+def expect_refused(result, status, words):
+    expect_status(result, status, f"refused: {words}")
+    expect(words in " ".join((result.out + result.err).split()), f"it says: {words}", result)
+
+
+def test_logical(test):
+    disks = test.work / "disks"
+    disks.mkdir()
+
+    def disk(name):
+        return vm.Disk("virtio", vm.blank(disks / name, 1 << 30), name)
+
+    foreign = vm.Disk("virtio", vm.ext4(disks / "foreign", 1 << 30), "QB0100")
+    first, second, third = disk("QB0001"), disk("QB0002"), disk("QB0003")
+    machine = test.machine("vm", svm=True, nics=[vm.Nic()], files=vm.static_address(),
+                           disks=[foreign, first, second])
+    before = {d.serial: vm.content_hash(d.path) for d in (foreign, first, third)}
+    machine.boot()
+    lab.install(machine)
+    host.configure(machine, CONFIG)
+    plan = expect_status(lab.agent(machine, "plan"), 4, "changes are pending").out
+    lab.say(plan.rstrip())
+    expect("not taken: " in " ".join(plan.split()), "it says what all leaves out", plan)
+    applied = expect_status(lab.agent(machine, "apply", "--yes"), 0, "one apply does it")
+    lab.say(applied.out.rstrip())
+    expect_group(machine, "2", "0", "0")
+    machine.run("virsh", "vol-create-as", "vms", "guest", "64M")
+    machine.run("sh", "-c", "echo precious | dd of=/dev/vms/guest bs=512 conv=sync,fsync")
+    expect_in_sync(machine)
+    host.validate(machine, "pool", "storagepool", "vms")
+    machine.shutdown()
+
+    machine.disks.append(third)
+    machine.boot()
+    host.wait_for("the pool is active", lambda: host.info(
+        machine, "pool", "vms")["State"] == "running")
+    kept = machine.run("head", "-c", "8", "/dev/vms/guest").out
+    expect(kept == "precious", "what a guest wrote is there", kept)
+    plan = expect_status(lab.agent(machine, "plan"), 4, "a disk was added").out
+    expect("for the volume group vms" in " ".join(plan.split()), "it extends the group", plan)
+    expect_status(lab.agent(machine, "repair", "--yes"), 0, "one repair does it")
+    expect_group(machine, "3", "1", "0")
+    expect_in_sync(machine)
+    expect_status(lab.agent(machine, "rollback", "--yes"), 0, "the extension is rolled back")
+    expect_group(machine, "2", "1", "0")
+    expect_refused(lab.agent(machine, "rollback", "--yes"), 5, "it has 1 logical volume")
+    kept = machine.run("head", "-c", "8", "/dev/vms/guest").out
+    expect(kept == "precious", "what a guest wrote is there still", kept)
+    machine.shutdown()
+    expect(vm.content_hash(third.path) == before["QB0003"], "the third disk is blank again")
+
+    machine.disks[:] = [foreign, first]
+    machine.boot()
+    expect_refused(lab.agent(machine, "plan"), 3, "lacks 1 of its physical volumes")
+    expect_refused(lab.agent(machine, "apply", "--yes"), 3, "lacks 1 of its physical volumes")
+    expect_group(machine, "2", "1", "1")
+    status, report = lab.agent_json(machine, "check", "storage.lvm-complete")
+    expect(report["checks"][0]["status"] in ("fail", "warn"), "check tells it", report)
+    machine.shutdown()
+    expect(vm.content_hash(foreign.path) == before["QB0100"], "somebody's disk is as it was")
+
+
+lab.main()
