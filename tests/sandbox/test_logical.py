@@ -21,7 +21,8 @@ CONFIG = "version: 1\npools:\n  - name: vms\n    type: logical\n"
 ONE = CONFIG + "    disks: {path: '@QB_BLANK@'}\n"
 BOTH = CONFIG + "    disks: [{path: '@QB_BLANK@'}, {path: '@QB_BLANK2@'}]\n"
 AT_ONCE = 2
-POINTS = int(os.environ.get("POINTS", "24"))
+POINTS = int(os.environ.get("POINTS", "16"))
+TURNS = 32  # to the disks, at most, of an LVM command here
 CALLS = "pwrite64,write,fsync,ioctl,flock,openat,vfork,clone,clone3,fork"
 
 
@@ -237,6 +238,53 @@ def trial(point, then):
     print(json.dumps({"killed": killed}))
 
 
+# Stands in front of LVM, and breaks the real one off: at its NUMBER-th turn to the disks in the
+# command that is named, in one process, or with the agent as a power cut would.
+WRAPPER = """#!/usr/bin/python3
+import os, signal, subprocess, sys
+called = os.path.basename(sys.argv[0])  # libvirt's commands are links to LVM
+real = ["/usr/sbin/real/lvm", *([called] if called != "lvm" else []), *sys.argv[1:]]
+if called != "lvm" or sys.argv[1] != {command!r} or os.path.exists("/tmp/broken"):
+    os.execv(real[0], real)
+r = subprocess.run(["/usr/bin/strace", "-qq", "-o", "/dev/null", "-e", "trace=io_submit", "-e",
+                    "inject=io_submit:{fault}:when={number}", *real], check=False)
+if r.returncode:
+    open("/tmp/broken", "w").close()
+    if {cut!r} == "cut":
+        os.kill(os.getppid(), signal.SIGKILL)
+sys.exit(r.returncode and 5)
+"""
+
+
+def break_lvm(command, number, fault, cut):
+    os.makedirs("/usr/sbin/real")
+    os.rename(LVM, "/usr/sbin/real/lvm")
+    with open(LVM, "w", encoding="utf-8") as f:
+        f.write(WRAPPER.format(command=command, number=number, fault=fault, cut=cut))
+    os.chmod(LVM, 0o755)
+
+
+def trial_lvm(command, number, fault, cut):
+    qb.adopt_orphans()
+    qb.configure(BOTH)
+    blank, foreign = hashes(), qb.foreign_disks()
+    break_lvm(command, number, fault, cut)
+    r = qb.agent("apply", "--yes", code=None)
+    qb.wait_for_orphans()
+    broken = os.path.exists("/tmp/broken")
+    if broken and cut == "cut":
+        qb.same(r.code, -signal.SIGKILL, "the agent's end")
+    elif broken:
+        qb.same(r.code, 1, f"{command} {number} {fault}: {r}")
+        qb.same((groups(), hashes()), ({}, blank), f"{command} {number} {fault}, undone")
+    qb.agent("apply", "--yes")
+    qb.agent("plan")
+    group = groups()["vms"]
+    qb.same((group["pv_count"], group["vg_missing_pv_count"]), ("2", "0"), "the group")
+    qb.same(qb.foreign_disks(), foreign, "disks of others")
+    print(json.dumps({"broken": broken}))
+
+
 def enter(*args):
     r = subprocess.run(
         qb.enter_command([sys.executable, os.path.realpath(__file__), *args],
@@ -263,10 +311,31 @@ def killed_at_each_step_it_ends_the_same():
     assert killed >= len(points) * 9 // 10, f"only {killed} of {len(points)} were killed"
 
 
+def each_of(command, fault, cut):
+    """Of the first ones: LVM does without some of what it cannot read, and ends at none later."""
+    return sum(enter("--trial-lvm", command, str(number), fault, cut)["broken"]
+               for number in range(1, TURNS, 1 if POINTS >= 1000 else 6))
+
+
+@qb.case(outside=True, alone=True, seconds=3600)
+def lvm_broken_off_at_each_turn_to_the_disks_ends_the_same():
+    whole = POINTS >= 1000
+    wanted = [(command, fault, cut) for command in ("pvcreate", "vgcreate", "vgchange")
+              for fault in ("signal=KILL", "error=EIO") for cut in ("cut", "alone")
+              if whole or (fault, cut) == ("signal=KILL", "cut")]
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        counts = list(pool.map(lambda w: each_of(*w), wanted))
+    for w, n in zip(wanted, counts):
+        print(f"figure: {' '.join(w)}: {n} times")
+    assert sum(counts) >= 3 * len(wanted), counts
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--reference"]:
         reference()
     elif sys.argv[1:2] == ["--trial"]:
         trial(sys.argv[2], sys.argv[3])
+    elif sys.argv[1:2] == ["--trial-lvm"]:
+        trial_lvm(*sys.argv[2:])
     else:
         qb.main()
