@@ -238,6 +238,25 @@ def trial(point, then):
     print(json.dumps({"killed": killed}))
 
 
+def fault(point, error):
+    """A call on a disk fails: all is as it was, or done, or it is said that it is not."""
+    name, number = point.split(":")
+    qb.configure(BOTH)
+    blank, foreign = hashes(), qb.foreign_disks()
+    r = qb.traced("-qq", "-o", "/dev/null", "-e", f"trace={name}", "-e",
+                  f"inject={name}:error={error}:when={number}", qb.AGENT, "apply", "--yes",
+                  code=(0, 1, 5))
+    if r.code == 0:
+        qb.agent("plan")
+    elif r.code == 1:
+        qb.same((groups(), hashes()), ({}, blank), f"{point} {error}, undone: {r}")
+    qb.agent("apply", "--yes")
+    qb.agent("plan")
+    qb.same(groups()["vms"]["pv_count"], "2", f"{point} {error}: the group")
+    qb.same(qb.foreign_disks(), foreign, f"{point} {error}: disks of others")
+    print(json.dumps({"code": r.code}))
+
+
 # Stands in front of LVM, and breaks the real one off: at its NUMBER-th turn to the disks in the
 # command that is named, in one process, or with the agent as a power cut would.
 WRAPPER = """#!/usr/bin/python3
@@ -318,6 +337,22 @@ def each_of(command, fault, cut):
 
 
 @qb.case(outside=True, alone=True, seconds=3600)
+def each_failing_call_is_undone_or_said():
+    """POINTS=1000 for every call on the disks, and each of the errors."""
+    found = enter("--reference")
+    errors = ("EIO", "ENOSPC", "EBUSY")
+    if POINTS >= len(found):
+        points = [(p, e) for p in found for e in errors]
+    else:
+        points = [(found[len(found) * i // POINTS], errors[i % 3]) for i in range(POINTS)]
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        codes = list(pool.map(lambda p: enter("--fault", *p)["code"], points))
+    ends = {code: codes.count(code) for code in sorted(set(codes))}
+    print(f"figure: {len(points)} errors at {len(found)} calls; exit statuses {ends}")
+    assert ends.get(1), ends
+
+
+@qb.case(outside=True, alone=True, seconds=3600)
 def lvm_broken_off_at_each_turn_to_the_disks_ends_the_same():
     whole = POINTS >= 1000
     wanted = [(command, fault, cut) for command in ("pvcreate", "vgcreate", "vgchange")
@@ -335,6 +370,8 @@ if __name__ == "__main__":
         reference()
     elif sys.argv[1:2] == ["--trial"]:
         trial(sys.argv[2], sys.argv[3])
+    elif sys.argv[1:2] == ["--fault"]:
+        fault(sys.argv[2], sys.argv[3])
     elif sys.argv[1:2] == ["--trial-lvm"]:
         trial_lvm(*sys.argv[2:])
     else:
