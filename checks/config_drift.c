@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "agent/host/config_valid.h"
+#include "agent/host/libvirt_xml.h"
 
 static bool same(const char *a, const char *b)
 {
@@ -171,6 +172,7 @@ static void pool_targets(const struct qb_check_input *in, struct qb_result *r)
 	for (size_t i = 0; i < c->n_pools; i++) {
 		const struct qb_pool_config *p = &c->pools[i];
 		const struct qb_vir_pool *is = qb_facts_pool(in->facts, p->name);
+		_cleanup_free_ char *path = qb_pool_path(p);
 
 		if (!is)
 			continue;
@@ -179,9 +181,9 @@ static void pool_targets(const struct qb_check_input *in, struct qb_result *r)
 		if (!qb_streq(is->type, types[p->type]))
 			qb_tally_bad(&t, "the pool %s is of type %s, not %s", p->name,
 				     is->type ? is->type : "none", types[p->type]);
-		else if (p->target && !same_path(is->target, p->target))
+		else if (path && !same_path(is->target, path))
 			qb_tally_bad(&t, "the pool %s has its volumes in %s, not in %s", p->name,
-				     is->target ? is->target : "no directory", p->target);
+				     is->target ? is->target : "no directory", path);
 		else
 			t.good++;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checks/fstab.h"
+#include "storage/vg.h"
 
 /* Both have to be undercut: a tenth of a big pool is plenty, and a small one is small. */
 enum {
@@ -305,6 +306,29 @@ static void weigh_marks(const struct qb_disks *d, const char *pool, struct qb_ta
 		qb_tally_bad(t, "no disk carries the mark of the pool %s", pool);
 }
 
+/* A pool of type logical has what LVM has, whoever made it. */
+static void weigh_pool_group(const struct qb_facts *facts, const struct qb_pool_config *pool,
+			     struct qb_tally *t, struct qb_result *r)
+{
+	const struct qb_volume_group *group =
+		qb_vg_find(&facts->disks, pool, facts->system.machine_id);
+
+	qb_evidence(r, pool->name, "lvm fullreport",
+		    "volume group %s: %zu physical volumes, missing %ju", qb_vg_name(pool),
+		    group ? group->physical_volumes.n : 0, (uintmax_t)(group ? group->missing : 0));
+	if (facts->disks.lvm.state == QB_UNKNOWN)
+		qb_tally_unsure(t, "LVM could not be asked for the group of the pool %s: %s",
+				pool->name, qb_why(&facts->disks.lvm));
+	else if (!group)
+		qb_tally_bad(t, "there is no volume group %s for the pool %s", qb_vg_name(pool),
+			     pool->name);
+	else if (group->missing)
+		qb_tally_bad(t, "the volume group %s of the pool %s lacks %ju of its disks",
+			     group->name, pool->name, (uintmax_t)group->missing);
+	else
+		t->good++;
+}
+
 static void pool_disk(const struct qb_check_input *in, struct qb_result *r)
 {
 	const struct qb_disks *d = &in->facts->disks;
@@ -313,14 +337,16 @@ static void pool_disk(const struct qb_check_input *in, struct qb_result *r)
 	if (qb_no_config(in, r))
 		return;
 	for (size_t i = 0; i < in->config->n_pools; i++) {
-		if (in->config->pools[i].type != QB_POOL_FS)
+		if (in->config->pools[i].type == QB_POOL_DIR)
 			continue;
 		if (!qb_is(&d->known))
 			qb_tally_unsure(&t, "the disks could not be listed: %s", qb_why(&d->known));
+		else if (in->config->pools[i].type == QB_POOL_LOGICAL)
+			weigh_pool_group(in->facts, &in->config->pools[i], &t, r);
 		else
 			weigh_marks(d, in->config->pools[i].name, &t, r);
 	}
-	qb_tally_end(&t, r, "every configured fs pool has the disk that was carved for it",
+	qb_tally_end(&t, r, "every configured pool has the disks carved for it",
 		     "the configuration names no pool with a disk of its own");
 }
 
@@ -342,7 +368,8 @@ static const struct qb_check table[] = {
 		.title = "Every pool has the disk carved for it",
 		.severity = QB_RECOMMENDED,
 		.looks = "The mark in the partition table by which the disk of a pool is known: "
-			 "there, once, complete, and made by this machine.",
+			 "there, once, complete, and made by this machine. Of a pool of type "
+			 "logical the volume group: there, with all of its disks.",
 		.why = "A mark that is pending tells of a carving that broke off; one of another "
 		       "machine, of a disk that was moved here with its data.",
 		.remedy = "qubi-agent facts\nqubi-agent plan",
