@@ -150,6 +150,7 @@ static void read_disks(int fd, void *data)
 {
 	const struct qb_device_reading *r = data;
 
+	qb_child_keep_files(fd, r->root->fd);
 	for (size_t i; (i = atomic_fetch_add(&r->queue->next, 1)) < r->n;) {
 		r->queue->began_ms[i] = qb_now_ms();
 		read_one(fd, r, r->which[i]);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/base/child.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -22,6 +24,19 @@ void qb_child_let_go_of_output(void)
 
 	for (int fd = 0; null >= 0 && fd <= 2; fd++)
 		(void)dup2(null, fd);
+}
+
+void qb_child_keep_files(int fd, int other)
+{
+	_cleanup_closedir_ DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		int n = atoi(entry->d_name);
+
+		if (n > STDERR_FILENO && n != fd && n != other && n != dirfd(dir))
+			close(n);
+	}
 }
 
 int qb_child_begin(void (*tell)(int fd, void *data), void *data, struct qb_child *ret)
@@ -94,15 +109,30 @@ int qb_child_hold_name(const char *name)
 	return busy ? -EBUSY : -EADDRINUSE;
 }
 
+struct named {
+	void (*tell)(int fd, void *data);
+	void *data;
+	int held;
+};
+
+static void tell_named(int fd, void *data)
+{
+	const struct named *named = data;
+
+	qb_child_keep_files(fd, named->held);
+	named->tell(fd, named->data);
+}
+
 int qb_child_begin_named(const char *name, void (*tell)(int fd, void *data), void *data,
 			 struct qb_child *ret)
 {
 	/* The child has it by being a copy of this process; here it is closed. */
 	_cleanup_close_ int held = qb_child_hold_name(name);
+	struct named named = {tell, data, held};
 
 	*ret = (struct qb_child)QB_CHILD_INIT;
 	/* Without a name it is one that is not counted. */
-	return held == -EBUSY ? -EBUSY : qb_child_begin(tell, data, ret);
+	return held == -EBUSY ? -EBUSY : qb_child_begin(tell_named, &named, ret);
 }
 
 void qb_child_say(int fd, const json_t *document)

@@ -37,6 +37,11 @@ QB_MUST_CHECK int qb_child_begin(void (*tell)(int fd, void *data), void *data,
 QB_MUST_CHECK int qb_child_begin_named(const char *name, void (*tell)(int fd, void *data),
 				       void *data, struct qb_child *ret);
 /*
+ * In a copy that may hang for good: closes all files but these and the first three. Else it would
+ * hold on to what this process has locked, and the next run would wait for it. Named ones do so.
+ */
+void qb_child_keep_files(int fd, int other);
+/*
  * For a child that has several such things to ask, one after the other: takes the name until what
  * is returned is closed. The fd, -EBUSY, or another -errno.
  */

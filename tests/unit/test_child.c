@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Processes that may never answer: each has its time, and leaves the others theirs. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@
 #include "agent/base/child.h"
 #include "agent/base/clock.h"
 #include "agent/host/asking.h"
+#include "tests/unit/scratch.h"
 
 enum {
 	SHORT_MS = 100,
@@ -76,6 +79,32 @@ static void many_that_are_not_there_do_not_matter(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
 	assert_true(children[150].late);
 	qb_child_done(&children[150]);
+}
+
+static void says_and_waits(int fd, void *data)
+{
+	(void)data;
+	dprintf(fd, "here\n");
+	pause();
+}
+
+/* What was locked is free once this process lets go of it, whatever a child waits for. */
+static void one_that_hangs_holds_no_lock(void **state)
+{
+	_cleanup_free_ char *name = qb_asprintf("test-lock-%d", getpid());
+	char path[SCRATCH_MAX];
+	struct qb_child child;
+	int lock = mkstemp(scratch(path)), again = open(path, O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	assert_int_equal(qb_child_begin_named(name, says_and_waits, NULL, &child), 0);
+	assert_true(qb_child_says_more(&child, qb_now_ms() + LONG_MS));
+	close(lock);
+	assert_int_equal(flock(again, LOCK_EX | LOCK_NB), 0);
+	close(again);
+	qb_child_done(&child);
 }
 
 static void those_of_one_name_do_not_pile_up(void **state)
@@ -183,6 +212,7 @@ int main(void)
 		cmocka_unit_test(one_that_hangs_is_late_and_the_others_are_heard),
 		cmocka_unit_test(many_that_are_not_there_do_not_matter),
 		cmocka_unit_test(those_of_one_name_do_not_pile_up),
+		cmocka_unit_test(one_that_hangs_holds_no_lock),
 		cmocka_unit_test(answers_that_come_slowly_are_answers),
 		cmocka_unit_test(what_hangs_costs_its_own_answer),
 		cmocka_unit_test(all_of_it_has_its_time),

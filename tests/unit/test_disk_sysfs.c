@@ -361,6 +361,7 @@ static void what_cannot_be_read_is_not_taken_for_nothing(void **state)
 		static const char *const own[] = {"ro", "removable", "dev"};
 		struct host *h;
 
+		teardown(state);
 		assert_int_equal(setup(state), 0);
 		h = *state;
 		disk(h, "sda", "8:0\n", "pci0000:00/ata1");
@@ -373,9 +374,7 @@ static void what_cannot_be_read_is_not_taken_for_nothing(void **state)
 		}
 		file(h, "", "%s", rows[i].path);
 		assert_reason(probe(h, "sda"), rows[i].code, rows[i].evidence);
-		teardown(state);
 	}
-	setup(state);
 }
 
 static void no_link_says_how_it_is_attached(void **state)

@@ -3,10 +3,12 @@
  * Who reads the disks. What is read from one is made up here: no disk can be made to hang without
  * root, and the lab has one that does.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -26,15 +28,21 @@ struct disks {
 	size_t which[1000];
 };
 
-/* In the place of the real one: says by whom the disk was read. */
+static int lock = -1;
+
+/* In the place of the real one: says by whom the disk was read, and whether that one has lock. */
 void qb_device_probe(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw)
 {
+	struct stat st;
+
 	(void)machine_id;
 	if (qb_startswith(disk->name, "hangs"))
 		pause();
 	if (qb_startswith(disk->name, "kills"))
 		_exit(1);
 	qb_tri_set(&disk->readable, true);
+	/* The number may be another file's by now. */
+	raw->contents.nonzero = lock >= 0 && fstat(lock, &st) == 0 && S_ISCHR(st.st_mode);
 	raw->contents.nonzero_at = (uint64_t)getpid();
 }
 
@@ -111,6 +119,21 @@ static void a_few_read_them_all(void **state)
 	assert_true(readers <= 4 * cpus());
 }
 
+/* One that hangs for good would hold on to what this process has locked. */
+static void they_keep_no_file_of_ours(void **state)
+{
+	struct disks *d = *state;
+
+	lock = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_true(lock >= 0);
+	add(d, "well", 1);
+	read_all(d, LONG_MS);
+	close(lock);
+	lock = -1;
+	assert_true(qb_is(&d->disks.disks[0].readable));
+	assert_false(d->raw[0].contents.nonzero);
+}
+
 static void those_that_hang_cost_their_own_answer(void **state)
 {
 	struct disks *d = *state;
@@ -179,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		disks_test(a_few_read_them_all),
+		disks_test(they_keep_no_file_of_ours),
 		disks_test(those_that_hang_cost_their_own_answer),
 		disks_test(one_that_ends_its_reader_costs_its_own_answer),
 		disks_test(what_nobody_came_to_is_unknown),
