@@ -30,6 +30,7 @@ systemd-sysv udev dbus kmod linux-image-amd64 initramfs-tools python3
 iproute2 network-manager iputils-ping arping tcpdump ethtool nftables iptables dnsmasq-base
 libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils
 lvm2 xfsprogs e2fsprogs util-linux fdisk gdisk parted mdadm
+multipath-tools open-iscsi bcache-tools
 rpm libxml2-utils strace pciutils procps psmisc
 libjansson4 libyaml-0-2 libnl-3-200 libnl-route-3-200 libblkid1 libfdisk1 libkmod2 libudev1
 libsystemd0 libselinux1 libexpat1 libuuid1 libsmartcols1 libcap2 libcmocka0
@@ -74,6 +75,7 @@ MASKED = """
 apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service
 fstrim.timer logrotate.timer man-db.timer systemd-tmpfiles-clean.timer ModemManager.service
 mdcheck_start.timer mdcheck_continue.timer mdmonitor-oneshot.timer wpa_supplicant.service
+multipathd.service multipathd.socket iscsid.service iscsid.socket open-iscsi.service
 """.split()
 
 

@@ -56,19 +56,23 @@ class Disk:
     path: pathlib.Path
     serial: str
     wwn: int = 0  # scsi only
+    bus: int = 0  # scsi only: which adapter
+    more: str = ""  # of the device
+    drive: str = ""  # of what is behind it
 
     def arguments(self, index):
-        drive, ident = f"disk{index}", f"serial={self.serial}"
+        drive, ident = f"disk{index}", f"serial={self.serial}" if self.serial else f"id=no-serial{index}"
         device = {
             "virtio": f"virtio-blk-pci,drive={drive},{ident}",
             "nvme": f"nvme,drive={drive},{ident}",
-            "scsi": f"scsi-hd,bus=scsi.0,drive={drive},{ident}",
+            "scsi": f"scsi-hd,bus=scsi{self.bus}.0,drive={drive},{ident}",
             "usb": f"usb-storage,bus=usb.0,drive={drive},{ident}",
         }[self.kind]
-        if self.wwn:
-            device += f",wwn={self.wwn:#x}"
-        return ["-drive", f"if=none,id={drive},file={self.path},format=raw,cache=writeback",
-                "-device", device]
+        device += f",wwn={self.wwn:#x}" if self.wwn else ""
+        device += f",{self.more}" if self.more else ""
+        backend = f"if=none,id={drive},file={self.path},format=raw,cache=writeback"
+        backend += f",{self.drive}" if self.drive else ""
+        return ["-drive", backend, "-device", device]
 
 
 @dataclasses.dataclass
@@ -363,8 +367,8 @@ class VM:
             "-device", "virtio-blk-pci,drive=root,serial=LABROOT",
             "-fw_cfg", f"name=opt/qubi-lab/files,file={self.work}/files.tar",
         ]
-        if any(disk.kind == "scsi" for disk in self.disks):
-            arguments += ["-device", "virtio-scsi-pci,id=scsi"]
+        for bus in sorted({disk.bus for disk in self.disks if disk.kind == "scsi"}):
+            arguments += ["-device", f"virtio-scsi-pci,id=scsi{bus}"]
         if any(disk.kind == "usb" for disk in self.disks):
             arguments += ["-device", "qemu-xhci,id=usb"]
         for index, disk in enumerate(self.disks):
