@@ -324,6 +324,46 @@ static void unknown_content_in_the_partition_forbids_to_resume(void **state)
 	assert_true(probe(im, MACHINE_ID, IDENTITY)->only);
 }
 
+/* A physical volume is begun anew while no volume ever was in it, and nothing beside it. */
+static void a_physical_volume_is_resumed_unless_it_had_volumes(void **state)
+{
+	static const struct {
+		uint64_t at;
+		const char *bytes;
+		bool only;
+	} more[] = {
+		{MIB + 4096 + SECTOR, "vms {\nphysical_volumes {\n", true},
+		{MIB + 4096 + SECTOR, "vms {\nlogical_volumes {\n", false},
+		{2 * MIB - 20, "logical_volumes", false},
+		{MIB, "raw", false},
+		{MIB + 2 * SECTOR, "raw", false},
+		{2 * MIB, "raw", false},
+		{4 * MIB - 3, "raw", false},
+	};
+	struct image *im = *state;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(more); i++) {
+		clear(im);
+		table(im, "vms", QB_MARK_PENDING);
+		put(im, MIB + SECTOR, "LABELONE", 8);
+		put(im, MIB + 4096 + 4, " LVM2 x[5A%r0N*>", 16);
+		assert_true(probe(im, MACHINE_ID, IDENTITY)->only);
+		put(im, more[i].at, more[i].bytes, strlen(more[i].bytes));
+		assert_int_equal(probe(im, MACHINE_ID, IDENTITY)->only, more[i].only);
+	}
+	/* A text without the header of its area is nobody's, and so is what stands for a label. */
+	clear(im);
+	table(im, "vms", QB_MARK_PENDING);
+	put(im, MIB + SECTOR, "LABELONE", 8);
+	put(im, MIB + 4096 + SECTOR, "vms {", 5);
+	assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
+	clear(im);
+	table(im, "vms", QB_MARK_PENDING);
+	put(im, MIB + SECTOR, "LABELTWO", 8);
+	put(im, MIB + 4096 + 4, " LVM2 x[5A%r0N*>", 16);
+	assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
+}
+
 static void wiping_leaves_nothing(void **state)
 {
 	struct qb_error err = QB_ERROR_INIT;
@@ -361,6 +401,7 @@ int main(void)
 		T(content_without_a_partition_forbids_to_resume),
 		T(a_foreign_file_system_in_the_partition_forbids_to_resume),
 		T(unknown_content_in_the_partition_forbids_to_resume),
+		T(a_physical_volume_is_resumed_unless_it_had_volumes),
 		T(wiping_leaves_nothing),
 		T(the_longest_pool_name_fits),
 	};
