@@ -93,7 +93,9 @@ enum qb_disk_claim qb_vg_claim(enum qb_disk_claim claim, const struct qb_disks *
 	/* The mark says that data may be on it; the group, where they are. */
 	if (claim == QB_CLAIM_READY)
 		return has && state == QB_VG_IS_READY ? claim : QB_CLAIM_NONE;
-	if (claim == QB_CLAIM_RESUME && has && state == QB_VG_IS_READY)
+	/* Its tag says so more than the table, also when there are volumes in it by now. */
+	if (has && state == QB_VG_IS_READY &&
+	    (claim == QB_CLAIM_RESUME || (disk->mark.state == QB_MARK_PENDING && disk->mark.ours)))
 		return QB_CLAIM_COMMIT;
 	return claim;
 }

@@ -402,6 +402,10 @@ static void what_the_group_took_in_is_only_marked(void **state)
 	assert_true(member_is(w, 0, "commit"));
 	assert_false(member_is(w, 0, "resume"));
 	assert_non_null(strstr(w->plan.steps[0].why, "mark is written anew: /dev/sdb"));
+	/* Somebody made a volume since, which is none of an unfinished carving. */
+	disk(w, "sdb")->mark.only = false;
+	assert_plan(w, false, "sdb");
+	assert_true(member_is(w, 0, "commit"));
 	/* Its table was torn: the kernel, and so LVM, does not see it. */
 	mark(w, "sdb", QB_MARK_COMMITTING);
 	w->disks.groups[0].physical_volumes.n = 1;
