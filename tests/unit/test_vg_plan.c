@@ -408,7 +408,8 @@ static void what_the_group_took_in_is_only_marked(void **state)
 	assert_true(member_is(w, 0, "commit"));
 	/* Its table was torn: the kernel, and so LVM, does not see it. */
 	mark(w, "sdb", QB_MARK_COMMITTING);
-	w->disks.groups[0].physical_volumes.n = 1;
+	qb_strs_done(&w->disks.groups[0].physical_volumes);
+	qb_strs_add(&w->disks.groups[0].physical_volumes, "/dev/sda1");
 	w->disks.groups[0].missing = 1;
 	add_disk(w, "sdc", "QB0003");
 	match_disks(w, "all");
