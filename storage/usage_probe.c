@@ -263,6 +263,24 @@ static void note_opener(const struct usage *u, int proc, const char *pid, dev_t 
 	add_once(&u->raw[at].openers, name);
 }
 
+/*
+ * udev reads every disk that has changed, under the lock that a carving waits for. Nothing of it is
+ * udev's, and an open file of it says nothing of the disk.
+ */
+static bool is_udev(int proc, const char *pid)
+{
+	static const char *const programs[] = {"/systemd-udevd", "/udevadm"};
+	_cleanup_free_ char *link = qb_asprintf("%s/exe", pid);
+	char program[256];
+	ssize_t n = readlinkat(proc, link, program, sizeof(program) - 1);
+
+	program[n > 0 ? n : 0] = '\0';
+	for (size_t i = 0; i < QB_ARRAY_SIZE(programs); i++)
+		if (qb_endswith(program, programs[i]))
+			return true;
+	return false;
+}
+
 static bool is_gone(int r)
 {
 	return r == -ENOENT || r == -ESRCH || r == -EINVAL;
@@ -358,7 +376,8 @@ static int read_files(struct usage *u, int proc, const char *pid)
 		if (memcmp(target, "/dev/", 5) != 0 && !may_be_node(u, proc, pid, entry->d_name))
 			continue;
 		if (fstatat(fd, entry->d_name, &st, 0) == 0 && S_ISBLK(st.st_mode) &&
-		    (!u->writers || is_for_writing(proc, pid, entry->d_name)))
+		    (is_for_writing(proc, pid, entry->d_name) ||
+		     (!u->writers && !is_udev(proc, pid))))
 			note_opener(u, proc, pid, st.st_rdev);
 	}
 	return 0;

@@ -20,8 +20,13 @@ def blank_again():
     """Undoes all by other means than the agent's: it may be what is broken."""
     for words in (("/usr/bin/virsh", "-q", "-c", "qemu:///system", "pool-destroy", "images"),
                   ("/usr/bin/virsh", "-q", "-c", "qemu:///system", "pool-undefine", "images"),
-                  ("/usr/bin/partx", "--delete", os.environ["QB_BLANK"]),
+                  # udev has it locked, shared, for as long as it has the partition open.
+                  ("/usr/bin/flock", os.environ["QB_BLANK"], "/usr/bin/partx", "--delete",
+                   os.environ["QB_BLANK"]),
                   ("/bin/sh", "-c", "rm -rf /var/lib/qubi-agent/*"),
                   ("/usr/sbin/blkdiscard", "-f", os.environ["QB_BLANK"])):
         qb.run(*words, code=None)
     qb.run("/usr/bin/udevadm", "settle")
+    name = os.path.basename(os.environ["QB_BLANK"])
+    left = [n for n in os.listdir(f"/sys/block/{name}") if n.startswith(name)]
+    assert not left, f"{left} could not be taken off"

@@ -121,7 +121,7 @@ def it_may_break_off_anywhere():
     for number in range(1, 400, int(os.environ.get("EVERY", "12"))):
         for words in (("/usr/bin/virsh", "-q", "-c", "qemu:///system", "pool-destroy", "images"),
                       ("/usr/bin/virsh", "-q", "-c", "qemu:///system", "pool-undefine", "images"),
-                      ("/usr/bin/partx", "--delete", disk()),
+                      ("/usr/bin/flock", disk(), "/usr/bin/partx", "--delete", disk()),
                       ("/bin/sh", "-c", "rm -rf /var/lib/qubi-agent/*"),
                       ("/usr/sbin/blkdiscard", "-f", disk())):
             qb.run(*words, code=None)

@@ -9,6 +9,7 @@ import collections
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import time
 
@@ -141,6 +142,23 @@ def what_udev_says_and_nobody_sees_is_refused():
     qb.run("/usr/bin/udevadm", "control", "--start-exec-queue")
     qb.run("/usr/bin/udevadm", "settle")
     qb.agent("plan", code=qb.PENDING)
+
+
+@qb.case(disks="blank,ext4")
+def udev_that_reads_it_is_no_user_of_it():
+    """It looks at each disk that has changed; a program that is not udev has it open."""
+    qb.configure(CONFIG)
+    for name, code in (("udevadm", qb.PENDING), ("reader", qb.REFUSED)):
+        program = "/tmp/" + name
+        shutil.copy("/bin/sleep", program)
+        with open(os.environ["QB_BLANK"], "rb") as disk:
+            reader = subprocess.Popen([program, "100"], stdin=disk)
+        try:
+            plan = qb.agent("plan", code=code)
+        finally:
+            reader.kill()
+            reader.wait()
+        qb.same("open: " in plan.out, code == qb.REFUSED, plan.out)
 
 
 if __name__ == "__main__":
