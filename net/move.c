@@ -180,3 +180,14 @@ bool qb_address_is_dynamic(const struct qb_address *a)
 {
 	return !(a->flags & IFA_F_PERMANENT);
 }
+
+size_t qb_move_port_at(const struct qb_move *move, size_t i)
+{
+	size_t source = 0;
+
+	while (source < move->n_ports && !qb_streq(move->ports[source].name, move->source))
+		source++;
+	if (i < source || source == move->n_ports)
+		return i;
+	return i + 1 < move->n_ports ? i + 1 : source;
+}

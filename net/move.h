@@ -143,6 +143,9 @@ struct qb_batches qb_move_forward(const struct qb_move *move);
  */
 struct qb_batches qb_move_inverse(const struct qb_move *move, const struct qb_strs *release,
 				  bool bridge_is_there);
+/* The index of the i-th port, where the source comes after all others. */
+size_t qb_move_port_at(const struct qb_move *move, size_t i);
+
 /*
  * What the move takes off the source given to it again, where the bridge is gone and the source is
  * no port; and taken off it. Either fills build and clear alone.

@@ -61,7 +61,8 @@ void qb_persist_plan(const struct qb_net *net, const struct qb_bridge_config *co
 	}
 	ports = json_array();
 	for (size_t i = 0; i < move->n_ports; i++)
-		json_array_append_new(ports, json_string(move->ports[i].name));
+		json_array_append_new(ports,
+				      json_string(move->ports[qb_move_port_at(move, i)].name));
 	step = qb_plan_step(plan, "net.persist", QB_UNDO_EXACT,
 			    json_pack("{s:s, s:o, s:o, s:b}", "bridge", config->name, "ports",
 				      ports, "files", list, "running", (int)now),

@@ -220,10 +220,11 @@ static int hand_over(const struct qb_step_ctx *ctx, const json_t *args, const js
  * The first file is written last, and undo takes it away first. NetworkManager's is the bridge's:
  * after a boot without it the ports' profiles are given up, which name a bridge that it does not
  * know, and the NIC has its own profile as before; with it, and without those, the host's addresses
- * would be on a bridge without a port. systemd-networkd's is a port's: without it the NIC has its
- * own unit, and a bridge without a port has no carrier and is given nothing. That one file is there
- * or not, and so is the bridge. Those that are to go are what an earlier one has for its ports:
- * they go after it.
+ * would be on a bridge without a port. systemd-networkd's are those of the ports, that of the NIC
+ * with the addresses after the others: without it the NIC has its own unit, and a bridge without a
+ * port has no carrier and is given nothing; but by another port the bridge would have the addresses
+ * a second time. So one file is there or not, and so is the bridge. Those that are to go are what
+ * an earlier one has for its ports: they go after it.
  */
 static int write_all(const struct qb_step_ctx *ctx, const json_t *args, bool provisional,
 		     struct qb_error *err)

@@ -23,14 +23,17 @@ static void put_mtu(struct qb_buf *b, int64_t mtu)
 		qb_buf_printf(b, "MTUBytes=%lld\n", (long long)mtu);
 }
 
-static void put_link(struct qb_buf *b, const struct qb_buf *taken, int64_t mtu)
+/* waited_for: systemd-networkd-wait-online holds up a boot until it has a carrier. */
+static void put_link(struct qb_buf *b, const struct qb_buf *taken, int64_t mtu, bool waited_for)
 {
 	bool has_mtu = taken->s && strstr(taken->s, "MTUBytes=");
 
-	if (taken->s || (mtu && mtu != 1500))
+	if (taken->s || (mtu && mtu != 1500) || !waited_for)
 		qb_buf_puts(b, "\n[Link]\n");
 	if (!has_mtu)
 		put_mtu(b, mtu);
+	if (!waited_for)
+		qb_buf_puts(b, "RequiredForOnline=no\n");
 	if (taken->s)
 		qb_buf_puts(b, taken->s);
 }
@@ -196,7 +199,7 @@ static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config
 	if (heir && heir->unit_text && (inet.method || inet6.method))
 		qb_unit_of_bridge(heir->unit_text, &taken);
 	qb_buf_printf(&b, HEAD "[Match]\nName=%s\n", config->name);
-	put_link(&b, &taken.link, move->mtu);
+	put_link(&b, &taken.link, move->mtu, move->n_ports);
 	qb_buf_printf(&b, "\n[Network]\nDHCP=%s\nIPv6AcceptRA=%s\nLinkLocalAddressing=%s\n",
 		      asks ? (asks6 ? "yes" : "ipv4") : (asks6 ? "ipv6" : "no"),
 		      listens ? "yes" : "no", inet6.method ? "ipv6" : "no");
@@ -254,7 +257,8 @@ static char *port_text(const struct qb_net *net, const struct qb_bridge_config *
 		qb_unit_of_port(link->unit_text, &taken);
 	qb_buf_puts(&b, HEAD "[Match]\n");
 	put_match(&b, port, &config->ports[n]);
-	put_link(&b, &taken.link, link ? link->mtu : move->mtu);
+	/* It is the bridge that the host is online by. */
+	put_link(&b, &taken.link, link ? link->mtu : move->mtu, false);
 	qb_buf_printf(&b, "\n[Network]\nBridge=%s\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n",
 		      config->name);
 	if (taken.network.s)
@@ -270,9 +274,10 @@ void qb_unit_plan(const struct qb_net *net, const struct qb_bridge_config *confi
 {
 	*ret = (struct qb_keyfiles){0};
 	for (size_t i = 0; i < move->n_ports; i++) {
-		_cleanup_free_ char *name = qb_asprintf("%s-port-%zu", config->name, i + 1);
+		size_t at = qb_move_port_at(move, i);
+		_cleanup_free_ char *name = qb_asprintf("%s-port-%zu", config->name, at + 1);
 
-		add(ret, name, "network")->text = port_text(net, config, move, i);
+		add(ret, name, "network")->text = port_text(net, config, move, at);
 	}
 	add(ret, config->name, "network")->text = bridge_text(net, config, move);
 	add(ret, config->name, "netdev")->text = netdev_text(config, move);

@@ -146,6 +146,8 @@ static void a_bridge_without_a_port(void **state)
 	qb_unit_plan(&s.net, &s.config, &s.move, &s.files);
 	assert_int_equal(s.files.n, 2);
 	assert_non_null(strstr(s.files.v[0].text, "\nConfigureWithoutCarrier=yes\n"));
+	/* Nor does a boot wait for one. */
+	assert_non_null(strstr(s.files.v[0].text, "\n[Link]\nRequiredForOnline=no\n"));
 	assert_non_null(strstr(s.files.v[0].text, "\nAddress=198.51.100.1/24\n"));
 	done(&s);
 }
@@ -314,6 +316,42 @@ static void keys_of_units_are_told(void **state)
 	}
 }
 
+/*
+ * The files are written from the last one on, and may end anywhere: by a port that comes before the
+ * NIC with the addresses the bridge would have these, and so would the NIC.
+ */
+static void the_nic_with_the_addresses_is_the_last_of_the_ports(void **state)
+{
+	static const struct {
+		const char *source;
+		size_t order[3];
+	} cases[] = {
+		{"eth0", {1, 2, 0}}, {"eth1", {0, 2, 1}}, {"eth2", {0, 1, 2}}, {NULL, {0, 1, 2}}};
+	struct qb_port ports[] = {{.name = "eth0"}, {.name = "eth1"}, {.name = "eth2"}};
+	struct qb_move m = {.ports = ports, .n_ports = 3, .bridge = (char *)"br0"};
+	const struct qb_port_match matches[3] = {{0}};
+	const struct qb_bridge_config config = {
+		.name = (char *)"br0", .ports = (struct qb_port_match *)matches, .n_ports = 3};
+	const struct qb_net net = {0};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_keyfiles_ struct qb_keyfiles files = {0};
+
+		m.source = (char *)cases[i].source;
+		qb_unit_plan(&net, &config, &m, &files);
+		assert_int_equal(files.n, 5);
+		for (size_t j = 0; j < 3; j++) {
+			_cleanup_free_ char *path =
+				qb_asprintf(QB_UNITS "/" QB_UNIT_PREFIX "br0-port-%zu.network",
+					    cases[i].order[j] + 1);
+
+			assert_int_equal(qb_move_port_at(&m, j), cases[i].order[j]);
+			assert_string_equal(files.v[j].path, path);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +361,7 @@ int main(void)
 		cmocka_unit_test(a_port_is_bound_as_configured),
 		cmocka_unit_test(vlans_of_a_bridge_that_filters),
 		cmocka_unit_test(a_bridge_without_a_port),
+		cmocka_unit_test(the_nic_with_the_addresses_is_the_last_of_the_ports),
 		cmocka_unit_test(what_no_unit_says_is_refused),
 		cmocka_unit_test(all_that_a_unit_says_is_not_refused),
 		cmocka_unit_test(keepers),
