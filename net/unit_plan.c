@@ -170,16 +170,33 @@ static const struct qb_link *find_heir(const struct qb_net *net, const struct qb
 	return bridge && bridge->unit_text ? bridge : qb_net_link(net, move->source);
 }
 
-/* Whether or not a router says that there is a DHCPv6 server. */
-static bool asks_dhcp6(const struct qb_link *heir)
+static bool says(const struct qb_link *heir, const char *key, const char *const words[])
 {
-	static const char *const words[] = {"yes", "true", "on", "1", "both", "ipv6"};
-	_cleanup_free_ char *value = qb_unit_network_value(heir ? heir->unit_text : NULL, "DHCP");
+	_cleanup_free_ char *value = qb_unit_network_value(heir ? heir->unit_text : NULL, key);
 
-	for (size_t i = 0; i < QB_ARRAY_SIZE(words); i++)
+	for (size_t i = 0; words[i]; i++)
 		if (qb_streq(value, words[i]))
 			return true;
 	return false;
+}
+
+/* Whether or not a router says that there is a DHCPv6 server. */
+static bool asks_dhcp6(const struct qb_link *heir)
+{
+	static const char *const words[] = {"yes", "true", "on", "1", "both", "ipv6", NULL};
+
+	return says(heir, "DHCP", words);
+}
+
+/* Of a host that no router has told anything the kernel shows no more than a link-local address. */
+static bool listens_to_routers(const struct qb_link *heir, const struct qb_bridge_config *config,
+			       const struct qb_family *inet6)
+{
+	static const char *const no[] = {"no", "false", "off", "0", "n", "f", NULL};
+
+	return inet6->method == QB_FAMILY_ASKED &&
+	       (inet6->dynamic || config->ipv6.mode == QB_IP_DHCP ||
+		!says(heir, "IPv6AcceptRA", no));
 }
 
 static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config *config,
@@ -194,8 +211,8 @@ static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config
 	qb_family_find(net, move, "inet", &config->ipv4, &inet);
 	qb_family_find(net, move, "inet6", &config->ipv6, &inet6);
 	asks = inet.method == QB_FAMILY_ASKED;
-	listens = inet6.method == QB_FAMILY_ASKED;
-	asks6 = listens && asks_dhcp6(heir);
+	listens = listens_to_routers(heir, config, &inet6);
+	asks6 = inet6.method == QB_FAMILY_ASKED && asks_dhcp6(heir);
 	if (heir && heir->unit_text && (inet.method || inet6.method))
 		qb_unit_of_bridge(heir->unit_text, &taken);
 	qb_buf_printf(&b, HEAD "[Match]\nName=%s\n", config->name);

@@ -110,6 +110,40 @@ static void a_port_is_bound_as_configured(void **state)
 	done(&s);
 }
 
+/* With a link-local address alone its unit is asked: nothing in the kernel says that it listens. */
+static void who_does_not_listen_to_routers_goes_on_so(void **state)
+{
+	static const struct {
+		const char *unit, *wanted;
+	} cases[] = {
+		{"[Network]\nIPv6AcceptRA=no\n", "\nIPv6AcceptRA=no\n"},
+		{"[Network]\nIPv6AcceptRA=yes\n", "\nIPv6AcceptRA=yes\n"},
+		{"[Network]\n", "\nIPv6AcceptRA=yes\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		struct qb_address link_local = {.address = "fe80::1/64", .flags = 128};
+		struct qb_link nic = {.name = "eno1", .unit_text = (char *)cases[i].unit};
+		struct qb_net net = {.links = &nic, .n_links = 1};
+		struct qb_port port = {.name = "eno1"};
+		struct qb_move m = {.bridge = "br0",
+				    .source = "eno1",
+				    .ports = &port,
+				    .n_ports = 1,
+				    .add = &link_local,
+				    .n_add = 1};
+		struct qb_port_match match = {.name = "eno1"};
+		const struct qb_bridge_config config = {
+			.name = "br0", .ports = &match, .n_ports = 1};
+		_cleanup_keyfiles_ struct qb_keyfiles files = {0};
+
+		qb_unit_plan(&net, &config, &m, &files);
+		if (!strstr(files.v[1].text, cases[i].wanted))
+			fail_msg("%s\ngives\n%s", cases[i].unit, files.v[1].text);
+	}
+}
+
 static void vlans_of_a_bridge_that_filters(void **state)
 {
 	struct setup s;
@@ -359,6 +393,7 @@ int main(void)
 		cmocka_unit_test(who_is_asked_is_asked_as_before),
 		cmocka_unit_test(a_second_plan_wants_the_same),
 		cmocka_unit_test(a_port_is_bound_as_configured),
+		cmocka_unit_test(who_does_not_listen_to_routers_goes_on_so),
 		cmocka_unit_test(vlans_of_a_bridge_that_filters),
 		cmocka_unit_test(a_bridge_without_a_port),
 		cmocka_unit_test(the_nic_with_the_addresses_is_the_last_of_the_ports),
