@@ -38,10 +38,16 @@ static int owns(const struct qb_step_ctx *ctx, const struct qb_net *net, const c
 	return 0;
 }
 
+/* An undoing that ended here left its ports barred: what they are to be is said by files now. */
 static int reload(const struct qb_step_ctx *ctx, const json_t *args, struct qb_error *err)
 {
 	int r = qb_networkd_unbar(ctx->root, qb_arg(args, "bridge"), err);
+	const json_t *port;
+	size_t i;
 
+	json_array_foreach (json_object_get(args, "ports"), i, port)
+		if (r == 0)
+			r = qb_networkd_unbar(ctx->root, json_string_value(port), err);
 	return r < 0 ? r : qb_networkd_reload(ctx->timeout_ms, err);
 }
 

@@ -175,7 +175,7 @@ static bool says(const struct qb_link *heir, const char *key, const char *const 
 	_cleanup_free_ char *value = qb_unit_network_value(heir ? heir->unit_text : NULL, key);
 
 	for (size_t i = 0; words[i]; i++)
-		if (qb_streq(value, words[i]))
+		if (value && !strcasecmp(value, words[i]))
 			return true;
 	return false;
 }
@@ -183,7 +183,8 @@ static bool says(const struct qb_link *heir, const char *key, const char *const 
 /* Whether or not a router says that there is a DHCPv6 server. */
 static bool asks_dhcp6(const struct qb_link *heir)
 {
-	static const char *const words[] = {"yes", "true", "on", "1", "both", "ipv6", NULL};
+	static const char *const words[] = {"yes", "true", "on",   "1", "y",
+					    "t",   "both", "ipv6", NULL};
 
 	return says(heir, "DHCP", words);
 }

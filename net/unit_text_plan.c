@@ -41,6 +41,7 @@ static enum heir heir_of_section(const char *line)
 		{"DHCPServerStaticLease", BRIDGE},
 		{"IPv6AcceptRA", BRIDGE},
 		{"IPv6SendRA", BRIDGE},
+		{"IPv6PREF64Prefix", BRIDGE},
 		{"IPv6Prefix", BRIDGE},
 		{"IPv6RoutePrefix", BRIDGE},
 		{"IPv6AddressLabel", BRIDGE},
@@ -51,7 +52,7 @@ static enum heir heir_of_section(const char *line)
 	return find(sections, QB_ARRAY_SIZE(sections), line + 1, strcspn(line + 1, "]"), PORT);
 }
 
-/* A port is never online by itself: systemd-networkd-wait-online would wait for it. */
+/* It is the bridge that the host is online by from now on. */
 static enum heir heir_of_link_key(const char *line)
 {
 	static const struct word keys[] = {

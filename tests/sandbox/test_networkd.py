@@ -214,6 +214,24 @@ def what_cannot_be_is_refused():
     qb.contains(qb.agent("plan", code=qb.REFUSED).out, "203.0.113.0/24", "multipath route")
 
 
+@qb.case(disks="ext4", seconds=200)
+def a_run_that_only_writes_a_unit_again_is_undone_and_run_again():
+    networkd.host(networkd.STATIC)
+    before = state()
+    qb.agent("apply", "--yes")
+    networkd.owned()
+    os.unlink("/etc/systemd/network/0-qubi-br0-port-1.network")
+    qb.agent("apply", "--yes")
+    qb.agent("rollback", "--yes")
+    qb.agent("apply", "--yes")
+    networkd.owned()
+    qb.same(glob.glob("/run/systemd/network/*"), [], "what bars a link")
+    qb.agent("rollback", "--yes")
+    qb.agent("rollback", "--yes")
+    given_back()
+    qb.same(netstate.difference(before, state()), [], "after the rollback")
+
+
 @qb.case(disks="ext4", seconds=300)
 def killed_in_the_hand_over():
     """The guard gives the NIC back to its owner."""
