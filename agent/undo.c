@@ -52,6 +52,31 @@ bool qb_running_undo(struct qb_running *run, size_t i, struct qb_outcome_step *o
 	return r == 0;
 }
 
+/* Whether all of it can be undone, as far as can be told before. */
+static bool may_undo(struct qb_running *run, const struct qb_run *from, struct qb_outcome *outcome)
+{
+	bool may = true;
+
+	for (size_t i = from->n_steps; i-- > 0;) {
+		const struct qb_running_step *step = &run->steps[i];
+		struct qb_error err = QB_ERROR_INIT;
+		struct qb_outcome_step *out;
+
+		if (!step->before || !step->kind || !step->kind->may_undo ||
+		    step->kind->may_undo(run->ctx, step->args, step->before, &err) == 0)
+			continue;
+		may = false;
+		out = QB_APPEND(outcome->steps, outcome->n_steps);
+		out->kind = from->steps[i].kind;
+		out->target = from->steps[i].target;
+		out->status = QB_OUTCOME_UNDO_FAILED;
+		out->error = qb_str_printable(err.msg);
+		qb_running_tell_begin(run, i, out->target, true);
+		qb_running_tell_end(run, i, out, out->error);
+	}
+	return may;
+}
+
 static void rollback_run(const struct qb_step_ctx *ctx, const struct qb_run *run,
 			 const struct qb_apply_events *events, struct qb_outcome *outcome)
 {
@@ -75,6 +100,11 @@ static void rollback_run(const struct qb_step_ctx *ctx, const struct qb_run *run
 			(struct qb_running_step){qb_step_kind_find(step->kind), step->args, NULL};
 		if (qb_run_step_stands(step))
 			r.steps[i].before = json_incref(step->before);
+	}
+	if (!may_undo(&r, run, outcome)) {
+		outcome->state = QB_RUN_STUCK;
+		qb_running_end(&r, outcome);
+		return;
 	}
 	for (size_t i = run->n_steps; i-- > 0;) {
 		uint64_t start = qb_now_us();

@@ -376,8 +376,6 @@ int qb_bridge_state_can_undo(const struct qb_net *net, const struct qb_move *mov
 			     const json_t *before, bool same_boot, bool *ret_gone,
 			     struct qb_error *err)
 {
-	_cleanup_strs_ struct qb_strs others = {0};
-	_cleanup_free_ char *names = NULL;
 	bool gone = false;
 	int r = same_boot ? 0 : check_after_boot(net, move, &gone, err);
 
@@ -394,8 +392,16 @@ int qb_bridge_state_can_undo(const struct qb_net *net, const struct qb_move *mov
 	if (r < 0)
 		return r;
 	*ret_gone = gone;
-	if (gone || json_is_true(json_object_get(before, "existed")) ||
-	    !has_others(net, move, &others))
+	return gone ? 0 : qb_bridge_state_is_free(net, move, before, err);
+}
+
+int qb_bridge_state_is_free(const struct qb_net *net, const struct qb_move *move,
+			    const json_t *before, struct qb_error *err)
+{
+	_cleanup_strs_ struct qb_strs others = {0};
+	_cleanup_free_ char *names = NULL;
+
+	if (json_is_true(json_object_get(before, "existed")) || !has_others(net, move, &others))
 		return 0;
 	names = qb_strs_sentence(&others);
 	return qb_error_set(err, EBUSY, "%s is in use: %s would be cut off", move->bridge, names);

@@ -27,6 +27,9 @@ QB_MUST_CHECK int qb_bridge_state_verify(const struct qb_net *net, const struct 
 QB_MUST_CHECK int qb_bridge_state_can_undo(const struct qb_net *net, const struct qb_move *move,
 					   const json_t *before, bool same_boot, bool *ret_gone,
 					   struct qb_error *err);
+/* -EBUSY where a link that the run did not put in would be cut off with the bridge. */
+QB_MUST_CHECK int qb_bridge_state_is_free(const struct qb_net *net, const struct qb_move *move,
+					  const json_t *before, struct qb_error *err);
 /* The ports that are to be released: now ports of the bridge, and not before. */
 void qb_bridge_state_release(const struct qb_net *net, const struct qb_move *move,
 			     const json_t *before, struct qb_strs *ret);

@@ -182,4 +182,10 @@ struct qb_step_kind {
 	 * NULL: there is no difference.
 	 */
 	int (*keep)(const struct qb_step_ctx *ctx, const json_t *args, struct qb_error *err);
+	/*
+	 * Fails where undo would refuse for what others use now (-EBUSY). Asked of all steps of a
+	 * run before any is undone: half of it undone would be worse. NULL: nothing to ask.
+	 */
+	int (*may_undo)(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+			struct qb_error *err);
 };

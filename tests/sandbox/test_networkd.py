@@ -215,6 +215,26 @@ def what_cannot_be_is_refused():
 
 
 @qb.case(disks="ext4", seconds=200)
+def under_a_guest_nothing_is_undone():
+    """Its owner would let the bridge go first, and nobody renew its lease any more."""
+    networkd.host(networkd.DYNAMIC)
+    before = state()
+    qb.agent("apply", "--yes")
+    networkd.owned()
+    qb.run("/usr/sbin/ip", "tuntap", "add", "vnet9", "mode", "tap")
+    qb.run("/usr/sbin/ip", "link", "set", "vnet9", "master", "br0")
+    told = qb.agent("rollback", "--yes", code=qb.UNDO_FAILED)
+    qb.contains(told.out + told.err, "vnet9 would be cut off", "what it says")
+    networkd.owned()
+    qb.same(glob.glob("/run/systemd/network/*"), [], "what bars a link")
+    qb.agent("plan")
+    qb.run("/usr/sbin/ip", "link", "delete", "vnet9")
+    qb.agent("rollback", "--yes")
+    given_back()
+    qb.same(netstate.difference(before, state()), [], "after the rollback")
+
+
+@qb.case(disks="ext4", seconds=200)
 def a_run_that_only_writes_a_unit_again_is_undone_and_run_again():
     networkd.host(networkd.STATIC)
     before = state()
