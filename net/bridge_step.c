@@ -439,24 +439,27 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	return undo_move(ctx, net, args_now, before_now, err);
 }
 
+static bool together(const json_t *args)
+{
+	return json_is_true(json_object_get(args, "apart"));
+}
+
 /* Nobody else's is a bridge that concerns nothing of the host's, and there may be a thousand. */
 static int may_undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 		    struct qb_error *err)
 {
+	json_auto_t *names = NULL, *args_now = NULL;
 	_cleanup_move_ struct qb_move move = {0};
 	_cleanup_net_ struct qb_net own = {0};
 	const struct qb_net *net = NULL;
-	int r = qb_move_from_json(args, &move, err);
+	int r = together(args) ? 0 : look(ctx, &own, &net, err);
 
-	if (r < 0 || move.apart)
+	if (r < 0 || !net)
 		return r;
-	r = look(ctx, &own, &net, err);
+	names = qb_renamed_ports(net, args, qb_boot_is_same(ctx->root, before));
+	args_now = qb_renamed(args, names);
+	r = qb_move_from_json(args_now, &move, err);
 	return r < 0 ? r : qb_bridge_state_is_free(net, &move, before, err);
-}
-
-static bool together(const json_t *args)
-{
-	return json_is_true(json_object_get(args, "apart"));
 }
 
 const struct qb_step_kind qb_bridge_step = {
