@@ -24,6 +24,7 @@ static void tell(int fd, void *data)
 {
 	const struct inquiry *q = data;
 
+	qb_child_keep_files(fd, q->asking->file);
 	for (size_t i = q->begin; i < q->n; i++)
 		q->asking->tell(fd, i, q->asking->data);
 }

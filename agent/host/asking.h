@@ -15,6 +15,7 @@ struct qb_asking {
 	/* There is no answer for the i-th, and why. */
 	void (*give_up)(size_t i, const char *why, void *data);
 	void *data;
+	int file; /* the only one that tell() finds open; -1: none */
 };
 
 /* Asks for those from begin up to n; each is taken or given up. timeout_ms is for all of them. */

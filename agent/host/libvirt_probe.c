@@ -241,9 +241,12 @@ static void inquire(int fd, void *data)
 	const struct qb_vir_inquiry *q = data;
 	struct qb_libvirt_facts f = {.uri = qb_strdup(q->uri)}, late = {0};
 	_cleanup_wire_ struct qb_wire wire = QB_WIRE_INIT;
-	bool by_wire = ask_by_wire(&wire, &f) == 0;
 	virConnectPtr conn = NULL;
+	bool by_wire;
 
+	/* It may end later than the run, whose lock it would have. */
+	qb_child_keep_files(fd, -1);
+	by_wire = ask_by_wire(&wire, &f) == 0;
 	if (!by_wire) {
 		qb_wire_close(&wire);
 		qb_schema_done(&qb_libvirt_type, &f);

@@ -138,7 +138,7 @@ static void give_up(size_t i, const char *why, void *data)
 void qb_spaces_probe(const struct qb_root *root, const struct qb_strs *paths, unsigned timeout_ms,
 		     struct qb_facts *facts)
 {
-	const struct qb_asking asking = {tell, take, give_up, facts};
+	const struct qb_asking asking = {tell, take, give_up, facts, -1};
 	size_t begin = facts->n_spaces;
 
 	for (size_t i = 0; i < paths->n; i++)

@@ -120,7 +120,7 @@ void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths, u
 	_cleanup_strs_ struct qb_strs points = {0};
 	_cleanup_free_ char *text = NULL;
 	struct inquiry q = {.root = root, .points = &points};
-	const struct qb_asking asking = {tell, take, give_up, &q};
+	const struct qb_asking asking = {tell, take, give_up, &q, root->fd};
 	size_t begin = facts->n_targets;
 	int r = qb_root_read(root, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL);
 

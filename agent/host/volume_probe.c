@@ -105,7 +105,7 @@ static void give_up(size_t i, const char *why, void *data)
 void qb_volumes_probe(const struct qb_root *root, unsigned timeout_ms, struct qb_libvirt_facts *v)
 {
 	struct inquiry q = {root, v->pools};
-	const struct qb_asking asking = {tell, take, give_up, &q};
+	const struct qb_asking asking = {tell, take, give_up, &q, root->fd};
 	bool any = false;
 
 	for (size_t i = 0; i < v->n_pools; i++) {

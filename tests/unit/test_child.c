@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -134,6 +135,7 @@ struct question {
 	unsigned pause_ms, hangs;
 	size_t taken, given_up;
 	char *why;
+	int file, lock;
 };
 
 static void tell(int fd, size_t i, void *data)
@@ -172,7 +174,7 @@ static void give_up(size_t i, const char *why, void *data)
 static void answers_that_come_slowly_are_answers(void **state)
 {
 	struct question q = {.pause_ms = 100};
-	const struct qb_asking asking = {tell, take, give_up, &q};
+	const struct qb_asking asking = {tell, take, give_up, &q, -1};
 
 	(void)state;
 	qb_ask_each(&asking, 0, 12, LONG_MS);
@@ -183,7 +185,7 @@ static void answers_that_come_slowly_are_answers(void **state)
 static void what_hangs_costs_its_own_answer(void **state)
 {
 	struct question q = {.hangs = 2};
-	const struct qb_asking asking = {tell, take, give_up, &q};
+	const struct qb_asking asking = {tell, take, give_up, &q, -1};
 
 	(void)state;
 	qb_ask_each(&asking, 0, 5, LONG_MS);
@@ -196,7 +198,7 @@ static void what_hangs_costs_its_own_answer(void **state)
 static void all_of_it_has_its_time(void **state)
 {
 	struct question q = {.pause_ms = 60};
-	const struct qb_asking asking = {tell, take, give_up, &q};
+	const struct qb_asking asking = {tell, take, give_up, &q, -1};
 
 	(void)state;
 	qb_ask_each(&asking, 0, 100, 300);
@@ -204,6 +206,45 @@ static void all_of_it_has_its_time(void **state)
 	assert_true(q.given_up > 50);
 	assert_string_equal(q.why, "no time is left");
 	free(q.why);
+}
+
+/* Says of the file that it was given and of the next one whether it has them. */
+static void tell_files(int fd, size_t i, void *data)
+{
+	const struct question *q = data;
+	struct stat given, other;
+
+	(void)i;
+	dprintf(fd, "%d\n",
+		fstat(q->file, &given) == 0 && S_ISCHR(given.st_mode) &&
+			!(fstat(q->lock, &other) == 0 && S_ISREG(other.st_mode)));
+}
+
+static bool take_files(const char *line, size_t i, void *data)
+{
+	struct question *q = data;
+
+	(void)i;
+	q->taken = line[0] == '1';
+	return strchr(line, '\n');
+}
+
+/* One that hangs for good would hold on to what this process has locked. */
+static void who_asks_has_one_file_of_ours(void **state)
+{
+	char path[SCRATCH_MAX];
+	struct question q = {.file = open("/dev/null", O_RDONLY | O_CLOEXEC),
+			     .lock = mkstemp(scratch(path))};
+	const struct qb_asking asking = {tell_files, take_files, give_up, &q, q.file};
+
+	(void)state;
+	assert_int_equal(unlink(path), 0);
+	assert_true(q.file >= 0 && q.lock >= 0);
+	qb_ask_each(&asking, 0, 1, LONG_MS);
+	assert_int_equal(q.given_up, 0);
+	assert_int_equal(q.taken, 1);
+	close(q.file);
+	close(q.lock);
 }
 
 int main(void)
@@ -216,6 +257,7 @@ int main(void)
 		cmocka_unit_test(answers_that_come_slowly_are_answers),
 		cmocka_unit_test(what_hangs_costs_its_own_answer),
 		cmocka_unit_test(all_of_it_has_its_time),
+		cmocka_unit_test(who_asks_has_one_file_of_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
