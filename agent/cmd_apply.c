@@ -61,10 +61,11 @@ static int report(const struct qb_invocation *inv, const struct report *what,
 	return r < 0 ? QB_EXIT_FAILED : what->exit;
 }
 
-static void plan_text(const struct qb_invocation *inv, const struct qb_plan *plan,
+static void plan_text(const struct qb_invocation *inv, const struct qb_prepared *p,
 		      struct qb_buf *out)
 {
-	qb_plan_text(plan, qb_invocation_colour(inv), inv->opt.verbose, qb_terminal_width(), out);
+	qb_plan_text(&p->plan, &p->facts.disks, qb_invocation_colour(inv), inv->opt.verbose,
+		     qb_terminal_width(), out);
 	qb_buf_puts(out, "\n");
 }
 
@@ -106,7 +107,7 @@ static const struct report *look_again(const struct qb_invocation *inv, const st
 	adopt(inv, &after);
 	if (!after.plan.n_steps && after.plan.n_refused == p->plan.n_refused)
 		return p->plan.n_refused ? &partial : &done;
-	plan_text(inv, &after.plan, &text);
+	plan_text(inv, &after, &text);
 	qb_show(inv, &text);
 	return &remains;
 }
@@ -207,7 +208,7 @@ int qb_run_plan(struct qb_invocation *inv, enum qb_mode mode)
 		qb_show(inv, &text);
 		return report(inv, &in_sync, &p.plan, &nothing, start_us);
 	}
-	plan_text(inv, &p.plan, &text);
+	plan_text(inv, &p, &text);
 	qb_show(inv, &text);
 	if (!p.plan.n_steps || (p.plan.n_refused && !inv->opt.allow_partial))
 		return report(inv, &refused, &p.plan, &nothing, start_us);
@@ -253,7 +254,7 @@ static int restore_ports(struct qb_invocation *inv, struct qb_prepared *p)
 	QB_SWAP(first, *p);
 	p->mode = first.mode;
 	qb_plan_leave_out(&first.plan, BRIDGE);
-	plan_text(inv, &first.plan, &text);
+	plan_text(inv, &first, &text);
 	qb_show(inv, &text);
 	if (!execute(inv, &first, &outcome))
 		return QB_EXIT_FAILED;
@@ -276,7 +277,7 @@ static int run_boot(struct qb_invocation *inv)
 	if (r != QB_EXIT_OK)
 		return r;
 	if (p.plan.n_steps || p.plan.n_refused)
-		plan_text(inv, &p.plan, &text);
+		plan_text(inv, &p, &text);
 	qb_show(inv, &text);
 	if (!p.plan.n_steps)
 		return report(inv, p.plan.n_refused ? &refused : &in_sync, &p.plan, &nothing,

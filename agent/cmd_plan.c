@@ -12,7 +12,7 @@ static int run(struct qb_invocation *inv)
 	if (inv->opt.format == QB_FORMAT_JSON) {
 		r = qb_print_json(qb_plan_to_json(&p.plan));
 	} else {
-		qb_plan_text(&p.plan, qb_invocation_colour(inv), inv->opt.verbose,
+		qb_plan_text(&p.plan, &p.facts.disks, qb_invocation_colour(inv), inv->opt.verbose,
 			     qb_terminal_width(), &text);
 		r = qb_print_text(&text);
 	}

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "agent/base/text.h"
+#include "agent/disks_text.h"
 #include "agent/table_lib.h"
 
 /* A table under way; cells are made printable. Only the last column gives way to the width. */
@@ -174,51 +175,15 @@ static void links_text(const struct qb_facts *f, bool colour, unsigned width, st
 	}
 }
 
-static void disk_reasons(const struct qb_disk *d, unsigned width, struct qb_buf *out)
-{
-	for (size_t i = 0; i < d->n_reasons; i++) {
-		_cleanup_free_ char *text =
-			qb_asprintf("%s: %s", d->reasons[i].code, d->reasons[i].evidence);
-
-		qb_buf_puts(out, "    - ");
-		qb_text_wrap(out, 6, 6, width, text);
-	}
-}
-
 static void disks_text(const struct qb_facts *f, bool colour, unsigned width, struct qb_buf *out)
 {
-	static const char *const headings[] = {"NAME", "SIZE", "TRAN", "STATE", "IDENTITY", NULL};
 	_cleanup_free_ char *known = tri_why(&f->disks.known);
-	struct table t;
 
 	heading("DISKS", colour, out);
-	if (!qb_is(&f->disks.known)) {
+	if (qb_is(&f->disks.known))
+		qb_disks_text(&f->disks, NULL, colour, width, out);
+	else
 		row(out, width, "disks", "%s", known);
-		return;
-	}
-	table_begin(&t, width, headings);
-	for (size_t i = 0; i < f->disks.n_disks; i++) {
-		const struct qb_disk *d = &f->disks.disks[i];
-		_cleanup_free_ char *size = qb_format_size(d->size_bytes);
-
-		table_line(&t);
-		cell(&t, d->name);
-		cell(&t, size);
-		cell(&t, d->transport);
-		cell(&t, d->available ? "available" : d->mark.ours ? "ours" : "not available");
-		cell(&t, d->wwid ? d->wwid : d->serial ? d->serial : d->backing);
-	}
-	table_end(&t, out);
-	for (size_t i = 0; i < f->disks.n_disks; i++) {
-		const struct qb_disk *d = &f->disks.disks[i];
-
-		if (!d->n_reasons)
-			continue;
-		qb_buf_puts(out, "  ");
-		qb_text_colour(out, colour, QB_BOLD, d->name);
-		qb_buf_puts(out, d->mark.ours ? ", in use:\n" : ", not to be carved:\n");
-		disk_reasons(d, width, out);
-	}
 }
 
 static void libvirt_text(const struct qb_facts *f, bool colour, unsigned width, struct qb_buf *out)

@@ -22,7 +22,6 @@ json_t *qb_plan_changes_json(const struct qb_plan *plan);
 /* That nothing has changed is said, too. */
 void qb_plan_changes_text(const struct qb_plan *plan, bool colour, unsigned width,
 			  struct qb_buf *out);
-void qb_plan_text(const struct qb_plan *plan, bool colour, bool verbose, unsigned width,
-		  struct qb_buf *out);
-void qb_plan_refused_text(const struct qb_plan *plan, bool colour, unsigned width,
-			  struct qb_buf *out);
+/* disks: where the plan is about them all are shown, in one table; may be NULL. */
+void qb_plan_text(const struct qb_plan *plan, const struct qb_disks *disks, bool colour,
+		  bool verbose, unsigned width, struct qb_buf *out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/base/text.h"
+#include "agent/disks_text.h"
 #include "agent/plan.h"
 
 void qb_plan_changes_text(const struct qb_plan *plan, bool colour, unsigned width,
@@ -69,32 +70,78 @@ static void step_text(const struct qb_step *step, size_t number, bool colour, bo
 	}
 }
 
-void qb_plan_refused_text(const struct qb_plan *plan, bool colour, unsigned width,
-			  struct qb_buf *out)
+static bool is_about_disks(const struct qb_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_refused; i++)
+		if (qb_startswith(plan->refused[i].target, "pool "))
+			return true;
+	for (size_t i = 0; i < plan->n_steps; i++)
+		if (qb_startswith(plan->steps[i].kind, "storage."))
+			return true;
+	return false;
+}
+
+/* Whether the table of disks has this reason against the disk that it is about. */
+static bool is_in_table(const struct qb_disks *disks, const struct qb_reason *reason)
+{
+	for (size_t i = 0; disks && i < disks->n_disks; i++) {
+		const struct qb_disk *d = &disks->disks[i];
+		size_t len = d->path ? strlen(d->path) : 0;
+
+		if (!len || strncmp(reason->evidence, d->path, len) != 0 ||
+		    !qb_startswith(reason->evidence + len, ": "))
+			continue;
+		for (size_t k = 0; k < d->n_reasons; k++)
+			if (qb_streq(d->reasons[k].code, reason->code) &&
+			    qb_streq(d->reasons[k].evidence, reason->evidence + len + 2))
+				return true;
+	}
+	return false;
+}
+
+static void refusal_text(const struct qb_refusal *refusal, const struct qb_disks *disks,
+			 unsigned width, struct qb_buf *out)
+{
+	size_t told = 0;
+
+	for (size_t i = 0; i < refusal->n_reasons; i++)
+		told += is_in_table(disks, &refusal->reasons[i]);
+	for (size_t i = 0; i < refusal->n_reasons; i++) {
+		const struct qb_reason *reason = &refusal->reasons[i];
+		_cleanup_free_ char *text = qb_asprintf("%s: %s", reason->code, reason->evidence);
+
+		/* Of many disks none will do; of one that was named it is said here, too. */
+		if (told < refusal->n_reasons && is_in_table(disks, reason))
+			continue;
+		qb_buf_puts(out, "  - ");
+		qb_text_wrap(out, 4, 4, width, text);
+	}
+}
+
+static void refused_text(const struct qb_plan *plan, const struct qb_disks *disks, bool colour,
+			 unsigned width, struct qb_buf *out)
 {
 	for (size_t i = 0; i < plan->n_refused; i++) {
-		const struct qb_refusal *refusal = &plan->refused[i];
-		_cleanup_free_ char *name = qb_asprintf("refused: %s", refusal->target);
+		_cleanup_free_ char *name = qb_asprintf("refused: %s", plan->refused[i].target);
 
 		qb_buf_puts(out, "\n");
 		qb_text_colour(out, colour, QB_RED, name);
 		qb_buf_puts(out, "\n");
-		for (size_t j = 0; j < refusal->n_reasons; j++) {
-			const struct qb_reason *reason = &refusal->reasons[j];
-			_cleanup_free_ char *text =
-				qb_asprintf("%s: %s", reason->code, reason->evidence);
-
-			qb_buf_puts(out, "  - ");
-			qb_text_wrap(out, 4, 4, width, text);
-		}
+		refusal_text(&plan->refused[i], disks, width, out);
 	}
 }
 
-void qb_plan_text(const struct qb_plan *plan, bool colour, bool verbose, unsigned width,
-		  struct qb_buf *out)
+void qb_plan_text(const struct qb_plan *plan, const struct qb_disks *disks, bool colour,
+		  bool verbose, unsigned width, struct qb_buf *out)
 {
+	if (disks && (!qb_is(&disks->known) || !is_about_disks(plan)))
+		disks = NULL;
 	heading(plan, colour, out);
+	if (disks) {
+		qb_buf_puts(out, "\n");
+		qb_disks_text(disks, plan, colour, width, out);
+	}
 	for (size_t i = 0; i < plan->n_steps; i++)
 		step_text(&plan->steps[i], i + 1, colour, verbose, width, out);
-	qb_plan_refused_text(plan, colour, width, out);
+	refused_text(plan, disks, colour, width, out);
 }

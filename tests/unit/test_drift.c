@@ -341,7 +341,7 @@ static void a_plan_reads_well_in_80_columns(void **state)
 		      ""));
 	made_by_us(&s, "00:00:5e:00:53:01", 1500);
 	plan(&s);
-	qb_plan_text(&s.plan, false, false, 80, &out);
+	qb_plan_text(&s.plan, NULL, false, false, 80, &out);
 	assert_string_equal(
 		out.s,
 		"Plan: 1 step, 0 refused.\n"

@@ -25,7 +25,7 @@ static void a_plan_reads_well_in_60_columns(void **state)
 
 	(void)state;
 	example(&plan);
-	qb_plan_text(&plan, false, true, 60, &out);
+	qb_plan_text(&plan, NULL, false, true, 60, &out);
 	assert_string_equal(out.s, "Plan: 1 step, 1 refused.\n"
 				   "\n"
 				   " 1. bridge br0  [net.bridge, undo exact]\n"
@@ -44,7 +44,7 @@ static void an_empty_plan_says_so(void **state)
 	_cleanup_buf_ struct qb_buf out = {0};
 
 	(void)state;
-	qb_plan_text(&plan, false, false, 80, &out);
+	qb_plan_text(&plan, NULL, false, false, 80, &out);
 	assert_string_equal(out.s, "Nothing to do: this host is as the configuration wants it.\n");
 }
 
