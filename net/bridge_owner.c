@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/bridge_owner.h"
 
-#include <errno.h>
+#include <time.h>
 
+#include "agent/base/clock.h"
 #include "net/hold.h"
 #include "net/networkd.h"
 #include "net/nl_write.h"
 #include "net/nm.h"
 #include "net/probe.h"
+#include "net/tap.h"
 
 #define BRIEF_MS 2000
 #define GIVE_BACK_MS 10000
+#define AGAIN_MS 100
 #define MAX_TOLD 64 /* networks of a link */
 
 static json_t *units(const struct qb_net *net, const struct qb_move *move)
@@ -63,7 +66,9 @@ int qb_owner_prepare(const struct qb_step_ctx *ctx, const struct qb_move *move,
 
 	if (!json_object_get(before, "units"))
 		return 0;
-	r = qb_networkd_bar(ctx->root, move->bridge, err);
+	r = qb_networkd_bar(ctx->root, QB_TAP_NAME, err);
+	if (r == 0 && !json_is_true(json_object_get(before, "existed")))
+		r = qb_networkd_bar(ctx->root, move->bridge, err);
 	return r < 0 ? r : qb_networkd_reload(ctx->timeout_ms, err);
 }
 
@@ -160,47 +165,80 @@ static int tell(const struct qb_net *net, const struct qb_link *link)
 	return r;
 }
 
+/*
+ * It may hang, or nobody be there to tell it anything: until it has read them it has its unit for
+ * the port, by which the host's addresses are not the port's. So they are held there meanwhile.
+ */
+static int reload_by(uint64_t end, struct qb_error *err)
+{
+	for (;;) {
+		uint64_t now = qb_now_ms();
+		int r = qb_networkd_reload(now < end ? (unsigned)(end - now) : 1, err);
+
+		if (r == 0 || qb_now_ms() >= end)
+			return r;
+		nanosleep(&(struct timespec){.tv_nsec = AGAIN_MS * 1000000L}, NULL);
+	}
+}
+
 /* Where its unit for the bridge went it was told to keep its hands off meanwhile. */
 static int give_to_networkd(const struct qb_step_ctx *ctx, const char *port, const char *unit,
-			    unsigned timeout_ms)
+			    unsigned timeout_ms, struct qb_error *err)
 {
 	_cleanup_child_ struct qb_child holding = QB_CHILD_INIT;
 	_cleanup_net_ struct qb_net net = {0};
 	const struct qb_link *link;
 	bool barred = qb_networkd_is_barred(ctx->root, port);
-	int r = barred || unit ? qb_net_probe_known(ctx->root, &net, NULL) : -ENODEV;
+	int r, held;
 
+	if (!barred && !unit)
+		return 0;
+	r = qb_net_probe_known(ctx->root, &net, err);
 	if (r < 0)
 		return r;
 	link = qb_net_link(&net, port);
 	if (link)
-		r = qb_hold_begin(&net, port, &holding, NULL);
+		r = qb_hold_begin(&net, port, &holding, err);
 	if (r == 0 && link)
 		r = tell(&net, link);
-	if (r == 0 && barred) {
-		r = qb_networkd_unbar(ctx->root, port, NULL);
-		if (r == 0)
-			r = qb_networkd_reload(timeout_ms, NULL);
-	}
+	if (r == 0 && barred)
+		r = qb_networkd_unbar(ctx->root, port, err);
+	/* It may not have heard that its unit for the bridge went. */
+	if (r == 0 && (barred || (link && !qb_streq(link->unit_path, unit))))
+		r = reload_by(qb_now_ms() + timeout_ms, err);
 	if (r == 0 && link)
-		r = qb_networkd_wait(ctx->root, link, unit, timeout_ms, NULL);
-	return r == 0 && link ? qb_hold_end(&net, port, &holding, NULL) : r;
+		r = qb_networkd_wait(ctx->root, link, unit, NULL, timeout_ms, err);
+	held = link ? qb_hold_end(&net, port, &holding, NULL) : 0;
+	if (r < 0)
+		return qb_error_wrap(err,
+				     "%s has what it had, but systemd-networkd may not renew it "
+				     "before it is told to: networkctl reload",
+				     port);
+	return held;
 }
 
-void qb_owner_give_back(const struct qb_step_ctx *ctx, const struct qb_move *move,
-			const json_t *before)
+int qb_owner_give_back(const struct qb_step_ctx *ctx, const struct qb_move *move,
+		       const json_t *before, struct qb_error *err)
 {
 	unsigned timeout_ms = ctx->timeout_ms < GIVE_BACK_MS ? ctx->timeout_ms : GIVE_BACK_MS;
 	const json_t *units = json_object_get(before, "units");
 	const char *link;
 	json_t *uuid;
+	int r = units ? qb_networkd_unbar(ctx->root, move->bridge, err) : 0;
 
-	if (units)
-		(void)!qb_networkd_unbar(ctx->root, move->bridge, NULL);
-	for (size_t i = 0; units && i < move->n_ports; i++)
-		(void)!give_to_networkd(ctx, move->ports[i].name,
-					qb_arg(units, move->ports[i].name), timeout_ms);
+	if (units && r == 0)
+		r = qb_networkd_unbar(ctx->root, QB_TAP_NAME, err);
+
+	for (size_t i = 0; units && i < move->n_ports; i++) {
+		const char *port = move->ports[i].name;
+		struct qb_error next = QB_ERROR_INIT;
+		int given = give_to_networkd(ctx, port, qb_arg(units, port), timeout_ms,
+					     r == 0 ? err : &next);
+
+		r = r < 0 ? r : given;
+	}
 	json_object_foreach (json_object_get(before, "profiles"), link, uuid)
 		if (!is_bond(move, link))
 			(void)!qb_nm_take(link, NULL, json_string_value(uuid), timeout_ms, NULL);
+	return r;
 }

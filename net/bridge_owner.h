@@ -14,7 +14,7 @@
  */
 QB_MUST_CHECK int qb_owner_note(const struct qb_step_ctx *ctx, const struct qb_net *net,
 				const struct qb_move *move, json_t *before, struct qb_error *err);
-/* Before a bridge is made, to which a unit of systemd-networkd's that is for any link may apply. */
+/* Before links are made, to which a unit of systemd-networkd's that is for any link may apply. */
 QB_MUST_CHECK int qb_owner_prepare(const struct qb_step_ctx *ctx, const struct qb_move *move,
 				   const json_t *before, struct qb_error *err);
 /* A bond is not given back before the next boot: its addresses would be taken off it. */
@@ -25,7 +25,9 @@ unsigned qb_owner_brief_ms(const struct qb_step_ctx *ctx);
 /* While it manages them it puts back, or takes away, what is undone. It may be gone by now. */
 void qb_owner_disown(const struct qb_step_ctx *ctx, const struct qb_move *move,
 		     const json_t *before);
-/* With its profile or unit, so that its lease is renewed. That may be gone by now, as its owner
- * may. */
-void qb_owner_give_back(const struct qb_step_ctx *ctx, const struct qb_move *move,
-			const json_t *before);
+/*
+ * With its profile or unit, so that its lease is renewed. A profile may be gone by now, as
+ * NetworkManager may.
+ */
+QB_MUST_CHECK int qb_owner_give_back(const struct qb_step_ctx *ctx, const struct qb_move *move,
+				     const json_t *before, struct qb_error *err);

@@ -43,14 +43,20 @@ static void claim_of_steps(const struct qb_net *net, const struct claims *claims
 }
 
 /* The newest that an earlier run did to it, or began to. */
-static const struct qb_ledger_entry *newest(const struct qb_ledger *ledger, const char *name)
+static const struct qb_ledger_entry *newest_of(const struct qb_ledger *ledger, const char *name,
+					       const char *kind)
 {
 	const struct qb_ledger_entry *e = NULL;
 
 	while ((e = qb_ledger_newest(ledger, name, e)))
-		if (!strcmp(e->kind, "net.bridge"))
+		if (!strcmp(e->kind, kind))
 			break;
 	return e;
+}
+
+static const struct qb_ledger_entry *newest(const struct qb_ledger *ledger, const char *name)
+{
+	return newest_of(ledger, name, "net.bridge");
 }
 
 /* It made the bridge, and is not known to have been completed. */
@@ -334,6 +340,7 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 	_cleanup_free_ const struct qb_link **ports =
 		qb_alloc(config->n_ports + 1, sizeof(const struct qb_link *));
 	const struct qb_link *there = qb_net_link(net, config->name);
+	const struct qb_ledger_entry *kept = newest_of(ledger, config->name, "net.persist");
 	_cleanup_move_ struct qb_move move = {0};
 	struct qb_step *step;
 	size_t n_ports, n_changes = plan->n_changes;
@@ -373,7 +380,8 @@ static void plan_one(const struct qb_net *net, const struct qb_bridge_config *co
 	}
 	for (size_t i = 0; (!done || plan->n_changes > n_changes) && i < n_ports; i++)
 		*claim_of(claims, ports[i]) = config->name;
-	qb_persist_plan(net, config, &move, !done || newest(ledger, config->name), plan);
+	qb_persist_plan(net, config, &move, !done || newest(ledger, config->name),
+			kept ? kept->args : NULL, plan);
 }
 
 /* Where there is no port there is nothing to inherit. */

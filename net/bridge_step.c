@@ -273,10 +273,7 @@ static int make_bridge(const struct qb_step_ctx *ctx, struct nl_sock *sock,
 		       const struct qb_move *move, const json_t *before, struct qb_error *err)
 {
 	bool existed = json_is_true(json_object_get(before, "existed"));
-	int r = 0;
-
-	if (!if_nametoindex(move->bridge))
-		r = qb_owner_prepare(ctx, move, before, err);
+	int r = qb_owner_prepare(ctx, move, before, err);
 	if (r == 0 && !if_nametoindex(move->bridge))
 		r = qb_nl_bridge_make(sock, move, err);
 	if (r == 0)
@@ -418,9 +415,7 @@ static int undo_move(const struct qb_step_ctx *ctx, const struct qb_net *net, co
 		r = undo_ports(sock, before, err);
 	if (r == 0)
 		r = qb_owner_set_managed(ctx, &move, before, true, err);
-	if (r == 0)
-		qb_owner_give_back(ctx, &move, before);
-	return r;
+	return r < 0 ? r : qb_owner_give_back(ctx, &move, before, err);
 }
 
 static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,

@@ -10,19 +10,22 @@ json_t *qb_bridge_differences(const struct qb_net *net, const struct qb_move *mo
 bool qb_move_is_done(const struct qb_net *net, const struct qb_move *move);
 
 /*
- * Adds to list every key that wanted, a profile, has and text, which was read from path, has not
- * with that value. Sections ipv4 and ipv6 are left out unless addresses is set: where the bridge
- * inherits, what the profile says of them is what holds.
+ * Adds to list every key that wanted, a profile or unit, has and text, which was read from path,
+ * has not with that value; and of a unit that says nothing of addresses every key that wanted has
+ * not. What there is of addresses is left out unless addresses is set: where the bridge inherits,
+ * what the file says of them is what holds. But a unit that has lost what this program had written
+ * into it, written or NULL, and what the host still has, is damaged.
  */
-void qb_keyfile_differences(const char *path, const char *text, const char *wanted, bool addresses,
-			    json_t *list);
+void qb_keyfile_differences(const char *path, const char *text, const char *wanted,
+			    const char *written, bool addresses, json_t *list);
 
 /*
  * The path of the first profile that is not there or differs, addresses as of
  * qb_keyfile_differences(), or is of a port that is not wanted any more; NULL: all are as wanted.
- * *ret_any: one is there. *ret_list: all as arguments of step net.persist, *ret_differences: how
- * those that are there differ, which are missing beside them, and which are to go; new references.
+ * args: of the newest step net.persist that stands, or NULL. *ret_any: one is there. *ret_list: all
+ * as arguments of step net.persist, *ret_differences: how those that are there differ, which are
+ * missing beside them, and which are to go; new references.
  */
 const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfiles *files,
-				bool addresses, bool *ret_any, json_t **ret_list,
-				json_t **ret_differences);
+				const json_t *args, bool addresses, bool *ret_any,
+				json_t **ret_list, json_t **ret_differences);

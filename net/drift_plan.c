@@ -144,45 +144,99 @@ static char *value_in(const char *text, const char *section, const char *key, co
 	return qb_strdup(value);
 }
 
-/* What holds where the bridge inherits: of a unit all but what it is for and which link it is. */
-static bool is_inherited(bool unit, const char *section, const char *key)
+/* A .netdev, or the unit of a port: all that is in it is this program's. */
+static bool is_of_no_address(const char *path, const char *wanted)
 {
-	static const char *const own[] = {"[Match]", "[Link]", "[NetDev]", "[Bridge]",
-					  "[BridgeVLAN]"};
-
-	if (!unit)
-		return qb_startswith(section, "[ipv");
-	for (size_t i = 0; i < QB_ARRAY_SIZE(own); i++)
-		if (!strcmp(section, own[i]))
-			return false;
-	return strcmp(key, "Bridge") != 0;
+	return is_unit(path) && (qb_endswith(path, ".netdev") || strstr(wanted, "\nBridge="));
 }
 
-void qb_keyfile_differences(const char *path, const char *text, const char *wanted, bool all,
-			    json_t *list)
+/* What holds where the bridge inherits: of its unit all but what that is for. */
+static bool is_inherited(const char *path, const char *wanted, const char *section)
 {
-	_cleanup_free_ char *copy = qb_strdup(wanted);
-	const char *section = "[]";
-	char *save = NULL;
+	if (!is_unit(path))
+		return qb_startswith(section, "[ipv");
+	return !is_of_no_address(path, wanted) && strcmp(section, "[Match]") != 0 &&
+	       strcmp(section, "[Link]") != 0;
+}
 
-	for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
-		_cleanup_free_ char *is = NULL, *key = NULL;
+/* One line of a file. */
+struct pair {
+	const char *section; /* with its brackets; "[]": none yet */
+	const char *key, *value;
+};
+
+/* The next that says something; false: there is none. text is cut up. */
+static bool next_pair(char *text, char **save, struct pair *pair)
+{
+	for (char *l = strtok_r(*save ? NULL : text, "\n", save); l;
+	     l = strtok_r(NULL, "\n", save)) {
 		char *value = strchr(l, '=');
 
 		if (*l == '[')
-			section = l;
+			pair->section = l;
+		if (*l == '[' || *l == '#' || !value)
+			continue;
+		*value = '\0';
+		pair->key = l;
+		pair->value = value + 1;
+		return true;
+	}
+	return false;
+}
+
+static void put_pair(json_t *list, const struct pair *pair, const char *is, const char *wanted,
+		     const char *path)
+{
+	_cleanup_free_ char *key = qb_asprintf("%.*s.%s", (int)strcspn(pair->section + 1, "]"),
+					       pair->section + 1, pair->key);
+
+	qb_difference(list, key, is, wanted, path);
+}
+
+/* NetworkManager writes its profiles anew, in words of its own. */
+static bool was_lost(const char *path, const char *written, const struct pair *pair)
+{
+	_cleanup_free_ char *was = NULL;
+
+	if (!is_unit(path) || !written)
+		return false;
+	was = value_in(written, pair->section, pair->key, pair->value);
+	return qb_streq(was, pair->value);
+}
+
+void qb_keyfile_differences(const char *path, const char *text, const char *wanted,
+			    const char *written, bool all, json_t *list)
+{
+	_cleanup_free_ char *wanted_copy = qb_strdup(wanted), *copy = qb_strdup(text);
+	struct pair pair = {.section = "[]"};
+	char *save = NULL;
+
+	while (next_pair(wanted_copy, &save, &pair)) {
+		_cleanup_free_ char *is = NULL;
+
 		/* The zone was the NIC's, and may not be known any more now that it is a port. Of
 		 * the name servers in use some may be another link's, such as a VPN's. */
-		if (*l == '[' || *l == '#' || !value || qb_startswith(l, "zone=") ||
-		    qb_startswith(l, "dns=") || qb_startswith(l, "dns-search="))
+		if (!strcmp(pair.key, "zone") || !strcmp(pair.key, "dns") ||
+		    !strcmp(pair.key, "dns-search"))
 			continue;
-		*value++ = '\0';
-		if (!all && is_inherited(is_unit(path), section, l))
+		if (!all && is_inherited(path, wanted, pair.section) &&
+		    !was_lost(path, written, &pair))
 			continue;
-		is = value_in(text, section, l, is_unit(path) ? value : NULL);
-		key = qb_asprintf("%.*s.%s", (int)strcspn(section + 1, "]"), section + 1, l);
-		if (!qb_streq(is, value))
-			qb_difference(list, key, is, value, path);
+		is = value_in(text, pair.section, pair.key, is_unit(path) ? pair.value : NULL);
+		if (!qb_streq(is, pair.value))
+			put_pair(list, &pair, is, pair.value, path);
+	}
+	if (!is_of_no_address(path, wanted))
+		return;
+	pair.section = "[]";
+	save = NULL;
+	while (next_pair(copy, &save, &pair)) {
+		_cleanup_free_ char *right = value_in(wanted, pair.section, pair.key, pair.value);
+		_cleanup_free_ char *there = value_in(text, pair.section, pair.key, right);
+
+		/* One that is there in place of the right one was told already. */
+		if (!right || (!qb_streq(right, pair.value) && qb_streq(right, there)))
+			put_pair(list, &pair, pair.value, NULL, path);
 	}
 }
 
@@ -256,8 +310,38 @@ static const char *stale(const struct qb_net *net, const struct qb_keyfiles *fil
 	return first;
 }
 
-const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfiles *files, bool all,
-				bool *ret_any, json_t **ret_list, json_t **ret_differences)
+/* NULL: nothing is known of it. */
+static const char *find_written(const json_t *args, const char *path)
+{
+	const json_t *file;
+	size_t i;
+
+	json_array_foreach (json_object_get(args, "files"), i, file)
+		if (qb_streq(qb_arg(file, "path"), path))
+			return qb_arg(file, "text");
+	return NULL;
+}
+
+/*
+ * What is to be in a file that is there, as differs tells or not. Where the bridge inherits, wanted
+ * is made of what the host has at this moment, and a lease may have ended in the meantime.
+ */
+static const char *text_for(const struct qb_keyfile *there, const char *wanted, const char *written,
+			    bool all, bool differs)
+{
+	json_auto_t *list = json_array();
+
+	if (!differs)
+		return there->text;
+	if (!written || !is_unit(there->path))
+		return wanted;
+	qb_keyfile_differences(there->path, written, wanted, NULL, all, list);
+	return json_array_size(list) ? wanted : written;
+}
+
+const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfiles *files,
+				const json_t *args, bool all, bool *ret_any, json_t **ret_list,
+				json_t **ret_differences)
 {
 	json_t *list = json_array(), *differences = json_array();
 	const char *missing = NULL, *dropped = NULL;
@@ -267,17 +351,22 @@ const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfil
 		any |= find_file(net, files->v[i].path) != NULL;
 	for (size_t i = 0; i < files->n; i++) {
 		const struct qb_keyfile *file = &files->v[i], *there = find_file(net, file->path);
+		const char *written = find_written(args, file->path), *text = file->text;
 		size_t n = json_array_size(differences);
+		bool differs = !there;
 
-		if (there)
-			qb_keyfile_differences(there->path, there->text, file->text, all,
+		if (there) {
+			qb_keyfile_differences(there->path, there->text, text, written, all,
 					       differences);
-		else if (any)
+			differs = json_array_size(differences) > n;
+			text = text_for(there, text, written, all, differs);
+		} else if (any) {
 			file_differs(differences, file->path, true);
-		if (!missing && (!there || json_array_size(differences) > n))
+		}
+		if (!missing && differs)
 			missing = file->path;
-		json_array_append_new(
-			list, json_pack("{s:s, s:s}", "path", file->path, "text", file->text));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s}", "path", file->path, "text", text));
 	}
 	if (any)
 		dropped = stale(net, files, list, differences);

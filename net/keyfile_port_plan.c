@@ -4,6 +4,7 @@
 
 #include "agent/base/uuid.h"
 #include "net/bound.h"
+#include "net/unit.h"
 
 static bool is_kind(const struct qb_link *link, const char *kind)
 {
@@ -173,7 +174,10 @@ static char *profile_of(const struct qb_net *net, const char *master, const stru
 char *qb_keyfile_way_out(const struct qb_net *net, const char *master, const struct qb_link *port)
 {
 	_cleanup_free_ char *profile = profile_of(net, master, port);
+	char *unit = qb_unit_way_out(port);
 
+	if (unit)
+		return unit;
 	if (profile)
 		return qb_asprintf("nmcli connection delete %s", profile);
 	return qb_asprintf("ip link set %s nomaster%s", port->name,

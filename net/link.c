@@ -38,7 +38,8 @@ enum qb_keeper qb_net_keeper(const struct qb_net *net)
 	bool networkd = false;
 
 	for (size_t i = 0; net->networkd_running && i < net->n_links; i++)
-		networkd |= net->links[i].networkd && !net->links[i].loopback;
+		networkd |=
+			(net->links[i].networkd || net->links[i].barred) && !net->links[i].loopback;
 	if (networkd && !net->networkmanager_running)
 		return QB_KEEPER_NETWORKD;
 	return net->networkmanager_installed ? QB_KEEPER_NETWORKMANAGER : QB_KEEPER_AGENT;

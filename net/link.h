@@ -50,6 +50,7 @@ struct qb_link {
 	char *dot1x;   /* its NetworkManager profile that authenticates it by 802.1X; else NULL */
 	char *zone;    /* firewalld's, as its or NetworkManager's files bind it; else NULL */
 	bool networkd; /* systemd-networkd manages it */
+	bool barred;   /* it does not, for this program told it so when it undid something */
 	/* By that unit; its text, and behind it that of its drop-ins. NULL: it does not. */
 	char *unit_path, *unit_text;
 	/* NetworkManager leaves it alone, as its configuration or udev's says; see

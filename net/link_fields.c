@@ -72,6 +72,9 @@ static const struct qb_field link_fields[] = {
 	     .doc = "Its NetworkManager profile that authenticates it by 802.1X."),
 	QB_F(qb_link, zone, "zone", STR, .doc = "firewalld zone that files bind it to."),
 	QB_F(qb_link, networkd, "networkd", BOOL, .doc = "systemd-networkd manages it."),
+	QB_F(qb_link, barred, "barred", BOOL,
+	     .doc = "systemd-networkd does not manage it, for an undoing of qubi-agent that was "
+		    "not completed holds it back."),
 	QB_F(qb_link, unit_path, "unit_path", STR,
 	     .doc = "The unit by which systemd-networkd manages it."),
 	QB_F(qb_link, unit_text, "unit_text", STR,

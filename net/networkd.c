@@ -14,6 +14,7 @@
 #define LINKS "/run/systemd/netif/links"
 #define LEASES "/run/systemd/netif/leases"
 #define NETWORKD "org.freedesktop.network1"
+#define RELOADING NETWORKD ".Reloading" /* newer ones do one at a time */
 #define POLL_MS 20
 #define RFC4361 "ff" /* of a DHCP client id: an IAID and a DUID follow */
 
@@ -55,10 +56,14 @@ static void read_identity(const struct qb_root *root, const char *state, struct 
 		qb_strs_addf(&link->dhcp_identity, "DHCPv6.IAID=%lu", strtoul(iaid6, NULL, 0));
 }
 
-/* Of drop-ins of one name the first directory's counts; they are read by name. */
+/*
+ * Of drop-ins of one name the first directory's counts, and has none where it is a link to
+ * /dev/null; they are read by name.
+ */
 static void read_drop_ins(const struct qb_root *root, const char *unit, struct qb_buf *text)
 {
-	static const char *const dirs[] = {QB_UNITS, UNITS_RUN, "/usr/lib/systemd/network"};
+	static const char *const dirs[] = {QB_UNITS, UNITS_RUN, "/usr/local/lib/systemd/network",
+					   "/usr/lib/systemd/network"};
 	_cleanup_strs_ struct qb_strs all = {0};
 
 	for (size_t i = 0; i < QB_ARRAY_SIZE(dirs); i++) {
@@ -73,16 +78,18 @@ static void read_drop_ins(const struct qb_root *root, const char *unit, struct q
 	}
 	qb_strs_sort(&all);
 	for (size_t j = 0; j < all.n; j++) {
-		bool read = false;
+		bool there = false;
 
-		for (size_t i = 0; !read && i < QB_ARRAY_SIZE(dirs); i++) {
+		for (size_t i = 0; !there && i < QB_ARRAY_SIZE(dirs); i++) {
 			_cleanup_free_ char *path =
 				qb_asprintf("%s/%s.d/%s", dirs[i], unit, all.v[j]);
 			_cleanup_free_ char *more = NULL;
 			size_t len;
 
-			read = qb_root_read(root, path, FILE_MAX, &more, &len) == 0;
-			if (read)
+			struct stat st;
+
+			there = qb_root_stat(root, path, false, &st) == 0;
+			if (there && qb_root_read(root, path, FILE_MAX, &more, &len) == 0)
 				qb_buf_printf(text, "\n%s", more);
 		}
 	}
@@ -99,6 +106,7 @@ static void read_link(const struct qb_root *root, struct qb_link *link)
 		return;
 	admin = value_of(state, "ADMIN_STATE");
 	link->networkd = admin && qb_startswith(admin, "configur"); /* "configuring" */
+	link->barred = qb_streq(admin, "unmanaged") && qb_networkd_is_barred(root, link->name);
 	if (!link->networkd)
 		return;
 	link->unit_path = value_of(state, "NETWORK_FILE");
@@ -133,7 +141,44 @@ void qb_networkd_probe(const struct qb_root *root, struct qb_net *net)
 	}
 }
 
+static void pause_briefly(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+}
+
+/* 1: it does so for somebody else. */
+static int reload(sd_bus *bus, struct qb_error *err)
+{
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	_cleanup_bus_error_ sd_bus_error e = SD_BUS_ERROR_NULL;
+	int r = sym_sd_bus_call_method(bus, NETWORKD, "/org/freedesktop/network1",
+				       NETWORKD ".Manager", "Reload", &e, &reply, NULL);
+
+	if (r < 0 && sym_sd_bus_error_has_name(&e, RELOADING))
+		return 1;
+	return r < 0 ? qb_bus_error(r, &e, err, "systemd-networkd, reading its units") : 0;
+}
+
 int qb_networkd_reload(unsigned timeout_ms, struct qb_error *err)
+{
+	uint64_t end = qb_now_ms() + timeout_ms;
+	_cleanup_bus_ sd_bus *bus = NULL;
+	int r = qb_bus_open("systemd-networkd", timeout_ms, &bus, err);
+
+	if (r < 0)
+		return r;
+	while ((r = reload(bus, err)) == 1) {
+		if (qb_now_ms() >= end)
+			return qb_error_set(err, ETIMEDOUT,
+					    "systemd-networkd reads its units for somebody else, "
+					    "and has not ended in %u ms",
+					    timeout_ms);
+		pause_briefly();
+	}
+	return r;
+}
+
+int qb_networkd_answers(unsigned timeout_ms, struct qb_error *err)
 {
 	_cleanup_message_ sd_bus_message *reply = NULL;
 	_cleanup_bus_error_ sd_bus_error e = SD_BUS_ERROR_NULL;
@@ -142,9 +187,29 @@ int qb_networkd_reload(unsigned timeout_ms, struct qb_error *err)
 
 	if (r < 0)
 		return r;
-	r = sym_sd_bus_call_method(bus, NETWORKD, "/org/freedesktop/network1", NETWORKD ".Manager",
-				   "Reload", &e, &reply, NULL);
-	return r < 0 ? qb_bus_error(r, &e, err, "systemd-networkd, reading its units") : 0;
+	r = sym_sd_bus_call_method(bus, NETWORKD, "/org/freedesktop/network1",
+				   "org.freedesktop.DBus.Peer", "Ping", &e, &reply, NULL);
+	return r < 0 ? qb_bus_error(r, &e, err, "systemd-networkd") : 0;
+}
+
+struct qb_networkd_word qb_networkd_word(const struct qb_root *root, const struct qb_link *link)
+{
+	_cleanup_free_ char *path = qb_asprintf(LINKS "/%lld", (long long)link->ifindex);
+	struct stat st;
+
+	if (qb_root_stat(root, path, false, &st) < 0)
+		return (struct qb_networkd_word){0};
+	return (struct qb_networkd_word){st.st_ino, st.st_mtim};
+}
+
+static bool has_spoken(const struct qb_root *root, const struct qb_link *link,
+		       const struct qb_networkd_word *before)
+{
+	struct qb_networkd_word now = qb_networkd_word(root, link);
+
+	return !before || now.inode != before->inode ||
+	       now.written.tv_sec != before->written.tv_sec ||
+	       now.written.tv_nsec != before->written.tv_nsec;
 }
 
 /* 1: it is so; 0: not yet. */
@@ -166,13 +231,13 @@ static int is_by(const struct qb_root *root, const struct qb_link *link, const c
 }
 
 int qb_networkd_wait(const struct qb_root *root, const struct qb_link *link, const char *unit,
-		     unsigned timeout_ms, struct qb_error *err)
+		     const struct qb_networkd_word *before, unsigned timeout_ms,
+		     struct qb_error *err)
 {
-	const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
 	uint64_t end = qb_now_ms() + timeout_ms;
 
 	for (;;) {
-		int r = is_by(root, link, unit, err);
+		int r = has_spoken(root, link, before) ? is_by(root, link, unit, err) : 0;
 
 		if (r != 0)
 			return r < 0 ? r : 0;
@@ -183,14 +248,13 @@ int qb_networkd_wait(const struct qb_root *root, const struct qb_link *link, con
 						 : "systemd-networkd did not let %s go (%s) in "
 						   "%u ms",
 					    link->name, unit ? unit : "it has no unit", timeout_ms);
-		nanosleep(&pause, NULL);
+		pause_briefly();
 	}
 }
 
-/* Before those that are not confirmed, and before all others, by name. */
 static char *bar_path(const char *link)
 {
-	return qb_asprintf(UNITS_RUN "/0-barred-%s.network", link);
+	return qb_asprintf(QB_UNIT_BAR "%s.network", link);
 }
 
 int qb_networkd_bar(const struct qb_root *root, const char *link, struct qb_error *err)

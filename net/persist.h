@@ -9,9 +9,10 @@ bool qb_bridge_is_taken(const struct qb_net *net, const struct qb_move *move);
 /*
  * The step net.persist, where files of the keeper's are missing or differ. They are written for a
  * bridge that this agent makes or made, ours; one that was there before belongs to whoever made it,
- * who also brings it back.
+ * who also brings it back. args: of the newest such step that stands, or NULL.
  */
 void qb_persist_plan(const struct qb_net *net, const struct qb_bridge_config *config,
-		     const struct qb_move *move, bool ours, struct qb_plan *plan);
+		     const struct qb_move *move, bool ours, const json_t *args,
+		     struct qb_plan *plan);
 /* Refuses the bridge in plan with all that its keeper could not be told. */
 void qb_persist_refuse(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan);

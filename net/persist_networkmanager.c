@@ -68,11 +68,12 @@ static int take(const struct qb_step_ctx *ctx, const struct qb_net *net, const j
 	const json_t *file = json_array_get(json_object_get(args, "files"), 0), *port;
 	_cleanup_free_ char *uuid = uuid_of(qb_arg(file, "text"));
 	_cleanup_strs_ struct qb_strs ports = {0};
+	int r = reload(ctx, args, err);
 	size_t i;
 
 	(void)net;
-	if (!uuid)
-		return 0;
+	if (r < 0 || !uuid)
+		return r;
 	json_array_foreach (json_object_get(args, "ports"), i, port)
 		qb_strs_add(&ports, json_string_value(port));
 	return qb_nm_take(qb_arg(args, "bridge"), &ports, uuid, ctx->timeout_ms, err);

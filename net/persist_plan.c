@@ -5,6 +5,21 @@
 #include "net/keyfile.h"
 #include "net/unit.h"
 
+static const struct qb_link *find_barred(const struct qb_net *net, const struct qb_move *move)
+{
+	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+
+	if (bridge && bridge->barred)
+		return bridge;
+	for (size_t i = 0; i < move->n_ports; i++) {
+		const struct qb_link *port = qb_net_link(net, move->ports[i].name);
+
+		if (port->barred)
+			return port;
+	}
+	return NULL;
+}
+
 bool qb_bridge_is_taken(const struct qb_net *net, const struct qb_move *move)
 {
 	bool networkd = qb_net_keeper(net) == QB_KEEPER_NETWORKD, now = qb_net_renews(net);
@@ -22,6 +37,7 @@ static bool inherits(const struct qb_bridge_config *config)
 /* By whom the bridge is there again after a boot. */
 struct keeping {
 	const char *who;
+	const char *now; /* what it does when it is told of its files */
 	void (*plan)(const struct qb_net *net, const struct qb_bridge_config *config,
 		     const struct qb_move *move, struct qb_keyfiles *ret);
 	void (*refuse)(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan);
@@ -31,8 +47,12 @@ struct keeping {
 static const struct keeping *keeping_of(const struct qb_net *net)
 {
 	static const struct keeping all[] = {
-		[QB_KEEPER_NETWORKMANAGER] = {"NetworkManager", qb_keyfile_plan, qb_keyfile_refuse},
-		[QB_KEEPER_NETWORKD] = {"systemd-networkd", qb_unit_plan, qb_unit_refuse},
+		[QB_KEEPER_NETWORKMANAGER] = {"NetworkManager", "it takes the bridge over now",
+					      qb_keyfile_plan, qb_keyfile_refuse},
+		/* Those that were edited and not loaded, too. */
+		[QB_KEEPER_NETWORKD] = {"systemd-networkd",
+					"it reads all its units and takes the bridge over now",
+					qb_unit_plan, qb_unit_refuse},
 	};
 	enum qb_keeper keeper = qb_net_keeper(net);
 
@@ -40,10 +60,12 @@ static const struct keeping *keeping_of(const struct qb_net *net)
 }
 
 void qb_persist_plan(const struct qb_net *net, const struct qb_bridge_config *config,
-		     const struct qb_move *move, bool ours, struct qb_plan *plan)
+		     const struct qb_move *move, bool ours, const json_t *args,
+		     struct qb_plan *plan)
 {
 	const struct keeping *keeping = keeping_of(net);
 	_cleanup_keyfiles_ struct qb_keyfiles files = {0};
+	const struct qb_link *barred = find_barred(net, move);
 	json_t *ports, *list, *differences;
 	bool now = qb_bridge_is_taken(net, move);
 	struct qb_step *step;
@@ -53,8 +75,9 @@ void qb_persist_plan(const struct qb_net *net, const struct qb_bridge_config *co
 	if (!keeping)
 		return;
 	keeping->plan(net, config, move, &files);
-	missing = qb_keyfiles_missing(net, &files, !inherits(config), &any, &list, &differences);
-	if (!missing || (!ours && !any)) {
+	missing = qb_keyfiles_missing(net, &files, args, !inherits(config), &any, &list,
+				      &differences);
+	if ((!missing && !barred) || (!ours && !any)) {
 		json_decref(list);
 		json_decref(differences);
 		return;
@@ -68,12 +91,17 @@ void qb_persist_plan(const struct qb_net *net, const struct qb_bridge_config *co
 				      ports, "files", list, "running", (int)now),
 			    config->name);
 	qb_step_differences(step, differences);
+	if (!missing) {
+		qb_step_why(step,
+			    "%s is held back from systemd-networkd by " QB_UNIT_BAR
+			    "%s.network, which an undoing left: nobody renews what is leased",
+			    barred->name, barred->name);
+		return;
+	}
 	qb_step_why(step,
-		    "%s is not as wanted: after a reboot %s would not make %s as configured%s",
-		    missing, keeping->who, config->name,
-		    now ? "; it takes the bridge over now, which may cost a "
-			  "few frames"
-			: "");
+		    "%s is not as wanted: after a reboot %s would not make %s as configured%s%s%s",
+		    missing, keeping->who, config->name, now ? "; " : "", now ? keeping->now : "",
+		    now ? ", which may cost a few frames" : "");
 }
 
 void qb_persist_refuse(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan)

@@ -165,6 +165,8 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 		json_object_set_new(json_object_get(before, "files"), path,
 				    text ? json_string(text) : json_null());
 	}
+	if (takes_over(ctx, args) && owner_of(args)->is_held)
+		same &= !owner_of(args)->is_held(ctx, args);
 	if (!same && takes_over(ctx, args)) {
 		int r = note_bridge(ctx, args, before, err);
 
@@ -208,12 +210,19 @@ static int hand_over(const struct qb_step_ctx *ctx, const json_t *args, const js
 	if (r == 0)
 		r = qb_hold_begin(&net, bridge, &holding, err);
 	if (r == 0)
-		r = owner->reload(ctx, args, err);
-	if (r == 0)
 		r = owner->take(ctx, &net, args, err);
 	if (r == 0)
 		r = qb_hold_end(&net, bridge, &holding, err);
 	return r < 0 ? r : restore_accept_dad(ctx, args, before, err);
+}
+
+static int unlink_both(const struct qb_step_ctx *ctx, const struct qb_persist_owner *owner,
+		       const char *path, struct qb_error *err)
+{
+	_cleanup_free_ char *provisional = owner->provisional(path);
+	int r = qb_root_unlink(ctx->root, path, err);
+
+	return r < 0 ? r : qb_root_unlink(ctx->root, provisional, err);
 }
 
 /*
@@ -224,7 +233,7 @@ static int hand_over(const struct qb_step_ctx *ctx, const json_t *args, const js
  * with the addresses after the others: without it the NIC has its own unit, and a bridge without a
  * port has no carrier and is given nothing; but by another port the bridge would have the addresses
  * a second time. So one file is there or not, and so is the bridge. Those that are to go are what
- * an earlier one has for its ports: they go after it.
+ * an earlier one has for its ports: they go after it, and stay until what is written is confirmed.
  */
 static int write_all(const struct qb_step_ctx *ctx, const json_t *args, bool provisional,
 		     struct qb_error *err)
@@ -246,7 +255,7 @@ static int write_all(const struct qb_step_ctx *ctx, const json_t *args, bool pro
 	}
 	json_array_foreach (files, i, file)
 		if (r == 0 && !provisional && !qb_arg(file, "text"))
-			r = qb_root_unlink(ctx->root, qb_arg(file, "path"), err);
+			r = unlink_both(ctx, owner_of(args), qb_arg(file, "path"), err);
 	return r;
 }
 
@@ -271,7 +280,7 @@ static int keep(const struct qb_step_ctx *ctx, const json_t *args, struct qb_err
 	const struct qb_persist_owner *owner = owner_of(args);
 	int r;
 
-	if (owner->keeps_provisional)
+	if (!owner->reload)
 		return write_all(ctx, args, false, err);
 	r = write_lasting(ctx, args, err);
 	return r == 0 && takes_over(ctx, args) ? owner->reload(ctx, args, err) : r;
@@ -316,8 +325,11 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 	json_array_foreach (json_object_get(args, "files"), i, file) {
 		_cleanup_free_ char *path = place_of(owner, ctx->provisional, qb_arg(file, "path"));
 		_cleanup_free_ char *text = NULL;
-		int r = read_profile(ctx->root, path, &text, err);
+		int r;
 
+		if (ctx->provisional && !qb_arg(file, "text"))
+			continue;
+		r = read_profile(ctx->root, path, &text, err);
 		if (r < 0)
 			return r;
 		if (!is_as(ctx, owner, path, text, qb_arg(file, "text")))
@@ -333,12 +345,13 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 				     : 0;
 }
 
-/* was: its text, or null. */
+/* was: its text, or null. What an earlier run left below /run of one that was to go is its own. */
 static int restore_file(const struct qb_step_ctx *ctx, const struct qb_persist_owner *owner,
-			const char *path, const json_t *was, struct qb_error *err)
+			const json_t *file, const json_t *was, struct qb_error *err)
 {
+	const char *path = qb_arg(file, "path");
 	_cleanup_free_ char *provisional = owner->provisional(path);
-	int r = qb_root_unlink(ctx->root, provisional, err);
+	int r = qb_arg(file, "text") ? qb_root_unlink(ctx->root, provisional, err) : 0;
 
 	if (r < 0)
 		return r;
@@ -361,7 +374,7 @@ static int restore_files(const struct qb_step_ctx *ctx, const json_t *args, cons
 			const char *path = qb_arg(file, "path");
 
 			if (r == 0 && stale == !qb_arg(file, "text"))
-				r = restore_file(ctx, owner_of(args), path,
+				r = restore_file(ctx, owner_of(args), file,
 						 json_object_get(files, path), err);
 		}
 	return r;
@@ -390,6 +403,23 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 	return r == 0 && runs ? owner->let_go(ctx, &net, args, before, err) : r;
 }
 
+/* It would have the NIC by its unit for the port once that has left, without addresses. */
+static int may_undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
+		    struct qb_error *err)
+{
+	const struct qb_persist_owner *owner = owner_of(args);
+	_cleanup_net_ struct qb_net net = {0};
+	int r = ctx->root->live && owner->answers ? qb_net_probe_known(ctx->root, &net, err) : 0;
+
+	(void)before;
+	if (r < 0 || !owner->answers || !owner->runs(&net))
+		return r;
+	r = owner->answers(ctx->timeout_ms, err);
+	return r < 0 ? qb_error_wrap(err, "%s is left as it is, for who has it does not answer",
+				     qb_arg(args, "bridge"))
+		     : 0;
+}
+
 const struct qb_step_kind qb_bridge_persist_step = {
 	.kind = "net.persist",
 	.observe = observe,
@@ -397,5 +427,6 @@ const struct qb_step_kind qb_bridge_persist_step = {
 	.verify = verify,
 	.undo = undo,
 	.keep = keep,
+	.may_undo = may_undo,
 	.guarded = true,
 };

@@ -14,11 +14,11 @@
 #define CARRIER_MS 500
 /* Of linux/if.h, which does not go together with net/if.h. */
 #define FLAG_LOWER_UP (1U << 16)
-#define TAP_NAME "qubi-carrier"
 
 static int open_tap(void)
 {
-	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, .ifr_name = TAP_NAME};
+	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR,
+			    .ifr_name = QB_TAP_NAME};
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
@@ -74,7 +74,7 @@ static bool wait_carrier(struct nl_sock *sock, unsigned ifindex, unsigned flags_
 
 static int make_port(struct nl_sock *sock, const char *bridge)
 {
-	struct qb_op op = {.kind = QB_OP_ENSLAVE, .dev = TAP_NAME};
+	struct qb_op op = {.kind = QB_OP_ENSLAVE, .dev = QB_TAP_NAME};
 	struct qb_ops ops = {.v = &op, .n = 1};
 	_cleanup_nl_batch_ struct qb_nl_batch batch = {0};
 	unsigned ifindex = if_nametoindex(bridge), flags;
@@ -84,17 +84,17 @@ static int make_port(struct nl_sock *sock, const char *bridge)
 	if (!find_link(sock, ifindex, &flags, &mtu))
 		return -ENODEV;
 	/* A bridge takes the lowest MAC and the lowest MTU of its ports: they must not be these. */
-	r = qb_nl_link_identity(sock, TAP_NAME, "fe:ff:ff:ff:ff:fe", mtu, NULL);
+	r = qb_nl_link_identity(sock, QB_TAP_NAME, "fe:ff:ff:ff:ff:fe", mtu, NULL);
 	if (r == 0)
-		r = qb_nl_addr_gen_mode(sock, TAP_NAME, IN6_ADDR_GEN_MODE_NONE, NULL);
+		r = qb_nl_addr_gen_mode(sock, QB_TAP_NAME, IN6_ADDR_GEN_MODE_NONE, NULL);
 	if (r == 0)
 		r = qb_nl_write_ops(sock, &ops, bridge, &batch, NULL);
 	if (r == 0)
 		r = qb_nl_batch_send(sock, &batch, NULL);
 	if (r == 0)
-		r = qb_nl_port_learning(sock, TAP_NAME, false, NULL);
+		r = qb_nl_port_learning(sock, QB_TAP_NAME, false, NULL);
 	if (r == 0)
-		r = qb_nl_link_up(sock, TAP_NAME, true, NULL);
+		r = qb_nl_link_up(sock, QB_TAP_NAME, true, NULL);
 	if (r == 0)
 		r = qb_nl_link_up(sock, bridge, true, NULL);
 	return r == 0 && !wait_carrier(sock, ifindex, flags) ? -ETIMEDOUT : r;

@@ -3,6 +3,8 @@
 
 #include "net/nl.h"
 
+#define QB_TAP_NAME "qubi-carrier"
+
 /*
  * A tap as a port of the bridge, which is switched on and has a carrier then. Learning is off: a
  * frame handed in says nothing of where its sender is. Frames have a struct virtio_net_hdr in

@@ -11,6 +11,8 @@
 /* The first unit by name that is for a link is the one that counts. */
 #define QB_UNIT_PREFIX "0-qubi-"
 #define QB_UNIT_PROVISIONAL "0-provisional-" /* not confirmed yet; below /run */
+/* Of one that has it keep its hands off a link, up to the link's name: before all others. */
+#define QB_UNIT_BAR "/run/systemd/network/0-barred-"
 
 /*
  * Those of a bridge and of each port, as they have to be once the move is done; those of the ports
@@ -20,6 +22,18 @@ void qb_unit_plan(const struct qb_net *net, const struct qb_bridge_config *confi
 		  const struct qb_move *move, struct qb_keyfiles *ret);
 /* Refuses the bridge in plan with all that would not be so any more after a reboot. */
 void qb_unit_refuse(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan);
+
+/*
+ * What says how the bridge is to go on: the text of its own unit, once it has one, else of that of
+ * the NIC, or NULL. It is there as long as net is.
+ */
+const char *qb_unit_heir(const struct qb_net *net, const struct qb_move *move);
+
+/*
+ * The command that has systemd-networkd take a link out of its bridge, where it is a port by a unit
+ * of ours: without it would put it back at once. The caller frees it; NULL: it is not.
+ */
+char *qb_unit_way_out(const struct qb_link *port);
 
 /* What move adds to routes and rules, as sections. */
 void qb_unit_routes(struct qb_buf *b, const struct qb_family *family);
@@ -36,7 +50,11 @@ struct qb_unit_parts {
 void qb_unit_parts_done(struct qb_unit_parts *parts);
 #define _cleanup_unit_parts_ QB_CLEANUP(qb_unit_parts_done)
 
-void qb_unit_of_bridge(const char *text, struct qb_unit_parts *ret);
+/* Rules of the NIC source are the bridge's. source may be NULL. */
+void qb_unit_of_bridge(const char *text, const char *source, const char *bridge,
+		       struct qb_unit_parts *ret);
 void qb_unit_of_port(const char *text, struct qb_unit_parts *ret);
 /* The value of the last such line of [Network]; NULL: it has none. */
 char *qb_unit_network_value(const char *text, const char *key);
+/* It gives its link that address. text may be NULL. */
+bool qb_unit_has_address(const char *text, const char *address);

@@ -82,6 +82,16 @@ static void put_address(struct qb_buf *b, const struct qb_address *a)
 		qb_buf_puts(b, "ManageTemporaryAddress=yes\n");
 }
 
+/* Every link makes itself one of its MAC; others are there because a unit says so. */
+static void put_link_local(struct qb_buf *b, const struct qb_address *a, size_t n,
+			   const char *family, const char *heir)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(qb_ip_family(a[i].address), family) &&
+		    qb_ip_is_link_local(a[i].address) && qb_unit_has_address(heir, a[i].address))
+			put_address(b, &a[i]);
+}
+
 static void put_addresses(struct qb_buf *b, const struct qb_family *f)
 {
 	for (size_t i = 0; f->given && i < f->given->n; i++) {
@@ -121,15 +131,15 @@ static void put_token(struct qb_buf *b, const struct qb_family *f, const char *m
  * A lease belongs to the host, as its MAC does, and not to the link that has it. What the link is
  * to a DHCP server is made of its name otherwise.
  */
-static void put_identity(struct qb_buf *b, const struct qb_link *heir, const char *section)
+static void put_identity(struct qb_buf *b, const struct qb_link *leased, const char *section)
 {
 	bool release = !strcmp(section, "DHCPv4"), any = release;
 	size_t len = strlen(section);
 
 	if (release)
 		qb_buf_puts(b, "\n[DHCPv4]\nSendRelease=no\n");
-	for (size_t i = 0; heir && i < heir->dhcp_identity.n; i++) {
-		const char *line = heir->dhcp_identity.v[i];
+	for (size_t i = 0; leased && i < leased->dhcp_identity.n; i++) {
+		const char *line = leased->dhcp_identity.v[i];
 
 		if (strncmp(line, section, len) != 0 || line[len] != '.')
 			continue;
@@ -140,39 +150,85 @@ static void put_identity(struct qb_buf *b, const struct qb_link *heir, const cha
 	}
 }
 
-static void put_sections(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
-			 const struct qb_family *f, const struct qb_link *heir,
-			 const struct qb_buf *taken)
+/* What the name of its unit has behind our prefix; NULL: it is not ours. */
+static const char *name_of_ours(const struct qb_link *link)
 {
-	bool inet6 = !strcmp(f->name, "inet6"), asked = f->method == QB_FAMILY_ASKED;
-	_cleanup_buf_ struct qb_buf rules = {0}, token = {0}, identity = {0};
+	static const char *const prefixes[] = {QB_UNIT_PREFIX, QB_UNIT_PROVISIONAL};
+	const char *slash = link->unit_path ? strrchr(link->unit_path, '/') : NULL;
 
-	if (f->method == QB_FAMILY_OFF)
-		return;
-	put_addresses(b, f);
-	qb_unit_routes(b, f);
-	qb_unit_rules(&rules, net, move, f);
-	put_once(b, taken, &rules);
-	if (!asked)
-		return;
-	if (inet6)
-		put_token(&token, f, move->mac);
-	put_once(b, taken, &token);
-	put_identity(&identity, heir, inet6 ? "DHCPv6" : "DHCPv4");
-	put_once(b, taken, &identity);
+	for (size_t i = 0; slash && i < QB_ARRAY_SIZE(prefixes); i++)
+		if (qb_startswith(slash + 1, prefixes[i]))
+			return slash + 1 + strlen(prefixes[i]);
+	return NULL;
 }
 
-/* Whose unit says what is to go on: the bridge's own, once it has one. */
-static const struct qb_link *find_heir(const struct qb_net *net, const struct qb_move *move)
+char *qb_unit_way_out(const struct qb_link *port)
+{
+	const char *name = name_of_ours(port);
+
+	if (!name)
+		return NULL;
+	return qb_asprintf("rm -f " QB_UNITS "/" QB_UNIT_PREFIX
+			   "%s /run/systemd/network/" QB_UNIT_PROVISIONAL "%s; networkctl reload",
+			   name, name);
+}
+
+const char *qb_unit_heir(const struct qb_net *net, const struct qb_move *move)
+{
+	_cleanup_free_ char *path =
+		qb_asprintf(QB_UNITS "/" QB_UNIT_PREFIX "%s.network", move->bridge);
+	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+	const struct qb_link *source = qb_net_link(net, move->source);
+
+	if (bridge && bridge->unit_text)
+		return bridge->unit_text;
+	if (source && source->unit_text && !name_of_ours(source))
+		return source->unit_text;
+	/* It is not there, or was taken from systemd-networkd. */
+	for (size_t i = 0; i < net->n_keyfiles; i++)
+		if (!strcmp(net->keyfiles[i].path, path))
+			return net->keyfiles[i].text;
+	return NULL;
+}
+
+/* Whose lease goes on. */
+static const struct qb_link *find_leased(const struct qb_net *net, const struct qb_move *move)
 {
 	const struct qb_link *bridge = qb_net_link(net, move->bridge);
 
 	return bridge && bridge->unit_text ? bridge : qb_net_link(net, move->source);
 }
 
-static bool says(const struct qb_link *heir, const char *key, const char *const words[])
+static void put_sections(struct qb_buf *b, const struct qb_net *net, const struct qb_move *move,
+			 const struct qb_family *f, const char *heir, const struct qb_buf *taken)
 {
-	_cleanup_free_ char *value = qb_unit_network_value(heir ? heir->unit_text : NULL, key);
+	bool inet6 = !strcmp(f->name, "inet6"), asked = f->method == QB_FAMILY_ASKED;
+	const struct qb_link *bridge = qb_net_link(net, move->bridge);
+	_cleanup_buf_ struct qb_buf rules = {0}, token = {0}, identity = {0};
+
+	if (f->method == QB_FAMILY_OFF)
+		return;
+	put_addresses(b, f);
+	put_link_local(b, move->add, move->n_add, f->name, heir);
+	if (bridge)
+		put_link_local(b, bridge->addresses, bridge->n_addresses, f->name, heir);
+	qb_unit_routes(b, f);
+	qb_unit_rules(&rules, net, move, f);
+	put_once(b, taken, &rules);
+	if (!asked)
+		return;
+	/* Of several all would be made. */
+	if (inet6 && !(taken->s && strstr(taken->s, "\nToken=")))
+		put_token(&token, f, move->mac);
+	if (token.s)
+		qb_buf_puts(b, token.s);
+	put_identity(&identity, find_leased(net, move), inet6 ? "DHCPv6" : "DHCPv4");
+	put_once(b, taken, &identity);
+}
+
+static bool says(const char *heir, const char *key, const char *const words[])
+{
+	_cleanup_free_ char *value = qb_unit_network_value(heir, key);
 
 	for (size_t i = 0; words[i]; i++)
 		if (value && !strcasecmp(value, words[i]))
@@ -180,21 +236,32 @@ static bool says(const struct qb_link *heir, const char *key, const char *const 
 	return false;
 }
 
-/* Whether or not a router says that there is a DHCPv6 server. */
-static bool asks_dhcp6(const struct qb_link *heir)
-{
-	static const char *const words[] = {"yes", "true", "on",   "1", "y",
-					    "t",   "both", "ipv6", NULL};
+static const char *const yes[] = {"yes", "true", "on", "1", "y", "t", NULL};
+static const char *const no[] = {"no", "false", "off", "0", "n", "f", NULL};
 
-	return says(heir, "DHCP", words);
+/* Whether or not a router says that there is a DHCPv6 server. */
+static bool asks_dhcp6(const char *heir)
+{
+	static const char *const words[] = {"both", "ipv6", NULL};
+
+	return says(heir, "DHCP", yes) || says(heir, "DHCP", words);
+}
+
+/*
+ * Without a carrier the bridge is not configured, for that says whether it has a port (see
+ * net/persist_step.c); but what it has then stays, which that key stands for, too.
+ */
+static bool keeps_without_carrier(const char *heir)
+{
+	_cleanup_free_ char *said = qb_unit_network_value(heir, "IgnoreCarrierLoss");
+
+	return !said && says(heir, "ConfigureWithoutCarrier", yes);
 }
 
 /* Of a host that no router has told anything the kernel shows no more than a link-local address. */
-static bool listens_to_routers(const struct qb_link *heir, const struct qb_bridge_config *config,
+static bool listens_to_routers(const char *heir, const struct qb_bridge_config *config,
 			       const struct qb_family *inet6)
 {
-	static const char *const no[] = {"no", "false", "off", "0", "n", "f", NULL};
-
 	return inet6->method == QB_FAMILY_ASKED &&
 	       (inet6->dynamic || config->ipv6.mode == QB_IP_DHCP ||
 		!says(heir, "IPv6AcceptRA", no));
@@ -203,7 +270,7 @@ static bool listens_to_routers(const struct qb_link *heir, const struct qb_bridg
 static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config *config,
 			 const struct qb_move *move)
 {
-	const struct qb_link *heir = find_heir(net, move);
+	const char *heir = qb_unit_heir(net, move);
 	_cleanup_unit_parts_ struct qb_unit_parts taken = {0};
 	_cleanup_family_ struct qb_family inet = {0}, inet6 = {0};
 	bool asks, listens, asks6;
@@ -214,8 +281,8 @@ static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config
 	asks = inet.method == QB_FAMILY_ASKED;
 	listens = listens_to_routers(heir, config, &inet6);
 	asks6 = inet6.method == QB_FAMILY_ASKED && asks_dhcp6(heir);
-	if (heir && heir->unit_text && (inet.method || inet6.method))
-		qb_unit_of_bridge(heir->unit_text, &taken);
+	if (heir && (inet.method || inet6.method))
+		qb_unit_of_bridge(heir, move->source, config->name, &taken);
 	qb_buf_printf(&b, HEAD "[Match]\nName=%s\n", config->name);
 	put_link(&b, &taken.link, move->mtu, move->n_ports);
 	qb_buf_printf(&b, "\n[Network]\nDHCP=%s\nIPv6AcceptRA=%s\nLinkLocalAddressing=%s\n",
@@ -224,6 +291,8 @@ static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config
 	/* It would be given nothing: it has none without a port. */
 	if (!move->n_ports)
 		qb_buf_puts(&b, "ConfigureWithoutCarrier=yes\n");
+	else if (keeps_without_carrier(heir))
+		qb_buf_puts(&b, "IgnoreCarrierLoss=yes\n");
 	if (taken.network.s)
 		qb_buf_puts(&b, taken.network.s);
 	if (taken.sections.s)

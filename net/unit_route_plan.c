@@ -221,6 +221,20 @@ static void refuse_order(const struct qb_net *net, const struct qb_move *move, s
 	}
 }
 
+/* What its own unit says, such as name servers, cannot be known before it has it again. */
+static void refuse_barred(const struct qb_net *net, const struct qb_move *move,
+			  struct qb_plan *plan)
+{
+	const struct qb_link *source = qb_net_link(net, move->source);
+
+	if (source && source->barred && !qb_unit_heir(net, move))
+		qb_plan_refuse(plan, move->bridge, "not-persistent",
+			       "%s is held back from systemd-networkd by " QB_UNIT_BAR
+			       "%s.network, for an undoing was not completed: qubi-agent rollback "
+			       "completes it",
+			       source->name, source->name);
+}
+
 void qb_unit_refuse(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan)
 {
 	for (size_t i = 0; i < move->n_add_routes; i++) {
@@ -238,4 +252,5 @@ void qb_unit_refuse(const struct qb_net *net, const struct qb_move *move, struct
 	}
 	refuse_rules(move, plan);
 	refuse_order(net, move, plan);
+	refuse_barred(net, move, plan);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What of a NIC's own unit goes with the host's addresses to the bridge, and what stays. */
+#include "net/names.h"
 #include "net/unit.h"
 
 enum heir {
@@ -71,7 +72,6 @@ static enum heir heir_of_network_key(const char *line)
 		{"ActiveSlave", NOBODY},
 		{"Address", NOBODY},
 		{"BatmanAdvanced", NOBODY},
-		{"BindCarrier", NOBODY},
 		{"Bond", NOBODY},
 		{"Bridge", NOBODY},
 		{"ConfigureWithoutCarrier", NOBODY},
@@ -84,6 +84,7 @@ static enum heir heir_of_network_key(const char *line)
 		{"LinkLocalAddressing", NOBODY},
 		{"PrimarySlave", NOBODY},
 		{"VRF", NOBODY},
+		{"BindCarrier", PORT},
 		{"EmitLLDP", PORT},
 		{"IPVLAN", PORT},
 		{"IPVTAP", PORT},
@@ -132,8 +133,24 @@ static bool is_for(const struct place *place, const char *line, enum heir heir)
 	return place->heir_of_key(line) == heir;
 }
 
+/* source as it is in rules of the bridge: what is not a rule has no such key. */
+static bool names_source(const char *line, size_t len, const char *source)
+{
+	static const char *const keys[] = {"IncomingInterface=", "OutgoingInterface="};
+
+	for (size_t i = 0; source && i < QB_ARRAY_SIZE(keys); i++) {
+		size_t key = strlen(keys[i]);
+
+		if (len == key + strlen(source) && qb_startswith(line, keys[i]) &&
+		    !strncmp(line + key, source, strlen(source)))
+			return true;
+	}
+	return false;
+}
+
 /* A line that ends with a backslash goes on in the next. */
-static void take(const char *text, enum heir heir, struct qb_unit_parts *ret)
+static void take(const char *text, enum heir heir, const char *source, const char *bridge,
+		 struct qb_unit_parts *ret)
 {
 	struct place place = {&ret->sections, NULL, NOBODY};
 	bool goes_on = false, wanted = false;
@@ -156,21 +173,25 @@ static void take(const char *text, enum heir heir, struct qb_unit_parts *ret)
 			continue;
 		if (*line == '[')
 			qb_buf_puts(place.to, "\n");
-		qb_buf_add(place.to, line, len);
+		if (names_source(line, len, source))
+			qb_buf_printf(place.to, "%.*s=%s", (int)strcspn(line, "="), line, bridge);
+		else
+			qb_buf_add(place.to, line, len);
 		qb_buf_puts(place.to, "\n");
 	}
 }
 
-void qb_unit_of_bridge(const char *text, struct qb_unit_parts *ret)
+void qb_unit_of_bridge(const char *text, const char *source, const char *bridge,
+		       struct qb_unit_parts *ret)
 {
 	*ret = (struct qb_unit_parts){0};
-	take(text, BRIDGE, ret);
+	take(text, BRIDGE, source, bridge, ret);
 }
 
 void qb_unit_of_port(const char *text, struct qb_unit_parts *ret)
 {
 	*ret = (struct qb_unit_parts){0};
-	take(text, PORT, ret);
+	take(text, PORT, NULL, NULL, ret);
 }
 
 char *qb_unit_network_value(const char *text, const char *key)
@@ -194,4 +215,26 @@ char *qb_unit_network_value(const char *text, const char *key)
 			value = qb_strip(end + 1);
 	}
 	return qb_strdup(value);
+}
+
+bool qb_unit_has_address(const char *text, const char *address)
+{
+	_cleanup_free_ char *copy = qb_strdup(text ? text : "");
+	struct qb_ip wanted, is;
+	char *save = NULL;
+
+	if (qb_ip_parse(address, &wanted) < 0)
+		return false;
+	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *value = strchr(line, '=');
+
+		if (!value)
+			continue;
+		*value++ = '\0';
+		if (!strcmp(qb_strip(line), "Address") && qb_ip_parse(qb_strip(value), &is) == 0 &&
+		    is.family == wanted.family && is.prefix == wanted.prefix &&
+		    !memcmp(is.bytes, wanted.bytes, is.len))
+			return true;
+	}
+	return false;
 }

@@ -183,8 +183,9 @@ struct qb_step_kind {
 	 */
 	int (*keep)(const struct qb_step_ctx *ctx, const json_t *args, struct qb_error *err);
 	/*
-	 * Fails where undo would refuse for what others use now (-EBUSY). Asked of all steps of a
-	 * run before any is undone: half of it undone would be worse. NULL: nothing to ask.
+	 * Fails where undo would refuse for what others use now (-EBUSY), or where who has a part
+	 * in it does not answer. Asked of all steps of a run before any is undone: half of it
+	 * undone would be worse. NULL: nothing to ask.
 	 */
 	int (*may_undo)(const struct qb_step_ctx *ctx, const json_t *args, const json_t *before,
 			struct qb_error *err);

@@ -76,12 +76,57 @@ static bool is_vlan(const struct qb_config *config, const char *name)
 	return false;
 }
 
+/* "-2" */
+static bool skip_number(const char **s)
+{
+	size_t n = **s == '-' ? strspn(*s + 1, "0123456789") : 0;
+
+	*s += n ? n + 1 : 0;
+	return n;
+}
+
+/*
+ * By its name a link has files for the next boot, and one for each of its ports: "br0-port-2", and
+ * "br0-port-2-1" for the NICs of one that is a bond; of a bond that is no port "bond0-1".
+ */
+static bool is_of_port(const char *name, const char *other, bool bond)
+{
+	const char *rest = other && name ? name + strlen(other) : NULL;
+
+	if (!rest || !qb_startswith(name, other))
+		return false;
+	if (!bond && !qb_startswith(rest, "-port"))
+		return false;
+	rest += bond ? 0 : strlen("-port");
+	if (!skip_number(&rest))
+		return false;
+	if (!bond)
+		(void)skip_number(&rest);
+	return !*rest;
+}
+
+static void check_name(struct qb_config_check *c, char *const *name)
+{
+	for (size_t i = 0; i < c->config->n_bridges + c->config->n_bonds; i++) {
+		bool bond = i >= c->config->n_bridges;
+		const char *other = bond ? c->config->bonds[i - c->config->n_bridges].name
+					 : c->config->bridges[i].name;
+
+		if (is_of_port(*name, other, bond))
+			qb_config_wrong(c, name,
+					"%s would have the same file as a port of %s: give it "
+					"another name",
+					*name, other);
+	}
+}
+
 static void check_bonds(struct qb_config_check *c, struct qb_claims *nics, struct qb_claims *names)
 {
 	for (size_t i = 0; i < c->config->n_bonds; i++) {
 		struct qb_bond_config *b = &c->config->bonds[i];
 
 		qb_config_claim(c, names, "the link name", b->name, &b->name, false);
+		check_name(c, &b->name);
 		if (is_bridge(c, b->name))
 			qb_config_wrong(c, &b->name, "%s is a bridge of this file, too", b->name);
 		for (size_t j = 0; j < b->n_ports; j++) {
@@ -114,6 +159,7 @@ static void check_vlans(struct qb_config_check *c, struct qb_claims *names)
 		struct qb_vlan_config *v = &c->config->vlans[i];
 
 		qb_config_claim(c, names, "the link name", v->name, &v->name, false);
+		check_name(c, &v->name);
 		if (is_bridge(c, v->name))
 			qb_config_wrong(c, &v->name, "%s is a bridge of this file, too", v->name);
 		if (!qb_positions_find_object(c->pos, &v->link).member)
@@ -261,6 +307,7 @@ void qb_config_check_bridges(struct qb_config_check *c)
 			claim_port(c, &nics, &b->ports[j]);
 			lower_case(b->ports[j].mac);
 		}
+		check_name(c, &b->name);
 		check_filtering(c, b);
 		check_ip(c, &b->ipv4, AF_INET, &addresses);
 		check_ip(c, &b->ipv6, AF_INET6, &addresses);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A systemd-networkd of the sandbox's own, real; the DHCP server is that of nm.py."""
 
+import glob
 import os
 
 import nm
@@ -17,6 +18,7 @@ LinkLocalAddressing=ipv6
 DNS=192.0.2.53
 {more}
 """
+OWN = ("10-uplink.network", "configured")
 STATIC = """\
 Address=192.0.2.10/24
 Gateway=192.0.2.1
@@ -57,16 +59,32 @@ def restart():
     return nm.background(PROGRAM)
 
 
-def state(link):
-    """(unit, state) as systemd-networkd has the link."""
+def row(link, key):
+    """What systemd-networkd says of the link; None: nothing."""
     try:
         with open(f"/sys/class/net/{link}/ifindex", encoding="ascii") as f:
             path = f"/run/systemd/netif/links/{f.read().strip()}"
         with open(path, encoding="ascii") as f:
-            rows = dict(line.strip().split("=", 1) for line in f if "=" in line)
+            return dict(line.strip().split("=", 1) for line in f if "=" in line).get(key)
     except FileNotFoundError:
-        return None, None
-    return os.path.basename(rows.get("NETWORK_FILE", "")), rows["ADMIN_STATE"]
+        return None
+
+
+def unit_of(link):
+    """(unit, state) as systemd-networkd has the link."""
+    return os.path.basename(row(link, "NETWORK_FILE") or ""), row(link, "ADMIN_STATE")
+
+
+def state():
+    return qb.links(), qb.routes()
+
+
+def given_back():
+    nm.wait_for("the NIC's own unit", lambda: unit_of("uplink0") == OWN)
+    assert "br0" not in qb.links(), qb.links()
+    qb.same(glob.glob("/run/systemd/network/*") + glob.glob("/etc/systemd/network/0-*"), [],
+            "units of the agent's")
+    nm.ready()
 
 
 def host(network, more=""):
@@ -74,7 +92,7 @@ def host(network, more=""):
         nm.dhcp_server()
     process = start(network, more)
     nm.ready(2 + more.count("[Address]"))
-    nm.wait_for("the NIC's unit", lambda: state("uplink0") == ("10-uplink.network", "configured"))
+    nm.wait_for("the NIC's unit", lambda: unit_of("uplink0") == ("10-uplink.network", "configured"))
     qb.configure(qb.BRIDGE_ONLY)
     qb.agent("plan", code=qb.PENDING)  # libvirt has looked at QEMU by then
     return process
@@ -82,8 +100,8 @@ def host(network, more=""):
 
 def owned():
     """By systemd-networkd, with our units."""
-    nm.wait_for("the bridge's unit", lambda: state("br0") == ("0-qubi-br0.network", "configured"))
-    qb.same(state("uplink0"), ("0-qubi-br0-port-1.network", "configured"), "uplink0 and its unit")
+    nm.wait_for("the bridge's unit", lambda: unit_of("br0") == ("0-qubi-br0.network", "configured"))
+    qb.same(unit_of("uplink0"), ("0-qubi-br0-port-1.network", "configured"), "uplink0 and its unit")
 
 
 def boot(process):

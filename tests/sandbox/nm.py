@@ -147,11 +147,11 @@ def reached():
     return not any(qb.probe(address, 1)[0] for address in GATEWAYS)
 
 
-def ready(addresses=2):
+def ready(addresses=2, link="uplink0"):
     """The NIC has its addresses, in use."""
-    wait_for("addresses", lambda: len(qb.links()["uplink0"]["addresses"]) == addresses)
+    wait_for("addresses", lambda: len(qb.links()[link]["addresses"]) == addresses)
     wait_for("no tentative address", lambda: "tentative" not in qb.run(
-        "/usr/sbin/ip", "-6", "address", "show", "dev", "uplink0").out)
+        "/usr/sbin/ip", "-6", "address", "show", "dev", link).out)
     for gateway in GATEWAYS:
         qb.assert_reaches(gateway)
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Captured hosts of tests/data/net whose only NIC goes under a bridge, and what is in files then. */
+/* Captured hosts of tests/data/net whose only NIC goes under a bridge, and what is in files then.
+ */
 #pragma once
 
 #include <setjmp.h>

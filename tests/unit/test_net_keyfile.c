@@ -162,7 +162,7 @@ static bool has(const char *text, const char *wanted, bool addresses)
 {
 	json_auto_t *list = json_array();
 
-	qb_keyfile_differences("/etc/x", text, wanted, addresses, list);
+	qb_keyfile_differences("/etc/x", text, wanted, NULL, addresses, list);
 	return !json_array_size(list);
 }
 

@@ -79,7 +79,8 @@ static void a_second_plan_wants_the_same(void **state)
 		file->text = qb_strdup(s.files.v[i].text);
 	}
 	make(&again);
-	assert_null(qb_keyfiles_missing(&again.net, &again.files, true, &any, &list, &differences));
+	assert_null(qb_keyfiles_missing(&again.net, &again.files, NULL, true, &any, &list,
+					&differences));
 	assert_int_equal(json_array_size(differences), 0);
 	json_decref(list);
 	json_decref(differences);
@@ -110,15 +111,29 @@ static void a_port_is_bound_as_configured(void **state)
 	done(&s);
 }
 
-/* With a link-local address alone its unit is asked: nothing in the kernel says that it listens. */
-static void who_does_not_listen_to_routers_goes_on_so(void **state)
+/* What becomes of a line of the NIC's unit; 0 is the unit of the port, 1 that of the bridge. */
+static void what_a_unit_says_has_an_heir(void **state)
 {
 	static const struct {
-		const char *unit, *wanted;
+		const char *unit;
+		size_t heir;
+		const char *wanted, *unwanted;
 	} cases[] = {
-		{"[Network]\nIPv6AcceptRA=no\n", "\nIPv6AcceptRA=no\n"},
-		{"[Network]\nIPv6AcceptRA=yes\n", "\nIPv6AcceptRA=yes\n"},
-		{"[Network]\n", "\nIPv6AcceptRA=yes\n"},
+		/* With a link-local address alone nothing in the kernel says that it listens. */
+		{"[Network]\nIPv6AcceptRA=no\n", 1, "\nIPv6AcceptRA=no\n", "AcceptRA=yes"},
+		{"[Network]\nIPv6AcceptRA=yes\n", 1, "\nIPv6AcceptRA=yes\n", "AcceptRA=no"},
+		{"[Network]\n", 1, "\nIPv6AcceptRA=yes\n", "AcceptRA=no"},
+		/* Nor who made it. */
+		{"[Network]\nAddress=FE80:0::1/64\n", 1, "\nAddress=fe80::1/64\n", "FE80"},
+		{"[Address]\nAddress = fe80::1/64\n", 1, "\nAddress=fe80::1/64\n", "Address ="},
+		{"[Network]\nAddress=fe80::2/64\n", 1, "\n[Network]\n", "fe80"},
+		{"[Network]\nConfigureWithoutCarrier=yes\n", 1, "\nIgnoreCarrierLoss=yes\n",
+		 "ConfigureWithoutCarrier"},
+		{"[Network]\nConfigureWithoutCarrier=yes\nIgnoreCarrierLoss=no\n", 1,
+		 "\nIgnoreCarrierLoss=no\n", "IgnoreCarrierLoss=yes"},
+		{"[Network]\nBindCarrier=eno2\n", 0, "\nBindCarrier=eno2\n", "eno1\n\n[Bind"},
+		{"[RoutingPolicyRule]\nIncomingInterface=eno1\nOutgoingInterface=eno11\n", 1,
+		 "\nIncomingInterface=br0\nOutgoingInterface=eno11\n", "Interface=eno1\n"},
 	};
 
 	(void)state;
@@ -139,9 +154,32 @@ static void who_does_not_listen_to_routers_goes_on_so(void **state)
 		_cleanup_keyfiles_ struct qb_keyfiles files = {0};
 
 		qb_unit_plan(&net, &config, &m, &files);
-		if (!strstr(files.v[1].text, cases[i].wanted))
-			fail_msg("%s\ngives\n%s", cases[i].unit, files.v[1].text);
+		if (!strstr(files.v[cases[i].heir].text, cases[i].wanted) ||
+		    strstr(files.v[cases[i].heir].text, cases[i].unwanted))
+			fail_msg("%s\ngives\n%s", cases[i].unit, files.v[cases[i].heir].text);
 	}
+}
+
+/* Of several tokens a router's prefix is given an address each. */
+static void a_token_of_the_nic_is_the_only_one(void **state)
+{
+	struct setup s;
+	size_t n = 0;
+
+	(void)state;
+	load(&s, "networkd-dynamic.yaml");
+	qb_strset(&s.net.links[0].unit_text,
+		  "[Network]\nIPv6AcceptRA=yes\n[IPv6AcceptRA]\nToken=prefixstable\n");
+	for (size_t i = 0; i < s.net.links[0].n_addresses; i++)
+		if (qb_address_is_dynamic(&s.net.links[0].addresses[i]) &&
+		    strchr(s.net.links[0].addresses[i].address, ':'))
+			qb_strset(&s.net.links[0].addresses[i].address, "2001:db8::77/64");
+	make(&s);
+	for (const char *at = s.files.v[1].text; (at = strstr(at, "Token=")); at++)
+		n++;
+	assert_int_equal(n, 1);
+	assert_non_null(strstr(s.files.v[1].text, "\nToken=prefixstable\n"));
+	done(&s);
 }
 
 static void vlans_of_a_bridge_that_filters(void **state)
@@ -232,6 +270,13 @@ static void set_earlier(struct setup *s)
 	qb_strset(&s->net.links[0].unit_path, "/etc/systemd/network/0-eno1.network");
 }
 
+/* Its own unit is not known while it is held back. */
+static void set_barred(struct setup *s)
+{
+	s->net.links[0].barred = true;
+	qb_strset(&s->net.links[0].unit_text, NULL);
+}
+
 static void what_no_unit_says_is_refused(void **state)
 {
 	static const struct {
@@ -245,6 +290,7 @@ static void what_no_unit_says_is_refused(void **state)
 		{set_term, "not-persistent", "inet rule 6, which names eno1"},
 		{set_goto, "not-persistent", "inet rule 6"},
 		{set_nexthop, "not-persistent", "nexthop 9 by eno1"},
+		{set_barred, "not-persistent", "/run/systemd/network/0-barred-eno1.network"},
 		{set_earlier, "unsupported", "/etc/systemd/network/0-eno1.network is for eno1"},
 	};
 
@@ -290,9 +336,11 @@ static void keepers(void **state)
 	static const struct {
 		bool installed, running, networkd, link, loopback;
 		enum qb_keeper keeper;
-		bool renews;
+		bool renews, barred;
 	} cases[] = {
 		{false, false, false, false, false, QB_KEEPER_AGENT, false},
+		{false, false, true, false, false, QB_KEEPER_NETWORKD, true, true},
+		{false, false, false, false, false, QB_KEEPER_AGENT, false, true},
 		{true, false, false, false, false, QB_KEEPER_NETWORKMANAGER, false},
 		{true, true, false, false, false, QB_KEEPER_NETWORKMANAGER, true},
 		{true, true, true, true, false, QB_KEEPER_NETWORKMANAGER, true},
@@ -305,7 +353,9 @@ static void keepers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
-		struct qb_link link = {.networkd = cases[i].link, .loopback = cases[i].loopback};
+		struct qb_link link = {.networkd = cases[i].link,
+				       .barred = cases[i].barred,
+				       .loopback = cases[i].loopback};
 		const struct qb_net net = {.links = &link,
 					   .n_links = 1,
 					   .networkmanager_installed = cases[i].installed,
@@ -318,36 +368,79 @@ static void keepers(void **state)
 	}
 }
 
+static void assert_differences(const char *path, const char *text, const char *wanted,
+			       const char *written, bool addresses, size_t n)
+{
+	json_auto_t *list = json_array();
+
+	qb_keyfile_differences(path, text, wanted, written, addresses, list);
+	if (json_array_size(list) != n)
+		fail_msg("%zu differences of\n%s", json_array_size(list), text);
+}
+
 #define UNIT "/etc/systemd/network/0-qubi-br0.network"
 
-/* Sections and keys come again in a unit; where the bridge inherits, its addresses are its own. */
+/*
+ * Sections and keys come again in a unit; where the bridge inherits, its addresses are its own, but
+ * those that were written into it and the host has are not lost unseen.
+ */
 static void keys_of_units_are_told(void **state)
 {
 	static const char wanted[] = "[Match]\nName=br0\n[Address]\nAddress=192.0.2.1/24\n"
-				     "[Address]\nAddress=192.0.2.2/24\n[Network]\nBridge=br1\n";
+				     "[Address]\nAddress=192.0.2.2/24\n[Link]\nMTUBytes=9000\n";
+	static const char first[] = "[Match]\nName=br0\n[Address]\nAddress=192.0.2.1/24\n"
+				    "[Link]\nMTUBytes=9000\n";
+	static const char second[] = "[Match]\nName=br0\n[Address]\nAddress=192.0.2.2/24\n"
+				     "[Link]\nMTUBytes=9000\n";
 	static const struct {
-		const char *text;
+		const char *text, *written;
 		size_t all, own;
 	} cases[] = {
-		{wanted, 0, 0},
+		{wanted, NULL, 0, 0},
 		{"[Match]\nName=br0\n[Address]\nAddress=192.0.2.2/24\n[Address]\n"
-		 "Address=192.0.2.1/24\n[Network]\nBridge=br1\n",
-		 0, 0},
-		{"[Match]\nName=br0\n[Address]\nAddress=192.0.2.2/24\n[Network]\nBridge=br1\n", 1,
-		 0},
-		{"[Match]\nName=br9\n[Address]\nAddress=192.0.2.1/24\nAddress=192.0.2.2/24\n", 2,
-		 2},
+		 "Address=192.0.2.1/24\n[Link]\nMTUBytes=9000\n",
+		 NULL, 0, 0},
+		{second, NULL, 1, 0},
+		{second, second, 1, 0}, /* somebody gave the host another one */
+		{second, first, 1, 1},
+		{"[Match]\nName=br9\n[Address]\nAddress=192.0.2.1/24\nAddress=192.0.2.2/24\n", NULL,
+		 2, 2},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
-		json_auto_t *all = json_array(), *own = json_array();
-
-		qb_keyfile_differences(UNIT, cases[i].text, wanted, true, all);
-		qb_keyfile_differences(UNIT, cases[i].text, wanted, false, own);
-		assert_int_equal(json_array_size(all), cases[i].all);
-		assert_int_equal(json_array_size(own), cases[i].own);
+		assert_differences(UNIT, cases[i].text, wanted, cases[i].written, true,
+				   cases[i].all);
+		assert_differences(UNIT, cases[i].text, wanted, cases[i].written, false,
+				   cases[i].own);
 	}
+}
+
+/* With a line too many a port would have the host's address, and the bridge not. */
+static void what_has_no_address_is_as_written(void **state)
+{
+	static const char port[] = "/etc/systemd/network/0-qubi-br0-port-1.network";
+	static const char netdev[] = "/etc/systemd/network/0-qubi-br0.netdev";
+	static const char wanted[] = "# Made\n[Match]\nName=eno1\n[Network]\nBridge=br0\n";
+	static const char device[] = "[NetDev]\nName=br0\nKind=bridge\n";
+	static const struct {
+		const char *path, *text, *wanted;
+		size_t n;
+	} cases[] = {
+		{port, wanted, wanted, 0},
+		{port, "[Match]\nName=eno1\n[Network]\nBridge=br0\nDHCP=yes\n", wanted, 1},
+		{port, "[Match]\nName=eno1\n[Network]\nBridge=br0\nBridge=br9\n", wanted, 1},
+		{port, "[Match]\nName=eno1\n[Network]\nBridge=br9\n", wanted, 1},
+		{port, "[Match]\nName=eno1\n", wanted, 1},
+		{netdev, device, device, 0},
+		{netdev, "[NetDev]\nName=br0\nKind=bridge\n[Bridge]\nSTP=yes\n", device, 1},
+		{UNIT, "[Match]\nName=br0\n[Network]\nDHCP=yes\n", "[Match]\nName=br0\n", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++)
+		assert_differences(cases[i].path, cases[i].text, cases[i].wanted, NULL, false,
+				   cases[i].n);
 }
 
 /*
@@ -393,7 +486,8 @@ int main(void)
 		cmocka_unit_test(who_is_asked_is_asked_as_before),
 		cmocka_unit_test(a_second_plan_wants_the_same),
 		cmocka_unit_test(a_port_is_bound_as_configured),
-		cmocka_unit_test(who_does_not_listen_to_routers_goes_on_so),
+		cmocka_unit_test(what_a_unit_says_has_an_heir),
+		cmocka_unit_test(a_token_of_the_nic_is_the_only_one),
 		cmocka_unit_test(vlans_of_a_bridge_that_filters),
 		cmocka_unit_test(a_bridge_without_a_port),
 		cmocka_unit_test(the_nic_with_the_addresses_is_the_last_of_the_ports),
@@ -401,6 +495,7 @@ int main(void)
 		cmocka_unit_test(all_that_a_unit_says_is_not_refused),
 		cmocka_unit_test(keepers),
 		cmocka_unit_test(keys_of_units_are_told),
+		cmocka_unit_test(what_has_no_address_is_as_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
