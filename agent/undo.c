@@ -52,6 +52,15 @@ bool qb_running_undo(struct qb_running *run, size_t i, struct qb_outcome_step *o
 	return r == 0;
 }
 
+static struct qb_outcome_step *add_outcome(struct qb_outcome *outcome, const struct qb_run_step *of)
+{
+	struct qb_outcome_step *out = QB_APPEND(outcome->steps, outcome->n_steps);
+
+	out->kind = of->kind;
+	out->target = of->target;
+	return out;
+}
+
 /* Whether all of it can be undone, as far as can be told before. */
 static bool may_undo(struct qb_running *run, const struct qb_run *from, struct qb_outcome *outcome)
 {
@@ -66,9 +75,7 @@ static bool may_undo(struct qb_running *run, const struct qb_run *from, struct q
 		    step->kind->may_undo(run->ctx, step->args, step->before, &err) == 0)
 			continue;
 		may = false;
-		out = QB_APPEND(outcome->steps, outcome->n_steps);
-		out->kind = from->steps[i].kind;
-		out->target = from->steps[i].target;
+		out = add_outcome(outcome, &from->steps[i]);
 		out->status = QB_OUTCOME_UNDO_FAILED;
 		out->error = qb_str_printable(err.msg);
 		qb_running_tell_begin(run, i, out->target, true);
@@ -112,9 +119,7 @@ static void rollback_run(const struct qb_step_ctx *ctx, const struct qb_run *run
 
 		if (!qb_run_step_stands(&run->steps[i]))
 			continue;
-		out = QB_APPEND(outcome->steps, outcome->n_steps);
-		out->kind = run->steps[i].kind;
-		out->target = run->steps[i].target;
+		out = add_outcome(outcome, &run->steps[i]);
 		if (!qb_running_undo(&r, i, out))
 			outcome->state = QB_RUN_STUCK;
 		out->duration_us = qb_now_us() - start;

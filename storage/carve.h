@@ -17,11 +17,18 @@ QB_MUST_CHECK int qb_carve_args_read(const json_t *json, struct qb_carve_args *r
 				     struct qb_error *err);
 
 /*
- * The disk of the plan, among all that are here now (-ESTALE when it is gone or not unique).
- * *ret_at is its index in *ret, which is to be freed in any case.
+ * All disks that are here now, those of these identities with their contents. *ret is to be freed
+ * in any case.
  */
-QB_MUST_CHECK int qb_carve_find(const struct qb_step_ctx *ctx, const struct qb_carve_args *args,
-				struct qb_disks *ret, size_t *ret_at, struct qb_error *err);
+QB_MUST_CHECK int qb_carve_probe(const struct qb_step_ctx *ctx, const struct qb_strs *identities,
+				 struct qb_disks *ret, struct qb_error *err);
+/* The disk of the plan among them; NULL: it is not here. -ESTALE when it is not unique. */
+QB_MUST_CHECK int qb_carve_pick(const struct qb_disks *disks, const struct qb_carve_args *args,
+				const struct qb_disk **ret, struct qb_error *err);
+/* Reads the step's arguments, and finds its disk (-ESTALE when it is gone) in *ret_disks. */
+QB_MUST_CHECK int qb_carve_find(const struct qb_step_ctx *ctx, const json_t *json,
+				struct qb_carve_args *ret_args, struct qb_disks *ret_disks,
+				const struct qb_disk **ret, struct qb_error *err);
 
 /* Everything the plan relied on; "changed" in the words of the reasons. */
 QB_MUST_CHECK int qb_carve_unchanged(const struct qb_disk *disk, const struct qb_carve_args *args,
@@ -58,6 +65,9 @@ QB_MUST_CHECK int qb_carve_look(const struct qb_step_ctx *ctx, int fd,
 QB_MUST_CHECK int qb_carve_look_again(const struct qb_step_ctx *ctx, int fd,
 				      const struct qb_carve_args *args, struct qb_error *err);
 
+/* Zeroes [from, to) of the disk. */
+QB_MUST_CHECK int qb_carve_zero(int fd, const char *path, uint64_t from, uint64_t to,
+				struct qb_error *err);
 /* Zeroes both ends and syncs. What was there before must have been judged. */
 QB_MUST_CHECK int qb_carve_wipe(int fd, const char *path, uint64_t size_bytes,
 				struct qb_error *err);
@@ -68,7 +78,9 @@ QB_MUST_CHECK int qb_carve_wipe(int fd, const char *path, uint64_t size_bytes,
 QB_MUST_CHECK int qb_carve_table(int fd, const char *path, const char *pool, const char *type,
 				 const struct qb_pool_ids *ids, enum qb_mark_state state,
 				 struct qb_error *err);
-/* Tells the kernel that there is partition 1, or with size_bytes 0 that there is none. */
+/* Tells the kernel that there is none of the partitions 1 to last. */
+QB_MUST_CHECK int qb_carve_forget(int fd, const char *path, int last, struct qb_error *err);
+/* Tells the kernel that there is partition 1, and of what size. */
 QB_MUST_CHECK int qb_carve_kernel(int fd, const char *path, uint64_t start_bytes,
 				  uint64_t size_bytes, struct qb_error *err);
 /* Waits for the partition's node; the caller frees *ret, its path. */

@@ -49,7 +49,7 @@ static int carve(const struct qb_step_ctx *ctx, const struct qb_carve_args *args
 	int r;
 
 	qb_carve_layout(args->size_bytes, &start, &size);
-	r = qb_carve_kernel(device->fd, args->disk, 0, 0, err);
+	r = qb_carve_forget(device->fd, args->disk, 1, err);
 	if (r < 0)
 		return r;
 	r = qb_carve_wipe(device->exclusive, args->disk, args->size_bytes, err);

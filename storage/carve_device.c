@@ -136,25 +136,34 @@ void qb_carve_unlock(struct qb_carve_device *device)
 	device->fd = -1;
 }
 
+int qb_carve_forget(int fd, const char *path, int last, struct qb_error *err)
+{
+	for (int number = 1; number <= last; number++) {
+		struct blkpg_partition part = {.pno = number};
+		struct blkpg_ioctl_arg arg = {
+			.op = BLKPG_DEL_PARTITION, .datalen = sizeof(part), .data = &part};
+
+		/* ENXIO: there was none. */
+		if (ioctl(fd, BLKPG, &arg) < 0 && errno != ENXIO)
+			return qb_error_errno(err, errno, "%s: cannot take its partition %d off",
+					      path, number);
+	}
+	return 0;
+}
+
 int qb_carve_kernel(int fd, const char *path, uint64_t start_bytes, uint64_t size_bytes,
 		    struct qb_error *err)
 {
-	struct blkpg_partition part = {.pno = 1};
+	struct blkpg_partition part = {
+		.pno = 1, .start = (long long)start_bytes, .length = (long long)size_bytes};
 	struct blkpg_ioctl_arg arg = {
-		.op = BLKPG_DEL_PARTITION, .datalen = sizeof(part), .data = &part};
+		.op = BLKPG_ADD_PARTITION, .datalen = sizeof(part), .data = &part};
+	/* One that a run which broke off left is made anew. */
+	int r = qb_carve_forget(fd, path, 1, err);
 
-	/* ENXIO: there was none. One that a run which broke off left is made anew. */
-	if (ioctl(fd, BLKPG, &arg) < 0 && errno != ENXIO)
-		return qb_error_errno(err, errno, "%s: cannot take its partition off", path);
-	if (!size_bytes)
-		return 0;
-	arg.op = BLKPG_ADD_PARTITION;
-	part.start = (long long)start_bytes;
-	part.length = (long long)size_bytes;
-	if (ioctl(fd, BLKPG, &arg) < 0)
-		return qb_error_errno(err, errno, "%s: the kernel does not take its partition",
-				      path);
-	return 0;
+	if (r == 0 && ioctl(fd, BLKPG, &arg) < 0)
+		r = qb_error_errno(err, errno, "%s: the kernel does not take its partition", path);
+	return r;
 }
 
 /* Whether path is the node of the device that sysfs calls devno. */

@@ -49,33 +49,55 @@ int qb_carve_args_read(const json_t *json, struct qb_carve_args *ret, struct qb_
 	return 0;
 }
 
-int qb_carve_find(const struct qb_step_ctx *ctx, const struct qb_carve_args *args,
-		  struct qb_disks *ret, size_t *ret_at, struct qb_error *err)
+int qb_carve_probe(const struct qb_step_ctx *ctx, const struct qb_strs *identities,
+		   struct qb_disks *ret, struct qb_error *err)
 {
-	_cleanup_strs_ struct qb_strs identities = {0};
-	size_t found = 0, at = 0;
-
 	*ret = (struct qb_disks){0};
-	qb_strs_add(&identities, args->identity);
 	if (!ctx->root->live)
 		return qb_error_set(err, EOPNOTSUPP, "disks are carved on a live host only");
-	qb_disks_probe_some(ctx->root, ctx->machine_id, &identities, ctx->timeout_ms, ret);
+	qb_disks_probe_some(ctx->root, ctx->machine_id, identities, ctx->timeout_ms, ret);
 	if (!qb_is(&ret->known))
 		return qb_error_set(err, ESTALE, "the disks are unknown: %s",
 				    ret->known.why ? ret->known.why : "nobody looked");
-	for (size_t i = 0; i < ret->n_disks; i++) {
-		if (!qb_streq(qb_disk_identity(&ret->disks[i]), args->identity) ||
-		    qb_disk_has_reason(&ret->disks[i], "nvme-path"))
-			continue;
-		at = i;
-		found++;
-	}
-	if (found != 1)
-		return qb_error_set(err, ESTALE, "the disk %s (%s) is %s", args->disk,
-				    args->identity,
-				    found ? "here more than once" : "not here any more");
-	*ret_at = at;
 	return 0;
+}
+
+int qb_carve_pick(const struct qb_disks *disks, const struct qb_carve_args *args,
+		  const struct qb_disk **ret, struct qb_error *err)
+{
+	const struct qb_disk *found = NULL;
+
+	for (size_t i = 0; i < disks->n_disks; i++) {
+		const struct qb_disk *disk = &disks->disks[i];
+
+		if (!qb_streq(qb_disk_identity(disk), args->identity) ||
+		    qb_disk_has_reason(disk, "nvme-path"))
+			continue;
+		if (found)
+			return qb_error_set(err, ESTALE, "the disk %s (%s) is here more than once",
+					    args->disk, args->identity);
+		found = disk;
+	}
+	*ret = found;
+	return 0;
+}
+
+int qb_carve_find(const struct qb_step_ctx *ctx, const json_t *json, struct qb_carve_args *ret_args,
+		  struct qb_disks *ret_disks, const struct qb_disk **ret, struct qb_error *err)
+{
+	_cleanup_strs_ struct qb_strs identities = {0};
+	int r = qb_carve_args_read(json, ret_args, err);
+
+	if (r < 0)
+		return r;
+	qb_strs_add(&identities, ret_args->identity);
+	r = qb_carve_probe(ctx, &identities, ret_disks, err);
+	if (r == 0)
+		r = qb_carve_pick(ret_disks, ret_args, ret, err);
+	if (r == 0 && !*ret)
+		r = qb_error_set(err, ESTALE, "the disk %s (%s) is not here any more",
+				 ret_args->disk, ret_args->identity);
+	return r;
 }
 
 int qb_carve_unchanged(const struct qb_disk *disk, const struct qb_carve_args *args,
@@ -95,14 +117,10 @@ int qb_carve_unchanged(const struct qb_disk *disk, const struct qb_carve_args *a
 static int refuse(const struct qb_disk *disk, const struct qb_carve_args *args,
 		  struct qb_error *err)
 {
-	_cleanup_buf_ struct qb_buf why = {0};
+	_cleanup_free_ char *why = qb_reasons_text(disk, args->by_path);
 
-	for (size_t i = 0; i < disk->n_reasons; i++)
-		if (qb_reason_counts(disk, disk->reasons[i].code, QB_CLAIM_NONE, args->by_path))
-			qb_buf_printf(&why, "%s%s: %s", why.len ? "; " : "", disk->reasons[i].code,
-				      disk->reasons[i].evidence);
 	return qb_error_set(err, ESTALE, "%s is no longer free for pool %s: %s", disk->path,
-			    args->pool, why.s ? why.s : "nobody judged it");
+			    args->pool, why ? why : "nobody judged it");
 }
 
 /* A ready mark says that the file system was whole when it was set. */
@@ -135,34 +153,31 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 		   json_t **ret_before, struct qb_error *err)
 {
 	_cleanup_disks_ struct qb_disks disks = {0};
+	const struct qb_disk *disk;
 	struct qb_carve_args args;
 	enum qb_disk_claim claim;
-	size_t at;
-	int r = qb_carve_args_read(json, &args, err);
+	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
 
 	if (r < 0)
 		return r;
-	r = qb_carve_find(ctx, &args, &disks, &at, err);
-	if (r < 0)
-		return r;
-	claim = qb_disk_claim(&disks.disks[at], args.pool, &args.ids, args.by_path, args.resume);
+	claim = qb_disk_claim(disk, args.pool, &args.ids, args.by_path, args.resume);
 	if (claim == QB_CLAIM_READY) {
-		r = is_ready(&disks.disks[at], &args, err);
+		r = is_ready(disk, &args, err);
 		if (r == 0)
 			*ret = QB_OBSERVED_DONE;
 		return r;
 	}
-	r = qb_carve_unchanged(&disks.disks[at], &args, err);
+	r = qb_carve_unchanged(disk, &args, err);
 	if (r < 0)
 		return r;
 	if (claim == QB_CLAIM_NONE || (claim == QB_CLAIM_COMMIT) != args.commit)
-		return refuse(&disks.disks[at], &args, err);
+		return refuse(disk, &args, err);
 	if (claim == QB_CLAIM_RESUME)
-		r = is_unused(&disks.disks[at], err);
+		r = is_unused(disk, err);
 	else if (claim == QB_CLAIM_COMMIT)
-		r = is_ready(&disks.disks[at], &args, err);
+		r = is_ready(disk, &args, err);
 	if (r < 0)
-		return qb_error_wrap(err, "%s stays as it is", disks.disks[at].path);
+		return qb_error_wrap(err, "%s stays as it is", disk->path);
 	*ret = QB_OBSERVED_NEEDED;
 	*ret_before = json_pack("{s:s}", "contents",
 				claim == QB_CLAIM_COMMIT   ? "carved"
@@ -175,21 +190,17 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 		  struct qb_error *err)
 {
 	_cleanup_disks_ struct qb_disks disks = {0};
+	const struct qb_disk *disk;
 	struct qb_carve_args args;
-	size_t at;
-	int r = qb_carve_args_read(json, &args, err);
+	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
 
 	(void)before;
 	if (r < 0)
 		return r;
-	r = qb_carve_find(ctx, &args, &disks, &at, err);
-	if (r < 0)
-		return r;
-	if (qb_disk_claim(&disks.disks[at], args.pool, &args.ids, args.by_path, false) !=
-	    QB_CLAIM_READY)
-		return qb_error_set(err, EIO, "%s does not carry the mark of pool %s",
-				    disks.disks[at].path, args.pool);
-	return is_ready(&disks.disks[at], &args, err);
+	if (qb_disk_claim(disk, args.pool, &args.ids, args.by_path, false) != QB_CLAIM_READY)
+		return qb_error_set(err, EIO, "%s does not carry the mark of pool %s", disk->path,
+				    args.pool);
+	return is_ready(disk, &args, err);
 }
 
 const struct qb_step_kind qb_carve_step = {

@@ -8,6 +8,7 @@
 #include "storage/fdisk_lib.h"
 #include "storage/gpt.h"
 #include "storage/mark.h"
+#include "storage/probe_parts.h"
 
 static void contextp(struct fdisk_context **c)
 {
@@ -27,27 +28,33 @@ static void parttypep(struct fdisk_parttype **t)
 		sym_fdisk_unref_parttype(*t);
 }
 
+int qb_carve_zero(int fd, const char *path, uint64_t from, uint64_t to, struct qb_error *err)
+{
+	size_t len = to - from < QB_END_BYTES ? to - from : QB_END_BYTES;
+	_cleanup_free_ char *zero = qb_alloc(len, 1);
+
+	while (from < to) {
+		ssize_t n = pwrite(fd, zero, to - from < len ? to - from : len, (off_t)from);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return qb_error_errno(err, n < 0 ? errno : EIO, "%s: cannot wipe it", path);
+		from += (uint64_t)n;
+	}
+	return 0;
+}
+
 int qb_carve_wipe(int fd, const char *path, uint64_t size_bytes, struct qb_error *err)
 {
-	size_t len = size_bytes < QB_END_BYTES ? size_bytes : QB_END_BYTES;
-	_cleanup_free_ char *zero = qb_alloc(len, 1);
-	const uint64_t ends[] = {0, size_bytes - len};
+	uint64_t len = size_bytes < QB_END_BYTES ? size_bytes : QB_END_BYTES;
+	int r = qb_carve_zero(fd, path, 0, len, err);
 
-	for (size_t i = 0; i < QB_ARRAY_SIZE(ends); i++) {
-		for (size_t done = 0; done < len;) {
-			ssize_t n = pwrite(fd, zero, len - done, (off_t)(ends[i] + done));
-
-			if (n < 0 && errno == EINTR)
-				continue;
-			if (n <= 0)
-				return qb_error_errno(err, n < 0 ? errno : EIO,
-						      "%s: cannot wipe it", path);
-			done += (size_t)n;
-		}
-	}
-	if (fsync(fd) < 0)
-		return qb_error_errno(err, errno, "%s: cannot sync it", path);
-	return 0;
+	if (r == 0)
+		r = qb_carve_zero(fd, path, size_bytes - len, size_bytes, err);
+	if (r == 0 && fsync(fd) < 0)
+		r = qb_error_errno(err, errno, "%s: cannot sync it", path);
+	return r;
 }
 
 static int describe(struct fdisk_context *c, const char *name, const char *part_type,
@@ -68,28 +75,23 @@ static int describe(struct fdisk_context *c, const char *name, const char *part_
 	return r ? r : sym_fdisk_partition_set_uuid(p, ids->part_guid);
 }
 
-/*
- * The kernel tells each open file once that a write failed, and libfdisk syncs by its own between
- * the two copies and does not look (gpt_write_disklabel() in libfdisk/src/gpt.c): what it was told
- * nobody else would hear by the same one.
- */
-static int open_witness(int fd, const char *path, struct qb_error *err)
-{
-	_cleanup_free_ char *link = qb_asprintf("/proc/self/fd/%d", fd);
-	int witness = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-	return witness < 0 ? qb_error_errno(err, errno, "%s: cannot open it again", path) : witness;
-}
-
 int qb_carve_table(int fd, const char *path, const char *pool, const char *type,
 		   const struct qb_pool_ids *ids, enum qb_mark_state state, struct qb_error *err)
 {
 	QB_CLEANUP(contextp) struct fdisk_context *c = NULL;
 	QB_CLEANUP(partitionp) struct fdisk_partition *p = NULL;
 	_cleanup_free_ char *name = qb_mark_name(pool, state);
-	_cleanup_close_ int witness = open_witness(fd, path, err);
-	int r = witness < 0 ? witness : qb_fdisk_load(err);
+	/*
+	 * The kernel tells each open file once that a write failed, and libfdisk syncs by its own
+	 * between the two copies and does not look (gpt_write_disklabel() in libfdisk/src/gpt.c):
+	 * what it was told nobody else would hear by the same one.
+	 */
+	_cleanup_close_ int witness = qb_reopen(fd, O_RDONLY);
+	int r;
 
+	if (witness < 0)
+		return qb_error_errno(err, witness, "%s: cannot open it again", path);
+	r = qb_fdisk_load(err);
 	if (r < 0)
 		return r;
 	c = sym_fdisk_new_context();

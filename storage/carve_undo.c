@@ -61,18 +61,14 @@ int qb_carve_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_
 	_cleanup_disks_ struct qb_disks disks = {0};
 	const struct qb_disk *disk;
 	struct qb_carve_args args;
-	size_t at;
-	int r = qb_carve_args_read(json, &args, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	/* What this step finished was carved by another run, and is that one's to undo. */
-	if (qb_streq(json_string_value(json_object_get(before, "contents")), "carved"))
+	if (qb_streq(qb_arg(before, "contents"), "carved"))
 		return 0;
-	r = qb_carve_find(ctx, &args, &disks, &at, err);
+	r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
 	if (r < 0)
 		return r;
-	disk = &disks.disks[at];
 	/* Nothing of ours was written, or it is gone already. */
 	if (!is_ours(disk, &args))
 		return 0;
@@ -86,7 +82,7 @@ int qb_carve_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_
 	r = qb_carve_lock(disk->path, &args, ctx->timeout_ms, &device, err);
 	if (r < 0)
 		return r;
-	r = qb_carve_kernel(device.exclusive, disk->path, 0, 0, err);
+	r = qb_carve_forget(device.exclusive, disk->path, 1, err);
 	if (r < 0)
 		return r;
 	r = qb_carve_wipe(device.exclusive, disk->path, disk->size_bytes, err);

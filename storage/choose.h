@@ -29,6 +29,8 @@ struct qb_choice {
 
 /* "pool images": what a pool is called in a plan; the caller frees it. */
 char *qb_pool_target(const struct qb_pool_config *pool);
+/* Some of its disks are not named, but matched. */
+bool qb_pool_is_by_match(const struct qb_pool_config *pool);
 
 /* Every reason against the disk becomes one against target. */
 void qb_refuse_disk(const struct qb_pool_planning *p, const struct qb_pool_config *pool,

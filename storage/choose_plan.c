@@ -16,6 +16,14 @@ char *qb_pool_target(const struct qb_pool_config *pool)
 	return qb_asprintf("pool %s", pool->name);
 }
 
+bool qb_pool_is_by_match(const struct qb_pool_config *pool)
+{
+	for (size_t i = 0; i < pool->n_disks; i++)
+		if (pool->disks[i].has_match)
+			return true;
+	return false;
+}
+
 static bool may_erase(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
 		      const struct qb_disk *disk, bool by_path)
 {
@@ -95,16 +103,6 @@ void qb_refuse_disk(const struct qb_pool_planning *p, const struct qb_pool_confi
 			       disk->path, disk->mark.pool);
 }
 
-static void add_member(const struct qb_pool_planning *p, struct qb_choice *c, size_t at,
-		       bool by_path)
-{
-	*QB_APPEND(c->members, c->n_members) = (struct qb_member){
-		.at = at,
-		.by_path = by_path,
-		.claim = claim_of(p, c->pool, &p->disks->disks[at], by_path),
-	};
-}
-
 static bool has_member(const struct qb_choice *c, size_t at)
 {
 	for (size_t i = 0; i < c->n_members; i++)
@@ -145,7 +143,11 @@ static void choose_named(const struct qb_pool_planning *p, struct qb_choice *c,
 		at = i;
 	}
 	if (found.n == 1 && !has_member(c, at)) {
-		add_member(p, c, at, selector->path);
+		*QB_APPEND(c->members, c->n_members) = (struct qb_member){
+			.at = at,
+			.claim = claim_of(p, c->pool, &p->disks->disks[at], selector->path),
+			.by_path = selector->path,
+		};
 		return;
 	}
 	c->done = true;
@@ -188,38 +190,45 @@ static void refuse_rivals(struct qb_pool_planning *p, struct qb_choice *choices,
 }
 
 /* Kernel names change from boot to boot; identities do not. */
-static bool before(const struct qb_pool_planning *p, enum qb_disk_claim claim, size_t i,
-		   enum qb_disk_claim best, ssize_t at)
+static int by_claim(const void *va, const void *vb, void *vdisks)
 {
-	if (at < 0 || claim != best)
-		return at < 0 || claim < best;
-	return strcmp(qb_disk_identity(&p->disks->disks[i]),
-		      qb_disk_identity(&p->disks->disks[at])) < 0;
+	const struct qb_member *a = va, *b = vb;
+	const struct qb_disk *disks = vdisks;
+
+	if (a->claim != b->claim)
+		return a->claim < b->claim ? -1 : 1;
+	return strcmp(qb_disk_identity(&disks[a->at]), qb_disk_identity(&disks[b->at]));
 }
 
-/* The disk that a match takes next; -1: none. selector NULL: whatever is the pool's. */
-static ssize_t next_of(const struct qb_pool_planning *p, const struct qb_choice *c,
-		       const struct qb_disk_selector *selector, enum turn turn)
+/*
+ * Gives the pool at most n of the disks that the selector wants, and returns how many.
+ * claims: the pool's, of each disk. selector NULL: whatever is the pool's.
+ */
+static uint64_t take(struct qb_pool_planning *p, struct qb_choice *c,
+		     const enum qb_disk_claim *claims, const struct qb_disk_selector *selector,
+		     enum turn turn, uint64_t n)
 {
-	enum qb_disk_claim best = QB_CLAIM_NONE;
-	ssize_t at = -1;
+	_cleanup_free_ struct qb_member *found = NULL;
+	size_t n_found = 0, i;
 
-	for (size_t i = 0; i < p->disks->n_disks; i++) {
-		const struct qb_disk *disk = &p->disks->disks[i];
-		enum qb_disk_claim claim = claim_of(p, c->pool, disk, false);
-		bool own = claim <= QB_CLAIM_COMMIT;
+	for (i = 0; i < p->disks->n_disks; i++) {
+		bool own = claims[i] <= QB_CLAIM_COMMIT;
 		_cleanup_free_ char *differs = NULL;
 
-		if (p->owner[i] || claim == QB_CLAIM_NONE || own != (turn < TURN_NEW))
+		if (p->owner[i] || claims[i] == QB_CLAIM_NONE || own != (turn < TURN_NEW))
 			continue;
 		if (turn != TURN_CHANGED)
-			differs = qb_selector_differs(selector, disk);
-		if (!differs && before(p, claim, i, best, at)) {
-			best = claim;
-			at = (ssize_t)i;
-		}
+			differs = qb_selector_differs(selector, &p->disks->disks[i]);
+		if (!differs)
+			*QB_APPEND(found, n_found) = (struct qb_member){i, claims[i], false};
 	}
-	return at;
+	if (n_found)
+		qsort_r(found, n_found, sizeof(*found), by_claim, p->disks->disks);
+	for (i = 0; i < n_found && i < n; i++) {
+		*QB_APPEND(c->members, c->n_members) = found[i];
+		p->owner[found[i].at] = c->pool;
+	}
+	return i;
 }
 
 static void refuse_match(const struct qb_pool_planning *p, const struct qb_choice *c,
@@ -270,25 +279,24 @@ static void note_passed_over(const struct qb_pool_planning *p, struct qb_choice 
 static void choose_match(struct qb_pool_planning *p, struct qb_choice *c)
 {
 	_cleanup_free_ uint64_t *found = qb_alloc(c->pool->n_disks, sizeof(*found));
-	ssize_t at;
+	_cleanup_free_ enum qb_disk_claim *claims = qb_alloc(p->disks->n_disks, sizeof(*claims));
 
+	if (!qb_pool_is_by_match(c->pool) && c->pool->type != QB_POOL_LOGICAL)
+		return;
+	for (size_t i = 0; i < p->disks->n_disks; i++)
+		claims[i] = claim_of(p, c->pool, &p->disks->disks[i], false);
 	for (enum turn turn = 0; turn < N_TURNS; turn++) {
 		for (size_t i = 0; i < c->pool->n_disks; i++) {
 			const struct qb_disk_selector *selector = &c->pool->disks[i];
 
-			while (selector->has_match && found[i] < qb_selector_count(selector) &&
-			       (at = next_of(p, c, selector, turn)) >= 0) {
-				add_member(p, c, (size_t)at, false);
-				p->owner[at] = c->pool;
-				found[i]++;
-			}
+			if (selector->has_match)
+				found[i] += take(p, c, claims, selector, turn,
+						 qb_selector_count(selector) - found[i]);
 		}
 	}
 	/* A group keeps what it has. */
-	while (c->pool->type == QB_POOL_LOGICAL && (at = next_of(p, c, NULL, TURN_CHANGED)) >= 0) {
-		add_member(p, c, (size_t)at, false);
-		p->owner[at] = c->pool;
-	}
+	if (c->pool->type == QB_POOL_LOGICAL)
+		(void)take(p, c, claims, NULL, TURN_CHANGED, QB_ALL);
 	for (size_t i = 0; i < c->pool->n_disks; i++) {
 		const struct qb_disk_selector *selector = &c->pool->disks[i];
 		uint64_t wanted = qb_selector_count(selector);

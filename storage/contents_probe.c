@@ -261,18 +261,19 @@ static void scan(int fd, uint64_t from, uint64_t to, uint8_t *buf, struct qb_con
 	}
 }
 
-/* Past the page cache, where that can be: nobody reads it again. */
-static int reopen_direct(int fd)
+int qb_reopen(int fd, int flags)
 {
 	_cleanup_free_ char *path = qb_asprintf("/proc/self/fd/%d", fd);
+	int again = open(path, flags | O_NONBLOCK | O_CLOEXEC);
 
-	return open(path, O_RDONLY | O_DIRECT | O_NONBLOCK | O_CLOEXEC);
+	return again < 0 ? -errno : again;
 }
 
 static void scan_ends(int fd, const struct qb_ends *ends, struct qb_contents *c)
 {
 	uint64_t size = ends->size_bytes, len = size < QB_END_BYTES ? size : QB_END_BYTES;
-	_cleanup_close_ int direct = reopen_direct(fd);
+	/* Past the page cache, where that can be: nobody reads it again. */
+	_cleanup_close_ int direct = qb_reopen(fd, O_RDONLY | O_DIRECT);
 	_cleanup_free_ uint8_t *buf = aligned_alloc(PAGE, SCAN_BYTES);
 
 	if (!buf)

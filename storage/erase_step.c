@@ -6,8 +6,6 @@
 #include "storage/erase.h"
 
 #include <errno.h>
-#include <linux/blkpg.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "storage/carve.h"
@@ -16,7 +14,7 @@
 
 enum {
 	PIECE_BYTES = 1 << 20, /* at each end of a partition, and around a signature */
-	PARTITIONS_MAX = 256,
+	PARTITIONS_MAX = 256,  /* that the kernel has, apart from what is on the disk */
 };
 
 static void read_contains(const json_t *json, struct qb_strs *ret)
@@ -53,43 +51,23 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 		   json_t **ret_before, struct qb_error *err)
 {
 	_cleanup_disks_ struct qb_disks disks = {0};
+	const struct qb_disk *disk;
 	struct qb_carve_args args;
-	size_t at;
-	int r = qb_carve_args_read(json, &args, err);
+	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
 
 	if (r == 0)
-		r = qb_carve_find(ctx, &args, &disks, &at, err);
-	if (r == 0)
-		r = qb_carve_unchanged(&disks.disks[at], &args, err);
+		r = qb_carve_unchanged(disk, &args, err);
 	if (r < 0)
 		return r;
-	if (is_blank(&disks.disks[at], &args)) {
+	if (is_blank(disk, &args)) {
 		*ret = QB_OBSERVED_DONE;
 		return 0;
 	}
-	r = check(&disks.disks[at], &args, json, err);
+	r = check(disk, &args, json, err);
 	if (r < 0)
 		return r;
 	*ret = QB_OBSERVED_NEEDED;
 	*ret_before = json_pack("{s:O}", "contains", json_object_get(json, "contains"));
-	return 0;
-}
-
-static int zero(int fd, const char *path, uint64_t from, uint64_t to, struct qb_error *err)
-{
-	static const char nothing[64 << 10];
-
-	while (from < to) {
-		size_t len = to - from < sizeof(nothing) ? (size_t)(to - from) : sizeof(nothing);
-		ssize_t n = pwrite(fd, nothing, len, (off_t)from);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return qb_error_errno(err, n < 0 ? errno : EIO, "%s: cannot erase it",
-					      path);
-		from += (uint64_t)n;
-	}
 	return 0;
 }
 
@@ -101,7 +79,7 @@ static int zero_piece(int fd, const struct qb_carve_args *args, uint64_t from, u
 									       : from + len;
 
 	from -= from % 4096;
-	return zero(fd, args->disk, from, to, err);
+	return qb_carve_zero(fd, args->disk, from, to, err);
 }
 
 static int zero_middle(int fd, const struct qb_disk *disk, const struct qb_carve_args *args,
@@ -124,21 +102,6 @@ static int zero_middle(int fd, const struct qb_disk *disk, const struct qb_carve
 	return r;
 }
 
-/* The kernel has them apart from what is on the disk. */
-static int forget_partitions(int fd, const struct qb_carve_args *args, struct qb_error *err)
-{
-	for (int number = 1; number <= PARTITIONS_MAX; number++) {
-		struct blkpg_partition part = {.pno = number};
-		struct blkpg_ioctl_arg arg = {
-			.op = BLKPG_DEL_PARTITION, .datalen = sizeof(part), .data = &part};
-
-		if (ioctl(fd, BLKPG, &arg) < 0 && errno != ENXIO)
-			return qb_error_errno(err, errno, "%s: cannot take partition %d off",
-					      args->disk, number);
-	}
-	return 0;
-}
-
 static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
 		 struct qb_error *err)
 {
@@ -155,7 +118,7 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t
 	if (r == 0)
 		r = check(&disk, &args, json, err);
 	if (r == 0)
-		r = forget_partitions(device.exclusive, &args, err);
+		r = qb_carve_forget(device.exclusive, args.disk, PARTITIONS_MAX, err);
 	if (r == 0)
 		r = zero_middle(device.exclusive, &disk, &args, err);
 	if (r == 0)
@@ -171,19 +134,17 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 		  struct qb_error *err)
 {
 	_cleanup_disks_ struct qb_disks disks = {0};
+	const struct qb_disk *disk;
 	struct qb_carve_args args;
-	size_t at;
-	int r = qb_carve_args_read(json, &args, err);
+	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
 
 	(void)before;
-	if (r == 0)
-		r = qb_carve_find(ctx, &args, &disks, &at, err);
 	if (r < 0)
 		return r;
-	if (!is_blank(&disks.disks[at], &args))
+	if (!is_blank(disk, &args))
 		return qb_error_set(err, EIO, "%s was erased, and is not blank: %s", args.disk,
-				    disks.disks[at].n_reasons ? disks.disks[at].reasons[0].evidence
-							      : "nobody judged it");
+				    disk->n_reasons ? disk->reasons[0].evidence
+						    : "nobody judged it");
 	return 0;
 }
 
@@ -194,17 +155,15 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 	_cleanup_disks_ struct qb_disks disks = {0};
 	_cleanup_strs_ struct qb_strs contains = {0};
 	_cleanup_free_ char *list = NULL;
+	const struct qb_disk *disk;
 	struct qb_carve_args args;
-	size_t at;
-	int r = qb_carve_args_read(json, &args, err);
+	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
 
 	(void)before;
-	if (r == 0)
-		r = qb_carve_find(ctx, &args, &disks, &at, err);
 	if (r < 0)
 		return r;
 	read_contains(json, &contains);
-	if (qb_erase_allows(&contains, &disks.disks[at], args.by_path, false))
+	if (qb_erase_allows(&contains, disk, args.by_path, false))
 		return 0;
 	list = qb_strs_sentence(&contains);
 	return qb_error_set(err, EOPNOTSUPP, "%s was erased: what was on it (%s) is gone for good",

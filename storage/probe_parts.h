@@ -42,7 +42,9 @@ bool qb_udev_runs(void);
  */
 void qb_contents_probe(int fd, const char *machine_id, bool glance, struct qb_disk *disk,
 		       struct qb_contents *ret);
-/* The same for a device node, with the O_EXCL test. It may hang with the device. */
+/* Opens what fd is open for once more, by itself: a descriptor, or -errno. */
+QB_MUST_CHECK int qb_reopen(int fd, int flags);
+/* qb_contents_probe() for a device node, with the O_EXCL test. It may hang with the device. */
 void qb_device_probe(const char *machine_id, struct qb_disk *disk, struct qb_disk_raw *raw);
 
 /* Its temperature. It may hang with the device, too. */

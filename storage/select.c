@@ -42,6 +42,17 @@ bool qb_reason_counts(const struct qb_disk *disk, const char *code, enum qb_disk
 	return true;
 }
 
+char *qb_reasons_text(const struct qb_disk *disk, bool by_path)
+{
+	struct qb_buf b = {0};
+
+	for (size_t i = 0; i < disk->n_reasons; i++)
+		if (qb_reason_counts(disk, disk->reasons[i].code, QB_CLAIM_NONE, by_path))
+			qb_buf_printf(&b, "%s%s: %s", b.len ? "; " : "", disk->reasons[i].code,
+				      disk->reasons[i].evidence);
+	return b.s;
+}
+
 static bool speaks_against(const struct qb_disk *disk, enum qb_disk_claim claim, bool by_path)
 {
 	for (size_t i = 0; i < disk->n_reasons; i++)

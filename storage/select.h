@@ -32,6 +32,10 @@ bool qb_disk_resumable(const struct qb_disk *disk, const char *pool, const struc
 bool qb_reason_counts(const struct qb_disk *disk, const char *code, enum qb_disk_claim claim,
 		      bool by_path);
 
+/* "code: evidence; code: evidence" of what speaks against it; NULL: nothing. The caller frees it.
+ */
+char *qb_reasons_text(const struct qb_disk *disk, bool by_path);
+
 /* The pool's ledger on a disk: carving it began and did not end. */
 bool qb_ledger_began(const struct qb_ledger *ledger, const char *pool, const char *identity);
 /* The identities of the disks that a pool was made on. */

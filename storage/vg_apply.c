@@ -50,7 +50,7 @@ static int prepare(const struct qb_carve_args *m, const struct qb_carve_device *
 
 	qb_carve_layout(m->size_bytes, &start, &size);
 	if (!m->commit) {
-		r = qb_carve_kernel(device->fd, m->disk, 0, 0, err);
+		r = qb_carve_forget(device->fd, m->disk, 1, err);
 		if (r == 0)
 			r = qb_carve_wipe(device->exclusive, m->disk, m->size_bytes, err);
 	}

@@ -28,14 +28,6 @@ static bool is_begun_on_any(const struct qb_pool_planning *p, const struct qb_po
 	return false;
 }
 
-static bool is_by_match(const struct qb_pool_config *pool)
-{
-	for (size_t i = 0; i < pool->n_disks; i++)
-		if (pool->disks[i].has_match)
-			return true;
-	return false;
-}
-
 static void refuse_names(const struct qb_pool_planning *p, const struct group *g,
 			 const char *target)
 {
@@ -95,7 +87,7 @@ void qb_vg_look(const struct qb_pool_planning *p, struct qb_choice *c)
 			p->plan, target, "volume-group",
 			"the volume group %s was begun, and no disks are given to go on with",
 			g.name);
-	if (g.state == QB_VG_IS_FOREIGN && is_by_match(c->pool))
+	if (g.state == QB_VG_IS_FOREIGN && qb_pool_is_by_match(c->pool))
 		refuse_foreign(p, &g, target);
 	/* Without disks it is taken as it is. */
 	c->done = !c->pool->n_disks || qb_plan_refuses(p->plan, target);

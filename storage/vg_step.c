@@ -64,29 +64,19 @@ void qb_vg_args_done(struct qb_vg_args *args)
 void qb_vg_look_done(struct qb_vg_look *look)
 {
 	qb_disks_done(&look->disks);
-	free(look->at);
+	free(look->members);
 	*look = (struct qb_vg_look){0};
 }
 
 static int find_members(const struct qb_vg_args *args, struct qb_vg_look *look,
 			struct qb_error *err)
 {
-	for (size_t i = 0; i < args->n_members; i++) {
-		look->at[i] = -1;
-		for (size_t k = 0; k < look->disks.n_disks; k++) {
-			const struct qb_disk *disk = &look->disks.disks[k];
+	int r = 0;
 
-			if (!qb_streq(qb_disk_identity(disk), args->members[i].identity) ||
-			    qb_disk_has_reason(disk, "nvme-path"))
-				continue;
-			if (look->at[i] >= 0)
-				return qb_error_set(
-					err, ESTALE, "the disk %s (%s) is here more than once",
-					args->members[i].disk, args->members[i].identity);
-			look->at[i] = (ssize_t)k;
-		}
-	}
-	return 0;
+	look->members = qb_alloc(args->n_members, sizeof(*look->members));
+	for (size_t i = 0; r == 0 && i < args->n_members; i++)
+		r = qb_carve_pick(&look->disks, &args->members[i], &look->members[i], err);
+	return r;
 }
 
 int qb_vg_look_at(const struct qb_step_ctx *ctx, const struct qb_vg_args *args,
@@ -95,23 +85,20 @@ int qb_vg_look_at(const struct qb_step_ctx *ctx, const struct qb_vg_args *args,
 	const struct qb_pool_config pool = {.name = (char *)(uintptr_t)args->pool,
 					    .volume_group = (char *)(uintptr_t)args->group};
 	_cleanup_strs_ struct qb_strs identities = {0};
+	int r;
 
 	*ret = (struct qb_vg_look){0};
-	if (!ctx->root->live)
-		return qb_error_set(err, EOPNOTSUPP, "disks are carved on a live host only");
 	for (size_t i = 0; i < args->n_members; i++)
 		qb_strs_add(&identities, args->members[i].identity);
-	qb_disks_probe_some(ctx->root, ctx->machine_id, &identities, ctx->timeout_ms, &ret->disks);
-	if (!qb_is(&ret->disks.known))
-		return qb_error_set(err, ESTALE, "the disks are unknown: %s",
-				    ret->disks.known.why ? ret->disks.known.why : "nobody looked");
+	r = qb_carve_probe(ctx, &identities, &ret->disks, err);
+	if (r < 0)
+		return r;
 	qb_groups_ask(LVM_TIMEOUT_MIN_MS, &ret->disks);
 	if (!qb_is(&ret->disks.lvm))
 		return qb_error_set(err, EIO, "what volume groups are here is unknown: %s",
 				    ret->disks.lvm.why ? ret->disks.lvm.why : "nobody said");
 	ret->group = qb_vg_find(&ret->disks, &pool, ctx->machine_id);
 	ret->state = qb_vg_state(ret->group, args->pool, ctx->machine_id);
-	ret->at = qb_alloc(args->n_members, sizeof(*ret->at));
 	return find_members(args, ret, err);
 }
 
@@ -136,7 +123,7 @@ static enum qb_disk_claim claim_of(const struct qb_vg_look *look, const struct q
 				   size_t i)
 {
 	const struct qb_carve_args *m = &args->members[i];
-	const struct qb_disk *disk = &look->disks.disks[look->at[i]];
+	const struct qb_disk *disk = look->members[i];
 
 	return qb_vg_claim(
 		qb_disk_claim(disk, args->pool, &m->ids, m->by_path, m->resume || m->commit),
@@ -146,16 +133,11 @@ static enum qb_disk_claim claim_of(const struct qb_vg_look *look, const struct q
 static int refuse(const struct qb_vg_look *look, const struct qb_vg_args *args, size_t i,
 		  struct qb_error *err)
 {
-	const struct qb_disk *disk = &look->disks.disks[look->at[i]];
-	_cleanup_buf_ struct qb_buf why = {0};
+	const struct qb_disk *disk = look->members[i];
+	_cleanup_free_ char *why = qb_reasons_text(disk, args->members[i].by_path);
 
-	for (size_t k = 0; k < disk->n_reasons; k++)
-		if (qb_reason_counts(disk, disk->reasons[k].code, QB_CLAIM_NONE,
-				     args->members[i].by_path))
-			qb_buf_printf(&why, "%s%s: %s", why.len ? "; " : "", disk->reasons[k].code,
-				      disk->reasons[k].evidence);
 	return qb_error_set(err, ESTALE, "%s is no longer what was planned for pool %s: %s",
-			    disk->path, args->pool, why.s ? why.s : "it changed");
+			    disk->path, args->pool, why ? why : "it changed");
 }
 
 static int group_is_as_planned(const struct qb_vg_look *look, const struct qb_vg_args *args,
@@ -187,14 +169,14 @@ static int members_are_as_planned(const struct qb_vg_look *look, const struct qb
 		enum qb_disk_claim claim;
 		int r;
 
-		if (look->at[i] < 0)
+		if (!look->members[i])
 			return qb_error_set(err, ESTALE, "the disk %s (%s) is not here any more",
 					    m->disk, m->identity);
 		claim = claim_of(look, args, i);
 		*ret_ready += claim == QB_CLAIM_READY;
 		if (claim == QB_CLAIM_READY)
 			continue;
-		r = qb_carve_unchanged(&look->disks.disks[look->at[i]], m, err);
+		r = qb_carve_unchanged(look->members[i], m, err);
 		if (r < 0)
 			return r;
 		if (claim == QB_CLAIM_NONE || (claim == QB_CLAIM_COMMIT) != m->commit)
@@ -259,7 +241,7 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 		return qb_error_set(err, EIO, "the volume group %s lacks physical volumes",
 				    args.group);
 	for (size_t i = 0; i < args.n_members; i++)
-		if (look.at[i] < 0 || claim_of(&look, &args, i) != QB_CLAIM_READY)
+		if (!look.members[i] || claim_of(&look, &args, i) != QB_CLAIM_READY)
 			return qb_error_set(err, EIO, "%s is not a whole member of %s",
 					    args.members[i].disk, args.group);
 	return 0;

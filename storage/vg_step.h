@@ -16,10 +16,10 @@ QB_MUST_CHECK int qb_vg_args_read(const json_t *json, struct qb_vg_args *ret, st
 void qb_vg_args_done(struct qb_vg_args *args);
 #define _cleanup_vg_args_ QB_CLEANUP(qb_vg_args_done)
 
-/* The host as it is now: the members, at index at[i] of disks or -1, and the pool's group. */
+/* The host as it is now, and the pool's group. */
 struct qb_vg_look {
 	struct qb_disks disks;
-	ssize_t *at;
+	const struct qb_disk **members; /* in the order of the arguments; NULL: it is not here */
 	const struct qb_volume_group *group; /* NULL: there is none */
 	enum qb_vg_state state;
 };

@@ -15,14 +15,9 @@ struct undoing {
 	struct qb_carve_device *devices;
 };
 
-static const struct qb_disk *member(const struct undoing *u, size_t i)
-{
-	return &u->look->disks.disks[u->look->at[i]];
-}
-
 static int refuse_member(const struct undoing *u, size_t i, struct qb_error *err)
 {
-	const struct qb_disk *disk = member(u, i);
+	const struct qb_disk *disk = u->look->members[i];
 	char uuid[QB_PV_UUID_LEN];
 
 	qb_pv_uuid(u->args->members[i].ids.fs_uuid, uuid);
@@ -63,10 +58,10 @@ static int judge_members(struct undoing *u, struct qb_error *err)
 		/* What this step only marked was carved by another run, and is that one's. */
 		if (qb_streq(qb_arg(u->contents, m->identity), "carved"))
 			continue;
-		if (u->look->at[i] < 0)
+		if (!u->look->members[i])
 			return qb_error_set(err, ESTALE, "the disk %s (%s) is not here", m->disk,
 					    m->identity);
-		disk = member(u, i);
+		disk = u->look->members[i];
 		u->ours[i] = disk->mark.state != QB_MARK_NONE &&
 			     (qb_streq(disk->mark.uuid, m->ids.disk_guid) ||
 			      qb_disk_resumable(disk, m->pool, &m->ids));
@@ -97,7 +92,7 @@ static int judge_group(const struct undoing *u, struct qb_error *err)
 				    "volumes",
 				    g->name, (uintmax_t)g->volumes);
 	for (size_t i = 0; i < u->args->n_members; i++)
-		n += u->look->at[i] >= 0 && qb_vg_has(g, member(u, i));
+		n += u->look->members[i] && qb_vg_has(g, u->look->members[i]);
 	if (n != g->physical_volumes.n)
 		return qb_error_set(err, EEXIST,
 				    "the volume group %s stays as it is: disks were added to it",
@@ -114,11 +109,11 @@ static int lock_all(struct undoing *u, struct qb_error *err)
 		if (!u->ours[i])
 			continue;
 		/* After a reboot it is the same disk under another name. */
-		now.devno = member(u, i)->devno;
-		now.size_bytes = member(u, i)->size_bytes;
-		now.diskseq = member(u, i)->diskseq;
-		r = qb_carve_lock(member(u, i)->path, &now, u->ctx->timeout_ms, &u->devices[i],
-				  err);
+		now.devno = u->look->members[i]->devno;
+		now.size_bytes = u->look->members[i]->size_bytes;
+		now.diskseq = u->look->members[i]->diskseq;
+		r = qb_carve_lock(u->look->members[i]->path, &now, u->ctx->timeout_ms,
+				  &u->devices[i], err);
 		if (r < 0)
 			return r;
 	}
@@ -136,11 +131,11 @@ static int leave_group(const struct undoing *u, struct qb_error *err)
 	qb_strs_add(&argv, u->args->make ? "vgremove" : "vgreduce");
 	qb_strs_add(&argv, u->look->group->name);
 	for (size_t i = 0; i < u->args->n_members; i++) {
-		if (!u->ours[i] || !qb_vg_has(u->look->group, member(u, i)))
+		if (!u->ours[i] || !qb_vg_has(u->look->group, u->look->members[i]))
 			continue;
 		any = true;
 		if (!u->args->make)
-			qb_strs_add(&argv, member(u, i)->partitions[0].path);
+			qb_strs_add(&argv, u->look->members[i]->partitions[0].path);
 	}
 	return any ? qb_lvm(u->ctx, &argv, err) : 0;
 }
@@ -151,8 +146,8 @@ static int take_apart(struct undoing *u, struct qb_error *err)
 	int r = lock_all(u, err);
 
 	for (size_t i = 0; r == 0 && i < u->args->n_members; i++)
-		if (u->ours[i] && member(u, i)->mark.state != QB_MARK_PENDING)
-			r = qb_carve_table(u->devices[i].exclusive, member(u, i)->path,
+		if (u->ours[i] && u->look->members[i]->mark.state != QB_MARK_PENDING)
+			r = qb_carve_table(u->devices[i].exclusive, u->look->members[i]->path,
 					   u->args->pool, QB_PART_LVM, &u->args->members[i].ids,
 					   QB_MARK_PENDING, err);
 	for (size_t i = 0; i < u->args->n_members; i++)
@@ -162,10 +157,10 @@ static int take_apart(struct undoing *u, struct qb_error *err)
 	for (size_t i = 0; r == 0 && i < u->args->n_members; i++) {
 		if (!u->ours[i])
 			continue;
-		r = qb_carve_kernel(u->devices[i].fd, member(u, i)->path, 0, 0, err);
+		r = qb_carve_forget(u->devices[i].fd, u->look->members[i]->path, 1, err);
 		if (r == 0)
-			r = qb_carve_wipe(u->devices[i].fd, member(u, i)->path,
-					  member(u, i)->size_bytes, err);
+			r = qb_carve_wipe(u->devices[i].fd, u->look->members[i]->path,
+					  u->look->members[i]->size_bytes, err);
 	}
 	return r;
 }

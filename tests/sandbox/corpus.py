@@ -211,12 +211,7 @@ for label, code in (("amiga", "unknown-content"), ("bsd", "partitions")):
                                        "1MiB", "100MiB"), code)
 
 
-def gpt(path):
-    disks.blank(path, SIZE)
-    subprocess.run([program("sfdisk"), "-q", path], input="label: gpt\n,100M\n,100M\n", check=True,
-                   encoding="utf-8", env=environment())
-
-
+GPT = tool("sfdisk", "-q", "{}", text="label: gpt\n,100M\n,100M\n")
 ZERO = bytes(SECTOR)
 BACKUP = bytes(33 * SECTOR)
 MBR_END = b"\x55\xaa"
@@ -228,17 +223,17 @@ def mbr_entry(number, kind, first, count):
 
 
 for name, made in (
-        ("gpt-without-protective-mbr", then(gpt, (0, ZERO))),
-        ("gpt-without-primary-header", then(gpt, (SECTOR, ZERO))),
-        ("gpt-backup-only", then(gpt, (0, bytes(34 * SECTOR)))),
-        ("gpt-without-backup", then(gpt, (-33 * SECTOR, BACKUP))),
-        ("gpt-primary-header-damaged", flipped(gpt, SECTOR + 56)),
-        ("gpt-primary-entries-damaged", flipped(gpt, 2 * SECTOR + 16)),
-        ("gpt-backup-header-damaged", flipped(gpt, -SECTOR + 56)),
-        ("gpt-backup-entries-damaged", flipped(gpt, -33 * SECTOR + 16)),
-        ("gpt-both-headers-damaged", flipped(flipped(gpt, SECTOR + 56), -SECTOR + 56)),
-        ("gpt-hybrid", then(gpt, mbr_entry(1, 0x83, 2048, 204800))),
-        ("gpt-boot-flag", then(gpt, (446, b"\x80"))),
+        ("gpt-without-protective-mbr", then(GPT, (0, ZERO))),
+        ("gpt-without-primary-header", then(GPT, (SECTOR, ZERO))),
+        ("gpt-backup-only", then(GPT, (0, bytes(34 * SECTOR)))),
+        ("gpt-without-backup", then(GPT, (-33 * SECTOR, BACKUP))),
+        ("gpt-primary-header-damaged", flipped(GPT, SECTOR + 56)),
+        ("gpt-primary-entries-damaged", flipped(GPT, 2 * SECTOR + 16)),
+        ("gpt-backup-header-damaged", flipped(GPT, -SECTOR + 56)),
+        ("gpt-backup-entries-damaged", flipped(GPT, -33 * SECTOR + 16)),
+        ("gpt-both-headers-damaged", flipped(flipped(GPT, SECTOR + 56), -SECTOR + 56)),
+        ("gpt-hybrid", then(GPT, mbr_entry(1, 0x83, 2048, 204800))),
+        ("gpt-boot-flag", then(GPT, (446, b"\x80"))),
         ("protective-mbr-alone", written(mbr_entry(0, 0xEE, 1, SIZE // SECTOR - 1),
                                          (510, MBR_END)))):
     image(name, made, "partition-table")
@@ -246,12 +241,12 @@ for name, made in (
 
 def smaller_gpt(path):
     """A table of the disk as it was before it grew: its backup is no longer at the end."""
-    gpt(path)
+    GPT(path)
     os.truncate(path, 2 * SIZE)
 
 
 image("gpt-of-a-disk-that-grew", smaller_gpt, "partition-table")
-image("gpt-sector-by-sector-lost", then(gpt, (0, bytes(2 * SECTOR)), (-SECTOR, ZERO)),
+image("gpt-sector-by-sector-lost", then(GPT, (0, bytes(2 * SECTOR)), (-SECTOR, ZERO)),
       "unknown-content")
 image("mbr-boot-code-only", written((0, b"\xeb\x63\x90" + bytes(range(200)))), "unknown-content")
 image("mbr-signature-only", written((510, MBR_END)), "partition-table", "dos")
@@ -285,23 +280,18 @@ image("dasd-ecdsa", written((8192, "VOL1QB0001".encode("cp500"))), "unknown-cont
 image("dasd-ldl", written((1024, "LNX1QB0001".encode("cp500"))), "unknown-content")
 
 
-def atari(path):
-    disks.blank(path, SIZE)
-    part = struct.pack(">B3sII", 1, b"LNX", 2048, 204800)
-    put(path, [(0x1C2, struct.pack(">I", SIZE // SECTOR) + part), (0x1FE, b"\x12\x34")])
-
-
-image("atari", atari, "partition-table", "atari")
+image("atari", written((0x1C2, struct.pack(">I", SIZE // SECTOR) +
+                        struct.pack(">B3sII", 1, b"LNX", 2048, 204800)), (0x1FE, b"\x12\x34")),
+      "partition-table", "atari")
 
 LAST = SIZE - SECTOR
 PENULTIMATE = SIZE - 2 * SECTOR
 
 
-def md0(path):
+def md0():
     """linux/raid/md_p.h, version 0.90: 64 KiB before the end, on a 64 KiB boundary."""
-    disks.blank(path, SIZE)
     head = struct.pack("<IIIIIIII", 0xA92B4EFC, 0, 90, 0, 0, 0x11111111, 0, 1)
-    put(path, [((SIZE & ~0xFFFF) - 0x10000, head.ljust(4096, b"\0"))])
+    return written(((SIZE & ~0xFFFF) - 0x10000, head.ljust(4096, b"\0")))
 
 
 def md1(minor):
@@ -362,7 +352,7 @@ for name, made, known_without in (
 
 for minor in range(3):
     image(f"md-1.{minor}", md1(minor), "signature", "linux_raid_member")
-image("md-0.90", md0, "signature", "linux_raid_member")
+image("md-0.90", md0(), "signature", "linux_raid_member")
 
 image("intel-raid", written((PENULTIMATE, b"Intel Raid ISM Cfg Sig. 1.2.00")), "signature",
       "isw_raid_member")
@@ -446,14 +436,14 @@ image("all-ones", written((0, b"\xff" * END_BYTES), (-END_BYTES, b"\xff" * END_B
 
 ISW = written((PENULTIMATE, b"Intel Raid ISM Cfg Sig. 1.2.00"))
 image("ext4-in-front-of-md", over(md0, EXT4), "ambiguous", "ext4", "linux_raid_member")
-image("gpt-and-zfs", over(zfs(SIZE - 524288, SIZE - 262144), gpt), "partition-table", "gpt",
+image("gpt-and-zfs", over(zfs(SIZE - 524288, SIZE - 262144), GPT), "partition-table", "gpt",
       "zfs_member")
 image("mbr-over-btrfs", over(BTRFS, tool("sfdisk", "-q", "{}", text="label: dos\n,100M\n")),
       "partition-table", "dos", "btrfs")
 image("iso9660-with-mbr", over(ISO, written(mbr_entry(0, 0x17, 64, 200), (510, MBR_END))),
       "partition-table", "dos", "iso9660")
-image("intel-raid-and-gpt", over(gpt, ISW), "partition-table", "gpt", "isw_raid_member")
-image("gpt-over-ext4", over(EXT4, gpt), "partition-table", "gpt")
+image("intel-raid-and-gpt", over(GPT, ISW), "partition-table", "gpt", "isw_raid_member")
+image("gpt-over-ext4", over(EXT4, GPT), "partition-table", "gpt")
 # The later one has overwritten the name of the other, not its data.
 for name, made, kind in (
         ("xfs-over-ext4", over(EXT4, XFS), "xfs"), ("ext4-over-xfs", over(XFS, EXT4), "ext4"),

@@ -8,6 +8,7 @@ import os
 import signal
 
 import qb
+from carving import blank_again
 
 CONFIG = """\
 version: 1
@@ -119,12 +120,7 @@ def it_may_break_off_anywhere():
     qb.configure(CONFIG % "[ext4, gpt, unknown-content]")
     killed = 0
     for number in range(1, 400, int(os.environ.get("EVERY", "12"))):
-        for words in (("/usr/bin/virsh", "-q", "-c", "qemu:///system", "pool-destroy", "images"),
-                      ("/usr/bin/virsh", "-q", "-c", "qemu:///system", "pool-undefine", "images"),
-                      ("/usr/bin/flock", disk(), "/usr/bin/partx", "--delete", disk()),
-                      ("/bin/sh", "-c", "rm -rf /var/lib/qubi-agent/*"),
-                      ("/usr/sbin/blkdiscard", "-f", disk())):
-            qb.run(*words, code=None)
+        blank_again(disk())
         table()
         r = qb.traced("-qq", "-o", "/dev/null", "-P", disk(), "-e", "trace=pwrite64,ioctl,fsync",
                       "-e", f"inject=pwrite64,ioctl,fsync:signal=KILL:when={number}", qb.AGENT,

@@ -8,6 +8,7 @@ The agent is stopped at a system call, by strace, something happens to the disk,
 import collections
 import contextlib
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -35,22 +36,20 @@ def moments():
 @contextlib.contextmanager
 def stopped(name, path, number):
     """The agent, stopped before that call. It goes on at the end; .result is what it said."""
-    log = TRACE + ".stopped"
+    log = pathlib.Path(TRACE + ".stopped")
     tracer = subprocess.Popen(
         ["/usr/bin/strace", "-o", log, "-P", path, "-e", f"trace={name}", "-e",
          f"inject={name}:signal=STOP:when={number}", qb.AGENT, "apply", "--yes"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         encoding="utf-8", env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
     tracer.result = None
-    with open(f"/proc/{tracer.pid}/task/{tracer.pid}/children", encoding="utf-8") as f:
-        end = time.monotonic() + 30
-        while not (os.path.exists(log) and "stopped by SIGSTOP" in open(log, encoding="utf-8").read()):
-            assert tracer.poll() is None, f"it ended before {name} {number} on {path}: {tracer.stdout.read()}"
-            assert time.monotonic() < end, "it did not stop"
-            time.sleep(0.002)
-        f.seek(0)
-        agent = int(f.read().split()[0])
-    os.unlink(log)
+    end = time.monotonic() + 30
+    while not (log.exists() and "stopped by SIGSTOP" in log.read_text()):
+        assert tracer.poll() is None, f"it ended before {name} {number} on {path}: {tracer.stdout.read()}"
+        assert time.monotonic() < end, "it did not stop"
+        time.sleep(0.002)
+    agent = int(pathlib.Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children").read_text().split()[0])
+    log.unlink()
     try:
         yield tracer
     finally:
@@ -81,9 +80,8 @@ def opened(disk):
 
 @contextlib.contextmanager
 def opened_alone(disk):
-    fd = os.open(disk, os.O_RDONLY | os.O_EXCL)
-    yield
-    os.close(fd)
+    with os.fdopen(os.open(disk, os.O_RDONLY | os.O_EXCL)):
+        yield
 
 
 @contextlib.contextmanager

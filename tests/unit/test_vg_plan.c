@@ -7,65 +7,21 @@
 #include <cmocka.h>
 
 #include "storage/vg.h"
+#include "tests/unit/pool_host.h"
 
-#define GIB (1ull << 30)
-#define MACHINE_ID "0123456789abcdef0123456789abcdef"
 #define TEXT(s) ((char *)(uintptr_t)(s))
 
-struct world {
-	struct qb_disks disks;
-	struct qb_disk_selector selectors[4];
-	struct qb_pool_config pool;
-	struct qb_ledger ledger;
-	struct qb_plan plan;
-};
-
-static int setup(void **state)
+static int setup_group(void **state)
 {
-	struct world *w = qb_alloc(1, sizeof(*w));
+	struct world *w;
 
-	qb_tri_set(&w->disks.known, true);
+	setup(state);
+	w = *state;
 	qb_tri_set(&w->disks.lvm, false);
-	w->pool = (struct qb_pool_config){
+	w->n_pools = 1;
+	w->pools[0] = (struct qb_pool_config){
 		.name = TEXT("vms"), .type = QB_POOL_LOGICAL, .disks = w->selectors};
-	*state = w;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	qb_disks_done(&w->disks);
-	qb_ledger_done(&w->ledger);
-	qb_plan_done(&w->plan);
-	free(w);
-	return 0;
-}
-
-static struct qb_disk *add_disk(struct world *w, const char *name, const char *serial)
-{
-	struct qb_disk *d = QB_APPEND(w->disks.disks, w->disks.n_disks);
-
-	d->name = qb_strdup(name);
-	d->path = qb_asprintf("/dev/%s", name);
-	d->devno = qb_asprintf("8:%zu", w->disks.n_disks * 16);
-	d->serial = qb_strdup(serial);
-	d->size_bytes = 100 * GIB;
-	d->logical_sector_bytes = 512;
-	d->available = true;
-	qb_tri_set(&d->readable, true);
-	qb_tri_set(&d->rotational, false);
-	return d;
-}
-
-static struct qb_disk *disk(struct world *w, const char *name)
-{
-	for (size_t i = 0; i < w->disks.n_disks; i++)
-		if (qb_streq(w->disks.disks[i].name, name))
-			return &w->disks.disks[i];
-	fail_msg("no disk %s", name);
-	return NULL;
 }
 
 /* The disk as carving leaves it. */
@@ -130,20 +86,14 @@ static void name_disks(struct world *w, const char *a, const char *b)
 {
 	w->selectors[0] = (struct qb_disk_selector){.serial = TEXT(a)};
 	w->selectors[1] = (struct qb_disk_selector){.serial = TEXT(b)};
-	w->pool.n_disks = b ? 2 : 1;
+	w->pools[0].n_disks = b ? 2 : 1;
 }
 
 static void match_disks(struct world *w, const char *count)
 {
 	w->selectors[0] = (struct qb_disk_selector){.has_match = true, .count = TEXT(count)};
 	w->selectors[0].match.min_size = GIB;
-	w->pool.n_disks = 1;
-}
-
-static void plan(struct world *w)
-{
-	qb_plan_done(&w->plan);
-	qb_pool_plan(&w->disks, &w->pool, 1, MACHINE_ID, &w->ledger, &w->plan);
+	w->pools[0].n_disks = 1;
 }
 
 /* disks: their paths in the order of the step, "sda sdb"; NULL: no step, and no refusal. */
@@ -192,16 +142,16 @@ static void named_disks_become_one_group(void **state)
 	struct world *w = *state;
 	const json_t *args;
 
-	add_disk(w, "sda", "QB0002");
-	add_disk(w, "sdb", "QB0001");
-	add_disk(w, "sdc", "QB0003");
+	add_disk(w, "sda", "QB0002", 100 * GIB);
+	add_disk(w, "sdb", "QB0001", 100 * GIB);
+	add_disk(w, "sdc", "QB0003", 100 * GIB);
 	name_disks(w, "QB0002", "QB0001");
 	assert_plan(w, true, "sda sdb");
 	args = w->plan.steps[0].args;
 	assert_string_equal(qb_arg(args, "group"), "vms");
 	assert_true(qb_startswith(qb_arg(args, "tag"), "qubi.pool="));
 	assert_non_null(strstr(w->plan.steps[0].why, "/dev/sda (100 GiB, QB0002) and /dev/sdb"));
-	w->pool.volume_group = TEXT("guests");
+	w->pools[0].volume_group = TEXT("guests");
 	plan(w);
 	assert_string_equal(qb_arg(w->plan.steps[0].args, "group"), "guests");
 }
@@ -210,9 +160,9 @@ static void a_count_takes_so_many_whatever_the_kernel_calls_them(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sda", "QB0003");
-	add_disk(w, "sdb", "QB0001");
-	add_disk(w, "sdc", "QB0002");
+	add_disk(w, "sda", "QB0003", 100 * GIB);
+	add_disk(w, "sdb", "QB0001", 100 * GIB);
+	add_disk(w, "sdc", "QB0002", 100 * GIB);
 	match_disks(w, "2");
 	assert_plan(w, true, "sdb sdc");
 	match_disks(w, "4");
@@ -224,11 +174,11 @@ static void all_leaves_out_what_is_refused_and_says_so(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sda", "QB0001");
-	add_disk(w, "sdb", "QB0002")->available = false;
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	add_disk(w, "sdb", "QB0002", 100 * GIB)->available = false;
 	qb_disk_reason(disk(w, "sdb"), "mounted", "/dev/sdb1 on /srv");
-	add_disk(w, "sdc", "QB0003");
-	add_disk(w, "sdd", "QB0004")->size_bytes = GIB / 2;
+	add_disk(w, "sdc", "QB0003", 100 * GIB);
+	add_disk(w, "sdd", "QB0004", 100 * GIB)->size_bytes = GIB / 2;
 	match_disks(w, "all");
 	assert_plan(w, true, "sda sdc");
 	assert_non_null(strstr(w->plan.steps[0].why, "not taken: /dev/sdb (mounted)"));
@@ -242,9 +192,9 @@ static void names_and_matches_go_together(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sda", "QB0001");
-	qb_tri_set(&add_disk(w, "sdb", "QB0002")->rotational, true);
-	add_disk(w, "sdc", "QB0003");
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	qb_tri_set(&add_disk(w, "sdb", "QB0002", 100 * GIB)->rotational, true);
+	add_disk(w, "sdc", "QB0003", 100 * GIB);
 	name_disks(w, "QB0003", "QB0001");
 	w->selectors[1] = (struct qb_disk_selector){.has_match = true};
 	qb_tri_set(&w->selectors[1].match.rotational, true);
@@ -258,8 +208,8 @@ static void one_refused_member_refuses_all(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sda", "QB0001");
-	add_disk(w, "sdb", "QB0002");
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	add_disk(w, "sdb", "QB0002", 100 * GIB);
 	qb_disk_reason(disk(w, "sdb"), "signature", "ext4");
 	name_disks(w, "QB0001", "QB0002");
 	assert_refused(w, "signature", "/dev/sdb: ext4");
@@ -271,8 +221,8 @@ static void members_have_one_size_of_sectors(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sda", "QB0001");
-	add_disk(w, "sdb", "QB0002")->logical_sector_bytes = 4096;
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	add_disk(w, "sdb", "QB0002", 100 * GIB)->logical_sector_bytes = 4096;
 	name_disks(w, "QB0001", "QB0002");
 	assert_refused(w, "sector-size", "/dev/sdb has sectors of 4096 bytes");
 }
@@ -281,8 +231,8 @@ static void a_whole_group_needs_no_step(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sda", "QB0001");
-	add_disk(w, "sdb", "QB0002");
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	add_disk(w, "sdb", "QB0002", 100 * GIB);
 	mark(w, "sda", QB_MARK_READY);
 	mark(w, "sdb", QB_MARK_READY);
 	add_group(w, "vms", QB_VG_READY, "/dev/sda1", "/dev/sdb1");
@@ -302,9 +252,9 @@ static void more_disks_extend_it_when_the_selector_says_so(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sda", "QB0002");
-	add_disk(w, "sdb", "QB0003");
-	add_disk(w, "sdc", "QB0001");
+	add_disk(w, "sda", "QB0002", 100 * GIB);
+	add_disk(w, "sdb", "QB0003", 100 * GIB);
+	add_disk(w, "sdc", "QB0001", 100 * GIB);
 	mark(w, "sda", QB_MARK_READY);
 	add_group(w, "vms", QB_VG_READY, "/dev/sda1", NULL);
 	match_disks(w, "1");
@@ -323,15 +273,15 @@ static void a_group_that_lacks_disks_is_left_alone(void **state)
 	struct world *w = *state;
 	struct qb_volume_group *g;
 
-	add_disk(w, "sda", "QB0001");
-	add_disk(w, "sdc", "QB0003");
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	add_disk(w, "sdc", "QB0003", 100 * GIB);
 	mark(w, "sda", QB_MARK_READY);
 	g = add_group(w, "vms", QB_VG_READY, "/dev/sda1", NULL);
 	g->missing = 1;
 	add_entry(w, "QB0001", "QB0002", true);
 	match_disks(w, "2");
 	assert_refused(w, "degraded", "vms lacks 1 of its physical volumes");
-	w->pool.n_disks = 0;
+	w->pools[0].n_disks = 0;
 	assert_refused(w, "degraded", "vms lacks 1");
 }
 
@@ -339,8 +289,8 @@ static void no_other_disks_take_a_lost_groups_place(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sdc", "QB0003");
-	add_disk(w, "sdd", "QB0004");
+	add_disk(w, "sdc", "QB0003", 100 * GIB);
+	add_disk(w, "sdd", "QB0004", 100 * GIB);
 	add_entry(w, "QB0001", "QB0002", true);
 	match_disks(w, "2");
 	assert_refused(w, "no-match", "was made on the disk QB0001 and QB0002, and /dev/sdc");
@@ -352,9 +302,9 @@ static void what_was_begun_is_begun_anew_where_the_journal_knows(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sda", "QB0001");
-	add_disk(w, "sdb", "QB0002");
-	add_disk(w, "sdc", "QB0000");
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	add_disk(w, "sdb", "QB0002", 100 * GIB);
+	add_disk(w, "sdc", "QB0000", 100 * GIB);
 	mark(w, "sda", QB_MARK_PENDING);
 	add_group(w, "vms", QB_VG_PENDING, "/dev/sda1", NULL);
 	name_disks(w, "QB0001", "QB0002");
@@ -375,15 +325,15 @@ static void a_group_that_was_begun_is_not_begun_on_fewer_disks(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sda", "QB0001");
-	add_disk(w, "sdb", "QB0002");
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	add_disk(w, "sdb", "QB0002", 100 * GIB);
 	mark(w, "sda", QB_MARK_PENDING);
 	mark(w, "sdb", QB_MARK_PENDING);
 	add_group(w, "vms", QB_VG_PENDING, "/dev/sda1", "/dev/sdb1");
 	add_entry(w, "QB0001", "QB0002", false);
 	name_disks(w, "QB0001", NULL);
 	assert_refused(w, "volume-group", "was begun on 2 disks");
-	w->pool.n_disks = 0;
+	w->pools[0].n_disks = 0;
 	assert_refused(w, "volume-group", "no disks are given to go on with");
 }
 
@@ -391,8 +341,8 @@ static void what_the_group_took_in_is_only_marked(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sda", "QB0001");
-	add_disk(w, "sdb", "QB0002");
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	add_disk(w, "sdb", "QB0002", 100 * GIB);
 	mark(w, "sda", QB_MARK_READY);
 	mark(w, "sdb", QB_MARK_PENDING);
 	add_group(w, "vms", QB_VG_READY, "/dev/sda1", "/dev/sdb1");
@@ -411,7 +361,7 @@ static void what_the_group_took_in_is_only_marked(void **state)
 	qb_strs_done(&w->disks.groups[0].physical_volumes);
 	qb_strs_add(&w->disks.groups[0].physical_volumes, "/dev/sda1");
 	w->disks.groups[0].missing = 1;
-	add_disk(w, "sdc", "QB0003");
+	add_disk(w, "sdc", "QB0003", 100 * GIB);
 	match_disks(w, "all");
 	assert_plan(w, false, "sdb");
 }
@@ -420,8 +370,8 @@ static void a_mark_without_its_group_is_left_alone(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sda", "QB0001");
-	add_disk(w, "sdb", "QB0002");
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	add_disk(w, "sdb", "QB0002", 100 * GIB);
 	mark(w, "sda", QB_MARK_READY);
 	match_disks(w, "1");
 	assert_refused(w, "volume-group", "/dev/sda carries the mark of this pool");
@@ -431,8 +381,8 @@ static void another_group_of_that_name_is_refused_or_adopted(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sda", "QB0001");
-	add_disk(w, "sdb", "QB0002");
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	add_disk(w, "sdb", "QB0002", 100 * GIB);
 	qb_disk_reason(disk(w, "sda"), "signature", "LVM2_member");
 	add_group(w, "vms", NULL, "/dev/sda", NULL);
 	match_disks(w, "1");
@@ -445,9 +395,9 @@ static void another_group_of_that_name_is_refused_or_adopted(void **state)
 	/* Exactly where it is, or by its name: taken as it is. */
 	name_disks(w, "QB0001", NULL);
 	assert_plan(w, false, NULL);
-	w->pool.n_disks = 0;
+	w->pools[0].n_disks = 0;
 	assert_plan(w, false, NULL);
-	w->pool.volume_group = TEXT("other");
+	w->pools[0].volume_group = TEXT("other");
 	assert_refused(w, "no-match", "no volume group other here, and no disks");
 }
 
@@ -473,16 +423,16 @@ static void what_is_named_to_be_erased_becomes_a_member(void **state)
 	struct qb_signature *s;
 	struct qb_disk *d;
 
-	add_disk(w, "sda", "QB0001");
-	d = add_disk(w, "sdb", "QB0002");
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	d = add_disk(w, "sdb", "QB0002", 100 * GIB);
 	s = QB_APPEND(d->signatures, d->n_signatures);
 	s->type = qb_strdup("ext4");
 	s->usage = qb_strdup("filesystem");
 	d->available = false;
 	qb_disk_reason(d, "signature", "ext4");
 	name_disks(w, "QB0001", "QB0002");
-	w->pool.erase = &erase;
-	w->pool.n_erase = 1;
+	w->pools[0].erase = &erase;
+	w->pools[0].n_erase = 1;
 	plan(w);
 	assert_int_equal(w->plan.n_refused, 0);
 	assert_int_equal(w->plan.n_steps, 2);
@@ -495,7 +445,7 @@ static void without_lvms_word_nothing_is_planned(void **state)
 {
 	struct world *w = *state;
 
-	add_disk(w, "sda", "QB0001");
+	add_disk(w, "sda", "QB0001", 100 * GIB);
 	name_disks(w, "QB0001", NULL);
 	qb_tri_unknown(&w->disks.lvm, "no answer");
 	assert_refused(w, "probe-error", "what volume groups are here is unknown: no answer");
@@ -512,7 +462,7 @@ static void a_member_has_a_uuid_that_lvm_takes(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup_group, teardown)
 	const struct CMUnitTest tests[] = {
 		T(named_disks_become_one_group),
 		T(a_count_takes_so_many_whatever_the_kernel_calls_them),
