@@ -29,11 +29,9 @@ static bool may_erase(const struct qb_pool_planning *p, const struct qb_pool_con
 {
 	const struct qb_erase_config *erase = qb_erase_of(pool, disk);
 	const char *identity = qb_disk_identity(disk);
-	_cleanup_strs_ struct qb_strs carved = {0};
 
 	/* What was carved once may hold images, and what was named then is no word on them. */
-	qb_ledger_carved(p->ledger, pool->name, &carved);
-	return erase && !qb_strs_has(&carved, identity) &&
+	return erase && !qb_ledger_has_carved(p->ledger, pool->name, identity) &&
 	       qb_erase_allows(&erase->contains, disk, by_path,
 			       qb_erase_began(p->ledger, pool->name, identity));
 }

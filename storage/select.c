@@ -93,23 +93,29 @@ static const char *carved_identity(const struct qb_ledger_entry *entry, size_t i
 	return qb_arg(members ? json_array_get(members, i) : entry->args, "identity");
 }
 
-bool qb_ledger_began(const struct qb_ledger *ledger, const char *pool, const char *identity)
+static bool ledger_has(const struct qb_ledger *ledger, const char *pool, const char *identity,
+		       bool done)
 {
-	bool began = false;
-
 	for (size_t i = 0; ledger && i < ledger->n_entries; i++) {
 		const struct qb_ledger_entry *entry = &ledger->entries[i];
 
-		for (size_t k = 0; k < carved_by(entry, pool); k++) {
-			if (!qb_streq(carved_identity(entry, k), identity))
-				continue;
-			/* Once it was done there may be images on it: never to be begun again. */
-			if (entry->done)
-				return false;
-			began = true;
-		}
+		for (size_t k = 0; entry->done == done && k < carved_by(entry, pool); k++)
+			if (qb_streq(carved_identity(entry, k), identity))
+				return true;
 	}
-	return began;
+	return false;
+}
+
+bool qb_ledger_has_carved(const struct qb_ledger *ledger, const char *pool, const char *identity)
+{
+	return ledger_has(ledger, pool, identity, true);
+}
+
+bool qb_ledger_began(const struct qb_ledger *ledger, const char *pool, const char *identity)
+{
+	/* Once it was done there may be images on it: never to be begun again. */
+	return ledger_has(ledger, pool, identity, false) &&
+	       !qb_ledger_has_carved(ledger, pool, identity);
 }
 
 void qb_ledger_carved(const struct qb_ledger *ledger, const char *pool, struct qb_strs *ret)

@@ -38,6 +38,8 @@ char *qb_reasons_text(const struct qb_disk *disk, bool by_path);
 
 /* The pool's ledger on a disk: carving it began and did not end. */
 bool qb_ledger_began(const struct qb_ledger *ledger, const char *pool, const char *identity);
+/* It was carved for the pool once: images may be on it. */
+bool qb_ledger_has_carved(const struct qb_ledger *ledger, const char *pool, const char *identity);
 /* The identities of the disks that a pool was made on. */
 void qb_ledger_carved(const struct qb_ledger *ledger, const char *pool, struct qb_strs *ret);
 

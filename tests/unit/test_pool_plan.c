@@ -495,6 +495,30 @@ static void no_other_disk_silently_takes_a_pools_place(void **state)
 	assert_planned(w, "/dev/sdb", false);
 }
 
+static void what_was_carved_once_is_never_erased(void **state)
+{
+	struct world *w = *state;
+	struct qb_erase_config erase = {.serial = "QB0001"};
+
+	qb_strs_add(&erase.contains, "xfs");
+	qb_disk_reason(add_disk(w, "sda", "QB0001", 100 * GIB), "signature", "xfs");
+	*QB_APPEND(disk(w, "sda")->signatures, disk(w, "sda")->n_signatures) =
+		(struct qb_signature){.type = qb_strdup("xfs")};
+	disk(w, "sda")->available = false;
+	add_pool(w, "images")->serial = "QB0001";
+	w->pools[0].erase = &erase;
+	w->pools[0].n_erase = 1;
+	plan(w);
+	assert_int_equal(w->plan.n_refused, 0);
+	assert_int_equal(w->plan.n_steps, 2);
+	/* Another disk took its place since, by name; its images are still on it. */
+	add_entry(w, "images", "QB0001", true);
+	add_entry(w, "images", "QB0002", true);
+	assert_refused(w, "pool images", "erase", "what was carved for the pool before is never");
+	assert_int_equal(w->plan.n_steps, 0);
+	qb_strs_done(&erase.contains);
+}
+
 static void a_slot_is_where_a_disk_is_plugged_in(void **state)
 {
 	struct world *w = *state;
@@ -592,6 +616,7 @@ int main(void)
 		T(a_foreign_file_system_in_the_partition_refuses_it),
 		T(a_match_goes_on_where_it_began),
 		T(no_other_disk_silently_takes_a_pools_place),
+		T(what_was_carved_once_is_never_erased),
 		T(a_slot_is_where_a_disk_is_plugged_in),
 		T(what_cannot_be_planned_is_refused),
 		T(a_disk_that_nobody_judged_is_not_free),
