@@ -280,9 +280,11 @@ static int run_boot(struct qb_invocation *inv)
 		plan_text(inv, &p, &text);
 	qb_show(inv, &text);
 	if (!p.plan.n_steps)
-		return report(inv, p.plan.n_refused ? &refused : &in_sync, &p.plan, &nothing,
-			      start_us);
-	return execute_and_report(inv, &p, start_us);
+		r = report(inv, p.plan.n_refused ? &refused : &in_sync, &p.plan, &nothing,
+			   start_us);
+	else
+		r = execute_and_report(inv, &p, start_us);
+	return r == QB_EXIT_OK && p.damaged ? QB_EXIT_FAILED : r;
 }
 
 const struct qb_command qb_cmd_boot = {

@@ -146,9 +146,9 @@ static int read_record(json_t *record, bool first, struct qb_run *run)
 	return read_step(record, event, run);
 }
 
-/* *ret_len: of the whole records, without what a crash tore. */
-static int read_run(const struct qb_root *root, const char *path, struct qb_run *run,
-		    size_t *ret_len, struct qb_error *err)
+/* *ret_len: of the whole records, without what a crash tore. damaged: NULL for an error. */
+static int read_run(const struct qb_root *root, const char *path, struct qb_strs *damaged,
+		    struct qb_run *run, size_t *ret_len, struct qb_error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len, at = 0;
@@ -163,12 +163,17 @@ static int read_run(const struct qb_root *root, const char *path, struct qb_run 
 		if (!end)
 			break;
 		record = json_loadb(text + at, (size_t)(end - (text + at)), 0, NULL);
-		if (!record || read_record(record, line == 1, run) < 0)
+		r = record ? read_record(record, line == 1, run) : -EINVAL;
+		if (r < 0 && !damaged)
 			return qb_error_set(
 				err, EBADMSG,
 				"%s:%u: damaged record; move the file away when the host "
 				"is as you want it",
 				path, line);
+		if (r < 0)
+			qb_strs_addf(damaged, "%s:%u: damaged record", path, line);
+		if (r < 0 && line == 1)
+			break;
 		at = (size_t)(end - text) + 1;
 	}
 	*ret_len = at;
@@ -193,7 +198,8 @@ static int read_adopted(const struct qb_root *root, json_t **ret, struct qb_erro
 						   ADOPTED);
 }
 
-int qb_journal_read(const struct qb_root *root, struct qb_runs *ret, struct qb_error *err)
+static int read_all(const struct qb_root *root, struct qb_strs *damaged, struct qb_runs *ret,
+		    struct qb_error *err)
 {
 	_cleanup_strs_ struct qb_strs names = {0};
 	_cleanup_runs_ struct qb_runs runs = {0};
@@ -202,6 +208,10 @@ int qb_journal_read(const struct qb_root *root, struct qb_runs *ret, struct qb_e
 	if (r < 0 && r != -ENOENT)
 		return qb_error_errno(err, r, "%s: cannot read", JOURNAL_DIR);
 	r = read_adopted(root, &runs.adopted, err);
+	if (r == -EBADMSG && damaged) {
+		qb_strs_addf(damaged, "%s: damaged", ADOPTED);
+		r = 0;
+	}
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < names.n; i++) {
@@ -216,7 +226,7 @@ int qb_journal_read(const struct qb_root *root, struct qb_runs *ret, struct qb_e
 		run = QB_APPEND(runs.v, runs.n);
 		run->id = id;
 		path = path_of(id);
-		r = read_run(root, path, run, &len, err);
+		r = read_run(root, path, damaged, run, &len, err);
 		if (r < 0)
 			return r;
 		/* Nothing was announced, so nothing was done. */
@@ -226,6 +236,17 @@ int qb_journal_read(const struct qb_root *root, struct qb_runs *ret, struct qb_e
 	*ret = runs;
 	runs = (struct qb_runs){0};
 	return 0;
+}
+
+int qb_journal_read(const struct qb_root *root, struct qb_runs *ret, struct qb_error *err)
+{
+	return read_all(root, NULL, ret, err);
+}
+
+int qb_journal_read_rest(const struct qb_root *root, struct qb_strs *damaged, struct qb_runs *ret,
+			 struct qb_error *err)
+{
+	return read_all(root, damaged, ret, err);
 }
 
 bool qb_run_step_stands(const struct qb_run_step *step)
@@ -356,7 +377,7 @@ int qb_journal_reopen(const struct qb_root *root, unsigned id, struct qb_journal
 	_cleanup_free_ char *path = path_of(id);
 	struct qb_run run = {0};
 	size_t len;
-	int r = read_run(root, path, &run, &len, err);
+	int r = read_run(root, path, NULL, &run, &len, err);
 
 	run_done(&run);
 	if (r < 0)

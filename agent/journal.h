@@ -64,6 +64,12 @@ struct qb_runs {
 /* All runs. No directory means no runs. A damaged file is an error that names it. */
 QB_MUST_CHECK int qb_journal_read(const struct qb_root *root, struct qb_runs *ret,
 				  struct qb_error *err);
+/*
+ * For a boot, without which nobody reaches the host to repair anything: leaves damaged records out,
+ * each with a line in damaged. What they said is not known of what is returned.
+ */
+QB_MUST_CHECK int qb_journal_read_rest(const struct qb_root *root, struct qb_strs *damaged,
+				       struct qb_runs *ret, struct qb_error *err);
 void qb_runs_done(struct qb_runs *runs);
 #define _cleanup_runs_ QB_CLEANUP(qb_runs_done)
 /*

@@ -8,6 +8,20 @@
 #include "agent/base/text.h"
 #include "agent/lock.h"
 
+static int load_runs_of_boot(const struct qb_invocation *inv, struct qb_prepared *ret)
+{
+	_cleanup_strs_ struct qb_strs damaged = {0};
+	struct qb_error err = QB_ERROR_INIT;
+	int r = qb_journal_read_rest(&inv->root, &damaged, &ret->runs, &err);
+
+	for (size_t i = 0; i < damaged.n; i++)
+		qb_log(QB_LOG_ERROR, "%s; made is what the rest of the journal says", damaged.v[i]);
+	if (r < 0)
+		qb_log(QB_LOG_ERROR, "%s", err.msg);
+	ret->damaged = damaged.n;
+	return r;
+}
+
 static int load_runs(const struct qb_invocation *inv, struct qb_runs *ret)
 {
 	struct qb_error err = QB_ERROR_INIT;
@@ -53,7 +67,8 @@ int qb_prepare_again(const struct qb_invocation *inv, const struct qb_config *co
 	int r = qb_invocation_facts(inv, config, NULL, without, &ret->facts);
 
 	if (r == 0)
-		r = load_runs(inv, &ret->runs);
+		r = ret->mode == QB_MODE_BOOT ? load_runs_of_boot(inv, ret)
+					      : load_runs(inv, &ret->runs);
 	if (r < 0)
 		return r;
 	qb_runs_ledger(&ret->runs, &ret->ledger);

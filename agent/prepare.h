@@ -17,6 +17,7 @@ enum qb_mode {
 
 struct qb_prepared {
 	enum qb_mode mode; /* given */
+	bool damaged;      /* a boot: the journal is, and was read as far as it could be */
 	struct qb_config config;
 	struct qb_facts facts;
 	struct qb_runs runs;

@@ -223,6 +223,31 @@ def what_fails_is_undone_alone():
 
 
 @qb.case
+def a_damaged_journal_does_not_leave_the_host_without_its_network():
+    """Nobody would reach it to move the file away. The unit has failed all the same."""
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.agent("apply", "--yes")
+    wanted = state()
+    with open(f"{JOURNAL}/000001.jsonl", encoding="utf-8") as f:
+        lines = f.readlines()
+    at = next(i for i, line in enumerate(lines) if '"event":"done"' in line)
+    for damage, name in (("\0" * 40 + "\n", "000001.jsonl"), ("}\n", "000002.jsonl")):
+        if name == "000001.jsonl":
+            lines[at] = damage
+        else:
+            lines = [damage]
+        with open(f"{JOURNAL}/{name}", "w", encoding="utf-8") as f:
+            f.writelines(lines)
+        power_cycle()
+        r = boot(code=qb.FAILED)
+        qb.contains(r.err, [name, "damaged record"], "what it says")
+        qb.same(netstate.difference(wanted, state()), [], "after the boot")
+        for address in ("192.0.2.1", "2001:db8::1"):
+            qb.assert_reaches(address)
+    qb.contains(qb.agent("apply", "--yes", code=qb.USAGE).err, "damaged record", "a run")
+
+
+@qb.case
 def a_bridge_that_somebody_deleted_comes_back_whole():
     ip(*MORE)
     qb.configure(qb.BRIDGE_ONLY)
