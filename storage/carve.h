@@ -10,6 +10,7 @@ struct qb_carve_args {
 	const char *pool, *disk, *devno, *identity; /* borrowed from the JSON */
 	uint64_t size_bytes, diskseq, logical_sector_bytes;
 	struct qb_pool_ids ids;
+	const struct qb_fs *fs;
 	bool by_path, resume, commit;
 };
 
@@ -86,18 +87,18 @@ QB_MUST_CHECK int qb_carve_kernel(int fd, const char *path, uint64_t start_bytes
 /* Waits for the partition's node; the caller frees *ret, its path. */
 QB_MUST_CHECK int qb_carve_node(const struct qb_step_ctx *ctx, const char *disk, char **ret,
 				struct qb_error *err);
-QB_MUST_CHECK int qb_carve_mkfs(const char *node, const char *fs_uuid, unsigned timeout_ms,
-				struct qb_error *err);
+QB_MUST_CHECK int qb_carve_mkfs(const char *node, const struct qb_carve_args *args,
+				unsigned timeout_ms, struct qb_error *err);
 /*
  * Where udev runs: until it has digested what was written. An unsettled udev is an error only when
  * part_guid is given and has no link yet; it may be busy with something else.
  */
 QB_MUST_CHECK int qb_carve_settle(unsigned timeout_ms, const char *part_guid, struct qb_error *err);
 /*
- * 0: the XFS on node has nothing in it. -ENOTEMPTY; -EUCLEAN: it cannot be mounted; other errors:
- * unknown.
+ * 0: the file system on node has nothing in it but what mkfs puts there. -ENOTEMPTY; -EUCLEAN: it
+ * cannot be mounted, or lacks that; other errors: unknown.
  */
-QB_MUST_CHECK int qb_carve_empty(const char *node, struct qb_error *err);
+QB_MUST_CHECK int qb_carve_empty(const char *node, const struct qb_fs *fs, struct qb_error *err);
 
 QB_MUST_CHECK int qb_carve_apply(const struct qb_step_ctx *ctx, const json_t *json,
 				 const json_t *before, struct qb_error *err);

@@ -66,7 +66,7 @@ static int carve(const struct qb_step_ctx *ctx, const struct qb_carve_args *args
 	r = qb_carve_node(ctx, args->disk, &node, err);
 	if (r < 0)
 		return r;
-	r = qb_carve_mkfs(node, args->ids.fs_uuid, ctx->timeout_ms, err);
+	r = qb_carve_mkfs(node, args, ctx->timeout_ms, err);
 	if (r < 0)
 		return r;
 	return qb_carve_table(device->fd, args->disk, args->pool, QB_PART_LINUX, &args->ids,

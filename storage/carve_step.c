@@ -15,6 +15,7 @@ static uint64_t number(const json_t *json, const char *key)
 
 int qb_carve_args_read(const json_t *json, struct qb_carve_args *ret, struct qb_error *err)
 {
+	const char *format = qb_arg(json, "format");
 	struct qb_carve_args args = {
 		.pool = qb_arg(json, "pool"),
 		.disk = qb_arg(json, "disk"),
@@ -23,6 +24,8 @@ int qb_carve_args_read(const json_t *json, struct qb_carve_args *ret, struct qb_
 		.size_bytes = number(json, "size_bytes"),
 		.diskseq = number(json, "diskseq"),
 		.logical_sector_bytes = number(json, "logical_sector_bytes"),
+		/* Steps of volume groups have none, and those of earlier versions were XFS. */
+		.fs = qb_fs_find(format ? format : "xfs"),
 		.by_path = json_is_true(json_object_get(json, "by_path")),
 		.resume = json_is_true(json_object_get(json, "resume")),
 		.commit = json_is_true(json_object_get(json, "commit")),
@@ -45,6 +48,9 @@ int qb_carve_args_read(const json_t *json, struct qb_carve_args *ret, struct qb_
 	if (!args.pool || !args.disk || !args.devno || !args.identity || !args.size_bytes ||
 	    !qb_startswith(args.disk, "/dev/"))
 		return qb_error_set(err, EINVAL, "a step of %s that names no disk", QB_CARVE_KIND);
+	if (!args.fs)
+		return qb_error_set(err, EINVAL, "a step of %s for an unknown file system",
+				    QB_CARVE_KIND);
 	*ret = args;
 	return 0;
 }
@@ -129,10 +135,10 @@ static int is_ready(const struct qb_disk *disk, const struct qb_carve_args *args
 {
 	const struct qb_partition *p = disk->n_partitions == 1 ? &disk->partitions[0] : NULL;
 
-	if (!p || !qb_streq(p->uuid, args->ids.part_guid) || !qb_streq(p->fs_type, "xfs") ||
-	    !qb_streq(p->fs_uuid, args->ids.fs_uuid))
-		return qb_error_set(err, EIO, "%s carries the mark of pool %s, but not its XFS %s",
-				    disk->path, args->pool, args->ids.fs_uuid);
+	if (!p || !qb_streq(p->uuid, args->ids.part_guid) ||
+	    !qb_streq(p->fs_type, args->fs->name) || !qb_streq(p->fs_uuid, args->ids.fs_uuid))
+		return qb_error_set(err, EIO, "%s carries the mark of pool %s, but not its %s %s",
+				    disk->path, args->pool, args->fs->title, args->ids.fs_uuid);
 	return 0;
 }
 
@@ -140,11 +146,13 @@ static int is_ready(const struct qb_disk *disk, const struct qb_carve_args *args
 static int is_unused(const struct qb_disk *disk, struct qb_error *err)
 {
 	const struct qb_partition *p = disk->n_partitions == 1 ? &disk->partitions[0] : NULL;
+	/* Whatever the run that broke off was to make there. */
+	const struct qb_fs *fs = p ? qb_fs_find(p->fs_type) : NULL;
 	int r;
 
-	if (!p || !qb_streq(p->fs_type, "xfs"))
+	if (!fs)
 		return 0;
-	r = qb_carve_empty(p->path, err);
+	r = qb_carve_empty(p->path, fs, err);
 	/* What mkfs did not finish cannot be mounted; and the kernel may not show the partition. */
 	return r == -EUCLEAN || r == -ENOENT ? 0 : r;
 }

@@ -39,15 +39,15 @@ static int refuse_lossy(const struct qb_disk *disk, const struct qb_carve_args *
 		/* Where files may be, "not recognised" is not "nothing". */
 		if (disk->mark.state != QB_MARK_PENDING)
 			return qb_error_set(err, EUCLEAN,
-					    "%s stays as it is: its XFS cannot be recognised; "
-					    "xfs_repair may mend it",
-					    disk->path);
+					    "%s stays as it is: its %s cannot be recognised; "
+					    "%s may mend it",
+					    disk->path, args->fs->title, args->fs->repair);
 		return 0;
 	}
-	if (!qb_streq(p->fs_type, "xfs") || !qb_streq(p->fs_uuid, args->ids.fs_uuid))
+	if (!qb_streq(p->fs_type, args->fs->name) || !qb_streq(p->fs_uuid, args->ids.fs_uuid))
 		return qb_error_set(err, EEXIST, "%s stays as it is: it has a %s that is not ours",
 				    p->path, p->fs_type);
-	r = qb_carve_empty(p->path, err);
+	r = qb_carve_empty(p->path, args->fs, err);
 	/* What mkfs did not finish cannot be mounted, and nobody has used it. */
 	if (r == -EUCLEAN && disk->mark.state == QB_MARK_PENDING)
 		return 0;

@@ -305,7 +305,7 @@ static bool nothing_else(const struct qb_disk *disk)
 	if (disk->n_partitions > 1)
 		return false;
 	for (size_t i = 0; i < disk->n_partitions; i++)
-		if (disk->partitions[i].fs_type && !qb_streq(disk->partitions[i].fs_type, "xfs") &&
+		if (disk->partitions[i].fs_type && !qb_fs_find(disk->partitions[i].fs_type) &&
 		    !qb_streq(disk->partitions[i].fs_type, "LVM2_member"))
 			return false;
 	return true;

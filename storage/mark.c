@@ -4,7 +4,22 @@
 #include "storage/mark.h"
 #include "storage/pool.h"
 
+#include <endian.h>
+
 #include "agent/base/uuid.h"
+
+/* struct ext4_group_desc in fs/ext4/ext4.h, little-endian. */
+struct ext4_group {
+	uint32_t block_bitmap, inode_bitmap, inode_table;
+	uint16_t free_blocks, free_inodes, directories, flags;
+	uint32_t unused;
+	uint16_t checksums[2], unused_inodes, checksum;
+	uint32_t block_bitmap_hi, inode_bitmap_hi, inode_table_hi;
+	uint16_t counts_hi[4];
+	uint32_t unused_hi;
+	uint16_t checksums_hi[2];
+	uint32_t reserved;
+};
 
 enum {
 	MIB = 1 << 20,
@@ -13,6 +28,12 @@ enum {
 	ENTRIES_BYTES = 128 * 128,
 	LVM_LABEL = 512,
 	LVM_AREA = 4096,
+	EXT4_BLOCK = 4096,
+	EXT4_SUPER = 1024, /* where it is, and how long */
+	EXT4_MAGIC = 56,
+	EXT4_FLAGS = 7, /* EXT4_BG_INODE_UNINIT, EXT4_BG_BLOCK_UNINIT and EXT4_BG_INODE_ZEROED */
+	EXT4_GROUP_BLOCKS = 8 * EXT4_BLOCK,
+	EXT4_GROUPS_BLOCK = EXT4_BLOCK / sizeof(struct ext4_group),
 };
 
 void qb_pool_ids(const char *machine_id, const char *pool, const char *identity,
@@ -67,13 +88,18 @@ static const struct qb_gpt_entry *mark_entry(const struct qb_gpt_copy *copy)
 	return &copy->entries[0];
 }
 
+static bool is_zero(const uint8_t *p, size_t len)
+{
+	return !p[0] && !memcmp(p, p + 1, len - 1);
+}
+
 static bool zero(const struct qb_ends *ends, uint64_t from, uint64_t to)
 {
 	const uint8_t *p = to > from ? qb_ends_at(ends, from, to - from) : NULL;
 
 	if (to <= from)
 		return true;
-	return p && !p[0] && !memcmp(p, p + 1, to - from - 1);
+	return p && is_zero(p, to - from);
 }
 
 /* The MBR is blank, or the protective one as libfdisk writes it and nothing beside. */
@@ -115,7 +141,7 @@ static bool xfs_was_begun(const struct qb_ends *ends, uint64_t start, uint64_t s
 
 		if (!p)
 			return false;
-		if (!p[0] && !memcmp(p, p + 1, sector - 1))
+		if (is_zero(p, sector))
 			continue;
 		if (memcmp(p, magics[i], 4) != 0)
 			return false;
@@ -148,11 +174,69 @@ static bool lvm_was_begun(const struct qb_ends *ends, uint64_t start)
 	       zero(ends, start + MIB, ends->len);
 }
 
+/* In 64 bits: where its bitmaps and its inodes are, and nothing where nothing is defined. */
+static bool is_group_descriptor(const uint8_t *p, uint64_t blocks)
+{
+	const struct ext4_group *g = (const void *)p;
+	const uint64_t at[] = {
+		le32toh(g->block_bitmap) | (uint64_t)le32toh(g->block_bitmap_hi) << 32,
+		le32toh(g->inode_bitmap) | (uint64_t)le32toh(g->inode_bitmap_hi) << 32,
+		le32toh(g->inode_table) | (uint64_t)le32toh(g->inode_table_hi) << 32};
+
+	if (is_zero(p, sizeof(*g)))
+		return true;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(at); i++)
+		if (!at[i] || at[i] >= blocks)
+			return false;
+	return le16toh(g->flags) <= EXT4_FLAGS && !g->unused && !g->unused_hi && !g->reserved;
+}
+
+/* A block of the resize inode's: the numbers of those of other groups that are to be as it is. */
+static bool is_list_of_copies(const uint8_t *p, uint32_t number)
+{
+	const uint32_t *copies = (const void *)p;
+
+	for (size_t i = 0; i < EXT4_BLOCK / sizeof(*copies); i++) {
+		uint32_t copy = le32toh(copies[i]);
+
+		if (copy && (copy <= number || (copy - number) % EXT4_GROUP_BLOCKS))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What mke2fs puts into the beginning of the partition, as it is called here, in whatever order:
+ * the super block, descriptors of groups, and the blocks that are kept for more of them
+ * (ext2fs_create_resize_inode() in lib/ext2fs/res_gdt.c). They fill 4 MiB.
+ */
+static bool ext4_was_begun(const struct qb_ends *ends, uint64_t start, uint64_t size)
+{
+	uint64_t super = start + EXT4_SUPER, blocks = size / EXT4_BLOCK;
+	const uint8_t *p = qb_ends_at(ends, super, EXT4_SUPER);
+
+	if (!p || !zero(ends, start, super) ||
+	    !zero(ends, super + EXT4_SUPER, start + EXT4_BLOCK) ||
+	    (!is_zero(p, EXT4_SUPER) && (p[EXT4_MAGIC] != 0x53 || p[EXT4_MAGIC + 1] != 0xEF)))
+		return false;
+	for (uint32_t i = 1; start + (i + 1ull) * EXT4_BLOCK <= ends->len; i++) {
+		bool groups = (i - 1) * EXT4_GROUPS_BLOCK * EXT4_GROUP_BLOCKS < blocks;
+
+		p = qb_ends_at(ends, start + i * (uint64_t)EXT4_BLOCK, EXT4_BLOCK);
+		for (size_t k = 0; groups && k < EXT4_BLOCK; k += sizeof(struct ext4_group))
+			groups = is_group_descriptor(p + k, blocks);
+		if (!groups && !is_list_of_copies(p, i))
+			return false;
+	}
+	return true;
+}
+
 /* Nothing that one sees of the partition could be anything but what carving had begun there. */
-static bool partition_is_ours(const struct qb_ends *ends, uint64_t start)
+static bool partition_is_ours(const struct qb_ends *ends, uint64_t start, uint64_t size)
 {
 	return zero(ends, start, ends->len) || lvm_was_begun(ends, start) ||
-	       xfs_was_begun(ends, start, ends->sector_bytes) || xfs_was_begun(ends, start, 4096);
+	       xfs_was_begun(ends, start, ends->sector_bytes) || xfs_was_begun(ends, start, 4096) ||
+	       ext4_was_begun(ends, start, size);
 }
 
 /* Nothing is at either end that our own carving could not have left there. */
@@ -171,7 +255,7 @@ static bool only_ours(const struct qb_ends *ends, const struct qb_gpt *gpt, cons
 	       copy_is_ours(ends, &gpt->backup, backup, disk_guid, part_guid) &&
 	       zero(ends, 2 * sector + ENTRIES_BYTES, start) && zero(ends, start + size, backup) &&
 	       /* mkfs runs only once a table with the partition is safe on the disk. */
-	       (part_guid ? partition_is_ours(ends, start)
+	       (part_guid ? partition_is_ours(ends, start, size)
 			  : zero(ends, start, ends->len) && zero(ends, tail, start + size));
 }
 

@@ -10,6 +10,23 @@ enum qb_pool_type {
 	QB_POOL_LOGICAL
 };
 
+/* What a pool of type fs may have in its partition. */
+enum qb_fs_format {
+	QB_FS_XFS,
+	QB_FS_EXT4
+};
+
+struct qb_fs {
+	const char *name;  /* as the kernel, libblkid, libvirt and the configuration call it */
+	const char *title; /* for people */
+	const char *mkfs, *repair, *package;
+};
+
+/* By enum qb_fs_format. */
+extern const struct qb_fs qb_file_systems[];
+/* NULL: it is none of them. */
+const struct qb_fs *qb_fs_find(const char *name);
+
 struct qb_disk_match {
 	uint64_t min_size, max_size; /* bytes; 0: no bound */
 	struct qb_tri rotational;    /* unknown: either */
@@ -35,7 +52,8 @@ struct qb_erase_config {
 
 struct qb_pool_config {
 	char *name;
-	int type; /* enum qb_pool_type */
+	int type;   /* enum qb_pool_type */
+	int format; /* of fs: enum qb_fs_format */
 	struct qb_disk_selector *disks;
 	size_t n_disks;
 	struct qb_erase_config *erase;

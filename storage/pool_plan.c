@@ -7,6 +7,19 @@
 #include "storage/erase.h"
 #include "storage/mark.h"
 
+const struct qb_fs qb_file_systems[] = {
+	[QB_FS_XFS] = {"xfs", "XFS", "/usr/sbin/mkfs.xfs", "xfs_repair", "xfsprogs"},
+	[QB_FS_EXT4] = {"ext4", "ext4", "/usr/sbin/mkfs.ext4", "e2fsck", "e2fsprogs"},
+};
+
+const struct qb_fs *qb_fs_find(const char *name)
+{
+	for (size_t i = 0; i < QB_ARRAY_SIZE(qb_file_systems); i++)
+		if (qb_streq(qb_file_systems[i].name, name))
+			return &qb_file_systems[i];
+	return NULL;
+}
+
 /* False when the configuration wants what cannot be planned, which is refused. */
 static bool shape_is_known(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
 			   const char *target)
@@ -57,15 +70,34 @@ json_t *qb_member_args(const struct qb_pool_planning *p, const struct qb_pool_co
 
 	qb_pool_ids(p->machine_id, pool->name, identity, &ids);
 	return json_pack("{s:s, s:s?, s:s, s:s?, s:s, s:s?, s:s?, s:s?, s:I, s:I, s:I, s:s, s:s, "
-			 "s:s, s:b, s:b, s:b, s:o}",
+			 "s:s, s:s?, s:b, s:b, s:b, s:o}",
 			 "pool", pool->name, "target", pool->target, "disk", disk->path, "devno",
 			 disk->devno, "identity", identity, "wwid", disk->wwid, "serial",
 			 disk->serial, "backing", disk->backing, "size_bytes",
 			 (json_int_t)disk->size_bytes, "diskseq", (json_int_t)disk->diskseq,
 			 "logical_sector_bytes", (json_int_t)disk->logical_sector_bytes,
 			 "disk_guid", ids.disk_guid, "part_guid", ids.part_guid, "fs_uuid",
-			 ids.fs_uuid, "by_path", m->by_path, "resume", m->claim == QB_CLAIM_RESUME,
-			 "commit", m->claim == QB_CLAIM_COMMIT, "signatures", signatures(disk));
+			 ids.fs_uuid, "format",
+			 pool->type == QB_POOL_FS ? qb_file_systems[pool->format].name : NULL,
+			 "by_path", m->by_path, "resume", m->claim == QB_CLAIM_RESUME, "commit",
+			 m->claim == QB_CLAIM_COMMIT, "signatures", signatures(disk));
+}
+
+/* What is carved is never made anew, in whatever the configuration would rather have it. */
+static bool refuse_format(const struct qb_pool_planning *p, const struct qb_choice *c,
+			  const char *target)
+{
+	const struct qb_disk *disk = &p->disks->disks[c->members[0].at];
+	const char *is = disk->n_partitions == 1 ? disk->partitions[0].fs_type : NULL;
+	const char *wanted = qb_file_systems[c->pool->format].name;
+
+	if (!is || qb_streq(is, wanted))
+		return false;
+	qb_plan_refuse(p->plan, target, "format",
+		       "%s carries the pool as %s, and the configuration wants %s: what was "
+		       "carved is never formatted anew; write format: %s",
+		       disk->path, is, wanted, is);
+	return true;
 }
 
 static void plan_fs(const struct qb_pool_planning *p, const struct qb_choice *c, const char *target)
@@ -75,6 +107,8 @@ static void plan_fs(const struct qb_pool_planning *p, const struct qb_choice *c,
 	_cleanup_free_ char *size = qb_format_size(disk->size_bytes);
 	struct qb_step *step;
 
+	if (m->claim <= QB_CLAIM_COMMIT && refuse_format(p, c, target))
+		return;
 	if (m->claim == QB_CLAIM_READY)
 		return;
 	if (m->claim == QB_CLAIM_NONE) {
@@ -94,11 +128,12 @@ static void plan_fs(const struct qb_pool_planning *p, const struct qb_choice *c,
 			    disk->path, size, qb_disk_identity(disk));
 		return;
 	}
-	qb_step_why(step, "%s (%s, %s) %s; it gets a GPT with one XFS for %s", disk->path, size,
+	qb_step_why(step, "%s (%s, %s) %s; it gets a GPT with one %s for %s", disk->path, size,
 		    qb_disk_identity(disk),
 		    m->claim == QB_CLAIM_RESUME  ? "was left half carved by a run that broke off"
 		    : m->claim == QB_CLAIM_ERASE ? "is blank then"
 						 : "is blank",
+		    qb_file_systems[c->pool->format].title,
 		    c->pool->target ? c->pool->target : c->pool->name);
 }
 

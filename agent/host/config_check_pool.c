@@ -225,6 +225,8 @@ void qb_config_check_pools(struct qb_config_check *c)
 		if (p->type != QB_POOL_LOGICAL && qb_config_present(c, &p->volume_group))
 			qb_config_wrong(c, &p->volume_group,
 					"only a pool of type logical has a volume group");
+		if (p->type != QB_POOL_FS && qb_config_present(c, &p->format))
+			qb_config_wrong(c, &p->format, "only a pool of type fs has a format");
 		switch ((enum qb_pool_type)p->type) {
 		case QB_POOL_DIR:
 			check_dir(c, p);

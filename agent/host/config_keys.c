@@ -257,6 +257,9 @@ static const struct qb_type erase_type = {
 
 static const char *const pool_types[] = {"dir", "fs", "logical", NULL};
 
+/* By enum qb_fs_format, as qb_file_systems[]. */
+static const char *const formats[] = {"xfs", "ext4", NULL};
+
 static const struct qb_field pool_fields[] = {
 	QB_F(qb_pool_config, name, "name", STR, .valid = qb_valid_name, .flags = QB_FIELD_REQUIRED,
 	     .doc = "Name of the pool in libvirt."),
@@ -273,6 +276,9 @@ static const struct qb_field pool_fields[] = {
 			 "disks says so."),
 	QB_F(qb_pool_config, target, "target", STR, .valid = qb_valid_path,
 	     .doc = "Directory that guests' images are in; of dir and fs."),
+	QB_F(qb_pool_config, format, "format", ENUM, .names = formats,
+	     .doc = "File system that is made on the disk; of fs. It is never made anew. "
+		    "Default: xfs."),
 	QB_F(qb_pool_config, volume_group, "volume-group", STR, .valid = qb_valid_name,
 	     .doc = "Name of the volume group; of logical. Default: the pool's name."),
 };

@@ -23,7 +23,8 @@ char *qb_pool_xml(const struct qb_pool_config *pool, const char *uuid, const cha
 	if (source_device) {
 		source = qb_xml_add(root, "source", NULL);
 		qb_xml_set(qb_xml_add(source, "device", NULL), "path", source_device);
-		qb_xml_set(qb_xml_add(source, "format", NULL), "type", "xfs");
+		qb_xml_set(qb_xml_add(source, "format", NULL), "type",
+			   qb_file_systems[pool->format].name);
 	}
 	if (pool->type == QB_POOL_LOGICAL) {
 		source = qb_xml_add(root, "source", NULL);

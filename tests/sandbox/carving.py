@@ -14,6 +14,7 @@ pools:
     disks: {path: "@QB_BLANK@"}
     target: /var/lib/libvirt/images
 """
+EXT4 = CONFIG + "    format: ext4\n"
 
 
 def blank_again(disk=None):

@@ -311,7 +311,7 @@ def partition_table(disk):
 def mounts():
     with open("/proc/self/mountinfo", encoding="utf-8") as f:
         rows = [line.split() for line in f]
-    return sorted((r[4], r[r.index("-") + 1]) for r in rows if r[r.index("-") + 1] == "xfs")
+    return sorted((r[4], r[r.index("-") + 1]) for r in rows if "/dev/loop" in r[r.index("-") + 2])
 
 
 def volatile(xml):

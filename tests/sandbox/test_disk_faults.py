@@ -15,7 +15,7 @@ import re
 import signal
 
 import qb
-from carving import CONFIG, TRACE, blank_again
+from carving import CONFIG, EXT4, TRACE, blank_again
 
 # EVERY=1 tries each call; else each EVERY-th, another one for each fault.
 EVERY = int(os.environ.get("EVERY", "23"))
@@ -105,7 +105,16 @@ def calls_of_the_agent():
 
 @qb.case(disks="blank,ext4", seconds=3600)
 def calls_of_mkfs():
-    qb.configure(CONFIG)
+    mkfs(CONFIG)
+
+
+@qb.case(disks="blank,ext4", seconds=3600)
+def calls_of_mkfs_of_ext4():
+    mkfs(EXT4)
+
+
+def mkfs(config):
+    qb.configure(config)
     only = ["-f", "-P", partition()]
     seen = {(name, number) for name, number, _ in calls_on(partition(), *only)}
     sweep("mkfs", sorted(seen), only)

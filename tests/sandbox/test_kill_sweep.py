@@ -20,6 +20,7 @@ import subprocess
 import sys
 import zlib
 
+import carving
 import qb
 import netstate
 
@@ -73,6 +74,12 @@ def commit(calls):
     return {i for i in span if i > made and f"<{disk}" in calls[i]}
 
 
+def pool(calls):
+    """POINTS calls spread over the whole run, in which the pool is carved and registered."""
+    begin, end = spans(calls)[0][0].start, spans(calls)[-1][0].stop
+    return {begin + (end - begin) * i // POINTS for i in range(POINTS)}
+
+
 def boot(disk):
     """What a reboot makes of the disk: the kernel takes the first copy of a GPT, behind a
     protective MBR, or none.
@@ -98,16 +105,9 @@ def boot(disk):
 
 
 # What is swept: the configuration (None: the whole one), the disks, which calls to kill at.
-POOL_ONLY = """\
-version: 1
-pools:
-  - name: images
-    type: fs
-    disks: {path: "@QB_BLANK@"}
-    target: /var/lib/libvirt/images
-"""
 SWEEPS = {"whole": (None, "blank,ext4,gpt,lvm", whole), "bridge": (qb.BRIDGE_ONLY, "ext4", bridge),
-          "commit": (POOL_ONLY, "blank,ext4", commit)}
+          "commit": (carving.CONFIG, "blank,ext4", commit),
+          "ext4": (carving.EXT4, "blank,ext4", pool)}
 
 
 def reference(config, choose):
@@ -224,6 +224,11 @@ def the_same_end_at_every_message_of_the_bridge_move():
 def the_same_end_at_every_write_of_the_commit():
     """The machine goes down with the program, and the kernel reads the table anew."""
     sweep("commit")
+
+
+@qb.case(outside=True, alone=True, seconds=1200)
+def the_same_end_fifty_times_on_ext4():
+    sweep("ext4")
 
 
 # ------------------------------------------------------------------ a network of libvirt's

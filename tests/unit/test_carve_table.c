@@ -21,6 +21,7 @@
 enum {
 	SECTOR = 512,
 	SIZE = 64 << 20,
+	LARGE = 640 << 20, /* of more than one group of blocks */
 	ENTRIES = 32 * SECTOR,
 };
 
@@ -324,6 +325,65 @@ static void unknown_content_in_the_partition_forbids_to_resume(void **state)
 	assert_true(probe(im, MACHINE_ID, IDENTITY)->only);
 }
 
+/* The blocks of the partition that one sees at the beginning of the disk, as mke2fs makes them. */
+static void made_ext4(struct image *im, uint8_t ret[3 * MIB])
+{
+	_cleanup_free_ char *command = NULL;
+	struct qb_pool_ids ids;
+	uint64_t start, size;
+
+	qb_carve_layout(LARGE, &start, &size);
+	qb_pool_ids(MACHINE_ID, "images", IDENTITY, &ids);
+	/* As qb_carve_mkfs() does, but into a file. */
+	command = qb_asprintf("/usr/sbin/mkfs.ext4 -q -F -b 4096 -m 0 -O 64bit,metadata_csum,"
+			      "resize_inode,^bigalloc,^meta_bg -E nodiscard,lazy_itable_init=1,"
+			      "resize=2147483648,offset=%ju -U %s %s %juk",
+			      (uintmax_t)start, ids.fs_uuid, im->path, (uintmax_t)(size >> 10));
+	assert_int_equal(system(command), 0);
+	assert_int_equal(pread(im->fd, ret, 3 * MIB, (off_t)start), 3 * MIB);
+}
+
+/* Some of its blocks are on the disk when the power fails, in whatever order they were written. */
+static void an_ext4_is_resumed_whichever_of_its_blocks_are_there(void **state)
+{
+	enum {
+		BLOCK = 4096,
+		BLOCKS = 3 * MIB / BLOCK,
+		ROUNDS = 60,
+	};
+	_cleanup_free_ uint8_t *whole = qb_alloc(3 * MIB, 1), *part = qb_alloc(3 * MIB, 1);
+	struct image *im = *state;
+
+	assert_int_equal(ftruncate(im->fd, LARGE), 0);
+	made_ext4(im, whole);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		unsigned of_ten = round % 11, foreign = (unsigned)rand() % BLOCKS;
+
+		for (size_t i = 0; i < BLOCKS; i++)
+			if ((unsigned)rand() % 10 < of_ten)
+				memcpy(part + i * BLOCK, whole + i * BLOCK, BLOCK);
+			else
+				memset(part + i * BLOCK, 0, BLOCK);
+		clear(im);
+		assert_int_equal(ftruncate(im->fd, LARGE), 0);
+		table(im, "images", QB_MARK_PENDING);
+		put(im, MIB, part, 3 * MIB);
+		assert_true(probe(im, MACHINE_ID, IDENTITY)->only);
+		qb_disk_reason(&im->disk, "partition-table", "gpt");
+		assert_int_equal(claim(im, "images", true), QB_CLAIM_RESUME);
+		assert_int_equal(claim(im, "images", false), QB_CLAIM_NONE);
+		/* A word in any of them is somebody's, but for what is in the super block. */
+		put(im, MIB + foreign * (uint64_t)BLOCK + 3000, "somebody", 8);
+		assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
+	}
+	/* What is not recognised has no place behind it, either. */
+	clear(im);
+	table(im, "images", QB_MARK_PENDING);
+	put(im, MIB, whole, BLOCK);
+	put(im, MIB + 1024 + 56, "xx", 2);
+	assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
+}
+
 /* A physical volume is begun anew while no volume ever was in it, and nothing beside it. */
 static void a_physical_volume_is_resumed_unless_it_had_volumes(void **state)
 {
@@ -401,6 +461,7 @@ int main(void)
 		T(content_without_a_partition_forbids_to_resume),
 		T(a_foreign_file_system_in_the_partition_forbids_to_resume),
 		T(unknown_content_in_the_partition_forbids_to_resume),
+		T(an_ext4_is_resumed_whichever_of_its_blocks_are_there),
 		T(a_physical_volume_is_resumed_unless_it_had_volumes),
 		T(wiping_leaves_nothing),
 		T(the_longest_pool_name_fits),

@@ -519,6 +519,34 @@ static void what_was_carved_once_is_never_erased(void **state)
 	qb_strs_done(&erase.contains);
 }
 
+static void what_was_carved_is_not_formatted_anew(void **state)
+{
+	static const enum qb_mark_state states[] = {QB_MARK_READY, QB_MARK_COMMITTING};
+	struct world *w = *state;
+	struct qb_partition *p;
+
+	mark(add_disk(w, "sda", "QB0001", 100 * GIB), "images", QB_MARK_READY, true);
+	p = QB_APPEND(disk(w, "sda")->partitions, disk(w, "sda")->n_partitions);
+	p->fs_type = qb_strdup("xfs");
+	add_pool(w, "images")->serial = "QB0001";
+	for (size_t i = 0; i < QB_ARRAY_SIZE(states); i++) {
+		disk(w, "sda")->mark.state = states[i];
+		w->pools[0].format = QB_FS_EXT4;
+		assert_refused(w, "pool images", "format",
+			       "carries the pool as xfs, and the configuration wants ext4");
+		assert_int_equal(w->plan.n_steps, 0);
+		w->pools[0].format = QB_FS_XFS;
+		plan(w);
+		assert_int_equal(w->plan.n_refused, 0);
+		qb_strset(&disk(w, "sda")->partitions[0].fs_type, "ext4");
+		assert_refused(w, "pool images", "format", "write format: ext4");
+		w->pools[0].format = QB_FS_EXT4;
+		plan(w);
+		assert_int_equal(w->plan.n_refused, 0);
+		qb_strset(&disk(w, "sda")->partitions[0].fs_type, "xfs");
+	}
+}
+
 static void a_slot_is_where_a_disk_is_plugged_in(void **state)
 {
 	struct world *w = *state;
@@ -617,6 +645,7 @@ int main(void)
 		T(a_match_goes_on_where_it_began),
 		T(no_other_disk_silently_takes_a_pools_place),
 		T(what_was_carved_once_is_never_erased),
+		T(what_was_carved_is_not_formatted_anew),
 		T(a_slot_is_where_a_disk_is_plugged_in),
 		T(what_cannot_be_planned_is_refused),
 		T(a_disk_that_nobody_judged_is_not_free),
