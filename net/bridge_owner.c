@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/bridge_owner.h"
 
+#include <errno.h>
 #include <time.h>
 
 #include "agent/base/clock.h"
@@ -217,28 +218,55 @@ static int give_to_networkd(const struct qb_step_ctx *ctx, const char *port, con
 	return held;
 }
 
+/*
+ * Where it is slow it may take the NIC for somebody else's each time, and nobody would renew the
+ * lease. Told to activate the profile it takes all off the NIC first, which costs a few frames.
+ */
+static int give_to_networkmanager(const char *port, const char *uuid, unsigned timeout_ms,
+				  struct qb_error *err)
+{
+	int r = qb_nm_take(port, NULL, uuid, timeout_ms, NULL);
+
+	if (r < 0)
+		r = qb_nm_activate(port, uuid, timeout_ms, err);
+	if (r != -ETIMEDOUT)
+		return 0;
+	return qb_error_wrap(err,
+			     "%s has what it had, but NetworkManager may not renew it before it is "
+			     "told to: nmcli connection up %s",
+			     port, uuid);
+}
+
+/* What went wrong first is said; all others are given back all the same. */
+static void put_first(int given, const struct qb_error *said, int *r, struct qb_error *err)
+{
+	if (*r == 0 && given < 0 && err)
+		*err = *said;
+	*r = *r < 0 ? *r : given;
+}
+
 int qb_owner_give_back(const struct qb_step_ctx *ctx, const struct qb_move *move,
 		       const json_t *before, struct qb_error *err)
 {
 	unsigned timeout_ms = ctx->timeout_ms < GIVE_BACK_MS ? ctx->timeout_ms : GIVE_BACK_MS;
 	const json_t *units = json_object_get(before, "units");
+	struct qb_error said = QB_ERROR_INIT;
 	const char *link;
 	json_t *uuid;
 	int r = units ? qb_networkd_unbar(ctx->root, move->bridge, err) : 0;
 
 	if (units && r == 0)
 		r = qb_networkd_unbar(ctx->root, QB_TAP_NAME, err);
-
 	for (size_t i = 0; units && i < move->n_ports; i++) {
 		const char *port = move->ports[i].name;
-		struct qb_error next = QB_ERROR_INIT;
-		int given = give_to_networkd(ctx, port, qb_arg(units, port), timeout_ms,
-					     r == 0 ? err : &next);
 
-		r = r < 0 ? r : given;
+		put_first(give_to_networkd(ctx, port, qb_arg(units, port), timeout_ms, &said),
+			  &said, &r, err);
 	}
 	json_object_foreach (json_object_get(before, "profiles"), link, uuid)
 		if (!is_bond(move, link))
-			(void)!qb_nm_take(link, NULL, json_string_value(uuid), timeout_ms, NULL);
+			put_first(give_to_networkmanager(link, json_string_value(uuid), timeout_ms,
+							 &said),
+				  &said, &r, err);
 	return r;
 }

@@ -232,6 +232,31 @@ int qb_nm_take(const char *link, const struct qb_strs *ports, const char *uuid, 
 	return r;
 }
 
+static int activate(sd_bus *bus, const char *profile, const char *device, struct qb_error *err)
+{
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	sd_bus_error e = SD_BUS_ERROR_NULL;
+	int r = sym_sd_bus_call_method(bus, NM, NM_PATH, NM, "ActivateConnection", &e, &reply,
+				       "ooo", profile, device, "/");
+
+	return r < 0 ? bus_error(r, &e, err, "activating a profile") : 0;
+}
+
+int qb_nm_activate(const char *link, const char *uuid, unsigned timeout_ms, struct qb_error *err)
+{
+	_cleanup_free_ char *device = NULL, *profile = NULL;
+	_cleanup_bus_ sd_bus *bus = NULL;
+	int r = bus_open(timeout_ms, &bus, err);
+
+	if (r == 0)
+		r = device_of(bus, link, &device, err);
+	if (r == 0 && !device)
+		r = qb_error_set(err, ENODEV, "NetworkManager does not know %s", link);
+	if (r == 0)
+		r = profile_of(bus, uuid, &profile, err);
+	return r < 0 ? r : activate(bus, profile, device, err);
+}
+
 int qb_nm_profile(const char *link, unsigned timeout_ms, char **ret, struct qb_error *err)
 {
 	_cleanup_bus_ sd_bus *bus = NULL;

@@ -30,6 +30,12 @@ QB_MUST_CHECK int qb_nm_load(const struct qb_strs *paths, unsigned timeout_ms,
  */
 QB_MUST_CHECK int qb_nm_take(const char *link, const struct qb_strs *ports, const char *uuid,
 			     unsigned timeout_ms, struct qb_error *err);
+/*
+ * Has it activate the profile of that UUID on the link, off which it takes all that there is first;
+ * it has begun to when this returns.
+ */
+QB_MUST_CHECK int qb_nm_activate(const char *link, const char *uuid, unsigned timeout_ms,
+				 struct qb_error *err);
 /* The UUID of the profile that is active on a link; NULL: none is. */
 QB_MUST_CHECK int qb_nm_profile(const char *link, unsigned timeout_ms, char **ret,
 				struct qb_error *err);

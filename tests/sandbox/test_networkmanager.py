@@ -188,6 +188,21 @@ def a_nic_that_it_leaves_alone_is_refused():
 
 
 @qb.case(disks="ext4", seconds=300)
+def who_takes_the_nic_for_somebody_elses_is_told_its_profile():
+    """As it does by chance where it is slow, and always where the profile is activated by hand:
+    nobody would renew the lease."""
+    nm.host(nm.DYNAMIC)
+    addresses = qb.links()["uplink0"]["addresses"]
+    qb.agent("apply", "--yes")
+    nm.owned()
+    nm.nmcli("connection", "modify", "uplink", "connection.autoconnect", "no")
+    qb.agent("rollback", "--yes")
+    nm.wait_for("the NIC's own profile", lambda: nm.active("uplink0") == ("uplink", "connected"))
+    nm.ready()
+    qb.same(qb.links()["uplink0"]["addresses"], addresses, "addresses after the rollback")
+
+
+@qb.case(disks="ext4", seconds=300)
 def killed_in_the_hand_over():
     """The guard gives the NIC back to its owner."""
     nm.host(nm.DYNAMIC)
