@@ -61,6 +61,14 @@ static struct qb_outcome_step *add_outcome(struct qb_outcome *outcome, const str
 	return out;
 }
 
+static void leave(struct qb_running *run, size_t i, struct qb_outcome_step *out, const char *why)
+{
+	out->status = QB_OUTCOME_UNDO_FAILED;
+	out->error = qb_str_printable(why);
+	qb_running_tell_begin(run, i, out->target, true);
+	qb_running_tell_end(run, i, out, out->error);
+}
+
 /* Whether all of it can be undone, as far as can be told before. */
 static bool may_undo(struct qb_running *run, const struct qb_run *from, struct qb_outcome *outcome)
 {
@@ -69,17 +77,12 @@ static bool may_undo(struct qb_running *run, const struct qb_run *from, struct q
 	for (size_t i = from->n_steps; i-- > 0;) {
 		const struct qb_running_step *step = &run->steps[i];
 		struct qb_error err = QB_ERROR_INIT;
-		struct qb_outcome_step *out;
 
 		if (!step->before || !step->kind || !step->kind->may_undo ||
 		    step->kind->may_undo(run->ctx, step->args, step->before, &err) == 0)
 			continue;
 		may = false;
-		out = add_outcome(outcome, &from->steps[i]);
-		out->status = QB_OUTCOME_UNDO_FAILED;
-		out->error = qb_str_printable(err.msg);
-		qb_running_tell_begin(run, i, out->target, true);
-		qb_running_tell_end(run, i, out, out->error);
+		leave(run, i, add_outcome(outcome, &from->steps[i]), err.msg);
 	}
 	return may;
 }
@@ -90,6 +93,7 @@ static void rollback_run(const struct qb_step_ctx *ctx, const struct qb_run *run
 	_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
 	_cleanup_running_ struct qb_running r = {
 		.ctx = ctx, .journal = &journal, .events = events, .guard = QB_GUARD_INIT};
+	_cleanup_strs_ struct qb_strs stuck = {0};
 	struct qb_error err = QB_ERROR_INIT;
 
 	if (qb_journal_reopen(ctx->root, run->id, &journal, &err) < 0) {
@@ -120,8 +124,15 @@ static void rollback_run(const struct qb_step_ctx *ctx, const struct qb_run *run
 		if (!qb_run_step_stands(&run->steps[i]))
 			continue;
 		out = add_outcome(outcome, &run->steps[i]);
-		if (!qb_running_undo(&r, i, out))
+		/* What a later step left in place rests on it. */
+		if (qb_strs_has(&stuck, run->steps[i].target)) {
+			leave(&r, i, out, "left as it is: what was done to it later is not undone");
+			continue;
+		}
+		if (!qb_running_undo(&r, i, out)) {
 			outcome->state = QB_RUN_STUCK;
+			qb_strs_add(&stuck, run->steps[i].target);
+		}
 		out->duration_us = qb_now_us() - start;
 	}
 	qb_running_end(&r, outcome);

@@ -197,6 +197,8 @@ static int give_to_networkd(const struct qb_step_ctx *ctx, const char *port, con
 	r = qb_net_probe_known(ctx->root, &net, err);
 	if (r < 0)
 		return r;
+	if (!net.networkd_running) /* it reads them when it is started */
+		return qb_networkd_unbar(ctx->root, port, err);
 	link = qb_net_link(&net, port);
 	if (link)
 		r = qb_hold_begin(&net, port, &holding, err);

@@ -114,132 +114,6 @@ bool qb_move_is_done(const struct qb_net *net, const struct qb_move *move)
 	return qb_net_link(net, move->bridge) && !json_array_size(list);
 }
 
-static bool is_unit(const char *path)
-{
-	return qb_startswith(path, QB_UNITS "/");
-}
-
-/*
- * The value of key in a section of that name: of several the last, for GLib reads profiles so. In a
- * unit sections and keys come again, so any that is wanted will do. NULL where it is not there.
- */
-static char *value_in(const char *text, const char *section, const char *key, const char *wanted)
-{
-	_cleanup_free_ char *copy = qb_strdup(text);
-	const char *value = NULL;
-	size_t len = strlen(key);
-	bool inside = false;
-	char *save = NULL;
-
-	for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
-		l = qb_strip(l);
-		if (*l == '[') {
-			inside = !strcmp(l, section);
-		} else if (inside && !strncmp(l, key, len) && l[len] == '=') {
-			value = l + len + 1;
-			if (qb_streq(value, wanted))
-				break;
-		}
-	}
-	return qb_strdup(value);
-}
-
-/* A .netdev, or the unit of a port: all that is in it is this program's. */
-static bool is_of_no_address(const char *path, const char *wanted)
-{
-	return is_unit(path) && (qb_endswith(path, ".netdev") || strstr(wanted, "\nBridge="));
-}
-
-/* What holds where the bridge inherits: of its unit all but what that is for. */
-static bool is_inherited(const char *path, const char *wanted, const char *section)
-{
-	if (!is_unit(path))
-		return qb_startswith(section, "[ipv");
-	return !is_of_no_address(path, wanted) && strcmp(section, "[Match]") != 0 &&
-	       strcmp(section, "[Link]") != 0;
-}
-
-/* One line of a file. */
-struct pair {
-	const char *section; /* with its brackets; "[]": none yet */
-	const char *key, *value;
-};
-
-/* The next that says something; false: there is none. text is cut up. */
-static bool next_pair(char *text, char **save, struct pair *pair)
-{
-	for (char *l = strtok_r(*save ? NULL : text, "\n", save); l;
-	     l = strtok_r(NULL, "\n", save)) {
-		char *value = strchr(l, '=');
-
-		if (*l == '[')
-			pair->section = l;
-		if (*l == '[' || *l == '#' || !value)
-			continue;
-		*value = '\0';
-		pair->key = l;
-		pair->value = value + 1;
-		return true;
-	}
-	return false;
-}
-
-static void put_pair(json_t *list, const struct pair *pair, const char *is, const char *wanted,
-		     const char *path)
-{
-	_cleanup_free_ char *key = qb_asprintf("%.*s.%s", (int)strcspn(pair->section + 1, "]"),
-					       pair->section + 1, pair->key);
-
-	qb_difference(list, key, is, wanted, path);
-}
-
-/* NetworkManager writes its profiles anew, in words of its own. */
-static bool was_lost(const char *path, const char *written, const struct pair *pair)
-{
-	_cleanup_free_ char *was = NULL;
-
-	if (!is_unit(path) || !written)
-		return false;
-	was = value_in(written, pair->section, pair->key, pair->value);
-	return qb_streq(was, pair->value);
-}
-
-void qb_keyfile_differences(const char *path, const char *text, const char *wanted,
-			    const char *written, bool all, json_t *list)
-{
-	_cleanup_free_ char *wanted_copy = qb_strdup(wanted), *copy = qb_strdup(text);
-	struct pair pair = {.section = "[]"};
-	char *save = NULL;
-
-	while (next_pair(wanted_copy, &save, &pair)) {
-		_cleanup_free_ char *is = NULL;
-
-		/* The zone was the NIC's, and may not be known any more now that it is a port. Of
-		 * the name servers in use some may be another link's, such as a VPN's. */
-		if (!strcmp(pair.key, "zone") || !strcmp(pair.key, "dns") ||
-		    !strcmp(pair.key, "dns-search"))
-			continue;
-		if (!all && is_inherited(path, wanted, pair.section) &&
-		    !was_lost(path, written, &pair))
-			continue;
-		is = value_in(text, pair.section, pair.key, is_unit(path) ? pair.value : NULL);
-		if (!qb_streq(is, pair.value))
-			put_pair(list, &pair, is, pair.value, path);
-	}
-	if (!is_of_no_address(path, wanted))
-		return;
-	pair.section = "[]";
-	save = NULL;
-	while (next_pair(copy, &save, &pair)) {
-		_cleanup_free_ char *right = value_in(wanted, pair.section, pair.key, pair.value);
-		_cleanup_free_ char *there = value_in(text, pair.section, pair.key, right);
-
-		/* One that is there in place of the right one was told already. */
-		if (!right || (!qb_streq(right, pair.value) && qb_streq(right, there)))
-			put_pair(list, &pair, pair.value, NULL, path);
-	}
-}
-
 static const struct qb_keyfile *find_file(const struct qb_net *net, const char *path)
 {
 	for (size_t i = 0; i < net->n_keyfiles; i++)
@@ -251,7 +125,7 @@ static const struct qb_keyfile *find_file(const struct qb_net *net, const char *
 /* What the paths of a bridge's files begin with, and those of its ports, up to a "-". */
 static char *stem_of(const struct qb_keyfiles *files)
 {
-	const char *path = files->v[is_unit(files->v[0].path) ? files->n - 1 : 0].path;
+	const char *path = files->v[qb_is_unit(files->v[0].path) ? files->n - 1 : 0].path;
 
 	return qb_strndup(path, (size_t)(strrchr(path, '.') - path));
 }
@@ -265,13 +139,13 @@ static bool is_of_port(const struct qb_keyfile *file, const char *stem)
 	const char *rest = file->path + strlen(stem);
 
 	if (!qb_startswith(file->path, stem) ||
-	    !strstr(file->text, is_unit(stem) ? "\nBridge=" : "\nmaster="))
+	    !strstr(file->text, qb_is_unit(stem) ? "\nBridge=" : "\nmaster="))
 		return false;
 	if (qb_startswith(rest, "-port-"))
 		rest += strspn(rest + strlen("-port-"), DIGITS) + strlen("-port-");
 	if (*rest == '-')
 		rest += strspn(rest + 1, DIGITS) + 1;
-	return !strcmp(rest, is_unit(stem) ? ".network" : ".nmconnection");
+	return !strcmp(rest, qb_is_unit(stem) ? ".network" : ".nmconnection");
 }
 
 static bool is_wanted(const struct qb_keyfiles *files, const char *path)
@@ -287,7 +161,7 @@ static void file_differs(json_t *differences, const char *path, bool wanted)
 	const char *slash = strrchr(path, '/'), *name = slash + 1;
 	_cleanup_free_ char *dir = qb_strndup(path, (size_t)(slash - path));
 
-	qb_difference(differences, is_unit(path) ? "unit" : "profile", wanted ? NULL : name,
+	qb_difference(differences, qb_is_unit(path) ? "unit" : "profile", wanted ? NULL : name,
 		      wanted ? name : NULL, dir);
 }
 
@@ -310,8 +184,7 @@ static const char *stale(const struct qb_net *net, const struct qb_keyfiles *fil
 	return first;
 }
 
-/* NULL: nothing is known of it. */
-static const char *find_written(const json_t *args, const char *path)
+const char *qb_keyfile_written(const json_t *args, const char *path)
 {
 	const json_t *file;
 	size_t i;
@@ -322,26 +195,9 @@ static const char *find_written(const json_t *args, const char *path)
 	return NULL;
 }
 
-/*
- * What is to be in a file that is there, as differs tells or not. Where the bridge inherits, wanted
- * is made of what the host has at this moment, and a lease may have ended in the meantime.
- */
-static const char *text_for(const struct qb_keyfile *there, const char *wanted, const char *written,
-			    bool all, bool differs)
-{
-	json_auto_t *list = json_array();
-
-	if (!differs)
-		return there->text;
-	if (!written || !is_unit(there->path))
-		return wanted;
-	qb_keyfile_differences(there->path, written, wanted, NULL, all, list);
-	return json_array_size(list) ? wanted : written;
-}
-
 const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfiles *files,
-				const json_t *args, bool all, bool *ret_any, json_t **ret_list,
-				json_t **ret_differences)
+				const json_t *args, const struct qb_fixed *fixed, bool *ret_any,
+				json_t **ret_list, json_t **ret_differences)
 {
 	json_t *list = json_array(), *differences = json_array();
 	const char *missing = NULL, *dropped = NULL;
@@ -351,15 +207,18 @@ const char *qb_keyfiles_missing(const struct qb_net *net, const struct qb_keyfil
 		any |= find_file(net, files->v[i].path) != NULL;
 	for (size_t i = 0; i < files->n; i++) {
 		const struct qb_keyfile *file = &files->v[i], *there = find_file(net, file->path);
-		const char *written = find_written(args, file->path), *text = file->text;
+		const char *text = file->text;
 		size_t n = json_array_size(differences);
 		bool differs = !there;
 
 		if (there) {
-			qb_keyfile_differences(there->path, there->text, text, written, all,
+			qb_keyfile_differences(there->path, there->text, text,
+					       qb_keyfile_written(args, file->path), fixed,
 					       differences);
 			differs = json_array_size(differences) > n;
-			text = text_for(there, text, written, all, differs);
+			/* What it inherits is made of what the host has at this moment, and a lease
+			 * may have ended in the meantime. */
+			text = differs ? text : there->text;
 		} else if (any) {
 			file_differs(differences, file->path, true);
 		}

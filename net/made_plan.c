@@ -317,7 +317,8 @@ static void plan_persistence(const struct qb_net *net, const struct qb_made_conf
 	    qb_plan_refuses(plan, name) || is_port(config, name) || !was_made(plan, ledger, name))
 		return;
 	qb_keyfile_made(net, link, &files);
-	if (!qb_keyfiles_missing(net, &files, NULL, true, &any, &list, &differences)) {
+	if (!qb_keyfiles_missing(net, &files, NULL, &(struct qb_fixed){true, true}, &any, &list,
+				 &differences)) {
 		json_decref(list);
 		json_decref(differences);
 		return;

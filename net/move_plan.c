@@ -232,11 +232,15 @@ static void check_mode(const struct qb_move_context *c, const char *family)
 		refuse_leftovers(c, ip, family);
 }
 
-/* The port that has what the bridge is to have; the first one where none has anything. */
-static const struct qb_link *find_source(const struct qb_link *const *ports, size_t n_ports,
+/*
+ * The port that has what the bridge is to have; where none has anything that which gave the bridge
+ * its MAC, or the first one.
+ */
+static const struct qb_link *find_source(const struct qb_net *net,
+					 const struct qb_link *const *ports, size_t n_ports,
 					 const char *name, struct qb_plan *plan)
 {
-	const struct qb_link *source = NULL;
+	const struct qb_link *source = NULL, *bridge = qb_net_link(net, name);
 
 	for (size_t i = 0; i < n_ports; i++) {
 		if (!qb_link_carries_host(ports[i]))
@@ -248,6 +252,9 @@ static const struct qb_link *find_source(const struct qb_link *const *ports, siz
 				       source->name, ports[i]->name);
 		source = ports[i];
 	}
+	for (size_t i = 0; bridge && !source && i < n_ports; i++)
+		if (qb_streq(ports[i]->mac, bridge->mac))
+			source = ports[i];
 	return source ? source : n_ports ? ports[0] : NULL;
 }
 
@@ -284,7 +291,7 @@ void qb_move_plan(const struct qb_net *net, const struct qb_bridge_config *confi
 	struct qb_move_context c = {net,   config, NULL, qb_net_link(net, config->name),
 				    false, plan,   &move};
 
-	c.source = find_source(ports, n_ports, config->name, plan);
+	c.source = find_source(net, ports, n_ports, config->name, plan);
 	for (size_t i = 0; i < n_ports; i++)
 		if (ports[i] != c.source)
 			refuse_left_behind(&c, ports[i]);

@@ -29,26 +29,28 @@ bool qb_bridge_is_taken(const struct qb_net *net, const struct qb_move *move)
 	return now;
 }
 
-static bool inherits(const struct qb_bridge_config *config)
-{
-	return config->ipv4.mode == QB_IP_INHERIT || config->ipv6.mode == QB_IP_INHERIT;
-}
-
 /* By whom the bridge is there again after a boot. */
 struct keeping {
 	const char *who;
 	const char *now; /* what it does when it is told of its files */
 	void (*plan)(const struct qb_net *net, const struct qb_bridge_config *config,
-		     const struct qb_move *move, struct qb_keyfiles *ret);
+		     const struct qb_move *move, const json_t *args, struct qb_keyfiles *ret);
 	void (*refuse)(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan);
 };
+
+static void plan_profiles(const struct qb_net *net, const struct qb_bridge_config *config,
+			  const struct qb_move *move, const json_t *args, struct qb_keyfiles *ret)
+{
+	(void)args;
+	qb_keyfile_plan(net, config, move, ret);
+}
 
 /* NULL: by this program itself, which needs no files. */
 static const struct keeping *keeping_of(const struct qb_net *net)
 {
 	static const struct keeping all[] = {
 		[QB_KEEPER_NETWORKMANAGER] = {"NetworkManager", "it takes the bridge over now",
-					      qb_keyfile_plan, qb_keyfile_refuse},
+					      plan_profiles, qb_keyfile_refuse},
 		/* Those that were edited and not loaded, too. */
 		[QB_KEEPER_NETWORKD] = {"systemd-networkd",
 					"it reads all its units and takes the bridge over now",
@@ -65,6 +67,8 @@ void qb_persist_plan(const struct qb_net *net, const struct qb_bridge_config *co
 {
 	const struct keeping *keeping = keeping_of(net);
 	_cleanup_keyfiles_ struct qb_keyfiles files = {0};
+	const struct qb_fixed fixed = {config->ipv4.mode != QB_IP_INHERIT,
+				       config->ipv6.mode != QB_IP_INHERIT};
 	const struct qb_link *barred = find_barred(net, move);
 	json_t *ports, *list, *differences;
 	bool now = qb_bridge_is_taken(net, move);
@@ -74,9 +78,8 @@ void qb_persist_plan(const struct qb_net *net, const struct qb_bridge_config *co
 
 	if (!keeping)
 		return;
-	keeping->plan(net, config, move, &files);
-	missing = qb_keyfiles_missing(net, &files, args, !inherits(config), &any, &list,
-				      &differences);
+	keeping->plan(net, config, move, args, &files);
+	missing = qb_keyfiles_missing(net, &files, args, &fixed, &any, &list, &differences);
 	if ((!missing && !barred) || (!ours && !any)) {
 		json_decref(list);
 		json_decref(differences);

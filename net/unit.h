@@ -14,20 +14,26 @@
 /* Of one that has it keep its hands off a link, up to the link's name: before all others. */
 #define QB_UNIT_BAR "/run/systemd/network/0-barred-"
 
+static inline bool qb_is_unit(const char *path)
+{
+	return qb_startswith(path, QB_UNITS "/");
+}
+
 /*
  * Those of a bridge and of each port, as they have to be once the move is done; those of the ports
- * first, for it is they that take a NIC away from its own.
+ * first, for it is they that take a NIC away from its own. args: of the newest step net.persist
+ * that stands, or NULL.
  */
 void qb_unit_plan(const struct qb_net *net, const struct qb_bridge_config *config,
-		  const struct qb_move *move, struct qb_keyfiles *ret);
+		  const struct qb_move *move, const json_t *args, struct qb_keyfiles *ret);
 /* Refuses the bridge in plan with all that would not be so any more after a reboot. */
 void qb_unit_refuse(const struct qb_net *net, const struct qb_move *move, struct qb_plan *plan);
 
 /*
- * What says how the bridge is to go on: the text of its own unit, once it has one, else of that of
- * the NIC, or NULL. It is there as long as net is.
+ * What says how the bridge is to go on: the text of its own unit, once it has one, of that of the
+ * NIC, or of what a run wrote for the bridge; or NULL. It is there as long as net and args are.
  */
-const char *qb_unit_heir(const struct qb_net *net, const struct qb_move *move);
+const char *qb_unit_heir(const struct qb_net *net, const struct qb_move *move, const json_t *args);
 
 /*
  * The command that has systemd-networkd take a link out of its bridge, where it is a port by a unit

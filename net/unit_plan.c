@@ -4,6 +4,7 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
+#include "net/drift.h"
 #include "net/names.h"
 #include "net/vlans.h"
 
@@ -26,12 +27,9 @@ static void put_mtu(struct qb_buf *b, int64_t mtu)
 /* waited_for: systemd-networkd-wait-online holds up a boot until it has a carrier. */
 static void put_link(struct qb_buf *b, const struct qb_buf *taken, int64_t mtu, bool waited_for)
 {
-	bool has_mtu = taken->s && strstr(taken->s, "MTUBytes=");
-
 	if (taken->s || (mtu && mtu != 1500) || !waited_for)
 		qb_buf_puts(b, "\n[Link]\n");
-	if (!has_mtu)
-		put_mtu(b, mtu);
+	put_mtu(b, mtu);
 	if (!waited_for)
 		qb_buf_puts(b, "RequiredForOnline=no\n");
 	if (taken->s)
@@ -173,7 +171,7 @@ char *qb_unit_way_out(const struct qb_link *port)
 			   name, name);
 }
 
-const char *qb_unit_heir(const struct qb_net *net, const struct qb_move *move)
+const char *qb_unit_heir(const struct qb_net *net, const struct qb_move *move, const json_t *args)
 {
 	_cleanup_free_ char *path =
 		qb_asprintf(QB_UNITS "/" QB_UNIT_PREFIX "%s.network", move->bridge);
@@ -188,7 +186,7 @@ const char *qb_unit_heir(const struct qb_net *net, const struct qb_move *move)
 	for (size_t i = 0; i < net->n_keyfiles; i++)
 		if (!strcmp(net->keyfiles[i].path, path))
 			return net->keyfiles[i].text;
-	return NULL;
+	return qb_keyfile_written(args, path);
 }
 
 /* Whose lease goes on. */
@@ -268,9 +266,9 @@ static bool listens_to_routers(const char *heir, const struct qb_bridge_config *
 }
 
 static char *bridge_text(const struct qb_net *net, const struct qb_bridge_config *config,
-			 const struct qb_move *move)
+			 const struct qb_move *move, const json_t *args)
 {
-	const char *heir = qb_unit_heir(net, move);
+	const char *heir = qb_unit_heir(net, move, args);
 	_cleanup_unit_parts_ struct qb_unit_parts taken = {0};
 	_cleanup_family_ struct qb_family inet = {0}, inet6 = {0};
 	bool asks, listens, asks6;
@@ -357,7 +355,7 @@ static char *port_text(const struct qb_net *net, const struct qb_bridge_config *
 }
 
 void qb_unit_plan(const struct qb_net *net, const struct qb_bridge_config *config,
-		  const struct qb_move *move, struct qb_keyfiles *ret)
+		  const struct qb_move *move, const json_t *args, struct qb_keyfiles *ret)
 {
 	*ret = (struct qb_keyfiles){0};
 	for (size_t i = 0; i < move->n_ports; i++) {
@@ -366,6 +364,6 @@ void qb_unit_plan(const struct qb_net *net, const struct qb_bridge_config *confi
 
 		add(ret, name, "network")->text = port_text(net, config, move, at);
 	}
-	add(ret, config->name, "network")->text = bridge_text(net, config, move);
+	add(ret, config->name, "network")->text = bridge_text(net, config, move, args);
 	add(ret, config->name, "netdev")->text = netdev_text(config, move);
 }

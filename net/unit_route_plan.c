@@ -227,7 +227,7 @@ static void refuse_barred(const struct qb_net *net, const struct qb_move *move,
 {
 	const struct qb_link *source = qb_net_link(net, move->source);
 
-	if (source && source->barred && !qb_unit_heir(net, move))
+	if (source && source->barred && !qb_unit_heir(net, move, NULL))
 		qb_plan_refuse(plan, move->bridge, "not-persistent",
 			       "%s is held back from systemd-networkd by " QB_UNIT_BAR
 			       "%s.network, for an undoing was not completed: qubi-agent rollback "

@@ -58,6 +58,7 @@ static enum heir heir_of_link_key(const char *line)
 {
 	static const struct word keys[] = {
 		{"ARP", BRIDGE},
+		{"MTUBytes", NOBODY},
 		{"RequiredFamilyForOnline", BRIDGE},
 		{"RequiredForOnline", BRIDGE},
 		{"Unmanaged", NOBODY},
@@ -133,19 +134,26 @@ static bool is_for(const struct place *place, const char *line, enum heir heir)
 	return place->heir_of_key(line) == heir;
 }
 
-/* source as it is in rules of the bridge: what is not a rule has no such key. */
-static bool names_source(const char *line, size_t len, const char *source)
+/* Without blanks around the sign. What is not a rule has no key by which it names source. */
+static void put_line(struct qb_buf *b, const char *line, size_t len, const char *source,
+		     const char *bridge)
 {
-	static const char *const keys[] = {"IncomingInterface=", "OutgoingInterface="};
+	_cleanup_free_ char *copy = qb_strndup(line, len);
+	char *value = *copy == '[' ? NULL : strchr(copy, '=');
+	const char *key;
 
-	for (size_t i = 0; source && i < QB_ARRAY_SIZE(keys); i++) {
-		size_t key = strlen(keys[i]);
-
-		if (len == key + strlen(source) && qb_startswith(line, keys[i]) &&
-		    !strncmp(line + key, source, strlen(source)))
-			return true;
+	if (!value) {
+		qb_buf_printf(b, "%s\n", copy);
+		return;
 	}
-	return false;
+	*value = '\0';
+	key = qb_strip(copy);
+	value = qb_strip(value + 1);
+	if ((!strcmp(key, "IncomingInterface") || !strcmp(key, "OutgoingInterface")) &&
+	    qb_streq(value, source))
+		qb_buf_printf(b, "%s=%s\n", key, bridge);
+	else
+		qb_buf_printf(b, "%s=%s\n", key, value);
 }
 
 /* A line that ends with a backslash goes on in the next. */
@@ -173,11 +181,7 @@ static void take(const char *text, enum heir heir, const char *source, const cha
 			continue;
 		if (*line == '[')
 			qb_buf_puts(place.to, "\n");
-		if (names_source(line, len, source))
-			qb_buf_printf(place.to, "%.*s=%s", (int)strcspn(line, "="), line, bridge);
-		else
-			qb_buf_add(place.to, line, len);
-		qb_buf_puts(place.to, "\n");
+		put_line(place.to, line, len, source, bridge);
 	}
 }
 

@@ -140,8 +140,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < facts.net.n_keyfiles; i++) {
 		const char *text = facts.net.keyfiles[i].text;
 
-		qb_keyfile_differences(facts.net.keyfiles[i].path, text, text, text, true,
-				       differences);
+		qb_keyfile_differences(facts.net.keyfiles[i].path, text, text, text,
+				       &(struct qb_fixed){true, true}, differences);
 	}
 	fuzz_plan(&facts, &config, NULL);
 	fuzz_judge(&facts, &config, "net");

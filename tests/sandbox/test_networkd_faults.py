@@ -266,6 +266,8 @@ def a_boot_does_not_wait_for_what_has_no_carrier():
     qb.agent("apply", "--yes")
     networkd.owned()
     qb.run("/lib/systemd/systemd-networkd-wait-online", "--timeout=20")
+    for link, waits in (("br0", "yes"), ("br1", "no"), ("uplink0", "no")):
+        qb.same(networkd.row(link, "REQUIRED_FOR_ONLINE"), waits, f"whether a boot waits for {link}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
 static void make(struct setup *s)
 {
 	move(s);
-	qb_unit_plan(&s->net, &s->config, &s->move, &s->files);
+	qb_unit_plan(&s->net, &s->config, &s->move, NULL, &s->files);
 	assert_int_equal(s->files.n, 3);
 }
 
@@ -79,8 +79,8 @@ static void a_second_plan_wants_the_same(void **state)
 		file->text = qb_strdup(s.files.v[i].text);
 	}
 	make(&again);
-	assert_null(qb_keyfiles_missing(&again.net, &again.files, NULL, true, &any, &list,
-					&differences));
+	assert_null(qb_keyfiles_missing(&again.net, &again.files, NULL,
+					&(struct qb_fixed){true, true}, &any, &list, &differences));
 	assert_int_equal(json_array_size(differences), 0);
 	json_decref(list);
 	json_decref(differences);
@@ -153,7 +153,7 @@ static void what_a_unit_says_has_an_heir(void **state)
 			.name = "br0", .ports = &match, .n_ports = 1};
 		_cleanup_keyfiles_ struct qb_keyfiles files = {0};
 
-		qb_unit_plan(&net, &config, &m, &files);
+		qb_unit_plan(&net, &config, &m, NULL, &files);
 		if (!strstr(files.v[cases[i].heir].text, cases[i].wanted) ||
 		    strstr(files.v[cases[i].heir].text, cases[i].unwanted))
 			fail_msg("%s\ngives\n%s", cases[i].unit, files.v[cases[i].heir].text);
@@ -195,7 +195,7 @@ static void vlans_of_a_bridge_that_filters(void **state)
 	s.move.pvid = 5;
 	qb_strs_add(&s.move.ports[0].vlans, "5 pvid untagged");
 	qb_strs_add(&s.move.ports[0].vlans, "20-30");
-	qb_unit_plan(&s.net, &s.config, &s.move, &s.files);
+	qb_unit_plan(&s.net, &s.config, &s.move, NULL, &s.files);
 	assert_non_null(strstr(s.files.v[0].text,
 			       "\n[BridgeVLAN]\nVLAN=5\nPVID=5\nEgressUntagged=5\n"
 			       "\n[BridgeVLAN]\nVLAN=20-30\n"));
@@ -215,7 +215,7 @@ static void a_bridge_without_a_port(void **state)
 	s.config.ipv4 = (struct qb_ip_config){.mode = QB_IP_STATIC, .addresses = {addresses, 1}};
 	s.config.ipv6.mode = QB_IP_NONE;
 	qb_move_plan(&s.net, &s.config, NULL, 0, &s.plan, &s.move);
-	qb_unit_plan(&s.net, &s.config, &s.move, &s.files);
+	qb_unit_plan(&s.net, &s.config, &s.move, NULL, &s.files);
 	assert_int_equal(s.files.n, 2);
 	assert_non_null(strstr(s.files.v[0].text, "\nConfigureWithoutCarrier=yes\n"));
 	/* Nor does a boot wait for one. */
@@ -373,7 +373,8 @@ static void assert_differences(const char *path, const char *text, const char *w
 {
 	json_auto_t *list = json_array();
 
-	qb_keyfile_differences(path, text, wanted, written, addresses, list);
+	qb_keyfile_differences(path, text, wanted, written,
+			       &(struct qb_fixed){addresses, addresses}, list);
 	if (json_array_size(list) != n)
 		fail_msg("%zu differences of\n%s", json_array_size(list), text);
 }
@@ -416,6 +417,45 @@ static void keys_of_units_are_told(void **state)
 	}
 }
 
+/* Of a family that is not inherited a file has what the configuration says, and no more. */
+static void families_are_told_apart(void **state)
+{
+#define BOTH                                                                                       \
+	"[Match]\nName=br0\n[Network]\nDHCP=no\n[Address]\nAddress=192.0.2.1/24\n"                 \
+	"[Address]\nAddress=2001:db8::1/64\n"
+#define WAY "[Route]\nDestination=0.0.0.0/0\nGateway=192.0.2.254\n"
+	static const struct {
+		const char *text, *wanted;
+		struct qb_fixed fixed;
+		size_t n;
+	} cases[] = {
+		{BOTH, BOTH WAY, {false, false}, 0},
+		{BOTH, BOTH WAY, {true, false}, 2},
+		{BOTH, BOTH WAY, {false, true}, 0},
+		{BOTH WAY, BOTH, {true, false}, 1},
+		{BOTH WAY, BOTH, {false, true}, 0},
+		{BOTH "[Address]\nAddress=192.0.2.2/24\n", BOTH, {true, false}, 1},
+		{BOTH "[Address]\nAddress=192.0.2.2/24\n", BOTH, {false, true}, 0},
+		{BOTH "[Address]\nAddress=2001:db8::2/64\n", BOTH, {false, true}, 1},
+		{BOTH "[Network]\nDHCP=yes\nDHCP=no\n", BOTH, {true, false}, 1},
+		/* A way to one network is nobody's but whoever wrote it. */
+		{BOTH "[Route]\nDestination=198.51.100.0/24\nGateway=192.0.2.9\n",
+		 BOTH,
+		 {true, true},
+		 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		json_auto_t *list = json_array();
+
+		qb_keyfile_differences(UNIT, cases[i].text, cases[i].wanted, NULL, &cases[i].fixed,
+				       list);
+		if (json_array_size(list) != cases[i].n)
+			fail_msg("case %zu: %zu", i, json_array_size(list));
+	}
+}
+
 /* With a line too many a port would have the host's address, and the bridge not. */
 static void what_has_no_address_is_as_written(void **state)
 {
@@ -435,6 +475,9 @@ static void what_has_no_address_is_as_written(void **state)
 		{netdev, device, device, 0},
 		{netdev, "[NetDev]\nName=br0\nKind=bridge\n[Bridge]\nSTP=yes\n", device, 1},
 		{UNIT, "[Match]\nName=br0\n[Network]\nDHCP=yes\n", "[Match]\nName=br0\n", 0},
+		/* With these there would be no bridge after a boot. */
+		{UNIT, "[Match]\nName=br0\nHost=elsewhere\n[Network]\n", "[Match]\nName=br0\n", 1},
+		{UNIT, "[Match]\nName=br0\n[Link]\nUnmanaged=yes\n", "[Match]\nName=br0\n", 1},
 	};
 
 	(void)state;
@@ -466,7 +509,7 @@ static void the_nic_with_the_addresses_is_the_last_of_the_ports(void **state)
 		_cleanup_keyfiles_ struct qb_keyfiles files = {0};
 
 		m.source = (char *)cases[i].source;
-		qb_unit_plan(&net, &config, &m, &files);
+		qb_unit_plan(&net, &config, &m, NULL, &files);
 		assert_int_equal(files.n, 5);
 		for (size_t j = 0; j < 3; j++) {
 			_cleanup_free_ char *path =
@@ -495,6 +538,7 @@ int main(void)
 		cmocka_unit_test(all_that_a_unit_says_is_not_refused),
 		cmocka_unit_test(keepers),
 		cmocka_unit_test(keys_of_units_are_told),
+		cmocka_unit_test(families_are_told_apart),
 		cmocka_unit_test(what_has_no_address_is_as_written),
 	};
 
