@@ -15,7 +15,7 @@ static const struct qb_step_kind *const kinds[] = {
 	&qb_bridge_bind_step, &qb_bridge_persist_step,
 	&qb_erase_step,       &qb_carve_step,
 	&qb_vg_step,          &qb_network_step,
-	&qb_pool_step,
+	&qb_pool_step,        &qb_target_step,
 };
 
 const struct qb_step_kind *qb_step_kind_find(const char *kind)

@@ -58,8 +58,10 @@ struct qb_pool_config {
 	size_t n_disks;
 	struct qb_erase_config *erase;
 	size_t n_erase;
-	char *target;       /* absolute directory; none of logical */
-	char *volume_group; /* of logical; NULL: the pool's name */
+	char *target;        /* absolute directory; none of logical */
+	char *mode;          /* of the target, octal; NULL: whatever it has, as the next two */
+	char *owner, *group; /* numbers */
+	char *volume_group;  /* of logical; NULL: the pool's name */
 };
 
 /* Identities of a pool on one member disk, the same each time they are computed. */

@@ -207,6 +207,17 @@ static void check_target(struct qb_config_check *c, size_t i, struct qb_claims *
 	}
 }
 
+static void check_permissions(struct qb_config_check *c, const struct qb_pool_config *p)
+{
+	char *const *const keys[] = {&p->mode, &p->owner, &p->group};
+
+	for (size_t i = 0; p->type == QB_POOL_LOGICAL && i < QB_ARRAY_SIZE(keys); i++)
+		if (qb_config_present(c, keys[i]))
+			qb_config_wrong(c, keys[i],
+					"a pool of type logical has no target, and so no mode, "
+					"owner or group of it");
+}
+
 void qb_config_check_pools(struct qb_config_check *c)
 {
 	_cleanup_claims_ struct qb_claims disks = {0}, targets = {0}, groups = {0};
@@ -225,6 +236,7 @@ void qb_config_check_pools(struct qb_config_check *c)
 		if (p->type != QB_POOL_LOGICAL && qb_config_present(c, &p->volume_group))
 			qb_config_wrong(c, &p->volume_group,
 					"only a pool of type logical has a volume group");
+		check_permissions(c, p);
 		if (p->type != QB_POOL_FS && qb_config_present(c, &p->format))
 			qb_config_wrong(c, &p->format, "only a pool of type fs has a format");
 		switch ((enum qb_pool_type)p->type) {

@@ -279,6 +279,13 @@ static const struct qb_field pool_fields[] = {
 	QB_F(qb_pool_config, format, "format", ENUM, .names = formats,
 	     .doc = "File system that is made on the disk; of fs. It is never made anew. "
 		    "Default: xfs."),
+	QB_F(qb_pool_config, mode, "mode", STR, .valid = qb_valid_mode,
+	     .doc = "Mode of the target, octal, like 0711: of what is mounted there. "
+		    "Default: whatever it has; a new one has 0711."),
+	QB_F(qb_pool_config, owner, "owner", STR, .valid = qb_valid_id,
+	     .doc = "Number of the user whose the target is. Default: whoever has it."),
+	QB_F(qb_pool_config, group, "group", STR, .valid = qb_valid_id,
+	     .doc = "Number of the group whose the target is. Default: whichever has it."),
 	QB_F(qb_pool_config, volume_group, "volume-group", STR, .valid = qb_valid_name,
 	     .doc = "Name of the volume group; of logical. Default: the pool's name."),
 };

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <sys/stat.h>
 
 #include "agent/base/str.h"
 #include "agent/host/config_keys.h"
@@ -118,6 +119,24 @@ const char *qb_valid_path(const char *value)
 			return expected;
 	}
 	return NULL;
+}
+
+const char *qb_valid_mode(const char *value)
+{
+	/* What libvirt takes; without the bits above, which stay as they are. */
+	return only(value, "01234567") && strtoul(value, NULL, 8) <= ACCESSPERMS
+		       ? NULL
+		       : "an octal mode up to 0777, like 0711";
+}
+
+const char *qb_valid_id(const char *value)
+{
+	uint64_t id;
+
+	/* The highest says "nobody's" to chown(2). */
+	return qb_parse_u64(value, &id) == 0 && id < UINT32_MAX
+		       ? NULL
+		       : "the number of a user or group, like 107";
 }
 
 const char *qb_valid_device(const char *value)

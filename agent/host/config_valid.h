@@ -17,6 +17,8 @@ const char *qb_valid_word(const char *value);  /* text without spaces and contro
 const char *qb_valid_count(const char *value);
 const char *qb_valid_line(const char *value);   /* text of one line */
 const char *qb_valid_path(const char *value);   /* absolute, nothing to resolve in it */
+const char *qb_valid_mode(const char *value);   /* of a directory, octal */
+const char *qb_valid_id(const char *value);     /* of a user or group, as a number */
 const char *qb_valid_device(const char *value); /* a path below /dev */
 const char *qb_valid_name(const char *value);   /* of an object of libvirt */
 const char *qb_valid_module(const char *value);

@@ -205,6 +205,8 @@ struct qb_target {
 	char *mount_point;     /* where the file system is mounted that it lies on; NULL: unknown */
 	struct qb_tri empty;   /* it holds nothing, or is not there; unknown when mounted */
 	char *holds;           /* one of the names in it; NULL for none */
+	char *mode;            /* octal, of what is mounted there; NULL: unknown, or not there */
+	uint64_t owner, group; /* known where mode is */
 };
 
 /* Room for files where path is: a directory of the host's, or a pool's target. */

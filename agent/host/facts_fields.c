@@ -185,6 +185,10 @@ static const struct qb_field target_fields[] = {
 	     .doc = "Where the file system is mounted that it lies on."),
 	QB_F(qb_target, empty, "empty", TRI, .doc = "It holds nothing, or is not there."),
 	QB_F(qb_target, holds, "holds", STR, .doc = "One of the names in it."),
+	QB_F(qb_target, mode, "mode", STR,
+	     .doc = "Its mode, octal; null where it is not there, or unknown."),
+	QB_F(qb_target, owner, "owner", U64, .doc = "Whose it is, as a number; see mode."),
+	QB_F(qb_target, group, "group", U64, .doc = "Which group's it is, as a number; see mode."),
 };
 
 static const struct qb_type target_type = {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/host/libvirt_plan.h"
 
+#include <sys/stat.h>
+
 #include "agent/host/libvirt_xml.h"
 #include "storage/vg.h"
 
@@ -162,6 +164,36 @@ static bool refuse_target(const struct qb_facts *facts, const struct qb_pool_con
 	return t->empty.state == QB_UNKNOWN;
 }
 
+/* Facts about a target are about the pool's own file system only where that is mounted. */
+static void plan_permissions(const struct qb_facts *facts, const struct qb_pool_config *pool,
+			     const char *source, const char *target, struct qb_plan *plan)
+{
+	const struct qb_target *t = qb_facts_target(facts, pool->target);
+	bool known = t && t->mode && (!source || own_is_mounted(facts, pool));
+	_cleanup_free_ char *is = NULL;
+
+	if (!pool->mode && !pool->owner && !pool->group)
+		return;
+	if (known &&
+	    (!pool->mode ||
+	     strtoul(pool->mode, NULL, 8) == (strtoul(t->mode, NULL, 8) & ACCESSPERMS)) &&
+	    (!pool->owner || strtoul(pool->owner, NULL, 10) == t->owner) &&
+	    (!pool->group || strtoul(pool->group, NULL, 10) == t->group))
+		return;
+	is = known ? qb_asprintf("has mode %s, owner %ju, group %ju", t->mode, (uintmax_t)t->owner,
+				 (uintmax_t)t->group)
+		   : qb_strdup("is new");
+	qb_step_why(qb_plan_step(plan, "libvirt.target", QB_UNDO_EXACT,
+				 json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?}", "name", pool->name,
+					   "target", pool->target, "source", source, "mode",
+					   pool->mode, "owner", pool->owner, "group", pool->group),
+				 target),
+		    "%s %s: it gets%s%s%s%s%s%s", pool->target, is, pool->mode ? " mode " : "",
+		    pool->mode ? pool->mode : "", pool->owner ? " owner " : "",
+		    pool->owner ? pool->owner : "", pool->group ? " group " : "",
+		    pool->group ? pool->group : "");
+}
+
 static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config *pool,
 		      struct qb_plan *plan)
 {
@@ -204,6 +236,8 @@ static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config 
 			   types[pool->type], "target", path, "source", source, "group", group,
 			   "xml", xml),
 		 what, plan);
+	if (!group)
+		plan_permissions(facts, pool, source, target, plan);
 }
 
 void qb_libvirt_plan(const struct qb_facts *facts, const struct qb_config *config,

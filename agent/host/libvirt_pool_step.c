@@ -5,6 +5,7 @@
 #include "agent/host/libvirt_object.h"
 #include "agent/host/plan.h"
 #include "agent/host/selinux_lib.h"
+#include "agent/host/target.h"
 
 static void *lookup(virConnectPtr conn, const char *name)
 {
@@ -83,23 +84,6 @@ static int parse(const json_t *json, struct args *ret, struct qb_error *err)
 	return 0;
 }
 
-/* What is mounted at target is the source, not the empty directory beneath. */
-static int is_mounted(const struct qb_step_ctx *ctx, const struct args *args, struct qb_error *err)
-{
-	struct stat source, target;
-	int r = qb_root_stat(ctx->root, args->source, true, &source);
-
-	if (r < 0)
-		return qb_error_errno(err, r, "%s: cannot look at it", args->source);
-	r = qb_root_stat(ctx->root, args->target, true, &target);
-	if (r < 0)
-		return qb_error_errno(err, r, "%s: cannot look at it", args->target);
-	if (target.st_dev != source.st_rdev)
-		return qb_error_set(err, EIO, "%s is not mounted at %s", args->source,
-				    args->target);
-	return 0;
-}
-
 /* A directory of our own making gets libvirt's mode and, where there are labels, its label. */
 static int dress(const struct qb_step_ctx *ctx, const char *target, struct qb_error *err)
 {
@@ -136,7 +120,7 @@ static int would_hide(const struct qb_step_ctx *ctx, const struct args *args, st
 	if (r < 0)
 		return qb_error_errno(err, r, "%s: cannot look into it", args->target);
 	if (target.st_dev != parent.st_dev) {
-		if (is_mounted(ctx, args, err) == 0)
+		if (qb_target_is_mounted(ctx, args->source, args->target, err) == 0)
 			return 0;
 		return qb_error_set(err, ESTALE,
 				    "%s: another file system than that of %s is mounted there",
@@ -216,7 +200,7 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 		return qb_error_set(err, EIO, "the pool is %s and %s autostart",
 				    state.active ? "active" : "not active",
 				    state.autostart ? "has" : "has no");
-	return args.source ? is_mounted(ctx, &args, err) : 0;
+	return args.source ? qb_target_is_mounted(ctx, args.source, args.target, err) : 0;
 }
 
 /* Removes a directory that apply made, when it is empty still. */

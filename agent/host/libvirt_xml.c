@@ -10,6 +10,23 @@ char *qb_pool_path(const struct qb_pool_config *pool)
 					     : qb_strdup(pool->target);
 }
 
+static void add_target(struct qb_xml *to, const struct qb_pool_config *pool, const char *path)
+{
+	const struct {
+		const char *name, *value;
+	} given[] = {{"mode", pool->mode}, {"owner", pool->owner}, {"group", pool->group}};
+	struct qb_xml *permissions = NULL;
+
+	qb_xml_add(to, "path", path);
+	for (size_t i = 0; i < QB_ARRAY_SIZE(given); i++) {
+		if (!given[i].value)
+			continue;
+		if (!permissions)
+			permissions = qb_xml_add(to, "permissions", NULL);
+		qb_xml_add(permissions, given[i].name, given[i].value);
+	}
+}
+
 char *qb_pool_xml(const struct qb_pool_config *pool, const char *uuid, const char *source_device)
 {
 	static const char *const types[] = {"dir", "fs", "logical"};
@@ -32,7 +49,7 @@ char *qb_pool_xml(const struct qb_pool_config *pool, const char *uuid, const cha
 		qb_xml_set(qb_xml_add(source, "format", NULL), "type", "lvm2");
 	}
 	target = qb_pool_path(pool);
-	qb_xml_add(qb_xml_add(root, "target", NULL), "path", target);
+	add_target(qb_xml_add(root, "target", NULL), pool, target);
 	text = qb_xml_write(root);
 	qb_xml_free(root);
 	return text;

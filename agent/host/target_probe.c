@@ -65,26 +65,32 @@ static void tell(int fd, size_t i, void *data)
 {
 	const struct inquiry *q = data;
 	_cleanup_strs_ struct qb_strs names = {0};
+	struct stat st = {0};
 	_cleanup_free_ char *name = NULL, *real = real_path(q->root, q->targets[i].path);
 	int r = qb_is(&q->targets[i].mounted) ? 0
 					      : qb_root_list(q->root, q->targets[i].path, &names);
+	bool there = qb_root_stat(q->root, q->targets[i].path, true, &st) == 0;
 
 	/* A name may hold a line break. */
 	name = names.n ? qb_str_printable(names.v[0]) : NULL;
 	if (strchr(real, '\n'))
 		*real = '\0';
-	dprintf(fd, "%d %zu %s %s\n", r == -ENOENT ? 0 : -r, strlen(real), real, name ? name : "");
+	dprintf(fd, "%d %d %o %u %u %zu %s %s\n", r == -ENOENT ? 0 : -r, there,
+		(unsigned)st.st_mode & 07777, st.st_uid, st.st_gid, strlen(real), real,
+		name ? name : "");
 }
 
 static bool take(const char *line, size_t i, void *data)
 {
 	const struct inquiry *q = data;
 	struct qb_target *t = &q->targets[i];
-	int error, begin = 0;
+	int error, there, begin = 0;
+	unsigned mode, owner, group;
 	size_t len, real_len;
 
-	if (sscanf(line, "%d %zu%n", &error, &real_len, &begin) != 2 || line[begin] != ' ' ||
-	    !strchr(line, '\n'))
+	if (sscanf(line, "%d %d %o %u %u %zu%n", &error, &there, &mode, &owner, &group, &real_len,
+		   &begin) != 6 ||
+	    line[begin] != ' ' || !strchr(line, '\n'))
 		return false;
 	line += begin + 1;
 	len = strcspn(line, "\n");
@@ -96,6 +102,11 @@ static bool take(const char *line, size_t i, void *data)
 	}
 	line += real_len + 1;
 	len -= real_len + 1;
+	if (there) {
+		t->mode = qb_asprintf("%04o", mode);
+		t->owner = owner;
+		t->group = group;
+	}
 	/* What is mounted hides what the directory holds. */
 	if (qb_is(&t->mounted))
 		qb_tri_unknown(&t->empty, "a file system is mounted there");

@@ -416,6 +416,14 @@ static void parts_that_do_not_go_together(void **state)
 		{"pools:\n- {name: p, type: fs, target: /srv/p, disks: {serial: QB0001},\n"
 		 "   volume-group: g}\n",
 		 4, 18, "only a pool of type logical has a volume group"},
+		{"pools:\n- {name: p, type: dir, target: /srv/p,\n   format: ext4}\n", 4, 12,
+		 "only a pool of type fs has a format"},
+		{"pools:\n- {name: p, type: dir, target: /srv/p,\n   mode: 1777}\n", 4, 10,
+		 "\"mode\": \"1777\" is not an octal mode up to 0777, like 0711"},
+		{"pools:\n- {name: p, type: dir, target: /srv/p,\n   owner: 4294967295}\n", 4, 11,
+		 "\"owner\": \"4294967295\" is not the number of a user or group, like 107"},
+		{"pools:\n- {name: p, type: logical,\n   group: 36}\n", 4, 11,
+		 "a pool of type logical has no target, and so no mode, owner or group of it"},
 		{"pools:\n- {name: p, type: logical,\n   volume-group: .g}\n", 4, 18,
 		 "the name of a volume group has at most 127 letters, digits and _ . + -, and does "
 		 "not begin with - or ."},

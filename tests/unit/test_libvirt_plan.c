@@ -101,6 +101,54 @@ static void a_logical_pool_is_known_by_its_group(void **state)
 }
 
 /* It could not be autostarted, which would come out only at the last step. */
+/* What is known of a target is the pool's own only where that is mounted. */
+static void a_target_gets_what_it_lacks(void **state)
+{
+	static const struct {
+		const char *mode, *owner, *group; /* wanted */
+		const char *is;                   /* its mode; it is 107's and 36's */
+		bool planned;
+	} cases[] = {
+		{NULL, NULL, NULL, "0755", false},   {"755", "107", "36", "0755", false},
+		{"0755", NULL, NULL, "2755", false}, {"0711", NULL, NULL, "0755", true},
+		{NULL, "0", NULL, "0755", true},     {NULL, NULL, "107", "0755", true},
+		{"0711", "107", NULL, NULL, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_plan_ struct qb_plan p = {0};
+		struct qb_vir_pool is = {.persistent = true,
+					 .name = TEXT("iso"),
+					 .type = TEXT("dir"),
+					 .target = TEXT("/srv/iso"),
+					 .active = true,
+					 .autostart = true};
+		struct qb_target at = {.path = TEXT("/srv/iso"),
+				       .mode = TEXT(cases[i].is),
+				       .owner = 107,
+				       .group = 36};
+		struct qb_pool_config pool = {.name = TEXT("iso"),
+					      .type = QB_POOL_DIR,
+					      .target = TEXT("/srv/iso"),
+					      .mode = TEXT(cases[i].mode),
+					      .owner = TEXT(cases[i].owner),
+					      .group = TEXT(cases[i].group)};
+		struct qb_config config = {.pools = &pool, .n_pools = 1};
+		const struct qb_facts facts = {
+			.libvirt = {.connected = {QB_YES, NULL}, .pools = &is, .n_pools = 1},
+			.targets = &at,
+			.n_targets = 1};
+
+		qb_libvirt_plan(&facts, &config, &p);
+		assert_int_equal(p.n_refused, 0);
+		if (p.n_steps != cases[i].planned)
+			fail_msg("case %zu: %zu steps", i, p.n_steps);
+		if (cases[i].planned)
+			assert_string_equal(p.steps[0].kind, "libvirt.target");
+	}
+}
+
 static void a_transient_object_is_refused(void **state)
 {
 	struct qb_vir_network network = {
@@ -292,6 +340,7 @@ int main(void)
 		cmocka_unit_test(the_same_plan_twice_is_the_same),
 		cmocka_unit_test(another_pool_is_refused),
 		cmocka_unit_test(a_logical_pool_is_known_by_its_group),
+		cmocka_unit_test(a_target_gets_what_it_lacks),
 		cmocka_unit_test(a_transient_object_is_refused),
 		cmocka_unit_test(a_target_that_is_taken_is_refused),
 		cmocka_unit_test(steps_of_a_refused_target_are_dropped),

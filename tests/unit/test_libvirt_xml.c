@@ -174,10 +174,17 @@ static void pools_and_names_that_must_be_escaped(void **state)
 	assert_valid(dir, "storagepool");
 	free(fs);
 	p.type = QB_POOL_FS;
+	p.format = QB_FS_EXT4;
+	p.mode = (char *)(uintptr_t) "0750";
+	p.group = (char *)(uintptr_t) "36";
 	fs = qb_pool_xml(&p, UUID, "/dev/disk/by-partuuid/" UUID);
+	assert_non_null(strstr(fs, "<format type=\"ext4\"/>"));
+	assert_non_null(strstr(fs, "<mode>0750</mode>"));
+	assert_non_null(strstr(fs, "<group>36</group>"));
+	assert_null(strstr(fs, "<owner>"));
 	assert_valid(fs, "storagepool");
 	p.type = QB_POOL_LOGICAL;
-	p.target = NULL;
+	p.target = p.mode = p.group = NULL;
 	p.volume_group = (char *)(uintptr_t) "guests";
 	logical = qb_pool_xml(&p, UUID, NULL);
 	assert_string_equal(logical, "<pool type=\"logical\">\n"

@@ -1,0 +1,74 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Mode, owner and group of a pool's directory: of what is mounted there, kept so, and undone."""
+
+import os
+import stat
+
+import qb
+
+CONFIG = """\
+version: 1
+pools:
+  - {name: iso, type: dir, target: /srv/iso%s}
+  - name: images
+    type: fs
+    disks: {path: "@QB_BLANK@"}
+    target: /srv/images
+    mode: 0750
+    owner: 107
+    group: 36
+"""
+WANTED = ", mode: '0751', owner: 1001"
+
+
+def looks(path):
+    st = os.stat(path)
+    return f"{stat.S_IMODE(st.st_mode):04o}", st.st_uid, st.st_gid
+
+
+@qb.case(disks="blank,ext4")
+def they_are_given_kept_and_undone():
+    os.makedirs("/srv/iso")
+    os.chmod("/srv/iso", 0o2700)
+    qb.configure(CONFIG % "")
+    qb.agent("apply", "--yes")
+    qb.same(looks("/srv/images"), ("0750", 107, 36), "the mounted root")
+    with open("/etc/libvirt/storage/images.xml", encoding="utf-8") as f:
+        definition = f.read()
+    qb.contains(definition, ["<mode>0750</mode>", "<owner>107</owner>", "<group>36</group>"],
+                "the definition")
+    qb.contains(qb.agent("plan").out, "Nothing to do", "a second time")
+    qb.same(looks("/srv/iso"), ("2700", 0, 0), "what is not named")
+    # Somebody changes it, and the configuration says more.
+    os.chmod("/srv/images", 0o777)
+    qb.configure(CONFIG % WANTED)
+    plan = " ".join(qb.agent("plan", code=qb.PENDING).out.split())
+    qb.contains(plan, ["Plan: 2 steps", "/srv/images has mode 0777, owner 107, group 36: it gets mode 0750",
+                       "/srv/iso has mode 2700, owner 0, group 0: it gets mode 0751 owner 1001"], "the plan")
+    qb.agent("apply", "--yes")
+    qb.same(looks("/srv/images"), ("0750", 107, 36), "the mounted root")
+    qb.same(looks("/srv/iso"), ("2751", 1001, 0), "the directory")
+    qb.contains(qb.agent("plan").out, "Nothing to do", "after it")
+    qb.agent("rollback", "--yes")
+    qb.same(looks("/srv/images"), ("0777", 107, 36), "the mounted root")
+    qb.same(looks("/srv/iso"), ("2700", 0, 0), "the directory")
+    qb.agent("rollback", "--yes")
+    assert not os.path.exists("/srv/images"), "the mount point is still there"
+
+
+@qb.case(disks="blank,ext4")
+def what_is_below_a_pool_that_is_not_mounted_is_left_alone():
+    """It is the directory's of the machine, and not the pool's."""
+    qb.configure(CONFIG % "")
+    qb.agent("apply", "--yes")
+    qb.run("/bin/umount", "/srv/images")
+    before = looks("/srv/images")
+    assert before != ("0750", 107, 36), before
+    r = qb.agent("apply", "--yes", code=None)
+    assert r.code != qb.OK, r
+    qb.same(looks("/srv/images"), before, "the mount point")
+
+
+if __name__ == "__main__":
+    qb.main()
