@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "agent/base/child.h"
 #include "agent/base/clock.h"
 #include "net/hold.h"
 #include "net/networkd.h"
@@ -15,7 +16,8 @@
 #define BRIEF_MS 2000
 #define GIVE_BACK_MS 10000
 #define AGAIN_MS 100
-#define MAX_TOLD 64 /* networks of a link */
+#define GO_ON_MS 120000 /* once nobody waits for it */
+#define MAX_TOLD 64     /* networks of a link */
 
 static json_t *units(const struct qb_net *net, const struct qb_move *move)
 {
@@ -182,42 +184,67 @@ static int reload_by(uint64_t end, struct qb_error *err)
 	}
 }
 
-/* Where its unit for the bridge went it was told to keep its hands off meanwhile. */
+/* What systemd-networkd is to have again. */
+struct giving {
+	const struct qb_root *root;
+	const struct qb_net *net;
+	const struct qb_link *port;
+	const char *unit; /* NULL: it has none, and is not to be managed */
+	bool tell;        /* it does not know yet that its unit for the bridge went */
+};
+
+static int give(const struct giving *g, unsigned timeout_ms, struct qb_error *err)
+{
+	_cleanup_child_ struct qb_child holding = QB_CHILD_INIT;
+	int r = qb_hold_begin(g->net, g->port->name, &holding, err), held;
+
+	if (r == 0)
+		r = tell(g->net, g->port);
+	if (r == 0 && g->tell)
+		r = reload_by(qb_now_ms() + timeout_ms, err);
+	if (r == 0)
+		r = qb_networkd_wait(g->root, g->port, g->unit, NULL, timeout_ms, err);
+	held = qb_hold_end(g->net, g->port->name, &holding, NULL);
+	return r < 0 ? r : held;
+}
+
+static void go_on(void *data)
+{
+	(void)!give(data, GO_ON_MS, NULL);
+}
+
+/*
+ * Where its unit for the bridge went it was told to keep its hands off meanwhile. One that hangs
+ * may go on once nobody waits for it any more, and take what the host is reached by off the port.
+ */
 static int give_to_networkd(const struct qb_step_ctx *ctx, const char *port, const char *unit,
 			    unsigned timeout_ms, struct qb_error *err)
 {
-	_cleanup_child_ struct qb_child holding = QB_CHILD_INIT;
+	struct giving g = {.root = ctx->root, .unit = unit};
 	_cleanup_net_ struct qb_net net = {0};
-	const struct qb_link *link;
 	bool barred = qb_networkd_is_barred(ctx->root, port);
-	int r, held;
+	int r;
 
 	if (!barred && !unit)
 		return 0;
 	r = qb_net_probe_known(ctx->root, &net, err);
-	if (r < 0)
-		return r;
-	if (!net.networkd_running) /* it reads them when it is started */
-		return qb_networkd_unbar(ctx->root, port, err);
-	link = qb_net_link(&net, port);
-	if (link)
-		r = qb_hold_begin(&net, port, &holding, err);
-	if (r == 0 && link)
-		r = tell(&net, link);
 	if (r == 0 && barred)
 		r = qb_networkd_unbar(ctx->root, port, err);
+	g.net = &net;
+	g.port = qb_net_link(&net, port);
+	/* It reads its units when it is started. */
+	if (r < 0 || !net.networkd_running || !g.port)
+		return r;
 	/* It may not have heard that its unit for the bridge went. */
-	if (r == 0 && (barred || (link && !qb_streq(link->unit_path, unit))))
-		r = reload_by(qb_now_ms() + timeout_ms, err);
-	if (r == 0 && link)
-		r = qb_networkd_wait(ctx->root, link, unit, NULL, timeout_ms, err);
-	held = link ? qb_hold_end(&net, port, &holding, NULL) : 0;
-	if (r < 0)
-		return qb_error_wrap(err,
-				     "%s has what it had, but systemd-networkd may not renew it "
-				     "before it is told to: networkctl reload",
-				     port);
-	return held;
+	g.tell = barred || !qb_streq(g.port->unit_path, unit);
+	r = give(&g, timeout_ms, err);
+	if (r == 0)
+		return 0;
+	(void)!qb_child_leave(go_on, &g, ctx->root->fd);
+	return qb_error_wrap(err,
+			     "%s has what it had, but systemd-networkd may not renew it before it "
+			     "is told to: networkctl reload",
+			     port);
 }
 
 /*

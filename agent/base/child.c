@@ -135,6 +135,19 @@ int qb_child_begin_named(const char *name, void (*tell)(int fd, void *data), voi
 	return held == -EBUSY ? -EBUSY : qb_child_begin(tell_named, &named, ret);
 }
 
+int qb_child_leave(void (*act)(void *data), void *data, int keep)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid < 0 ? -errno : 0;
+	(void)setsid();
+	qb_child_let_go_of_output();
+	qb_child_keep_files(keep, -1);
+	act(data);
+	_exit(0);
+}
+
 void qb_child_say(int fd, const json_t *document)
 {
 	char *text = json_dumps(document, JSON_COMPACT);

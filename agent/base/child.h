@@ -46,6 +46,11 @@ void qb_child_keep_files(int fd, int other);
  * is returned is closed. The fd, -EBUSY, or another -errno.
  */
 QB_MUST_CHECK int qb_child_hold_name(const char *name);
+/*
+ * Runs act(data), on a copy of data, in a process that nobody waits for: it outlives this one and
+ * its session, and has of its files only keep. 0 or -errno.
+ */
+QB_MUST_CHECK int qb_child_leave(void (*act)(void *data), void *data, int keep);
 /* Writes it as one line, at once: tokens one by one would wake the reader for each. */
 void qb_child_say(int fd, const json_t *document);
 /* Waits until it says more: false when it has ended, or it is deadline_ms, which makes it late. */

@@ -26,7 +26,10 @@ class Asked:
         end = time.monotonic() + 60
         while QUESTION not in self.seen and time.monotonic() < end:
             if select.select([self.master], [], [], 0.1)[0]:
-                self.seen += os.read(self.master, 65536)
+                try:
+                    self.seen += os.read(self.master, 65536)
+                except OSError:  # EIO: it has ended
+                    break
         assert QUESTION in self.seen, f"it did not ask: {self.seen.decode(errors='replace')}"
         return self
 

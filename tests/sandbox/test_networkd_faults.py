@@ -10,6 +10,7 @@ import glob
 import os
 import shutil
 import signal
+import time
 
 import networkd
 import nm
@@ -84,6 +85,26 @@ def a_run_in_which_it_hangs_is_undone():
     qb.same(netstate.difference(before, state()), [], "after it went on")
 
 
+@qb.case(disks="ext4", seconds=200)
+def what_it_takes_away_once_it_goes_on_is_put_back():
+    """It hung while the NIC left the bridge, and has it by the unit of a port until it is told."""
+    process = networkd.host(networkd.STATIC)
+    before = state()
+    for wait_s in (0, 5):
+        asked = Asked("--confirm", "2", "--timeout", "3").until_asked()
+        process.send_signal(signal.SIGSTOP)
+        code, seen = asked.end()
+        qb.same(code, qb.UNDO_FAILED, f"exit status: {seen}")
+        qb.contains(seen, "networkctl reload", "what it says")
+        for gateway in nm.GATEWAYS:
+            qb.assert_reaches(gateway)
+        time.sleep(wait_s)
+        process.send_signal(signal.SIGCONT)
+        given_back()
+        qb.same(netstate.difference(before, state()), [], "after it went on")
+        qb.agent("rollback", "--yes")
+
+
 @qb.case(disks="ext4", seconds=300)
 def an_undoing_that_ends_half_way_is_told_and_completed():
     """The bridge is still there, and held back from its owner."""
@@ -100,7 +121,8 @@ def an_undoing_that_ends_half_way_is_told_and_completed():
             qb.same(told.code, qb.UNDO_FAILED, f"exit status at {number}: {told.err}")
             planned = qb.agent("plan", code=None)
             assert planned.code in (qb.REFUSED, qb.PENDING), planned
-            qb.contains(planned.out, "0-barred-", "what plan says")
+            held = networkd.unit_of("uplink0")[1] == "unmanaged"
+            qb.contains(planned.out, "0-barred-" if held else "0-qubi-br0", "what plan says")
         if told.code != qb.OK:
             qb.agent("rollback", "--yes")
         given_back()
