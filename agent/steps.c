@@ -7,6 +7,7 @@
 #include "net/restore.h"
 #include "storage/erase.h"
 #include "storage/pool.h"
+#include "storage/volume.h"
 
 static const struct qb_step_kind *const kinds[] = {
 	&qb_module_load_step, &qb_module_persist_step,
@@ -16,6 +17,7 @@ static const struct qb_step_kind *const kinds[] = {
 	&qb_erase_step,       &qb_carve_step,
 	&qb_vg_step,          &qb_network_step,
 	&qb_pool_step,        &qb_target_step,
+	&qb_volume_step,      &qb_mount_step,
 };
 
 const struct qb_step_kind *qb_step_kind_find(const char *kind)

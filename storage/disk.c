@@ -67,6 +67,11 @@ void qb_disks_done(struct qb_disks *disks)
 		qb_strs_done(&disks->groups[i].physical_volumes);
 		qb_strs_done(&disks->groups[i].tags);
 		qb_strs_done(&disks->groups[i].damaged);
+		for (size_t k = 0; k < disks->groups[i].n_tagged; k++) {
+			free(disks->groups[i].tagged[k].name);
+			qb_strs_done(&disks->groups[i].tagged[k].tags);
+		}
+		free(disks->groups[i].tagged);
 	}
 	free(disks->disks);
 	free(disks->mappings);

@@ -92,13 +92,22 @@ struct qb_mapping {
 	struct qb_strs disks;   /* the names of those it comes down to */
 };
 
+struct qb_logical_volume {
+	char *name;
+	uint64_t size_bytes;
+	struct qb_strs tags;
+};
+
 struct qb_volume_group {
 	char *name;
+	uint64_t size_bytes, free_bytes, extent_bytes;
 	struct qb_strs physical_volumes; /* paths; without the missing ones */
 	uint64_t volumes;                /* how many logical volumes it has */
 	uint64_t missing;                /* physical volumes that are nowhere to be found */
 	struct qb_strs tags;
 	struct qb_strs damaged; /* logical volumes, each with its health: "root (partial)" */
+	struct qb_logical_volume *tagged; /* those that have tags */
+	size_t n_tagged;
 };
 
 struct qb_disks {

@@ -150,8 +150,26 @@ const struct qb_type qb_mapping_type = {
 	.doc = "A block device that is made of others.",
 };
 
+static const struct qb_field logical_volume_fields[] = {
+	QB_F(qb_logical_volume, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Name."),
+	QB_F(qb_logical_volume, size_bytes, "size_bytes", U64, .doc = "Size."),
+	QB_F(qb_logical_volume, tags, "tags", STRS, .doc = "Its tags."),
+};
+
+static const struct qb_type logical_volume_type = {
+	.name = "logical-volume",
+	.size = sizeof(struct qb_logical_volume),
+	.fields = logical_volume_fields,
+	.n_fields = QB_ARRAY_SIZE(logical_volume_fields),
+	.doc = "A logical volume of LVM.",
+};
+
 static const struct qb_field volume_group_fields[] = {
 	QB_F(qb_volume_group, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Name."),
+	QB_F(qb_volume_group, size_bytes, "size_bytes", U64, .doc = "Size."),
+	QB_F(qb_volume_group, free_bytes, "free_bytes", U64, .doc = "What no volume has of it."),
+	QB_F(qb_volume_group, extent_bytes, "extent_bytes", U64,
+	     .doc = "Sizes of volumes are multiples of this."),
 	QB_F(qb_volume_group, physical_volumes, "physical_volumes", STRS,
 	     .doc = "The devices it is made of, without those that are missing."),
 	QB_F(qb_volume_group, volumes, "volumes", U64, .doc = "How many logical volumes it has."),
@@ -160,6 +178,8 @@ static const struct qb_field volume_group_fields[] = {
 	QB_F(qb_volume_group, tags, "tags", STRS, .doc = "Its tags."),
 	QB_F(qb_volume_group, damaged, "damaged", STRS,
 	     .doc = "Logical volumes that are not whole, each with its health."),
+	QB_F_LIST(qb_volume_group, tagged, "tagged", &logical_volume_type,
+		  .doc = "Logical volumes that have tags."),
 };
 
 const struct qb_type qb_volume_group_type = {

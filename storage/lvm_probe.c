@@ -118,10 +118,13 @@ static const char *const fullreport[] = {
 	NO_HINTS,
 	"--reportformat",
 	"json",
+	"--units",
+	"b",
+	"--nosuffix",
 	"--configreport",
 	"vg",
 	"-o",
-	"vg_name,vg_missing_pv_count,vg_tags,lv_count",
+	"vg_name,vg_missing_pv_count,vg_tags,lv_count,vg_size,vg_free,vg_extent_size",
 	"--configreport",
 	"pv",
 	"-o",
@@ -129,9 +132,9 @@ static const char *const fullreport[] = {
 	"--configreport",
 	"lv",
 	"-o",
-	"lv_name,lv_health_status",
+	"lv_name,lv_health_status,lv_size,lv_tags",
 	"-S",
-	"lv_health_status!=\"\"",
+	"lv_health_status!=\"\" || lv_tags!=\"\"",
 	"--configreport",
 	"pvseg",
 	"-o",
@@ -160,40 +163,69 @@ static bool is_damage(const char *health)
 	return *health && !qb_streq(health, "unknown") && !qb_streq(health, "writemostly");
 }
 
+static void add_tags(const char *text, struct qb_strs *ret)
+{
+	_cleanup_free_ char *tags = qb_strdup(text);
+	char *rest = tags, *tag;
+
+	while (rest && (tag = strsep(&rest, ",")))
+		if (*tag)
+			qb_strs_add(ret, tag);
+}
+
+/* A row is there for its health, its tags, or both. */
+static bool add_volume(const json_t *row, struct qb_volume_group *g)
+{
+	_cleanup_free_ char *text =
+		qb_asprintf("%s (%s)", text_of(row, "lv_name"), text_of(row, "lv_health_status"));
+	struct qb_logical_volume *volume;
+	uint64_t size;
+
+	if (is_damage(text_of(row, "lv_health_status")))
+		qb_strs_add(&g->damaged, text);
+	if (!*text_of(row, "lv_tags"))
+		return true;
+	if (qb_parse_u64(text_of(row, "lv_size"), &size) < 0)
+		return false;
+	volume = QB_APPEND(g->tagged, g->n_tagged);
+	volume->name = qb_str_printable(text_of(row, "lv_name"));
+	volume->size_bytes = size;
+	add_tags(text_of(row, "lv_tags"), &volume->tags);
+	return true;
+}
+
 static bool add_group(const json_t *report, struct qb_disks *disks)
 {
 	const json_t *vg = json_array_get(json_object_get(report, "vg"), 0), *row;
-	_cleanup_free_ char *tags = qb_strdup(text_of(vg, "vg_tags"));
-	char *rest = tags, *tag;
 	struct qb_volume_group *g;
-	uint64_t missing, volumes;
+	uint64_t missing, volumes, size, unused, extent;
+	bool ok = true;
 	size_t i;
 
 	/* PVs that are in no group stand in a report without one. */
 	if (!vg || !*text_of(vg, "vg_name"))
 		return true;
 	if (qb_parse_u64(text_of(vg, "vg_missing_pv_count"), &missing) < 0 ||
-	    qb_parse_u64(text_of(vg, "lv_count"), &volumes) < 0)
+	    qb_parse_u64(text_of(vg, "lv_count"), &volumes) < 0 ||
+	    qb_parse_u64(text_of(vg, "vg_size"), &size) < 0 ||
+	    qb_parse_u64(text_of(vg, "vg_free"), &unused) < 0 ||
+	    qb_parse_u64(text_of(vg, "vg_extent_size"), &extent) < 0)
 		return false;
 	g = QB_APPEND(disks->groups, disks->n_groups);
 	g->name = qb_str_printable(text_of(vg, "vg_name"));
 	g->missing = missing;
 	g->volumes = volumes;
-	while (rest && (tag = strsep(&rest, ",")))
-		if (*tag)
-			qb_strs_add(&g->tags, tag);
+	g->size_bytes = size;
+	g->free_bytes = unused;
+	g->extent_bytes = extent;
+	add_tags(text_of(vg, "vg_tags"), &g->tags);
 	json_array_foreach (json_object_get(report, "pv"), i, row)
 		/* One that is missing is "[unknown]". */
 		if (qb_startswith(text_of(row, "pv_name"), "/"))
 			qb_strs_add(&g->physical_volumes, text_of(row, "pv_name"));
-	json_array_foreach (json_object_get(report, "lv"), i, row) {
-		const char *health = text_of(row, "lv_health_status");
-		_cleanup_free_ char *text = qb_asprintf("%s (%s)", text_of(row, "lv_name"), health);
-
-		if (is_damage(health))
-			qb_strs_add(&g->damaged, text);
-	}
-	return true;
+	json_array_foreach (json_object_get(report, "lv"), i, row)
+		ok = ok && add_volume(row, g);
+	return ok;
 }
 
 bool qb_groups_parse(const char *text, struct qb_disks *disks)

@@ -50,6 +50,14 @@ struct qb_erase_config {
 	struct qb_strs contains;
 };
 
+/* A logical volume that becomes a file system, mounted. */
+struct qb_volume_config {
+	char *name;
+	char *size; /* as qb_volume_size_parse() takes it */
+	int format; /* xfs, the only one */
+	char *target;
+};
+
 struct qb_pool_config {
 	char *name;
 	int type;   /* enum qb_pool_type */
@@ -62,6 +70,8 @@ struct qb_pool_config {
 	char *mode;          /* of the target, octal; NULL: whatever it has, as the next two */
 	char *owner, *group; /* numbers */
 	char *volume_group;  /* of logical; NULL: the pool's name */
+	struct qb_volume_config *volumes; /* of logical */
+	size_t n_volumes;
 };
 
 /* Identities of a pool on one member disk, the same each time they are computed. */

@@ -79,6 +79,15 @@ static int find_members(const struct qb_vg_args *args, struct qb_vg_look *look,
 	return r;
 }
 
+int qb_vg_ask(struct qb_disks *disks, struct qb_error *err)
+{
+	qb_groups_ask(LVM_TIMEOUT_MIN_MS, disks);
+	if (!qb_is(&disks->lvm))
+		return qb_error_set(err, EIO, "what volume groups are here is unknown: %s",
+				    disks->lvm.why ? disks->lvm.why : "nobody said");
+	return 0;
+}
+
 int qb_vg_look_at(const struct qb_step_ctx *ctx, const struct qb_vg_args *args,
 		  struct qb_vg_look *ret, struct qb_error *err)
 {
@@ -93,10 +102,9 @@ int qb_vg_look_at(const struct qb_step_ctx *ctx, const struct qb_vg_args *args,
 	r = qb_carve_probe(ctx, &identities, &ret->disks, err);
 	if (r < 0)
 		return r;
-	qb_groups_ask(LVM_TIMEOUT_MIN_MS, &ret->disks);
-	if (!qb_is(&ret->disks.lvm))
-		return qb_error_set(err, EIO, "what volume groups are here is unknown: %s",
-				    ret->disks.lvm.why ? ret->disks.lvm.why : "nobody said");
+	r = qb_vg_ask(&ret->disks, err);
+	if (r < 0)
+		return r;
 	ret->group = qb_vg_find(&ret->disks, &pool, ctx->machine_id);
 	ret->state = qb_vg_state(ret->group, args->pool, ctx->machine_id);
 	return find_members(args, ret, err);

@@ -16,6 +16,9 @@ QB_MUST_CHECK int qb_vg_args_read(const json_t *json, struct qb_vg_args *ret, st
 void qb_vg_args_done(struct qb_vg_args *args);
 #define _cleanup_vg_args_ QB_CLEANUP(qb_vg_args_done)
 
+/* Asks LVM for its groups. -EIO when it does not say what is here. */
+QB_MUST_CHECK int qb_vg_ask(struct qb_disks *disks, struct qb_error *err);
+
 /* The host as it is now, and the pool's group. */
 struct qb_vg_look {
 	struct qb_disks disks;

@@ -2,10 +2,11 @@
 #include "agent/host/config_check.h"
 
 #include "storage/mark.h"
-#include "storage/vg.h"
+#include "storage/volume.h"
 
 enum {
 	GROUP_NAME_MAX = 127, /* NAME_LEN of LVM with its zero */
+	XFS_MIN_MIB = 300,    /* mkfs.xfs makes none that is smaller */
 };
 
 static void check_match(struct qb_config_check *c, const struct qb_disk_selector *s)
@@ -68,6 +69,75 @@ static bool is_group_name(const char *name)
 
 	return strspn(name, accepted) == strlen(name) && !strchr("-.", *name) &&
 	       strlen(name) <= GROUP_NAME_MAX;
+}
+
+/* What LVM keeps for itself: lvm(8), "valid names". */
+static bool is_volume_name(const char *name)
+{
+	static const char *const within[] = {"_cdata",  "_cmeta",  "_corig", "_cpool",   "_cvol",
+					     "_wcorig", "_mimage", "_mlog",  "_pmspare", "_rimage",
+					     "_rmeta",  "_tdata",  "_tmeta", "_vdata",   "_vorigin",
+					     "_imeta",  "_iorig"};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(within); i++)
+		if (strstr(name, within[i]))
+			return false;
+	return is_group_name(name) && !qb_startswith(name, "snapshot") &&
+	       !qb_startswith(name, "pvmove");
+}
+
+static void check_volume_size(struct qb_config_check *c, const struct qb_pool_config *p, size_t i,
+			      uint64_t *percent, const struct qb_volume_config **all)
+{
+	const struct qb_volume_config *v = &p->volumes[i];
+	struct qb_volume_size size;
+
+	if (!qb_config_given(c, &v->size) || qb_volume_size_parse(v->size, &size) < 0)
+		return;
+	*percent += size.percent_of_group;
+	if (size.bytes && size.bytes < (uint64_t)XFS_MIN_MIB << 20)
+		qb_config_wrong(c, &v->size, "an XFS needs at least %d MiB", XFS_MIN_MIB);
+	if (*percent > 100 && size.percent_of_group)
+		qb_config_wrong(c, &v->size, "the volumes have %ju%% of the group by now",
+				(uintmax_t)*percent);
+	if (*all)
+		qb_config_wrong(c, &v->size,
+				"the volume %s takes all that is left before (line %u)",
+				(*all)->name ? (*all)->name : "",
+				qb_positions_find(c->pos, &(*all)->size).line);
+	else if (size.percent_of_free == 100)
+		*all = v;
+}
+
+static void check_volumes(struct qb_config_check *c, const struct qb_pool_config *p)
+{
+	_cleanup_claims_ struct qb_claims names = {0};
+	const struct qb_volume_config *all = NULL;
+	uint64_t percent = 0;
+
+	if (p->n_volumes && qb_config_given(c, &p->type) && p->type != QB_POOL_LOGICAL)
+		qb_config_wrong(c, &p->volumes, "only a pool of type logical has volumes");
+	for (size_t i = 0; i < p->n_volumes; i++) {
+		const struct qb_volume_config *v = &p->volumes[i];
+		_cleanup_free_ char *dm_name = NULL;
+
+		check_volume_size(c, p, i, &percent, &all);
+		if (!qb_config_given(c, &v->name) || !p->name)
+			continue;
+		dm_name = qb_volume_dm_name(qb_vg_name(p), v->name);
+		if (!is_volume_name(v->name))
+			qb_config_wrong(
+				c, &v->name,
+				"the name of a volume has letters, digits and _ . + - only, "
+				"does not begin with -, ., snapshot or pvmove, and has no "
+				"ending that LVM uses, such as _mlog");
+		else if (strlen(dm_name) > QB_DM_NAME_MAX)
+			qb_config_wrong(c, &v->name,
+					"with that of its group the name has %zu characters, "
+					"hyphens counted twice; the kernel takes %d",
+					strlen(dm_name), QB_DM_NAME_MAX);
+		qb_config_claim(c, &names, "the volume", v->name, &v->name, false);
+	}
 }
 
 /* The name becomes that of a partition, or of a volume group. */
@@ -181,19 +251,53 @@ static bool is_inside(const char *path, const char *directory)
 	return !strncmp(path, directory, n) && path[n] == '/';
 }
 
+static bool refuse_system_directory(struct qb_config_check *c, const char *const *target)
+{
+	if (!is_system_directory(*target))
+		return false;
+	qb_config_wrong(c, target, "%s belongs to the system; a pool needs a directory of its own",
+			*target);
+	return true;
+}
+
+/* A directory for images may be on a volume; a file system over it, or in it, may not. */
+static void check_pool_and_volume(struct qb_config_check *c, const struct qb_pool_config *pool,
+				  const struct qb_volume_config *v)
+{
+	if (pool->target && (is_inside(v->target, pool->target) ||
+			     (pool->type == QB_POOL_FS && qb_path_is_in(pool->target, v->target))))
+		qb_config_wrong(c, &v->target,
+				"it and the target %s (line %u) hide or hold one another",
+				pool->target, qb_positions_find(c->pos, &pool->target).line);
+}
+
+static void check_volume_targets(struct qb_config_check *c, const struct qb_pool_config *p,
+				 struct qb_claims *mounts, struct qb_strs *seen)
+{
+	for (size_t i = 0; i < p->n_volumes; i++) {
+		const struct qb_volume_config *v = &p->volumes[i];
+
+		if (!qb_config_given(c, &v->target) ||
+		    refuse_system_directory(c, (const char *const *)&v->target))
+			continue;
+		qb_config_claim(c, mounts, "the mount point", v->target, &v->target, false);
+		for (size_t k = 0; k < seen->n; k++)
+			if (is_inside(v->target, seen->v[k]) || is_inside(seen->v[k], v->target))
+				qb_config_wrong(c, &v->target, "it and %s lie one in the other",
+						seen->v[k]);
+		qb_strs_add(seen, v->target);
+		for (size_t k = 0; k < c->config->n_pools; k++)
+			check_pool_and_volume(c, &c->config->pools[k], v);
+	}
+}
+
 static void check_target(struct qb_config_check *c, size_t i, struct qb_claims *targets)
 {
 	const struct qb_pool_config *p = &c->config->pools[i];
 
-	if (!qb_config_given(c, &p->target))
+	if (!qb_config_given(c, &p->target) ||
+	    refuse_system_directory(c, (const char *const *)&p->target))
 		return;
-	if (is_system_directory(p->target)) {
-		qb_config_wrong(c, &p->target,
-				"%s belongs to the system; a pool needs a directory "
-				"of its own",
-				p->target);
-		return;
-	}
 	qb_config_claim(c, targets, "the target", p->target, &p->target, false);
 	for (size_t j = 0; j < i; j++) {
 		const struct qb_pool_config *o = &c->config->pools[j];
@@ -220,7 +324,8 @@ static void check_permissions(struct qb_config_check *c, const struct qb_pool_co
 
 void qb_config_check_pools(struct qb_config_check *c)
 {
-	_cleanup_claims_ struct qb_claims disks = {0}, targets = {0}, groups = {0};
+	_cleanup_claims_ struct qb_claims disks = {0}, targets = {0}, groups = {0}, mounts = {0};
+	_cleanup_strs_ struct qb_strs seen = {0};
 
 	for (size_t i = 0; i < c->config->n_pools; i++) {
 		struct qb_pool_config *p = &c->config->pools[i];
@@ -230,6 +335,8 @@ void qb_config_check_pools(struct qb_config_check *c)
 			claim_disks(c, &disks, &p->disks[j]);
 		}
 		check_target(c, i, &targets);
+		check_volumes(c, p);
+		check_volume_targets(c, p, &mounts, &seen);
 		check_erase(c, p);
 		if (qb_config_misspelt(c, p) || !qb_config_given(c, &p->type))
 			continue;

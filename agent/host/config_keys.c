@@ -255,6 +255,32 @@ static const struct qb_type erase_type = {
 	.doc = "A disk that is erased for the pool. What is on it is lost for good.",
 };
 
+static const char *const volume_formats[] = {"xfs", NULL};
+
+static const struct qb_field volume_fields[] = {
+	QB_F(qb_volume_config, name, "name", STR, .valid = qb_valid_name,
+	     .flags = QB_FIELD_REQUIRED, .doc = "Name of the logical volume."),
+	QB_F(qb_volume_config, size, "size", STR, .valid = qb_valid_volume_size,
+	     .flags = QB_FIELD_REQUIRED,
+	     .doc = "100GiB; or 50%VG of the whole group; or 100%FREE of what is free in it when "
+		    "its turn comes."),
+	QB_F(qb_volume_config, format, "format", ENUM, .names = volume_formats,
+	     .doc = "Its file system. Default: xfs."),
+	QB_F(qb_volume_config, target, "target", STR, .valid = qb_valid_path,
+	     .flags = QB_FIELD_REQUIRED,
+	     .doc = "Directory that it is mounted on, also after a boot. A pool of type dir may "
+		    "have this as its target, or one below it."),
+};
+
+static const struct qb_type volume_type = {
+	.name = "volume",
+	.size = sizeof(struct qb_volume_config),
+	.fields = volume_fields,
+	.n_fields = QB_ARRAY_SIZE(volume_fields),
+	.doc = "A logical volume with a file system. One of that name that is mounted there is "
+	       "taken as it is; none is ever formatted anew, shrunk or grown.",
+};
+
 static const char *const pool_types[] = {"dir", "fs", "logical", NULL};
 
 /* By enum qb_fs_format, as qb_file_systems[]. */
@@ -288,6 +314,10 @@ static const struct qb_field pool_fields[] = {
 	     .doc = "Number of the group whose the target is. Default: whichever has it."),
 	QB_F(qb_pool_config, volume_group, "volume-group", STR, .valid = qb_valid_name,
 	     .doc = "Name of the volume group; of logical. Default: the pool's name."),
+	QB_F_LIST(qb_pool_config, volumes, "volumes", &volume_type, .flags = QB_FIELD_ONE_IS_LIST,
+		  .max = QB_ITEMS_MAX,
+		  .doc = "Volumes of it that are to be file systems, made in this order; of "
+			 "logical."),
 };
 
 static const struct qb_type pool_type = {

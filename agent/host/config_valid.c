@@ -9,6 +9,7 @@
 #include "agent/host/config_keys.h"
 #include "net/bridge.h"
 #include "net/vlans.h"
+#include "storage/volume.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
 #define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -144,6 +145,15 @@ const char *qb_valid_device(const char *value)
 	return !qb_valid_path(value) && qb_startswith(value, "/dev/")
 		       ? NULL
 		       : "the path of a device, like /dev/disk/by-id/...";
+}
+
+const char *qb_valid_volume_size(const char *value)
+{
+	struct qb_volume_size size;
+
+	return qb_volume_size_parse(value, &size) == 0
+		       ? NULL
+		       : "a size: 100GiB, 50%VG of the group, or 100%FREE of what is free in it";
 }
 
 const char *qb_valid_name(const char *value)

@@ -20,7 +20,8 @@ const char *qb_valid_path(const char *value);   /* absolute, nothing to resolve 
 const char *qb_valid_mode(const char *value);   /* of a directory, octal */
 const char *qb_valid_id(const char *value);     /* of a user or group, as a number */
 const char *qb_valid_device(const char *value); /* a path below /dev */
-const char *qb_valid_name(const char *value);   /* of an object of libvirt */
+const char *qb_valid_volume_size(const char *value);
+const char *qb_valid_name(const char *value); /* of an object of libvirt */
 const char *qb_valid_module(const char *value);
 const char *qb_valid_check(const char *value);   /* group.words-with-dashes */
 const char *qb_valid_address(const char *value); /* with its prefix length */

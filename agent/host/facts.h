@@ -203,6 +203,9 @@ struct qb_target {
 	struct qb_tri mounted; /* it is a mount point of its own */
 	char *real_path;       /* without symbolic links, as far as it is there; NULL: unknown */
 	char *mount_point;     /* where the file system is mounted that it lies on; NULL: unknown */
+	char *device;          /* "253:0", of what is mounted there; NULL: nothing is */
+	char *fs_type;         /* of the same */
+	bool at_boot;          /* a unit of systemd's mounts it at boot */
 	struct qb_tri empty;   /* it holds nothing, or is not there; unknown when mounted */
 	char *holds;           /* one of the names in it; NULL for none */
 	char *mode;            /* octal, of what is mounted there; NULL: unknown, or not there */

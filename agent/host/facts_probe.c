@@ -38,6 +38,10 @@ static void targets(const struct qb_probe_options *options, struct qb_facts *ret
 	for (size_t i = 0; options->config && i < options->config->n_pools; i++)
 		if (options->config->pools[i].target)
 			qb_strs_add(&paths, options->config->pools[i].target);
+	for (size_t i = 0; options->config && i < options->config->n_pools; i++)
+		for (size_t k = 0; k < options->config->pools[i].n_volumes; k++)
+			if (options->config->pools[i].volumes[k].target)
+				qb_strs_add(&paths, options->config->pools[i].volumes[k].target);
 	for (size_t i = 0; i < ret->libvirt.n_pools; i++)
 		if (ret->libvirt.pools[i].target)
 			qb_strs_add(&paths, ret->libvirt.pools[i].target);

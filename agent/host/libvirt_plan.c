@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "agent/host/libvirt_xml.h"
-#include "storage/vg.h"
+#include "storage/volume.h"
 
 static const char *const flavours[] = {"", "monolithic", "modular"};
 
@@ -137,13 +137,11 @@ static bool own_is_mounted(const struct qb_facts *facts, const struct qb_pool_co
 }
 
 /* Mounting over what is there would hide it: to its owner it would be lost. */
-static bool refuse_target(const struct qb_facts *facts, const struct qb_pool_config *pool,
-			  const char *target, struct qb_plan *plan)
+static bool refuse_target(const struct qb_target *t, const char *target, struct qb_plan *plan)
 {
-	const struct qb_target *t = qb_facts_target(facts, pool->target);
 	_cleanup_free_ char *name = NULL;
 
-	if (!t || own_is_mounted(facts, pool))
+	if (!t)
 		return false;
 	if (qb_is(&t->mounted)) {
 		qb_plan_refuse(plan, target, "target-mounted",
@@ -223,8 +221,8 @@ static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config 
 		if (source)
 			bad |= differs(plan, target, "source device", is->source_device, source);
 	}
-	if (pool->type == QB_POOL_FS && !(is && is->active))
-		bad |= refuse_target(facts, pool, target, plan);
+	if (pool->type == QB_POOL_FS && !(is && is->active) && !own_is_mounted(facts, pool))
+		bad |= refuse_target(qb_facts_target(facts, pool->target), target, plan);
 	if (bad)
 		return;
 	xml = qb_pool_xml(pool, uuid, source);
@@ -240,12 +238,89 @@ static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config 
 		plan_permissions(facts, pool, source, target, plan);
 }
 
+/* The volume that the pool's directory is on; NULL: none. ret_pool may be NULL. */
+static const struct qb_volume_config *volume_below(const struct qb_config *config,
+						   const struct qb_pool_config *pool,
+						   const struct qb_pool_config **ret_pool)
+{
+	for (size_t i = 0; pool->type == QB_POOL_DIR && i < config->n_pools; i++)
+		for (size_t k = 0; k < config->pools[i].n_volumes; k++) {
+			if (!qb_path_is_in(pool->target, config->pools[i].volumes[k].target))
+				continue;
+			if (ret_pool)
+				*ret_pool = &config->pools[i];
+			return &config->pools[i].volumes[k];
+		}
+	return NULL;
+}
+
+static void plan_mount(const struct qb_facts *facts, const struct qb_pool_config *pool,
+		       const struct qb_volume_config *volume, struct qb_plan *plan)
+{
+	const struct qb_target *t = qb_facts_target(facts, volume->target);
+	_cleanup_free_ char *target = qb_volume_target(pool, volume);
+	_cleanup_free_ char *pool_target = qb_asprintf("pool %s", pool->name);
+	struct qb_volume_look look;
+	bool mounted;
+
+	if (qb_plan_refuses(plan, target) || qb_plan_refuses(plan, pool_target))
+		return;
+	qb_volume_look(&facts->disks, pool, volume->name, facts->system.machine_id, &look);
+	mounted = t && look.mapping && qb_streq(t->device, look.mapping->devno);
+	if (look.state == QB_VOLUME_IS_FOREIGN) {
+		if (!mounted || !qb_streq(t->fs_type, "xfs"))
+			qb_plan_refuse(plan, target, "volume",
+				       "one of that name is there that was not made for this "
+				       "pool, and is not an XFS mounted on %s: mount it there, and "
+				       "it is taken as it is, or give another name",
+				       volume->target);
+		return;
+	}
+	if (mounted && t->at_boot)
+		return;
+	if (!mounted && refuse_target(t, target, plan))
+		return;
+	qb_step_why(qb_plan_step(plan, "storage.mount", QB_UNDO_EXACT,
+				 json_pack("{s:s, s:s, s:s}", "group", qb_vg_name(pool), "volume",
+					   volume->name, "target", volume->target),
+				 target),
+		    "%s: mount it on %s, now and at each boot",
+		    mounted ? "no unit of systemd's mounts it" : "it is not mounted",
+		    volume->target);
+}
+
+static void plan_pool_on_volume(const struct qb_facts *facts, const struct qb_config *config,
+				const struct qb_pool_config *pool, struct qb_plan *plan)
+{
+	_cleanup_free_ char *volume_target = NULL, *pool_target = NULL, *target = NULL;
+	const struct qb_pool_config *below = NULL;
+	const struct qb_volume_config *volume = volume_below(config, pool, &below);
+
+	if (!volume)
+		return;
+	target = qb_asprintf("pool %s", pool->name);
+	pool_target = qb_asprintf("pool %s", below->name);
+	volume_target = qb_volume_target(below, volume);
+	if (qb_plan_refuses(plan, volume_target) || qb_plan_refuses(plan, pool_target))
+		qb_plan_refuse(plan, target, "volume", "%s, which its directory is on, is refused",
+			       volume_target);
+	else
+		plan_pool(facts, pool, plan);
+}
+
 void qb_libvirt_plan(const struct qb_facts *facts, const struct qb_config *config,
 		     struct qb_plan *plan)
 {
 	if (qb_plan_refuses(plan, "libvirt"))
 		return;
 	qb_network_plan(facts, config, plan);
+	/* What stands on a volume comes after what starts its group and mounts it. */
 	for (size_t i = 0; i < config->n_pools; i++)
-		plan_pool(facts, &config->pools[i], plan);
+		if (!volume_below(config, &config->pools[i], NULL))
+			plan_pool(facts, &config->pools[i], plan);
+	for (size_t i = 0; i < config->n_pools; i++)
+		for (size_t k = 0; k < config->pools[i].n_volumes; k++)
+			plan_mount(facts, &config->pools[i], &config->pools[i].volumes[k], plan);
+	for (size_t i = 0; i < config->n_pools; i++)
+		plan_pool_on_volume(facts, config, &config->pools[i], plan);
 }

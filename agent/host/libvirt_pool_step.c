@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
 
 #include "agent/host/libvirt_object.h"
+#include "agent/host/mounting.h"
 #include "agent/host/plan.h"
-#include "agent/host/selinux_lib.h"
 #include "agent/host/target.h"
 
 static void *lookup(virConnectPtr conn, const char *name)
@@ -84,57 +83,6 @@ static int parse(const json_t *json, struct args *ret, struct qb_error *err)
 	return 0;
 }
 
-/* A directory of our own making gets libvirt's mode and, where there are labels, its label. */
-static int dress(const struct qb_step_ctx *ctx, const char *target, struct qb_error *err)
-{
-	_cleanup_close_ int fd =
-		qb_root_openat(ctx->root, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	int r;
-
-	if (fd < 0)
-		return qb_error_errno(err, fd, "%s: cannot open it", target);
-	if (fchmod(fd, 0711) < 0)
-		return qb_error_errno(err, errno, "%s: cannot set its mode", target);
-	r = qb_selinux_load(err);
-	if (r < 0)
-		return r;
-	if (sym_is_selinux_enabled() > 0 && sym_selinux_restorecon(target, 0) < 0)
-		return qb_error_errno(err, errno, "%s: cannot label it", target);
-	return 0;
-}
-
-/* Mounting over a directory that holds something would hide it: to its owner it would be lost. */
-static int would_hide(const struct qb_step_ctx *ctx, const struct args *args, struct qb_error *err)
-{
-	_cleanup_free_ char *above = qb_asprintf("%s/..", args->target), *name = NULL;
-	_cleanup_strs_ struct qb_strs names = {0};
-	struct stat target, parent;
-	int r = qb_root_list(ctx->root, args->target, &names);
-
-	if (r == -ENOENT)
-		return 0;
-	if (r == 0)
-		r = qb_root_stat(ctx->root, args->target, true, &target);
-	if (r == 0)
-		r = qb_root_stat(ctx->root, above, true, &parent);
-	if (r < 0)
-		return qb_error_errno(err, r, "%s: cannot look into it", args->target);
-	if (target.st_dev != parent.st_dev) {
-		if (qb_target_is_mounted(ctx, args->source, args->target, err) == 0)
-			return 0;
-		return qb_error_set(err, ESTALE,
-				    "%s: another file system than that of %s is mounted there",
-				    args->target, args->source);
-	}
-	if (!names.n)
-		return 0;
-	name = qb_str_printable(names.v[0]);
-	return qb_error_set(err, ESTALE,
-			    "%s is not empty (%s%s): mounting %s there would hide what it holds; "
-			    "move that away, or choose another target",
-			    args->target, name, names.n > 1 ? " and more" : "", args->source);
-}
-
 static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_observed *ret,
 		   json_t **ret_before, struct qb_error *err)
 {
@@ -149,7 +97,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 	if (r == 0)
 		r = qb_vir_look(&pools, conn, args.name, &state, err);
 	if (r == 0 && args.source && !state.active)
-		r = would_hide(ctx, &args, err);
+		r = qb_mount_would_hide(ctx, args.source, args.target, err);
 	if (r < 0)
 		return r;
 	before = qb_vir_state_json(&state);
@@ -177,7 +125,7 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t
 		r = qb_vir_ensure(&pools, conn, args.name, args.xml, err);
 	/* A dir pool's directory that was there keeps what its owner gave it. */
 	if (r == 0 && new && !args.devices && (made || args.source))
-		r = dress(ctx, args.target, err);
+		r = qb_mount_dress(ctx, args.target, err);
 	return r;
 }
 
@@ -203,21 +151,6 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 	return args.source ? qb_target_is_mounted(ctx, args.source, args.target, err) : 0;
 }
 
-/* Removes a directory that apply made, when it is empty still. */
-static int remove_target(const struct qb_step_ctx *ctx, const char *target, struct qb_error *err)
-{
-	_cleanup_free_ char *parent = qb_strndup(target, (size_t)(strrchr(target, '/') - target));
-	_cleanup_close_ int dir =
-		qb_root_openat(ctx->root, *parent ? parent : "/", O_RDONLY | O_DIRECTORY, 0);
-
-	if (dir < 0)
-		return dir == -ENOENT ? 0 : qb_error_errno(err, dir, "%s: cannot open", parent);
-	if (unlinkat(dir, strrchr(target, '/') + 1, AT_REMOVEDIR) < 0 && errno != ENOENT &&
-	    errno != ENOTEMPTY && errno != EEXIST)
-		return qb_error_errno(err, errno, "%s: cannot remove it", target);
-	return 0;
-}
-
 static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
 		struct qb_error *err)
 {
@@ -233,7 +166,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 	qb_vir_state_read(before, &was);
 	r = qb_vir_restore(&pools, conn, args.name, &was, err);
 	if (r == 0 && !args.devices && json_is_false(json_object_get(before, "target_exists")))
-		r = remove_target(ctx, args.target, err);
+		r = qb_mount_remove_target(ctx, args.target, err);
 	return r;
 }
 

@@ -8,17 +8,19 @@
 
 #include "agent/base/mounts.h"
 #include "agent/host/asking.h"
+#include "agent/host/mounting.h"
 
 enum {
 	MOUNTINFO_MAX = 16 << 20
 };
 
-static void mount_points(char *mountinfo, struct qb_strs *ret)
+static void mount_points(const char *mountinfo, struct qb_strs *ret)
 {
+	_cleanup_free_ char *text = qb_strdup(mountinfo);
+	char *rest = text, *line;
 	struct qb_mount m;
-	char *line;
 
-	while ((line = strsep(&mountinfo, "\n")))
+	while ((line = strsep(&rest, "\n")))
 		if (qb_mount_parse(line, &m))
 			qb_strs_add(ret, m.point);
 }
@@ -47,6 +49,21 @@ static char *real_path(const struct qb_root *root, const char *path)
 			*slash = '\0';
 	}
 	return qb_strdup(path);
+}
+
+/* What was mounted last hides the others. */
+static void mounted_on(const char *mountinfo, struct qb_target *t)
+{
+	_cleanup_free_ char *text = qb_strdup(mountinfo);
+	char *rest = text, *line;
+	struct qb_mount m;
+
+	while ((line = strsep(&rest, "\n"))) {
+		if (!qb_mount_parse(line, &m) || !qb_streq(m.point, t->path))
+			continue;
+		qb_strset(&t->device, m.devno);
+		qb_strset(&t->fs_type, m.type);
+	}
 }
 
 static const char *mount_point_of(const struct qb_strs *points, const char *path)
@@ -138,6 +155,7 @@ void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths, u
 	if (r == 0)
 		mount_points(text, &points);
 	for (size_t i = 0; i < paths->n; i++) {
+		_cleanup_free_ char *link = qb_mount_link(paths->v[i]);
 		struct qb_target *t;
 
 		if (qb_facts_target(facts, paths->v[i]))
@@ -148,6 +166,9 @@ void qb_targets_probe(const struct qb_root *root, const struct qb_strs *paths, u
 			qb_tri_unknown(&t->mounted, "/proc/self/mountinfo: %s", strerror(-r));
 		else
 			qb_tri_set(&t->mounted, qb_strs_has(&points, t->path));
+		if (qb_is(&t->mounted))
+			mounted_on(text, t);
+		t->at_boot = link && qb_root_stat(root, link, false, &(struct stat){0}) == 0;
 	}
 	q.targets = facts->targets;
 	if (begin < facts->n_targets)

@@ -430,6 +430,87 @@ static void parts_that_do_not_go_together(void **state)
 		{"pools:\n- {name: g, type: logical}\n- {name: q, type: logical,\n"
 		 "   volume-group: g}\n",
 		 5, 18, "the volume group \"g\" is taken already in line 3"},
+		{"pools:\n- {name: p, type: dir, target: /srv/p,\n   volumes: [{name: v, size: "
+		 "1GiB, target: /srv/v}]}\n",
+		 4, 4, "only a pool of type logical has volumes"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: v, size: 50%, target: "
+		 "/srv/v}\n",
+		 6, 21,
+		 "\"size\": \"50%\" is not a size: 100GiB, 50%VG of the group, or 100%FREE of what "
+		 "is free in it"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: v, size: 299MiB, "
+		 "target: /srv/v}\n",
+		 6, 21, "an XFS needs at least 300 MiB"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: v, size: 60%VG, "
+		 "target: /srv/v}\n  - {name: w, size: 60%VG, target: /srv/w}\n",
+		 7, 21, "the volumes have 120% of the group by now"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: v, size: 100%FREE, "
+		 "target: /srv/v}\n  - {name: w, size: 1GiB, target: /srv/w}\n",
+		 7, 21, "the volume v takes all that is left before (line 6)"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: \"-v\", size: 1GiB, "
+		 "target: /srv/v}\n",
+		 6, 12,
+		 "the name of a volume has letters, digits and _ . + - only, does not begin with "
+		 "-, ., snapshot or pvmove, and has no ending that LVM uses, such as _mlog"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: \".v\", size: 1GiB, "
+		 "target: /srv/v}\n",
+		 6, 12,
+		 "the name of a volume has letters, digits and _ . + - only, does not begin with "
+		 "-, ., snapshot or pvmove, and has no ending that LVM uses, such as _mlog"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: \"a b\", size: 1GiB, "
+		 "target: /srv/v}\n",
+		 6, 12,
+		 "the name of a volume has letters, digits and _ . + - only, does not begin with "
+		 "-, ., snapshot or pvmove, and has no ending that LVM uses, such as _mlog"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: \"snapshot1\", size: "
+		 "1GiB, target: /srv/v}\n",
+		 6, 12,
+		 "the name of a volume has letters, digits and _ . + - only, does not begin with "
+		 "-, ., snapshot or pvmove, and has no ending that LVM uses, such as _mlog"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: \"pvmove0\", size: "
+		 "1GiB, target: /srv/v}\n",
+		 6, 12,
+		 "the name of a volume has letters, digits and _ . + - only, does not begin with "
+		 "-, ., snapshot or pvmove, and has no ending that LVM uses, such as _mlog"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: \"v_mlog\", size: "
+		 "1GiB, target: /srv/v}\n",
+		 6, 12,
+		 "the name of a volume has letters, digits and _ . + - only, does not begin with "
+		 "-, ., snapshot or pvmove, and has no ending that LVM uses, such as _mlog"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: \"v_rimage_0\", size: "
+		 "1GiB, target: /srv/v}\n",
+		 6, 12,
+		 "the name of a volume has letters, digits and _ . + - only, does not begin with "
+		 "-, ., snapshot or pvmove, and has no ending that LVM uses, such as _mlog"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: "
+		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa---------------------"
+		 "------------, size: 1GiB, target: /srv/v}\n",
+		 6, 12,
+		 "with that of its group the name has 128 characters, hyphens counted twice; the "
+		 "kernel takes 127"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: v, size: 1GiB, "
+		 "target: /srv/v}\n  - {name: v, size: 1GiB, target: /srv/w}\n",
+		 7, 12, "the volume \"v\" is taken already in line 6"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: v, size: 1GiB, "
+		 "target: /srv/v}\n  - {name: w, size: 1GiB, target: /srv/v}\n",
+		 7, 35, "the mount point \"/srv/v\" is taken already in line 6"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: v, size: 1GiB, "
+		 "target: /srv/v}\n  - {name: w, size: 1GiB, target: /srv/v/w}\n",
+		 7, 35, "it and /srv/v lie one in the other"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: v, size: 1GiB, "
+		 "target: /usr/v}\n",
+		 6, 35, "/usr/v belongs to the system; a pool needs a directory of its own"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: v, size: 1GiB, "
+		 "target: srv}\n",
+		 6, 35,
+		 "\"target\": \"srv\" is not an absolute path without \"//\", \".\" and \"..\""},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: v, size: 1GiB, "
+		 "target: /srv/p/v}\n- {name: d, type: dir, target: /srv/p}\n",
+		 6, 35, "it and the target /srv/p (line 7) hide or hold one another"},
+		{"pools:\n- name: p\n  type: logical\n  volumes:\n  - {name: v, size: 1GiB, "
+		 "target: /srv/v}\n- {name: d, type: fs, disks: {serial: QB0001}, target: "
+		 "/srv/v}\n",
+		 6, 35, "it and the target /srv/v (line 7) hide or hold one another"},
 		{"pools:\n- {name: p, type: logical, disks: {serial: QB0001},\n   target: "
 		 "/srv/p}\n",
 		 4, 12, "a pool of type logical has no target; its volumes are devices"},

@@ -178,10 +178,14 @@ static void what_lvm_says(void **state)
 {
 	static const char text[] =
 		"{\"report\": [{\"vg\": [{\"vg_name\":\"vg\", \"vg_missing_pv_count\":\"1\", "
-		"\"lv_count\":\"2\", \"vg_tags\":\"a,qubi.state=ready\"}],"
+		"\"lv_count\":\"2\", \"vg_tags\":\"a,qubi.state=ready\", "
+		"\"vg_size\":\"1069547520\", \"vg_free\":\"8388608\", "
+		"\"vg_extent_size\":\"4194304\"}],"
 		"\"pv\": [{\"pv_name\":\"/dev/sda2\"}, {\"pv_name\":\"[unknown]\"}],"
 		"\"lv\": [{\"lv_name\":\"home\", \"lv_health_status\":\"partial\"},"
-		"{\"lv_name\":\"mirror\", \"lv_health_status\":\"unknown\"}],"
+		"{\"lv_name\":\"mirror\", \"lv_health_status\":\"unknown\"},"
+		"{\"lv_name\":\"images\", \"lv_health_status\":\"\", \"lv_size\":\"314572800\", "
+		"\"lv_tags\":\"qubi.state=ready,qubi.volume=1\"}],"
 		"\"pvseg\": [], \"seg\": []},"
 		"{\"pv\": [{\"pv_name\":\"/dev/sdb\"}], \"pvseg\": [{\"pvseg_start\":\"0\"}]}]}";
 	static const char *const bad[] = {
@@ -197,6 +201,13 @@ static void what_lvm_says(void **state)
 	assert_int_equal(d.groups[0].volumes, 2);
 	assert_int_equal(d.groups[0].tags.n, 2);
 	assert_string_equal(d.groups[0].tags.v[1], "qubi.state=ready");
+	assert_int_equal(d.groups[0].size_bytes, 1069547520);
+	assert_int_equal(d.groups[0].free_bytes, 8388608);
+	assert_int_equal(d.groups[0].extent_bytes, 4194304);
+	assert_int_equal(d.groups[0].n_tagged, 1);
+	assert_string_equal(d.groups[0].tagged[0].name, "images");
+	assert_int_equal(d.groups[0].tagged[0].size_bytes, 314572800);
+	assert_int_equal(d.groups[0].tagged[0].tags.n, 2);
 	assert_int_equal(d.groups[0].physical_volumes.n, 1);
 	assert_string_equal(d.groups[0].physical_volumes.v[0], "/dev/sda2");
 	assert_int_equal(d.groups[0].damaged.n, 1);

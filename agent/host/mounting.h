@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What libvirt's mounting of a pool and our own of a volume have in common. */
+#pragma once
+
+#include "agent/base/step.h"
+
+#define QB_MOUNT_UNITS "/etc/systemd/system"
+#define QB_MOUNT_WANTS QB_MOUNT_UNITS "/local-fs.target.wants"
+
+/* A directory of our own making gets libvirt's mode and, where there are labels, its label. */
+QB_MUST_CHECK int qb_mount_dress(const struct qb_step_ctx *ctx, const char *target,
+				 struct qb_error *err);
+/*
+ * Mounting over a directory that holds something would hide it: to its owner it would be lost.
+ * -ESTALE where it would.
+ */
+QB_MUST_CHECK int qb_mount_would_hide(const struct qb_step_ctx *ctx, const char *source,
+				      const char *target, struct qb_error *err);
+/* Removes a directory that apply made, when it is empty still. */
+QB_MUST_CHECK int qb_mount_remove_target(const struct qb_step_ctx *ctx, const char *target,
+					 struct qb_error *err);
+
+/* The name of systemd's unit for a mount point, as systemd-escape(1) makes it. Pure. */
+char *qb_mount_unit(const char *target);
+/* The link by which systemd mounts it at boot. Pure. The caller frees either. */
+char *qb_mount_link(const char *target);

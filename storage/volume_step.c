@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making a logical volume with an XFS, in an order that survives a power cut at any point: its tags
+ * say whose it is and that it is pending before anything is in it; once the file system is on the
+ * disk one change of the tags says that it is ready.
+ */
+#include "storage/volume.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "storage/vg_step.h"
+
+struct args {
+	const char *pool, *group, *volume, *tag, *fs_uuid; /* borrowed from the JSON */
+	struct qb_volume_size size;
+	bool resume;
+};
+
+struct look {
+	struct qb_disks disks;
+	struct qb_volume_look now;
+};
+
+static int parse(const json_t *json, struct args *ret, struct qb_error *err)
+{
+	const char *size = qb_arg(json, "size");
+
+	*ret = (struct args){
+		.pool = qb_arg(json, "pool"),
+		.group = qb_arg(json, "group"),
+		.volume = qb_arg(json, "volume"),
+		.tag = qb_arg(json, "tag"),
+		.fs_uuid = qb_arg(json, "fs_uuid"),
+		.resume = json_is_true(json_object_get(json, "resume")),
+	};
+	if (!ret->pool || !ret->group || !ret->volume || strchr("-./", ret->group[0]) ||
+	    strchr("-./", ret->volume[0]) || !ret->tag || !ret->fs_uuid || !size ||
+	    qb_volume_size_parse(size, &ret->size) < 0)
+		return qb_error_set(err, EINVAL, "a step of %s without group, volume or size",
+				    QB_VOLUME_KIND);
+	return 0;
+}
+
+static void look_done(struct look *look)
+{
+	qb_disks_done(&look->disks);
+}
+#define _cleanup_look_ QB_CLEANUP(look_done)
+
+/* *ret is to be freed in any case. */
+static int look_at(const struct qb_step_ctx *ctx, const struct args *args, struct look *ret,
+		   struct qb_error *err)
+{
+	const struct qb_pool_config pool = {.name = (char *)(uintptr_t)args->pool,
+					    .volume_group = (char *)(uintptr_t)args->group};
+	int r = qb_vg_ask(&ret->disks, err);
+
+	if (r < 0)
+		return r;
+	qb_volume_look(&ret->disks, &pool, args->volume, ctx->machine_id, &ret->now);
+	return 0;
+}
+
+static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_observed *ret,
+		   json_t **ret_before, struct qb_error *err)
+{
+	_cleanup_look_ struct look look = {0};
+	const struct qb_volume_group *group;
+	struct args args;
+	int r = parse(json, &args, err);
+
+	if (r == 0)
+		r = look_at(ctx, &args, &look, err);
+	if (r < 0)
+		return r;
+	group = look.now.group;
+	if (!group || !qb_streq(group->name, args.group) ||
+	    qb_vg_state(group, args.pool, ctx->machine_id) == QB_VG_IS_PENDING)
+		return qb_error_set(err, ESTALE, "the volume group %s is not here", args.group);
+	if (group->missing)
+		return qb_error_set(err, ESTALE, "the volume group %s lacks physical volumes",
+				    args.group);
+	if (look.now.state == QB_VOLUME_IS_READY) {
+		*ret = QB_OBSERVED_DONE;
+		return 0;
+	}
+	if ((look.now.state == QB_VOLUME_IS_PENDING) != args.resume)
+		return qb_error_set(err, ESTALE, "%s/%s is no longer what was planned: it is %s",
+				    args.group, args.volume,
+				    args.resume ? "not here any more" : "here now");
+	*ret = QB_OBSERVED_NEEDED;
+	*ret_before = json_pack("{s:b}", "begun", args.resume);
+	return 0;
+}
+
+static int lvm(const struct qb_step_ctx *ctx, const char *const *words, struct qb_error *err)
+{
+	_cleanup_strs_ struct qb_strs argv = {0};
+
+	for (; *words; words++)
+		qb_strs_add(&argv, *words);
+	return qb_lvm(ctx, &argv, err);
+}
+
+static int set_state(const struct qb_step_ctx *ctx, const char *name, const char *was,
+		     const char *is, struct qb_error *err)
+{
+	return lvm(ctx,
+		   (const char *const[]){"lvchange", "--deltag", was, "--addtag", is, name, NULL},
+		   err);
+}
+
+/* Without --yes: what LVM itself would ask about is a last guard. */
+static int make(const struct qb_step_ctx *ctx, const struct args *args, struct qb_error *err)
+{
+	const struct qb_volume_size *s = &args->size;
+	_cleanup_free_ char *size =
+		s->bytes ? qb_asprintf("%jub", (uintmax_t)s->bytes)
+			 : qb_asprintf("%ju%s",
+				       (uintmax_t)(s->percent_of_group ? s->percent_of_group
+								       : s->percent_of_free),
+				       s->percent_of_group ? "%VG" : "%FREE");
+
+	return lvm(ctx,
+		   (const char *const[]){"lvcreate", "--addtag", args->tag, "--addtag",
+					 QB_VG_PENDING, "--wipesignatures", "n", "--zero", "y",
+					 "--name", args->volume, s->bytes ? "--size" : "--extents",
+					 size, args->group, NULL},
+		   err);
+}
+
+/* Both ends: what somebody's former volume left there is no signature of this one. */
+static int wipe(const char *node, struct qb_error *err)
+{
+	_cleanup_close_ int fd = open(node, O_RDWR | O_EXCL | O_CLOEXEC);
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+
+	if (size < 0)
+		return qb_error_errno(err, errno, "%s: cannot have it alone", node);
+	return qb_carve_wipe(fd, node, (uint64_t)size, err);
+}
+
+static int make_xfs(const struct qb_step_ctx *ctx, const char *node, const struct args *args,
+		    struct qb_error *err)
+{
+	struct qb_carve_args carve = {.fs = &qb_file_systems[QB_FS_XFS]};
+
+	snprintf(carve.ids.fs_uuid, sizeof(carve.ids.fs_uuid), "%s", args->fs_uuid);
+	return qb_carve_mkfs(node, &carve, ctx->timeout_ms, err);
+}
+
+/* What is half made has no files: what has is in use, whatever the journal says. */
+static int is_unused(const char *node, bool pending, struct qb_error *err)
+{
+	int r = qb_carve_empty(node, &qb_file_systems[QB_FS_XFS], err);
+
+	if (r == -EUCLEAN && pending)
+		return 0;
+	return r < 0 ? qb_error_wrap(err, "%s stays as it is", node) : 0;
+}
+
+static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		 struct qb_error *err)
+{
+	_cleanup_free_ char *node = NULL, *name = NULL;
+	struct args args;
+	int r = parse(json, &args, err);
+
+	(void)before;
+	if (r < 0)
+		return r;
+	node = qb_volume_node(args.group, args.volume);
+	name = qb_asprintf("%s/%s", args.group, args.volume);
+	if (!args.resume)
+		r = make(ctx, &args, err);
+	else
+		r = lvm(ctx, (const char *const[]){"lvchange", "--activate", "y", name, NULL}, err);
+	if (r == 0 && args.resume)
+		r = is_unused(node, true, err);
+	if (r == 0)
+		r = wipe(node, err);
+	if (r == 0)
+		r = make_xfs(ctx, node, &args, err);
+	return r < 0 ? r : set_state(ctx, name, QB_VG_PENDING, QB_VG_READY, err);
+}
+
+static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		  struct qb_error *err)
+{
+	_cleanup_free_ char *node = NULL;
+	_cleanup_look_ struct look look = {0};
+	struct args args;
+	int r = parse(json, &args, err);
+
+	(void)before;
+	if (r == 0)
+		r = look_at(ctx, &args, &look, err);
+	if (r < 0)
+		return r;
+	if (look.now.state != QB_VOLUME_IS_READY)
+		return qb_error_set(err, EIO, "there is no whole volume %s/%s", args.group,
+				    args.volume);
+	node = qb_volume_node(args.group, args.volume);
+	return qb_carve_empty(node, &qb_file_systems[QB_FS_XFS], err);
+}
+
+/* First what says that nobody's data are in it; so what breaks off can be gone on with. */
+static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		struct qb_error *err)
+{
+	_cleanup_free_ char *node = NULL, *name = NULL;
+	_cleanup_look_ struct look look = {0};
+	struct args args;
+	bool pending;
+	int r = parse(json, &args, err);
+
+	(void)before;
+	if (r == 0)
+		r = look_at(ctx, &args, &look, err);
+	if (r < 0)
+		return r;
+	if (!look.now.ours)
+		return 0;
+	pending = look.now.state == QB_VOLUME_IS_PENDING;
+	node = qb_volume_node(look.now.group->name, args.volume);
+	name = qb_asprintf("%s/%s", look.now.group->name, args.volume);
+	r = lvm(ctx, (const char *const[]){"lvchange", "--activate", "y", name, NULL}, err);
+	if (r == 0)
+		r = is_unused(node, pending, err);
+	if (r == 0 && !pending)
+		r = set_state(ctx, name, QB_VG_READY, QB_VG_PENDING, err);
+	if (r == 0)
+		r = wipe(node, err);
+	/* Inactive it goes without a question; in use it does not become so. */
+	if (r == 0)
+		r = lvm(ctx, (const char *const[]){"lvchange", "--activate", "n", name, NULL}, err);
+	return r < 0 ? r : lvm(ctx, (const char *const[]){"lvremove", name, NULL}, err);
+}
+
+const struct qb_step_kind qb_volume_step = {
+	.kind = QB_VOLUME_KIND,
+	.observe = observe,
+	.apply = apply,
+	.verify = verify,
+	.undo = undo,
+};

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes of a group that become mounted file systems: made, kept over a boot, adopted, refused,
+undone, and begun anew where the agent was killed. No sandbox has a device mapper."""
+import host
+import lab
+import vm
+from lab import expect, expect_status
+
+SIZES = ("50%VG", "300MiB")
+CONFIG = """\
+version: 1
+pools:
+  - name: images
+    type: dir
+    target: /srv/images
+  - name: vms
+    type: logical
+    disks: {serial: QB0001}
+    volumes:
+      - {name: images, size: %s, target: /srv/images}
+      - {name: more-one, size: %s, target: /srv/more}
+"""
+MINE = "      - {name: mine, size: 300MiB, target: /srv/mine}\n"
+
+
+def configure(machine, sizes=SIZES, more=""):
+    host.configure(machine, CONFIG % sizes + more)
+
+
+def volumes(machine):
+    text = machine.run("lvs", "--noheadings", "--separator", " ", "-o", "lv_name,lv_tags").out
+    return {line.split()[0]: line.split()[1:] for line in text.splitlines()}
+
+
+def mounted(machine, target):
+    """What is mounted there, by the name that the device mapper has for it."""
+    source, kind = machine.run("findmnt", "-n", "-o", "SOURCE,FSTYPE", "--mountpoint",
+                               target).out.split()
+    return machine.run("lsblk", "-n", "-r", "-o", "NAME", source).out.strip(), kind
+
+
+def expect_in_sync(machine):
+    status, plan = lab.agent_json(machine, "plan")
+    expect((status, plan["steps"], plan["refused"]) == (0, [], []), "the plan is empty", plan)
+
+
+def expect_made(machine):
+    for target, node in (("/srv/images", "vms-images"), ("/srv/more", "vms-more--one")):
+        seen = mounted(machine, target)
+        expect(seen == (node, "xfs"), f"{target} is mounted", seen)
+    tags = volumes(machine)
+    expect(all("qubi.state=ready" in tags[name][0] for name in ("images", "more-one")),
+           "the volumes are ready", tags)
+    mode = machine.run("stat", "-c", "%a", "/srv/images").out.strip()
+    expect(mode == "711", "it has the mode of a pool", mode)
+    expect(host.info(machine, "pool", "images")["State"] == "running", "the pool on it is active")
+    expect_in_sync(machine)
+
+
+def expect_gone(machine):
+    text = machine.run("lvs", "--noheadings").out + machine.run("vgs", "--noheadings").out
+    expect(text.strip() == "", "neither volumes nor a group are left", text)
+    left = machine.run("sh", "-c", "ls -d /srv/* /etc/systemd/system/srv-* "
+                                   "/etc/systemd/system/local-fs.target.wants/srv-* 2>/dev/null",
+                       check=False).out
+    expect(left == "", "neither directories nor units are left", left)
+
+
+def expect_refused(result, status, words):
+    expect_status(result, status, f"refused: {words}")
+    expect(words in " ".join((result.out + result.err).split()), f"it says: {words}", result)
+
+
+def refuse_and_adopt(machine):
+    configure(machine, ("50%VG", "400MiB"))
+    expect_refused(lab.agent(machine, "plan"), 3, "the agent does not grow it")
+    configure(machine, more=MINE)
+    machine.run("lvcreate", "-n", "mine", "-L", "300M", "vms")
+    expect_refused(lab.agent(machine, "plan"), 3, "was not made for this pool")
+    machine.run("mkfs.xfs", "-q", "/dev/vms/mine")
+    machine.run("mkdir", "/srv/mine")
+    expect_refused(lab.agent(machine, "plan"), 3, "was not made for this pool")
+    machine.run("mount", "/dev/vms/mine", "/srv/mine")
+    expect_in_sync(machine)
+    machine.run("umount", "/srv/mine")
+    machine.run("lvremove", "-y", "vms/mine")
+    machine.run("rmdir", "/srv/mine")
+    configure(machine, ("50%VG", "300MiB"), MINE.replace("300MiB", "9GiB"))
+    expect_refused(lab.agent(machine, "plan"), 3, "the volumes to be made need 9 GiB")
+    configure(machine)
+
+
+def kill_at_moments(machine, seconds):
+    """Where it is killed the next one goes on; what is undone leaves nothing."""
+    for tenth in (4, 6, 8):
+        machine.run("timeout", "-s", "KILL", f"{seconds * tenth / 10:.2f}", "qubi-agent", "apply",
+                    "--yes", check=False)
+        lab.say(f"killed at {tenth}/10: {volumes(machine)}")
+        expect_status(lab.agent(machine, "apply", "--yes"), 0, "the next one does it")
+        expect_made(machine)
+        expect_status(lab.agent(machine, "rollback", "--yes"), 0, "it is rolled back")
+        expect_gone(machine)
+
+
+def test_volumes(test):
+    disk = vm.Disk("virtio", vm.blank(test.work / "disk", 2 << 30), "QB0001")
+    machine = test.machine("vm", svm=True, nics=[vm.Nic()], files=vm.static_address(),
+                           disks=[disk])
+    machine.boot()
+    lab.install(machine)
+    configure(machine)
+    lab.say(expect_status(lab.agent(machine, "plan"), 4, "changes are pending").out.rstrip())
+    applied = expect_status(lab.agent(machine, "apply", "--yes"), 0, "one apply does it")
+    lab.say(applied.out.rstrip())
+    expect_made(machine)
+    again = expect_status(lab.agent(machine, "apply", "--yes"), 0, "a second one")
+    expect("Nothing to do" in again.out, "it has nothing to do", again)
+    refuse_and_adopt(machine)
+
+    machine.run("virsh", "vol-create-as", "images", "guest", "16M")
+    expect_refused(lab.agent(machine, "rollback", "--yes"), 5, 'it holds "guest"')
+    expect_made(machine)
+    machine.reboot()
+    host.wait_for("the pool is active", lambda: host.info(
+        machine, "pool", "images")["State"] == "running")
+    expect_made(machine)
+    machine.run("virsh", "vol-delete", "guest", "images")
+    expect_status(lab.agent(machine, "rollback", "--yes"), 0, "it is rolled back")
+    expect_gone(machine)
+    kill_at_moments(machine, applied.seconds)
+
+
+lab.main()
