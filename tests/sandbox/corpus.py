@@ -435,7 +435,7 @@ image("all-ones", written((0, b"\xff" * END_BYTES), (-END_BYTES, b"\xff" * END_B
 # ------------------------------------------------------------------ two at once
 
 ISW = written((PENULTIMATE, b"Intel Raid ISM Cfg Sig. 1.2.00"))
-image("ext4-in-front-of-md", over(md0, EXT4), "ambiguous", "ext4", "linux_raid_member")
+image("ext4-in-front-of-md", over(md0(), EXT4), "ambiguous", "ext4", "linux_raid_member")
 image("gpt-and-zfs", over(zfs(SIZE - 524288, SIZE - 262144), GPT), "partition-table", "gpt",
       "zfs_member")
 image("mbr-over-btrfs", over(BTRFS, tool("sfdisk", "-q", "{}", text="label: dos\n,100M\n")),
