@@ -90,12 +90,15 @@ def refuse_and_adopt(machine):
     configure(machine)
 
 
-def kill_at_moments(machine, seconds):
+def kill_at_moments(machine):
     """Where it is killed the next one goes on; what is undone leaves nothing."""
-    for tenth in (4, 6, 8):
-        machine.run("timeout", "-s", "KILL", f"{seconds * tenth / 10:.2f}", "qubi-agent", "apply",
-                    "--yes", check=False)
-        lab.say(f"killed at {tenth}/10: {volumes(machine)}")
+    for name, moment in (
+            ("the first volume is pending", "lvs --noheadings -o lv_tags vms | grep -q pending"),
+            ("the second is there", "lvs vms/more-one"),
+            ("the first is mounted", "mountpoint /srv/images")):
+        machine.run("sh", "-c", f"qubi-agent apply --yes & p=$!; until {moment}; do :; done "
+                                ">/dev/null 2>&1; kill -KILL $p; wait $p", check=False)
+        lab.say(f"killed when {name}: {volumes(machine)}")
         expect_status(lab.agent(machine, "apply", "--yes"), 0, "the next one does it")
         expect_made(machine)
         expect_status(lab.agent(machine, "rollback", "--yes"), 0, "it is rolled back")
@@ -127,7 +130,7 @@ def test_volumes(test):
     machine.run("virsh", "vol-delete", "guest", "images")
     expect_status(lab.agent(machine, "rollback", "--yes"), 0, "it is rolled back")
     expect_gone(machine)
-    kill_at_moments(machine, applied.seconds)
+    kill_at_moments(machine)
 
 
 lab.main()
