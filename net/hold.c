@@ -40,8 +40,11 @@ static void put_routes(const struct hold *hold, struct qb_ops *ops)
 		}
 }
 
-/* Whoever takes the link over may be just taking it away, so what fails comes again. */
-static void keep(struct hold *hold, struct nl_sock *sock)
+/*
+ * Whoever takes the link over may be just taking it away, so what fails comes again. routes: also
+ * where no address went, for one that was announced may go alone.
+ */
+static void keep(struct hold *hold, struct nl_sock *sock, bool routes)
 {
 	const struct qb_link *was = qb_net_link(hold->net, hold->link);
 	_cleanup_nl_batch_ struct qb_nl_batch batch = {0};
@@ -53,7 +56,7 @@ static void keep(struct hold *hold, struct nl_sock *sock)
 	for (size_t i = 0; i < was->n_addresses; i++)
 		if (!qb_link_address(qb_net_link(&now, hold->link), was->addresses[i].address))
 			add(&ops, QB_OP_ADDRESS_ADD, hold->link)->address = &was->addresses[i];
-	if (ops.n)
+	if (ops.n || routes)
 		put_routes(hold, &ops);
 	if (ops.n && qb_nl_write_ops(sock, &ops, hold->link, &batch, NULL) == 0 &&
 	    qb_nl_batch_send(sock, &batch, NULL) == 0)
@@ -88,7 +91,7 @@ static void stand(int fd, void *data)
 
 		while (recv(p.fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
 			;
-		keep(hold, sock);
+		keep(hold, sock, false);
 		(void)poll(&p, 1, LOOK_MS);
 	}
 }
@@ -112,6 +115,6 @@ int qb_hold_end(const struct qb_net *net, const char *link, struct qb_child *chi
 	qb_child_done(child);
 	r = qb_nl_open(&sock, err);
 	if (r == 0)
-		keep(&hold, sock);
+		keep(&hold, sock, true);
 	return r;
 }

@@ -239,6 +239,30 @@ static bool partition_is_ours(const struct qb_ends *ends, uint64_t start, uint64
 	       ext4_was_begun(ends, start, size);
 }
 
+/* struct xfs_dsb: sb_uuid. */
+static bool has_xfs_uuid(const uint8_t *super, const char *fs_uuid)
+{
+	const uint8_t *p = super + 32;
+
+	for (const char *s = fs_uuid; *s; s += *s == '-' ? 1 : 2)
+		if (*s != '-' && (unsigned)strtoul((char[]){s[0], s[1], '\0'}, NULL, 16) != *p++)
+			return false;
+	return true;
+}
+
+bool qb_volume_was_begun(const struct qb_ends *ends, const char *fs_uuid)
+{
+	const uint8_t *super = qb_ends_at(ends, 0, 512);
+	uint64_t tail = ends->size_bytes - ends->len;
+
+	if (!super)
+		return false;
+	if (zero(ends, 0, ends->len) && zero(ends, tail, ends->size_bytes))
+		return true;
+	return (is_zero(super, 512) || has_xfs_uuid(super, fs_uuid)) &&
+	       (xfs_was_begun(ends, 0, 512) || xfs_was_begun(ends, 0, 4096));
+}
+
 /* Nothing is at either end that our own carving could not have left there. */
 static bool only_ours(const struct qb_ends *ends, const struct qb_gpt *gpt, const char *disk_guid,
 		      const char *part_guid)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "storage/disk.h"
+#include "storage/gpt.h"
 
 #define QB_MARK_PREFIX "qubi:"
 #define QB_PENDING_PREFIX "qubi-pending:"
@@ -11,5 +12,7 @@ enum {
 	QB_MARK_POOL_MAX = 23,
 };
 
+/* Nothing at either end of a volume could be anything but a begun XFS of that UUID, or is there. */
+bool qb_volume_was_begun(const struct qb_ends *ends, const char *fs_uuid);
 /* The name of the partition; the caller frees it. */
 char *qb_mark_name(const char *pool, enum qb_mark_state state);

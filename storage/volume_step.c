@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "storage/mark.h"
 #include "storage/vg_step.h"
 
 struct args {
@@ -151,13 +152,51 @@ static int make_xfs(const struct qb_step_ctx *ctx, const char *node, const struc
 	return qb_carve_mkfs(node, &carve, ctx->timeout_ms, err);
 }
 
+static int read_end(int fd, uint8_t *p, size_t len, uint64_t offset)
+{
+	for (size_t done = 0; done < len;) {
+		ssize_t n = pread(fd, p + done, len - done, (off_t)(offset + done));
+
+		if (n <= 0 && errno != EINTR)
+			return n < 0 ? -errno : -EIO;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* Whoever found the volume there may have put something of his own into it. */
+static int was_begun(const char *node, const char *fs_uuid, struct qb_error *err)
+{
+	_cleanup_close_ int fd = open(node, O_RDONLY | O_CLOEXEC);
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	_cleanup_ends_ struct qb_ends ends = {.sector_bytes = 512};
+	int r;
+
+	if (size < 0)
+		return qb_error_errno(err, errno, "%s", node);
+	ends.size_bytes = (uint64_t)size;
+	ends.len = ends.size_bytes < QB_END_BYTES ? ends.size_bytes : QB_END_BYTES;
+	ends.head = qb_alloc(ends.len, 1);
+	ends.tail = qb_alloc(ends.len, 1);
+	r = read_end(fd, ends.head, ends.len, 0);
+	if (r == 0)
+		r = read_end(fd, ends.tail, ends.len, ends.size_bytes - ends.len);
+	if (r < 0)
+		return qb_error_errno(err, r, "%s: cannot be read", node);
+	if (!qb_volume_was_begun(&ends, fs_uuid))
+		return qb_error_set(err, EUCLEAN,
+				    "it holds something that is not a file system begun by "
+				    "qubi-agent; where nobody needs that, remove it by lvremove");
+	return 0;
+}
+
 /* What is half made has no files: what has is in use, whatever the journal says. */
-static int is_unused(const char *node, bool pending, struct qb_error *err)
+static int is_unused(const char *node, const char *fs_uuid, bool pending, struct qb_error *err)
 {
 	int r = qb_carve_empty(node, &qb_file_systems[QB_FS_XFS], err);
 
 	if (r == -EUCLEAN && pending)
-		return 0;
+		r = was_begun(node, fs_uuid, err);
 	return r < 0 ? qb_error_wrap(err, "%s stays as it is", node) : 0;
 }
 
@@ -178,7 +217,7 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t
 	else
 		r = lvm(ctx, (const char *const[]){"lvchange", "--activate", "y", name, NULL}, err);
 	if (r == 0 && args.resume)
-		r = is_unused(node, true, err);
+		r = is_unused(node, args.fs_uuid, true, err);
 	if (r == 0)
 		r = wipe(node, err);
 	if (r == 0)
@@ -228,7 +267,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 	name = qb_asprintf("%s/%s", look.now.group->name, args.volume);
 	r = lvm(ctx, (const char *const[]){"lvchange", "--activate", "y", name, NULL}, err);
 	if (r == 0)
-		r = is_unused(node, pending, err);
+		r = is_unused(node, args.fs_uuid, pending, err);
 	if (r == 0 && !pending)
 		r = set_state(ctx, name, QB_VG_READY, QB_VG_PENDING, err);
 	if (r == 0)

@@ -59,12 +59,23 @@ def restart():
     return nm.background(PROGRAM)
 
 
+def state_file(link):
+    with open(f"/sys/class/net/{link}/ifindex", encoding="ascii") as f:
+        return f"/run/systemd/netif/links/{f.read().strip()}"
+
+
+def reload(link):
+    """It reads its units, and has configured the link anew, whose unit is another one."""
+    before = os.stat(state_file(link)).st_mtime_ns
+    qb.run("/usr/bin/networkctl", "reload")
+    nm.wait_for("it begins", lambda: os.stat(state_file(link)).st_mtime_ns != before)
+    nm.wait_for("it is configured", lambda: row(link, "ADMIN_STATE") == "configured")
+
+
 def row(link, key):
     """What systemd-networkd says of the link; None: nothing."""
     try:
-        with open(f"/sys/class/net/{link}/ifindex", encoding="ascii") as f:
-            path = f"/run/systemd/netif/links/{f.read().strip()}"
-        with open(path, encoding="ascii") as f:
+        with open(state_file(link), encoding="ascii") as f:
             return dict(line.strip().split("=", 1) for line in f if "=" in line).get(key)
     except FileNotFoundError:
         return None

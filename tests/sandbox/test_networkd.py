@@ -66,7 +66,7 @@ def a_mended_unit_is_taken_over_anew():
             text = f.read()
         with open(path, "w", encoding="utf-8") as f:
             f.write(text.replace("Name=br0\n", "Name=br0 br7\n"))
-        qb.run("/usr/bin/networkctl", "reload")
+        networkd.reload("br0")
         nm.ready(link="br0")
         counts.append(nm.lost(COUNT, lambda: qb.agent("apply", "--yes")))
         networkd.owned()

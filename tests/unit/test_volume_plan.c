@@ -8,6 +8,7 @@
 
 #include "agent/host/mounting.h"
 #include "agent/host/plan.h"
+#include "storage/mark.h"
 #include "storage/volume.h"
 
 #define MIB (1ull << 20)
@@ -331,6 +332,42 @@ static void units_are_called_as_systemd_wants(void **state)
 	}
 }
 
+/* A run that was killed left it, and somebody found it and put something of his own into it. */
+static void only_what_was_begun_here_is_made_anew(void **state)
+{
+	static const char uuid[] = "00112233-4455-6677-8899-aabbccddeeff";
+	static const uint8_t bytes[] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+					0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
+	static const struct {
+		size_t head, tail; /* where a byte is, 0: nowhere */
+		const char *magic;
+		bool other, begun;
+	} cases[] = {
+		{0, 0, "", false, true},           {0, 0, "XFSB", false, true},
+		{4 * 512, 0, "XFSB", false, true}, {0, 0, "XFSB", true, false},
+		{0, 0, "LUKS", false, false},      {1080, 0, "", false, false}, /* ext4 */
+		{64 << 10, 0, "", false, false},   {0, QB_END_BYTES - 1, "", false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_ends_ struct qb_ends ends = {.head = qb_alloc(QB_END_BYTES, 1),
+						      .tail = qb_alloc(QB_END_BYTES, 1),
+						      .len = QB_END_BYTES,
+						      .size_bytes = 300ULL << 20,
+						      .sector_bytes = 512};
+
+		memcpy(ends.head, cases[i].magic, strlen(cases[i].magic));
+		if (*cases[i].magic)
+			memcpy(ends.head + 32, bytes, sizeof(bytes));
+		ends.head[32] ^= cases[i].other;
+		ends.head[cases[i].head] |= cases[i].head > 0;
+		ends.tail[cases[i].tail] |= cases[i].tail > 0;
+		if (qb_volume_was_begun(&ends, uuid) != cases[i].begun)
+			fail_msg("case %zu", i);
+	}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -345,6 +382,7 @@ int main(void)
 		T(more_than_there_is_is_refused_with_the_figures),
 		T(a_group_to_be_made_has_what_its_disks_have),
 		T(of_a_refused_group_nothing_is_made_or_mounted),
+		cmocka_unit_test(only_what_was_begun_here_is_made_anew),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(units_are_called_as_systemd_wants),
 	};
