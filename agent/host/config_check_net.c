@@ -76,48 +76,52 @@ static bool is_vlan(const struct qb_config *config, const char *name)
 	return false;
 }
 
-/* "-2" */
-static bool skip_number(const char **s)
+/* Takes "-2" off the end of the first *len characters. */
+static bool cut_number(const char *name, size_t *len)
 {
-	size_t n = **s == '-' ? strspn(*s + 1, "0123456789") : 0;
+	size_t n = *len;
 
-	*s += n ? n + 1 : 0;
-	return n;
+	while (n && isdigit((unsigned char)name[n - 1]))
+		n--;
+	if (n == *len || !n || name[n - 1] != '-')
+		return false;
+	*len = n - 1;
+	return true;
+}
+
+/* The bridge of which the first len characters name the ports; NULL: of none. */
+static char *bridge_of_ports(const struct qb_config_check *c, const char *name, size_t len)
+{
+	static const char port[] = "-port";
+	_cleanup_free_ char *bridge = NULL;
+
+	if (len < strlen(port) || memcmp(name + len - strlen(port), port, strlen(port)) != 0)
+		return NULL;
+	bridge = qb_strndup(name, len - strlen(port));
+	return is_bridge(c, bridge) ? QB_TAKE_PTR(bridge) : NULL;
 }
 
 /*
  * By its name a link has files for the next boot, and one for each of its ports: "br0-port-2", and
  * "br0-port-2-1" for the NICs of one that is a bond; of a bond that is no port "bond0-1".
  */
-static bool is_of_port(const char *name, const char *other, bool bond)
-{
-	const char *rest = other && name ? name + strlen(other) : NULL;
-
-	if (!rest || !qb_startswith(name, other))
-		return false;
-	if (!bond && !qb_startswith(rest, "-port"))
-		return false;
-	rest += bond ? 0 : strlen("-port");
-	if (!skip_number(&rest))
-		return false;
-	if (!bond)
-		(void)skip_number(&rest);
-	return !*rest;
-}
-
 static void check_name(struct qb_config_check *c, char *const *name)
 {
-	for (size_t i = 0; i < c->config->n_bridges + c->config->n_bonds; i++) {
-		bool bond = i >= c->config->n_bridges;
-		const char *other = bond ? c->config->bonds[i - c->config->n_bridges].name
-					 : c->config->bridges[i].name;
+	_cleanup_free_ char *bond = NULL, *bridge = NULL;
+	size_t len = *name ? strlen(*name) : 0;
+	const char *other;
 
-		if (is_of_port(*name, other, bond))
-			qb_config_wrong(c, name,
-					"%s would have the same file as a port of %s: give it "
-					"another name",
-					*name, other);
-	}
+	if (!cut_number(*name, &len))
+		return;
+	bond = qb_strndup(*name, len);
+	bridge = bridge_of_ports(c, *name, len);
+	if (!bridge && cut_number(*name, &len))
+		bridge = bridge_of_ports(c, *name, len);
+	other = find_bond(c->config, bond) ? bond : bridge;
+	if (other)
+		qb_config_wrong(c, name,
+				"%s would have the same file as a port of %s: give it another name",
+				*name, other);
 }
 
 static void check_bonds(struct qb_config_check *c, struct qb_claims *nics, struct qb_claims *names)
