@@ -192,7 +192,7 @@ static void probe_partitions(int fd, blkid_probe pr, struct qb_disk *disk, struc
 		probe_file_system(fd, &disk->partitions[i], c);
 }
 
-static int read_whole(int fd, uint8_t *buf, size_t len, uint64_t offset)
+int qb_read_whole(int fd, uint8_t *buf, size_t len, uint64_t offset)
 {
 	for (size_t done = 0; done < len;) {
 		ssize_t n = pread(fd, buf + done, len - done, (off_t)(offset + done));
@@ -228,10 +228,10 @@ static void read_ends(int fd, const char *machine_id, size_t len, struct qb_ends
 	tail = ends->size_bytes - ends->len;
 	ends->head = qb_realloc(ends->head, ends->len, 1);
 	ends->tail = qb_realloc(ends->tail, ends->len, 1);
-	r = read_whole(fd, ends->head, ends->len, 0);
+	r = qb_read_whole(fd, ends->head, ends->len, 0);
 	if (r < 0)
 		fail(c, "reading its beginning", -r);
-	r = r < 0 ? r : read_whole(fd, ends->tail, ends->len, tail);
+	r = r < 0 ? r : qb_read_whole(fd, ends->tail, ends->len, tail);
 	if (r < 0) {
 		fail(c, "reading its end", -r);
 		return;
@@ -251,7 +251,7 @@ static void scan(int fd, uint64_t from, uint64_t to, uint8_t *buf, struct qb_con
 {
 	while (from < to && !c->nonzero && !c->error) {
 		size_t len = to - from < SCAN_BYTES ? (size_t)(to - from) : SCAN_BYTES;
-		int r = read_whole(fd, buf, len, from);
+		int r = qb_read_whole(fd, buf, len, from);
 
 		if (r < 0)
 			fail(c, "reading its ends", -r);

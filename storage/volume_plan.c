@@ -39,6 +39,7 @@ static bool refuse_sum(const struct planning *p, const struct qb_pool_config *po
 	_cleanup_strs_ struct qb_strs targets = {0};
 
 	for (size_t i = 0; i < pool->n_volumes; i++) {
+		_cleanup_free_ char *target = NULL;
 		struct qb_volume_look look;
 		struct qb_volume_size size;
 
@@ -47,7 +48,8 @@ static bool refuse_sum(const struct planning *p, const struct qb_pool_config *po
 		    qb_volume_size_parse(pool->volumes[i].size, &size) < 0)
 			continue;
 		wanted += size.bytes + all / 100 * size.percent_of_group;
-		qb_strs_addf(&targets, "volume %s/%s", qb_vg_name(pool), pool->volumes[i].name);
+		target = qb_volume_target(pool, &pool->volumes[i]);
+		qb_strs_add(&targets, target);
 	}
 	if (wanted <= room)
 		return false;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "storage/mark.h"
+#include "storage/probe_parts.h"
 #include "storage/vg_step.h"
 
 struct args {
@@ -152,18 +153,6 @@ static int make_xfs(const struct qb_step_ctx *ctx, const char *node, const struc
 	return qb_carve_mkfs(node, &carve, ctx->timeout_ms, err);
 }
 
-static int read_end(int fd, uint8_t *p, size_t len, uint64_t offset)
-{
-	for (size_t done = 0; done < len;) {
-		ssize_t n = pread(fd, p + done, len - done, (off_t)(offset + done));
-
-		if (n <= 0 && errno != EINTR)
-			return n < 0 ? -errno : -EIO;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
 /* Whoever found the volume there may have put something of his own into it. */
 static int was_begun(const char *node, const char *fs_uuid, struct qb_error *err)
 {
@@ -178,9 +167,9 @@ static int was_begun(const char *node, const char *fs_uuid, struct qb_error *err
 	ends.len = ends.size_bytes < QB_END_BYTES ? ends.size_bytes : QB_END_BYTES;
 	ends.head = qb_alloc(ends.len, 1);
 	ends.tail = qb_alloc(ends.len, 1);
-	r = read_end(fd, ends.head, ends.len, 0);
+	r = qb_read_whole(fd, ends.head, ends.len, 0);
 	if (r == 0)
-		r = read_end(fd, ends.tail, ends.len, ends.size_bytes - ends.len);
+		r = qb_read_whole(fd, ends.tail, ends.len, ends.size_bytes - ends.len);
 	if (r < 0)
 		return qb_error_errno(err, r, "%s: cannot be read", node);
 	if (!qb_volume_was_begun(&ends, fs_uuid))
