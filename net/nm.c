@@ -11,8 +11,8 @@
 #define NM_PATH "/org/freedesktop/NetworkManager"
 #define POLL_MS 20
 #define CHANCES 10
-#define STATE_ACTIVATED 2   /* NM_ACTIVE_CONNECTION_STATE_ACTIVATED */
-#define STATE_DEACTIVATED 4 /* NM_ACTIVE_CONNECTION_STATE_DEACTIVATED */
+#define STATE_UNKNOWN 0   /* NM_ACTIVE_CONNECTION_STATE_UNKNOWN, ACTIVATING follows */
+#define STATE_ACTIVATED 2 /* NM_ACTIVE_CONNECTION_STATE_ACTIVATED, DEACTIVATING follows */
 
 static int bus_open(unsigned timeout_ms, sd_bus **ret, struct qb_error *err)
 {
@@ -162,12 +162,11 @@ int qb_nm_knows(const char *uuid, unsigned timeout_ms, struct qb_error *err)
 	return r < 0 ? r : profile_of(bus, uuid, &profile, err);
 }
 
-/* The UUID of the profile that is active on a device, once it is; NULL before that. */
-static char *active_on(sd_bus *bus, const char *device)
+/* The UUID of the profile that a device has, and how far it is; NULL: it has none. */
+static char *profile_on(sd_bus *bus, const char *device, uint32_t *state)
 {
 	_cleanup_message_ sd_bus_message *reply = NULL;
 	sd_bus_error e = SD_BUS_ERROR_NULL;
-	uint32_t state = STATE_DEACTIVATED;
 	const char *active;
 	char *uuid = NULL;
 
@@ -176,8 +175,7 @@ static char *active_on(sd_bus *bus, const char *device)
 				   &reply, "ss", NM ".Device", "ActiveConnection") < 0 ||
 	    sym_sd_bus_message_read(reply, "v", "o", &active) < 0 || !strcmp(active, "/") ||
 	    sym_sd_bus_get_property_trivial(bus, NM, active, NM ".Connection.Active", "State", &e,
-					    'u', &state) < 0 ||
-	    state != STATE_ACTIVATED ||
+					    'u', state) < 0 ||
 	    sym_sd_bus_get_property_string(bus, NM, active, NM ".Connection.Active", "Uuid", &e,
 					   &uuid) < 0)
 		uuid = NULL;
@@ -185,14 +183,24 @@ static char *active_on(sd_bus *bus, const char *device)
 	return uuid;
 }
 
-static int set_all_managed(const char *link, const struct qb_strs *ports, bool managed,
-			   unsigned timeout_ms, struct qb_error *err)
+static int manage_all(const struct qb_strs *links, unsigned timeout_ms, struct qb_error *err)
 {
-	int r = qb_nm_set_managed(link, managed, timeout_ms, err);
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && ports && i < ports->n; i++)
-		r = qb_nm_set_managed(ports->v[i], managed, timeout_ms, err);
+	for (size_t i = 0; r == 0 && i < links->n; i++)
+		r = qb_nm_set_managed(links->v[i], true, timeout_ms, err);
 	return r;
+}
+
+/*
+ * Which of two it does first is chance: look for a profile, or take the link for somebody else's
+ * ("externally connected"), which it then stays.
+ */
+static int ask_anew(const char *link, unsigned timeout_ms, struct qb_error *err)
+{
+	int r = qb_nm_set_managed(link, false, timeout_ms, err);
+
+	return r < 0 ? r : qb_nm_set_managed(link, true, timeout_ms, err);
 }
 
 int qb_nm_take(const char *link, const struct qb_strs *ports, const char *uuid, unsigned timeout_ms,
@@ -209,24 +217,25 @@ int qb_nm_take(const char *link, const struct qb_strs *ports, const char *uuid, 
 	if (r == 0 && !device)
 		r = qb_error_set(err, ENODEV, "NetworkManager does not know %s", link);
 	if (r == 0)
-		r = set_all_managed(link, ports, true, timeout_ms, err);
+		r = qb_nm_set_managed(link, true, timeout_ms, err);
 	while (r == 0) {
-		_cleanup_free_ char *active = active_on(bus, device);
+		uint32_t state = STATE_UNKNOWN;
+		_cleanup_free_ char *has = profile_on(bus, device, &state);
+		bool its = qb_streq(has, uuid) && state <= STATE_ACTIVATED;
 
-		if (qb_streq(active, uuid))
-			return 0;
+		if (its && ports) {
+			r = manage_all(ports, timeout_ms, err);
+			ports = NULL;
+		}
+		if (r < 0 || (its && state == STATE_ACTIVATED))
+			return r;
 		if (qb_now_ms() >= end)
 			return qb_error_set(err, ETIMEDOUT,
 					    "NetworkManager did not activate profile %s on %s in "
 					    "%u ms",
 					    uuid, link, timeout_ms);
-		/* Which of two it does first is chance: look for a profile, or take the link for
-		 * somebody else's ("externally connected"), which it then stays. */
-		if (active && chances-- > 0) {
-			r = set_all_managed(link, ports, false, timeout_ms, err);
-			if (r == 0)
-				r = set_all_managed(link, ports, true, timeout_ms, err);
-		}
+		if (has && !its && state == STATE_ACTIVATED && chances-- > 0)
+			r = ask_anew(link, timeout_ms, err);
 		nanosleep(&pause, NULL);
 	}
 	return r;
@@ -261,12 +270,15 @@ int qb_nm_profile(const char *link, unsigned timeout_ms, char **ret, struct qb_e
 {
 	_cleanup_bus_ sd_bus *bus = NULL;
 	_cleanup_free_ char *device = NULL;
+	uint32_t state = STATE_UNKNOWN;
 	int r = bus_open(timeout_ms, &bus, err);
 
 	if (r == 0)
 		r = device_of(bus, link, &device, err);
 	if (r < 0)
 		return r;
-	*ret = device ? active_on(bus, device) : NULL;
+	*ret = device ? profile_on(bus, device, &state) : NULL;
+	if (state != STATE_ACTIVATED)
+		free(QB_TAKE_PTR(*ret));
 	return 0;
 }

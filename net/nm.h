@@ -25,8 +25,9 @@ QB_MUST_CHECK int qb_nm_load(const struct qb_strs *paths, unsigned timeout_ms,
 /*
  * Has it take over a link that has what the profile of that UUID says, and waits until that is
  * active on it. Told to manage it, it takes it as it is, but for IPv6, which it switches off and
- * on; activated in so many words, it would take a bridge apart first. A bridge comes before its
- * ports, without one of which it waits with DHCP; ports may be NULL.
+ * on; activated in so many words, it would take a bridge apart first. The ports of a bridge are
+ * managed once its profile is being activated: before that it may find that theirs cannot be, and
+ * takes them off for the NIC's own; without one of them it waits with DHCP. ports may be NULL.
  */
 QB_MUST_CHECK int qb_nm_take(const char *link, const struct qb_strs *ports, const char *uuid,
 			     unsigned timeout_ms, struct qb_error *err);
