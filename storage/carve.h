@@ -49,6 +49,18 @@ struct qb_carve_device {
 QB_MUST_CHECK int qb_carve_lock(const char *path, const struct qb_carve_args *args,
 				unsigned timeout_ms, struct qb_carve_device *ret,
 				struct qb_error *err);
+/*
+ * The same, where it takes a mount to see whether a file system is in use, which nobody else's
+ * being kept out would prevent: look() looks under the lock, and what both ends of the disk read as
+ * is the same before it and once the disk is had alone; -ESTALE where it is not. Whoever mounts a
+ * file system of ours to write, or makes a file in it, changes what is there at the beginning: the
+ * super block of ext4, the root directory of XFS. A log that look() writes back is one that an
+ * earlier look has to have written back.
+ */
+typedef int qb_carve_look_fn(void *data, struct qb_error *err);
+QB_MUST_CHECK int qb_carve_lock_looked_at(const char *path, const struct qb_carve_args *args,
+					  unsigned timeout_ms, qb_carve_look_fn *look, void *data,
+					  struct qb_carve_device *ret, struct qb_error *err);
 /* The child mkfs wants the disk for itself: leaves the flock in place. */
 void qb_carve_share(struct qb_carve_device *device);
 void qb_carve_unlock(struct qb_carve_device *device);
@@ -99,6 +111,8 @@ QB_MUST_CHECK int qb_carve_settle(unsigned timeout_ms, const char *part_guid, st
  * cannot be mounted, or lacks that; other errors: unknown.
  */
 QB_MUST_CHECK int qb_carve_empty(const char *node, const struct qb_fs *fs, struct qb_error *err);
+/* What is half carved has no files: one that has is a pool in use, whatever the journal says. */
+QB_MUST_CHECK int qb_carve_unused(const struct qb_disk *disk, struct qb_error *err);
 
 QB_MUST_CHECK int qb_carve_apply(const struct qb_step_ctx *ctx, const json_t *json,
 				 const json_t *before, struct qb_error *err);

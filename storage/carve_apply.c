@@ -73,17 +73,36 @@ static int carve(const struct qb_step_ctx *ctx, const struct qb_carve_args *args
 			      QB_MARK_READY, err);
 }
 
+struct resuming {
+	const struct qb_step_ctx *ctx;
+	const json_t *json;
+};
+
+static int is_unused(void *data, struct qb_error *err)
+{
+	const struct resuming *resuming = data;
+	_cleanup_disks_ struct qb_disks disks = {0};
+	const struct qb_disk *disk;
+	struct qb_carve_args args;
+	int r = qb_carve_find(resuming->ctx, resuming->json, &args, &disks, &disk, err);
+
+	return r < 0 ? r : qb_carve_unused(disk, err);
+}
+
 int qb_carve_apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
 		   struct qb_error *err)
 {
 	_cleanup_carve_device_ struct qb_carve_device device = QB_CARVE_DEVICE_INIT;
+	struct resuming resuming = {ctx, json};
 	struct qb_carve_args args;
 	int r = qb_carve_args_read(json, &args, err);
 
 	(void)before;
 	if (r < 0)
 		return r;
-	r = qb_carve_lock(args.disk, &args, ctx->timeout_ms, &device, err);
+	r = args.resume ? qb_carve_lock_looked_at(args.disk, &args, ctx->timeout_ms, is_unused,
+						  &resuming, &device, err)
+			: qb_carve_lock(args.disk, &args, ctx->timeout_ms, &device, err);
 	if (r < 0)
 		return r;
 	r = qb_carve_look_again(ctx, device.exclusive, &args, err);

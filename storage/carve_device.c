@@ -17,6 +17,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/exec.h"
 #include "storage/gpt.h"
+#include "storage/mark.h"
 #include "storage/probe_parts.h"
 
 #ifndef BLKGETDISKSEQ
@@ -75,29 +76,74 @@ static int lock(int fd, const char *path, unsigned timeout_ms, struct qb_error *
 	return 0;
 }
 
+static int take_lock(const char *path, unsigned timeout_ms, struct qb_carve_device *device,
+		     struct qb_error *err)
+{
+	/* For writing, so that its close makes udev look again. */
+	device->fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (device->fd < 0)
+		return qb_error_errno(err, errno, "%s", path);
+	return lock(device->fd, path, timeout_ms, err);
+}
+
+static int have_alone(const char *path, const struct qb_carve_args *args,
+		      struct qb_carve_device *device, struct qb_error *err)
+{
+	int r;
+
+	device->exclusive = open(path, O_RDWR | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+	if (device->exclusive < 0)
+		return qb_error_errno(err, errno == EBUSY ? ESTALE : errno,
+				      "%s cannot be had alone", path);
+	r = same_device(device->exclusive, path, args, err);
+	return r < 0 ? r : same_device(device->fd, path, args, err);
+}
+
 int qb_carve_lock(const char *path, const struct qb_carve_args *args, unsigned timeout_ms,
 		  struct qb_carve_device *ret, struct qb_error *err)
 {
 	_cleanup_carve_device_ struct qb_carve_device device = QB_CARVE_DEVICE_INIT;
-	int r;
+	int r = take_lock(path, timeout_ms, &device, err);
 
-	/* For writing, so that its close makes udev look again. */
-	device.fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (device.fd < 0)
-		return qb_error_errno(err, errno, "%s", path);
-	r = lock(device.fd, path, timeout_ms, err);
+	if (r == 0)
+		r = have_alone(path, args, &device, err);
 	if (r < 0)
 		return r;
-	device.exclusive = open(path, O_RDWR | O_EXCL | O_NONBLOCK | O_CLOEXEC);
-	if (device.exclusive < 0)
-		return qb_error_errno(err, errno == EBUSY ? ESTALE : errno,
-				      "%s cannot be had alone", path);
-	r = same_device(device.exclusive, path, args, err);
+	*ret = device;
+	device = (struct qb_carve_device)QB_CARVE_DEVICE_INIT;
+	return 0;
+}
+
+static int read_ends(int fd, const char *path, struct qb_ends *ret, struct qb_error *err)
+{
+	int r = qb_ends_read(fd, ret);
+
+	return r < 0 ? qb_error_errno(err, r, "%s: cannot be read", path) : 0;
+}
+
+int qb_carve_lock_looked_at(const char *path, const struct qb_carve_args *args, unsigned timeout_ms,
+			    qb_carve_look_fn *look, void *data, struct qb_carve_device *ret,
+			    struct qb_error *err)
+{
+	_cleanup_carve_device_ struct qb_carve_device device = QB_CARVE_DEVICE_INIT;
+	_cleanup_ends_ struct qb_ends seen = {0}, now = {0};
+	uint64_t start, size;
+	int r = take_lock(path, timeout_ms, &device, err);
+
+	if (r == 0)
+		r = read_ends(device.fd, path, &seen, err);
+	if (r == 0)
+		r = look(data, err);
+	if (r == 0)
+		r = have_alone(path, args, &device, err);
+	if (r == 0)
+		r = read_ends(device.exclusive, path, &now, err);
 	if (r < 0)
 		return r;
-	r = same_device(device.fd, path, args, err);
-	if (r < 0)
-		return r;
+	qb_carve_layout(args->size_bytes, &start, &size);
+	if (!qb_ends_unwritten(&seen, &now, start))
+		return qb_error_set(err, ESTALE, "%s stays as it is: somebody wrote to it just now",
+				    path);
 	*ret = device;
 	device = (struct qb_carve_device)QB_CARVE_DEVICE_INIT;
 	return 0;

@@ -137,3 +137,17 @@ int qb_carve_empty(const char *node, const struct qb_fs *fs, struct qb_error *er
 		return qb_error_errno(err, errno, "%s: cannot mount it", node);
 	return is_empty(mount, node, fs, err);
 }
+
+int qb_carve_unused(const struct qb_disk *disk, struct qb_error *err)
+{
+	const struct qb_partition *p = disk->n_partitions == 1 ? &disk->partitions[0] : NULL;
+	/* Whatever the run that broke off was to make there. */
+	const struct qb_fs *fs = p ? qb_fs_find(p->fs_type) : NULL;
+	int r;
+
+	if (!fs)
+		return 0;
+	r = qb_carve_empty(p->path, fs, err);
+	/* What mkfs did not finish cannot be mounted; and the kernel may not show the partition. */
+	return r == -EUCLEAN || r == -ENOENT ? 0 : r;
+}

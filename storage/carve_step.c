@@ -142,21 +142,6 @@ static int is_ready(const struct qb_disk *disk, const struct qb_carve_args *args
 	return 0;
 }
 
-/* What is half carved has no files: one that has is a pool in use, whatever the journal says. */
-static int is_unused(const struct qb_disk *disk, struct qb_error *err)
-{
-	const struct qb_partition *p = disk->n_partitions == 1 ? &disk->partitions[0] : NULL;
-	/* Whatever the run that broke off was to make there. */
-	const struct qb_fs *fs = p ? qb_fs_find(p->fs_type) : NULL;
-	int r;
-
-	if (!fs)
-		return 0;
-	r = qb_carve_empty(p->path, fs, err);
-	/* What mkfs did not finish cannot be mounted; and the kernel may not show the partition. */
-	return r == -EUCLEAN || r == -ENOENT ? 0 : r;
-}
-
 static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_observed *ret,
 		   json_t **ret_before, struct qb_error *err)
 {
@@ -181,7 +166,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 	if (claim == QB_CLAIM_NONE || (claim == QB_CLAIM_COMMIT) != args.commit)
 		return refuse(disk, &args, err);
 	if (claim == QB_CLAIM_RESUME)
-		r = is_unused(disk, err);
+		r = qb_carve_unused(disk, err);
 	else if (claim == QB_CLAIM_COMMIT)
 		r = is_ready(disk, &args, err);
 	if (r < 0)

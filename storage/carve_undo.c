@@ -54,38 +54,71 @@ static int refuse_lossy(const struct qb_disk *disk, const struct qb_carve_args *
 	return r < 0 ? qb_error_wrap(err, "%s stays as it is", disk->path) : 0;
 }
 
+struct undoing {
+	const struct qb_step_ctx *ctx;
+	const json_t *json;
+	struct qb_carve_args
+		args; /* of the disk as it is now: after a reboot it has another name */
+	struct qb_disks disks;
+	const struct qb_disk *disk; /* NULL: there is nothing of this step's */
+};
+
+static void undoing_done(struct undoing *u)
+{
+	qb_disks_done(&u->disks);
+}
+#define _cleanup_undoing_ QB_CLEANUP(undoing_done)
+
+static int judge(struct undoing *u, struct qb_error *err)
+{
+	int r = qb_carve_find(u->ctx, u->json, &u->args, &u->disks, &u->disk, err);
+
+	if (r < 0)
+		return r;
+	if (!is_ours(u->disk, &u->args)) {
+		u->disk = NULL;
+		return 0;
+	}
+	u->args.disk = u->disk->path;
+	u->args.devno = u->disk->devno;
+	u->args.size_bytes = u->disk->size_bytes;
+	u->args.diskseq = u->disk->diskseq;
+	return refuse_lossy(u->disk, &u->args, err);
+}
+
+static int judge_again(void *data, struct qb_error *err)
+{
+	const struct undoing *first = data;
+	_cleanup_undoing_ struct undoing u = {.ctx = first->ctx, .json = first->json};
+	int r = judge(&u, err);
+
+	if (r == 0 && (!u.disk || !qb_streq(u.disk->path, first->disk->path)))
+		r = qb_error_set(err, ESTALE, "%s is not what it was a moment ago",
+				 first->disk->path);
+	return r;
+}
+
 int qb_carve_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
 		  struct qb_error *err)
 {
 	_cleanup_carve_device_ struct qb_carve_device device = QB_CARVE_DEVICE_INIT;
-	_cleanup_disks_ struct qb_disks disks = {0};
-	const struct qb_disk *disk;
-	struct qb_carve_args args;
+	_cleanup_undoing_ struct undoing u = {.ctx = ctx, .json = json};
 	int r;
 
 	/* What this step finished was carved by another run, and is that one's to undo. */
 	if (qb_streq(qb_arg(before, "contents"), "carved"))
 		return 0;
-	r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
+	r = judge(&u, err);
+	if (r < 0 || !u.disk)
+		return r;
+	r = qb_carve_lock_looked_at(u.args.disk, &u.args, ctx->timeout_ms, judge_again, &u, &device,
+				    err);
 	if (r < 0)
 		return r;
-	/* Nothing of ours was written, or it is gone already. */
-	if (!is_ours(disk, &args))
-		return 0;
-	r = refuse_lossy(disk, &args, err);
+	r = qb_carve_forget(device.exclusive, u.args.disk, 1, err);
 	if (r < 0)
 		return r;
-	/* After a reboot it is the same disk under another name. */
-	args.devno = disk->devno;
-	args.size_bytes = disk->size_bytes;
-	args.diskseq = disk->diskseq;
-	r = qb_carve_lock(disk->path, &args, ctx->timeout_ms, &device, err);
-	if (r < 0)
-		return r;
-	r = qb_carve_forget(device.exclusive, disk->path, 1, err);
-	if (r < 0)
-		return r;
-	r = qb_carve_wipe(device.exclusive, disk->path, disk->size_bytes, err);
+	r = qb_carve_wipe(device.exclusive, u.args.disk, u.args.size_bytes, err);
 	if (r < 0)
 		return r;
 	qb_carve_unlock(&device);

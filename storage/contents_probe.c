@@ -282,6 +282,23 @@ static void scan_ends(int fd, const struct qb_ends *ends, struct qb_contents *c)
 	scan(direct < 0 ? fd : direct, size - len, size - ends->len, buf, c);
 }
 
+int qb_ends_read(int fd, struct qb_ends *ret)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+	int r;
+
+	if (size < 0)
+		return -errno;
+	ret->size_bytes = (uint64_t)size;
+	ret->sector_bytes = 512;
+	ret->len = ret->size_bytes < QB_END_BYTES ? ret->size_bytes : QB_END_BYTES;
+	ret->head = qb_alloc(ret->len, 1);
+	ret->tail = qb_alloc(ret->len, 1);
+	forget_cached(fd, 0, ret->size_bytes);
+	r = qb_read_whole(fd, ret->head, ret->len, 0);
+	return r < 0 ? r : qb_read_whole(fd, ret->tail, ret->len, ret->size_bytes - ret->len);
+}
+
 /* Only all of both ends tells a blank disk from one that holds what nobody here knows. */
 static bool may_be_blank(const struct qb_disk *disk, bool glance)
 {

@@ -26,6 +26,8 @@ enum {
 	PMBR_ENTRY = 446,
 	HEADER_BYTES = 92,
 	ENTRIES_BYTES = 128 * 128,
+	XFS_SB_CRC = 224,
+	XFS_SB_LSN = 240,
 	LVM_LABEL = 512,
 	LVM_AREA = 4096,
 	EXT4_BLOCK = 4096,
@@ -237,6 +239,24 @@ static bool partition_is_ours(const struct qb_ends *ends, uint64_t start, uint64
 	return zero(ends, start, ends->len) || lvm_was_begun(ends, start) ||
 	       xfs_was_begun(ends, start, ends->sector_bytes) || xfs_was_begun(ends, start, 4096) ||
 	       ext4_was_begun(ends, start, size);
+}
+
+static bool same(const struct qb_ends *a, const struct qb_ends *b, size_t from, size_t to)
+{
+	return memcmp(a->head + from, b->head + from, to - from) == 0;
+}
+
+bool qb_ends_unwritten(const struct qb_ends *seen, const struct qb_ends *now, size_t start)
+{
+	const uint8_t *super = qb_ends_at(now, start, 512);
+
+	if (seen->len != now->len || memcmp(seen->tail, now->tail, now->len) != 0)
+		return false;
+	if (!super || memcmp(super, "XFSB", 4) != 0)
+		return same(seen, now, 0, now->len);
+	return same(seen, now, 0, start + XFS_SB_CRC) &&
+	       same(seen, now, start + XFS_SB_CRC + 4, start + XFS_SB_LSN) &&
+	       same(seen, now, start + XFS_SB_LSN + 8, now->len);
 }
 
 /* struct xfs_dsb: sb_uuid. */

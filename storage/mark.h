@@ -16,3 +16,10 @@ enum {
 bool qb_volume_was_begun(const struct qb_ends *ends, const char *fs_uuid);
 /* The name of the partition; the caller frees it. */
 char *qb_mark_name(const char *pool, enum qb_mark_state state);
+
+/*
+ * Whether nobody wrote to the disk between two readings of its ends, as far as they show it, beside
+ * what each mount of an XFS at start writes, one to read from also: sb_crc and sb_lsn of its super
+ * block (struct xfs_dsb). Pure.
+ */
+bool qb_ends_unwritten(const struct qb_ends *seen, const struct qb_ends *now, size_t start);

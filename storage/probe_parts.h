@@ -97,6 +97,9 @@ void qb_groups_ask(unsigned timeout_ms, struct qb_disks *disks);
 /* What "lvm fullreport" said. Pure. False: it is no such report. */
 QB_MUST_CHECK bool qb_groups_parse(const char *text, struct qb_disks *disks);
 
+/* Both ends as they are on the device, whatever was cached of it; -errno. */
+QB_MUST_CHECK int qb_ends_read(int fd, struct qb_ends *ret);
+
 /* All of it: -EIO where there is less, or another -errno. */
 QB_MUST_CHECK int qb_read_whole(int fd, uint8_t *buf, size_t len, uint64_t offset);
 

@@ -15,9 +15,9 @@ struct undoing {
 	struct qb_carve_device *devices;
 };
 
-static int refuse_member(const struct undoing *u, size_t i, struct qb_error *err)
+static int refuse_member(const struct undoing *u, size_t i, const struct qb_disk *disk,
+			 struct qb_error *err)
 {
-	const struct qb_disk *disk = u->look->members[i];
 	char uuid[QB_PV_UUID_LEN];
 
 	qb_pv_uuid(u->args->members[i].ids.fs_uuid, uuid);
@@ -65,7 +65,7 @@ static int judge_members(struct undoing *u, struct qb_error *err)
 		u->ours[i] = disk->mark.state != QB_MARK_NONE &&
 			     (qb_streq(disk->mark.uuid, m->ids.disk_guid) ||
 			      qb_disk_resumable(disk, m->pool, &m->ids));
-		r = u->ours[i] ? refuse_member(u, i, err) : 0;
+		r = u->ours[i] ? refuse_member(u, i, disk, err) : 0;
 		if (r < 0)
 			return r;
 	}
@@ -100,6 +100,21 @@ static int judge_group(const struct undoing *u, struct qb_error *err)
 	return 0;
 }
 
+/* Between the first look and the lock somebody may have made something of it. */
+static int look_again(const struct undoing *u, size_t i, const struct qb_carve_args *now,
+		      struct qb_error *err)
+{
+	struct qb_disk disk = {0};
+	int r = qb_carve_look(u->ctx, u->devices[i].exclusive, now, &disk, err);
+
+	if (r == 0 && disk.mark.state != u->look->members[i]->mark.state)
+		r = qb_error_set(err, ESTALE, "%s is not what it was a moment ago", now->disk);
+	if (r == 0)
+		r = refuse_member(u, i, &disk, err);
+	qb_disk_done(&disk);
+	return r;
+}
+
 static int lock_all(struct undoing *u, struct qb_error *err)
 {
 	for (size_t i = 0; i < u->args->n_members; i++) {
@@ -109,11 +124,13 @@ static int lock_all(struct undoing *u, struct qb_error *err)
 		if (!u->ours[i])
 			continue;
 		/* After a reboot it is the same disk under another name. */
+		now.disk = u->look->members[i]->path;
 		now.devno = u->look->members[i]->devno;
 		now.size_bytes = u->look->members[i]->size_bytes;
 		now.diskseq = u->look->members[i]->diskseq;
-		r = qb_carve_lock(u->look->members[i]->path, &now, u->ctx->timeout_ms,
-				  &u->devices[i], err);
+		r = qb_carve_lock(now.disk, &now, u->ctx->timeout_ms, &u->devices[i], err);
+		if (r == 0)
+			r = look_again(u, i, &now, err);
 		if (r < 0)
 			return r;
 	}

@@ -157,19 +157,9 @@ static int make_xfs(const struct qb_step_ctx *ctx, const char *node, const struc
 static int was_begun(const char *node, const char *fs_uuid, struct qb_error *err)
 {
 	_cleanup_close_ int fd = open(node, O_RDONLY | O_CLOEXEC);
-	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-	_cleanup_ends_ struct qb_ends ends = {.sector_bytes = 512};
-	int r;
+	_cleanup_ends_ struct qb_ends ends = {0};
+	int r = fd < 0 ? -errno : qb_ends_read(fd, &ends);
 
-	if (size < 0)
-		return qb_error_errno(err, errno, "%s", node);
-	ends.size_bytes = (uint64_t)size;
-	ends.len = ends.size_bytes < QB_END_BYTES ? ends.size_bytes : QB_END_BYTES;
-	ends.head = qb_alloc(ends.len, 1);
-	ends.tail = qb_alloc(ends.len, 1);
-	r = qb_read_whole(fd, ends.head, ends.len, 0);
-	if (r == 0)
-		r = qb_read_whole(fd, ends.tail, ends.len, ends.size_bytes - ends.len);
 	if (r < 0)
 		return qb_error_errno(err, r, "%s: cannot be read", node);
 	if (!qb_volume_was_begun(&ends, fs_uuid))

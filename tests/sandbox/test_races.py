@@ -15,7 +15,7 @@ import subprocess
 import time
 
 import qb
-from carving import CONFIG, TRACE, blank_again
+from carving import CONFIG, EXT4, TRACE, blank_again
 
 # ROUNDS=10 makes 200 tries.
 ROUNDS = int(os.environ.get("ROUNDS", "2"))
@@ -34,12 +34,12 @@ def moments():
 
 
 @contextlib.contextmanager
-def stopped(name, path, number):
-    """The agent, stopped before that call. It goes on at the end; .result is what it said."""
+def stopped(name, path, number, command="apply"):
+    """The agent, stopped by that call, before the next. It goes on at the end; .result is what it said."""
     log = pathlib.Path(TRACE + ".stopped")
     tracer = subprocess.Popen(
         ["/usr/bin/strace", "-o", log, "-P", path, "-e", f"trace={name}", "-e",
-         f"inject={name}:signal=STOP:when={number}", qb.AGENT, "apply", "--yes"],
+         f"inject={name}:signal=STOP:when={number}", qb.AGENT, command, "--yes"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         encoding="utf-8", env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
     tracer.result = None
@@ -123,6 +123,82 @@ def what_comes_between_is_refused():
                 qb.same((image("QB_BLANK"), image("QB_BLANK2")), before, f"{where}: the disks")
                 tried[race.__name__] += 1
     print(f"figure: {sum(tried.values())} of {sum(tried.values())} refused: {dict(tried)}")
+
+
+GUEST = pathlib.Path("/mnt/guest.img")
+
+
+@contextlib.contextmanager
+def mounted(disk, *options):
+    qb.run("/bin/mount", *options, disk + "p1", "/mnt")
+    yield
+    qb.run("/bin/umount", "/mnt")
+
+
+def left_behind(disk):
+    with mounted(disk):
+        GUEST.write_text("The only copy.\n", encoding="utf-8")
+
+
+def taken_away_again(disk):
+    left_behind(disk)
+    with mounted(disk):
+        GUEST.unlink()
+
+
+def rolled_back_while(disk, text, call, write):
+    """What the rollback said in whose midst somebody mounted it, wrote, and was gone again."""
+    blank_again()
+    qb.configure(text)
+    qb.agent("apply", "--yes")
+    with stopped(*call, command="rollback") as agent:
+        write(disk)
+    said = " ".join(agent.result.split())
+    where = f"{write.__name__} after {call[0]} {call[2]}\n{text}{said}"
+    qb.same(agent.returncode, qb.UNDO_FAILED, where)
+    return said, where
+
+
+@qb.case(disks="blank,ext4", seconds=600)
+def what_is_written_while_it_is_rolled_back_stays():
+    """Once it was looked whether anything is in it: before the lock, and under it."""
+    disk, tried = os.environ["QB_BLANK"], 0
+    under_the_lock = ("pread64", disk, 2)
+    for _ in range(ROUNDS):
+        for text in (CONFIG, EXT4):
+            for call in (("openat", disk, 1), ("flock", disk, 1), under_the_lock):
+                said, where = rolled_back_while(disk, text, call, left_behind)
+                qb.contains(said, "has something in it", where)
+                with mounted(disk, "-o", "ro"):
+                    qb.same(GUEST.read_text(encoding="utf-8"), "The only copy.\n", where)
+                tried += 1
+            said, where = rolled_back_while(disk, text, under_the_lock, taken_away_again)
+            qb.contains(said, "somebody wrote to it just now", where)
+            tried += 1
+    print(f"figure: {tried} of {tried} kept")
+
+
+@qb.case(disks="blank,ext4", seconds=600)
+def what_is_written_while_it_is_gone_on_with_stays():
+    """A run was killed when its file system was whole and not yet called ready."""
+    disk = os.environ["QB_BLANK"]
+    for text in (CONFIG, EXT4):
+        for write, code, words in (
+                (left_behind, qb.UNDO_FAILED, "has something in it"),
+                (taken_away_again, qb.FAILED, "somebody wrote to it just now")):
+            blank_again()
+            qb.configure(text)
+            qb.traced("-qq", "-o", "/dev/null", "-P", disk + "p1", "-e", "trace=fsync", "-e",
+                      "inject=fsync:signal=KILL:when=1", qb.AGENT, "apply", "--yes", code=None)
+            with stopped("pread64", disk, 2) as agent:
+                write(disk)
+            said = " ".join(agent.result.split())
+            where = f"{write.__name__}\n{text}{said}"
+            qb.same(agent.returncode, code, where)
+            qb.contains(said, words, where)
+            if write is left_behind:
+                with mounted(disk, "-o", "ro"):
+                    assert GUEST.exists(), where
 
 
 @qb.case(disks="blank,ext4")

@@ -448,6 +448,47 @@ static void the_longest_pool_name_fits(void **state)
 	assert_true(im->disk.mark.ours);
 }
 
+/* What a mount to read from writes into the super block of an XFS is nobody's writing. */
+static void one_byte_between_two_readings_is_somebodys(void **state)
+{
+	static const struct {
+		const char *magic;
+		size_t head, tail; /* where a byte differs; 0: nowhere */
+		bool unwritten;
+	} cases[] = {
+		{"XFSB", 0, 0, true},
+		{"XFSB", MIB + 224, 0, true},
+		{"XFSB", MIB + 227, 0, true},
+		{"XFSB", MIB + 240, 0, true},
+		{"XFSB", MIB + 247, 0, true},
+		{"XFSB", MIB + 223, 0, false},
+		{"XFSB", MIB + 228, 0, false},
+		{"XFSB", MIB + 239, 0, false},
+		{"XFSB", MIB + 248, 0, false},
+		{"XFSB", 224, 0, false},
+		{"XFSB", QB_END_BYTES - 1, 0, false},
+		{"XFSB", 0, 1, false},
+		{"XFSB", 0, QB_END_BYTES - 1, false},
+		{"", MIB + 224, 0, false},
+		{"", MIB + 240, 0, false},
+		{"", 0, 0, true},
+	};
+	struct image *im = *state;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_ends_ struct qb_ends seen = {0}, now = {0};
+
+		assert_int_equal(qb_ends_read(im->fd, &seen), 0);
+		assert_int_equal(qb_ends_read(im->fd, &now), 0);
+		memcpy(seen.head + MIB, cases[i].magic, strlen(cases[i].magic));
+		memcpy(now.head + MIB, cases[i].magic, strlen(cases[i].magic));
+		now.head[cases[i].head] ^= cases[i].head > 0;
+		now.tail[cases[i].tail] ^= cases[i].tail > 0;
+		if (qb_ends_unwritten(&seen, &now, MIB) != cases[i].unwritten)
+			fail_msg("case %zu", i);
+	}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -463,6 +504,7 @@ int main(void)
 		T(unknown_content_in_the_partition_forbids_to_resume),
 		T(an_ext4_is_resumed_whichever_of_its_blocks_are_there),
 		T(a_physical_volume_is_resumed_unless_it_had_volumes),
+		T(one_byte_between_two_readings_is_somebodys),
 		T(wiping_leaves_nothing),
 		T(the_longest_pool_name_fits),
 	};
