@@ -31,6 +31,8 @@ QB_MUST_CHECK int qb_carve_find(const struct qb_step_ctx *ctx, const json_t *jso
 				struct qb_carve_args *ret_args, struct qb_disks *ret_disks,
 				const struct qb_disk **ret, struct qb_error *err);
 
+/* What is on the disk is known; else -EIO, with why, and where more is to be found. */
+QB_MUST_CHECK int qb_carve_is_read(const struct qb_disk *disk, struct qb_error *err);
 /* Everything the plan relied on; "changed" in the words of the reasons. */
 QB_MUST_CHECK int qb_carve_unchanged(const struct qb_disk *disk, const struct qb_carve_args *args,
 				     struct qb_error *err);

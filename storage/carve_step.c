@@ -129,6 +129,16 @@ static int refuse(const struct qb_disk *disk, const struct qb_carve_args *args,
 			    args->pool, why ? why : "nobody judged it");
 }
 
+int qb_carve_is_read(const struct qb_disk *disk, struct qb_error *err)
+{
+	if (qb_is(&disk->readable))
+		return 0;
+	return qb_error_set(err, EIO,
+			    "%s cannot be read: %s; \"journalctl -k -g %s\" has what the kernel "
+			    "says to it",
+			    disk->path, qb_disk_unread_why(disk), disk->name);
+}
+
 /* A ready mark says that the file system was whole when it was set. */
 static int is_ready(const struct qb_disk *disk, const struct qb_carve_args *args,
 		    struct qb_error *err)
@@ -151,6 +161,8 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 	enum qb_disk_claim claim;
 	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
 
+	if (r == 0)
+		r = qb_carve_is_read(disk, err);
 	if (r < 0)
 		return r;
 	claim = qb_disk_claim(disk, args.pool, &args.ids, args.by_path, args.resume);
@@ -188,6 +200,8 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
 
 	(void)before;
+	if (r == 0)
+		r = qb_carve_is_read(disk, err);
 	if (r < 0)
 		return r;
 	if (qb_disk_claim(disk, args.pool, &args.ids, args.by_path, false) != QB_CLAIM_READY)

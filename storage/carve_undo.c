@@ -28,9 +28,9 @@ static int refuse_lossy(const struct qb_disk *disk, const struct qb_carve_args *
 	if (disk->n_partitions > 1)
 		return qb_error_set(err, EEXIST, "%s stays as it is: partitions were added to it",
 				    disk->path);
-	if (!qb_is(&disk->readable))
-		return qb_error_set(err, EIO, "%s stays as it is: its contents are unknown: %s",
-				    disk->path, qb_disk_unread_why(disk));
+	r = qb_carve_is_read(disk, err);
+	if (r < 0)
+		return qb_error_wrap(err, "%s stays as it is", disk->path);
 	if (disk->mark.state == QB_MARK_PENDING && !disk->mark.only)
 		return qb_error_set(err, EEXIST,
 				    "%s stays as it is: something is on it that is not ours",

@@ -32,6 +32,13 @@ static void fail(struct qb_contents *c, const char *what, int code)
 	c->error_code = code;
 }
 
+static void fail_reading(struct qb_contents *c, const char *what, uint64_t from, int code)
+{
+	_cleanup_free_ char *where = qb_asprintf("%s, from byte %" PRIu64, what, from);
+
+	fail(c, where, code);
+}
+
 static const char *lookup(blkid_probe pr, const char *name)
 {
 	const char *data;
@@ -136,7 +143,7 @@ static void probe_file_system(int fd, struct qb_partition *p, struct qb_contents
 	if (rc == PROBE_AMBIGUOUS)
 		c->ambiguous = true;
 	else if (rc < 0)
-		fail(c, "libblkid: a partition", errno);
+		fail_reading(c, p->path, p->start_bytes, errno);
 	if (rc != 0)
 		return;
 	qb_strset(&p->fs_type, lookup(pr, "TYPE"));
@@ -230,10 +237,10 @@ static void read_ends(int fd, const char *machine_id, size_t len, struct qb_ends
 	ends->tail = qb_realloc(ends->tail, ends->len, 1);
 	r = qb_read_whole(fd, ends->head, ends->len, 0);
 	if (r < 0)
-		fail(c, "reading its beginning", -r);
+		fail_reading(c, "reading its beginning", 0, -r);
 	r = r < 0 ? r : qb_read_whole(fd, ends->tail, ends->len, tail);
 	if (r < 0) {
-		fail(c, "reading its end", -r);
+		fail_reading(c, "reading its end", tail, -r);
 		return;
 	}
 	find_nonzero(ends->head, ends->len, 0, c);
@@ -254,7 +261,7 @@ static void scan(int fd, uint64_t from, uint64_t to, uint8_t *buf, struct qb_con
 		int r = qb_read_whole(fd, buf, len, from);
 
 		if (r < 0)
-			fail(c, "reading its ends", -r);
+			fail_reading(c, "reading its ends", from, -r);
 		else
 			find_nonzero(buf, len, from, c);
 		from += len;

@@ -180,6 +180,9 @@ static int members_are_as_planned(const struct qb_vg_look *look, const struct qb
 		if (!look->members[i])
 			return qb_error_set(err, ESTALE, "the disk %s (%s) is not here any more",
 					    m->disk, m->identity);
+		r = qb_carve_is_read(look->members[i], err);
+		if (r < 0)
+			return r;
 		claim = claim_of(look, args, i);
 		*ret_ready += claim == QB_CLAIM_READY;
 		if (claim == QB_CLAIM_READY)
@@ -248,6 +251,10 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 	if (look.group->missing)
 		return qb_error_set(err, EIO, "the volume group %s lacks physical volumes",
 				    args.group);
+	for (size_t i = 0; r == 0 && i < args.n_members; i++)
+		r = look.members[i] ? qb_carve_is_read(look.members[i], err) : 0;
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < args.n_members; i++)
 		if (!look.members[i] || claim_of(&look, &args, i) != QB_CLAIM_READY)
 			return qb_error_set(err, EIO, "%s is not a whole member of %s",

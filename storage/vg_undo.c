@@ -19,11 +19,12 @@ static int refuse_member(const struct undoing *u, size_t i, const struct qb_disk
 			 struct qb_error *err)
 {
 	char uuid[QB_PV_UUID_LEN];
+	int r;
 
 	qb_pv_uuid(u->args->members[i].ids.fs_uuid, uuid);
-	if (!qb_is(&disk->readable))
-		return qb_error_set(err, EIO, "%s stays as it is: its contents are unknown: %s",
-				    disk->path, qb_disk_unread_why(disk));
+	r = qb_carve_is_read(disk, err);
+	if (r < 0)
+		return qb_error_wrap(err, "%s stays as it is", disk->path);
 	if (disk->holders.n || disk->mountpoints.n)
 		return qb_error_set(err, EBUSY, "%s stays as it is: %s is made of it", disk->path,
 				    disk->holders.n ? disk->holders.v[0] : disk->mountpoints.v[0]);

@@ -19,6 +19,13 @@ from carving import CONFIG, EXT4, TRACE, blank_again
 
 # EVERY=1 tries each call; else each EVERY-th, another one for each fault.
 EVERY = int(os.environ.get("EVERY", "23"))
+LOGICAL = """\
+version: 1
+pools:
+  - name: images
+    type: logical
+    disks: {path: "@QB_BLANK@"}
+"""
 FAULTS = ("signal=KILL", "error=EIO", "error=ENOSPC", "error=EBUSY")
 ERRORS = {"error=EIO": ("read", "write", "pread", "pwrite", "fsync", "fdatasync", "ioctl", "open",
                         "preadv", "pwritev", "lseek", "sync_file_range", "fallocate"),
@@ -56,8 +63,19 @@ def end_state():
             "pools": qb.virsh("pool-list", "--all")}
 
 
+def unread(told, fault):
+    """Each process that reads meets the fault, and so does the one that was to look what would be
+    undone: what cannot be read stays, and the report has the disk, the place and the error."""
+    disk, after = os.environ["QB_BLANK"], "done, but not as wanted: "
+    left = [s["error"] for s in told["steps"] if s["status"] == "undo-failed"]
+    words = [f"undo: {disk} stays as it is: {disk} cannot be read: ", "from byte",
+             "Input/output error", "journalctl -k"]
+    return fault == "error=EIO" and left and all(w in error for error in left for w in words) and \
+        all(after not in error or f"{after}{disk} cannot be read: " in error for error in left)
+
+
 def trial(options, name, number, fault, wanted):
-    """What came of it: "done", "said" or "killed"."""
+    """What came of it: "done", "said", "left" or "killed"."""
     r = qb.traced("-qq", "-o", "/dev/null", *options, "-e", f"trace={name}", "-e",
                   f"inject={name}:{fault}:when={number}", qb.AGENT, "apply", "--yes", "-f", "json",
                   code=None)
@@ -68,15 +86,16 @@ def trial(options, name, number, fault, wanted):
         qb.same(end_state(), wanted, f"{where}: it says that it is done")
         return "done"
     if not killed:
-        assert r.code in (qb.FAILED, qb.REFUSED), f"{where}: {r}"
         told = json.loads(r.out)
+        assert r.code in (qb.FAILED, qb.REFUSED) or \
+            (r.code == qb.UNDO_FAILED and unread(told, fault)), f"{where}: {r}"
         reasons = [x["evidence"] for each in told["refused"] for x in each["reasons"]]
         said = r.err.strip() or reasons
         assert said, f"{where}: it failed and did not say why: {r}"
     again = qb.agent("apply", "--yes", code=None)
     assert again.code == qb.OK, f"{where}: {r}\nthe next run: {again}"
     qb.same(end_state(), wanted, f"{where}: after the next run")
-    return "killed" if killed else "said"
+    return "killed" if killed else "left" if r.code == qb.UNDO_FAILED else "said"
 
 
 def sweep(what, calls, options):
@@ -120,11 +139,40 @@ def mkfs(config):
     sweep("mkfs", sorted(seen), only)
 
 
+@qb.case(disks="blank,ext4", seconds=600)
+def what_cannot_be_read_back_is_said():
+    read_back(CONFIG)
+
+
+@qb.case(disks="blank,ext4", seconds=600)
+def a_member_that_cannot_be_read_back_is_said():
+    read_back(LOGICAL)
+
+
+def read_back(config):
+    """Whoever looks at the blank disk reads less of it than who looks what was made of it."""
+    qb.configure(config)
+    only = readers()
+    calls = calls_on(os.environ["QB_BLANK"], *only)
+    of_blank = [n for name, n, pid in calls if name == "read" and pid == calls[0][2]]
+    wanted = end_state()
+    qb.adopt_orphans()
+    for number in range(len(of_blank) + 1, len(of_blank) + 9):
+        blank_again()
+        if trial(only, "read", number, "error=EIO", wanted) == "left":
+            return
+    raise AssertionError("none of them met who was to look what was made")
+
+
+def readers():
+    return ["-f", "-P", os.environ["QB_BLANK"]]
+
+
 @qb.case(disks="blank,ext4", seconds=3600)
 def calls_of_those_who_read_it():
     """Each process that looks at the disk meets the fault at its own call of that number."""
     qb.configure(CONFIG)
-    only = ["-f", "-P", os.environ["QB_BLANK"]]
+    only = readers()
     seen = {(name, number) for name, number, _ in calls_on(os.environ["QB_BLANK"], *only)}
     sweep("those who read it", sorted(seen), only)
 
