@@ -33,7 +33,7 @@ static bool may_erase(const struct qb_pool_planning *p, const struct qb_pool_con
 	/* What was carved once may hold images, and what was named then is no word on them. */
 	return erase && !qb_ledger_has_carved(p->ledger, pool->name, identity) &&
 	       qb_erase_allows(&erase->contains, disk, by_path,
-			       qb_erase_began(p->ledger, pool->name, identity));
+			       qb_erase_begun(p->ledger, pool->name, identity));
 }
 
 static enum qb_disk_claim claim_in_group(const struct qb_pool_planning *p,
@@ -64,16 +64,40 @@ static enum qb_disk_claim claim_of(const struct qb_pool_planning *p,
 	return claim == QB_CLAIM_NONE && may_erase(p, pool, disk, by_path) ? QB_CLAIM_ERASE : claim;
 }
 
+/*
+ * Machines of one image may have one machine-id, and by it the mark of one is the mark of all. What
+ * is named is taken by the word of who named it; what is matched, where a journal here knows of it.
+ */
+static bool may_be_anothers(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
+			    const struct qb_disk *disk)
+{
+	const char *identity = qb_disk_identity(disk);
+
+	return disk->mark.state >= QB_MARK_COMMITTING && disk->mark.ours &&
+	       qb_streq(disk->mark.pool, pool->name) &&
+	       !qb_ledger_has_carved(p->ledger, pool->name, identity) &&
+	       !qb_ledger_began(p->ledger, pool->name, identity);
+}
+
 /* It was to be erased, and cannot be. */
 static void refuse_erase(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
 			 const char *target, const struct qb_disk *disk)
 {
 	const struct qb_erase_config *erase = qb_erase_of(pool, disk);
 	_cleanup_strs_ struct qb_strs here = {0};
-	_cleanup_free_ char *is = NULL, *named = NULL;
+	const json_t *begun = qb_erase_begun(p->ledger, pool->name, qb_disk_identity(disk));
+	_cleanup_free_ char *is = NULL, *named = NULL, *differs = NULL;
 
 	if (!erase)
 		return;
+	differs = begun ? qb_erase_differs(begun, disk, true) : NULL;
+	if (differs) {
+		qb_plan_refuse(p->plan, target, "erase",
+			       "%s: erasing it broke off, and %s: look at it, and where nobody "
+			       "needs that, take it away with wipefs -a",
+			       disk->path, differs);
+		return;
+	}
 	qb_disk_contains(disk, &here);
 	is = qb_strs_sentence(&here);
 	named = qb_strs_sentence(&erase->contains);
@@ -274,12 +298,33 @@ static void note_passed_over(const struct qb_pool_planning *p, struct qb_choice 
 	}
 }
 
+static bool refuse_anothers(const struct qb_pool_planning *p, struct qb_choice *c)
+{
+	_cleanup_free_ char *target = qb_pool_target(c->pool);
+
+	for (size_t i = 0; i < p->disks->n_disks; i++) {
+		const struct qb_disk *disk = &p->disks->disks[i];
+
+		if (has_member(c, i) || !may_be_anothers(p, c->pool, disk))
+			continue;
+		qb_plan_refuse(p->plan, target, "partition-table",
+			       "%s: it carries this machine's mark of pool %s, and no journal here "
+			       "knows of it, as on a copy of the machine that made it; where it is "
+			       "this machine's alone, name it by its WWID or serial number",
+			       disk->path, c->pool->name);
+		c->done = true;
+	}
+	return c->done;
+}
+
 static void choose_match(struct qb_pool_planning *p, struct qb_choice *c)
 {
 	_cleanup_free_ uint64_t *found = qb_alloc(c->pool->n_disks, sizeof(*found));
 	_cleanup_free_ enum qb_disk_claim *claims = qb_alloc(p->disks->n_disks, sizeof(*claims));
 
 	if (!qb_pool_is_by_match(c->pool) && c->pool->type != QB_POOL_LOGICAL)
+		return;
+	if (qb_pool_is_by_match(c->pool) && refuse_anothers(p, c))
 		return;
 	for (size_t i = 0; i < p->disks->n_disks; i++)
 		claims[i] = claim_of(p, c->pool, &p->disks->disks[i], false);

@@ -47,7 +47,7 @@ static const char *lookup(blkid_probe pr, const char *name)
 }
 
 static void note_signature(struct qb_disk *disk, const char *type, const char *usage,
-			   const char *offset)
+			   const char *uuid, const char *offset)
 {
 	uint64_t at = 0;
 	struct qb_signature *s;
@@ -60,6 +60,7 @@ static void note_signature(struct qb_disk *disk, const char *type, const char *u
 	s = QB_APPEND(disk->signatures, disk->n_signatures);
 	s->type = qb_strdup(type);
 	s->usage = qb_strdup(usage ? usage : "other");
+	s->uuid = uuid ? qb_str_printable(uuid) : NULL;
 	s->offset = at;
 }
 
@@ -70,7 +71,8 @@ static void probe_signatures(blkid_probe pr, struct qb_disk *disk, struct qb_con
 
 	blkid_probe_enable_superblocks(pr, 1);
 	blkid_probe_set_superblocks_flags(pr, BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_TYPE |
-						      BLKID_SUBLKS_USAGE | BLKID_SUBLKS_BADCSUM);
+						      BLKID_SUBLKS_USAGE | BLKID_SUBLKS_UUID |
+						      BLKID_SUBLKS_BADCSUM);
 	blkid_probe_enable_partitions(pr, 1);
 	blkid_probe_set_partitions_flags(pr, BLKID_PARTS_MAGIC | BLKID_PARTS_FORCE_GPT);
 	errno = 0;
@@ -78,13 +80,14 @@ static void probe_signatures(blkid_probe pr, struct qb_disk *disk, struct qb_con
 		const char *table = lookup(pr, "PTTYPE"), *type = lookup(pr, "TYPE");
 
 		if (table)
-			note_signature(disk, table, "partition-table",
+			note_signature(disk, table, "partition-table", lookup(pr, "PTUUID"),
 				       lookup(pr, "PTMAGIC_OFFSET"));
 		if (type)
-			note_signature(disk, type, lookup(pr, "USAGE"),
+			note_signature(disk, type, lookup(pr, "USAGE"), lookup(pr, "UUID"),
 				       lookup(pr, "SBMAGIC_OFFSET"));
 		if (!table && !type)
-			note_signature(disk, "unnamed", "other", lookup(pr, "SBMAGIC_OFFSET"));
+			note_signature(disk, "unnamed", "other", NULL,
+				       lookup(pr, "SBMAGIC_OFFSET"));
 	}
 	if (rc < 0)
 		fail(c, "libblkid", errno);

@@ -32,6 +32,7 @@ void qb_disk_done(struct qb_disk *disk)
 	for (size_t i = 0; i < disk->n_signatures; i++) {
 		free(disk->signatures[i].type);
 		free(disk->signatures[i].usage);
+		free(disk->signatures[i].uuid);
 	}
 	free(disk->signatures);
 	for (size_t i = 0; i < disk->n_partitions; i++)

@@ -9,6 +9,7 @@
 struct qb_signature {
 	char *type;      /* "ext4", "LVM2_member", "gpt" */
 	char *usage;     /* filesystem, raid, crypto, other, partition-table */
+	char *uuid;      /* as libblkid writes it; NULL where the type has none */
 	uint64_t offset; /* bytes from the start of the device */
 };
 

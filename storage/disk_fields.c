@@ -8,6 +8,7 @@ static const struct qb_field signature_fields[] = {
 	     .doc = "ext4, LVM2_member, gpt..."),
 	QB_F(qb_signature, usage, "usage", STR,
 	     .doc = "filesystem, raid, crypto, other or partition-table."),
+	QB_F(qb_signature, uuid, "uuid", STR, .doc = "Its UUID, where the type has one."),
 	QB_F(qb_signature, offset, "offset_bytes", U64, .doc = "Where on the device it stands."),
 };
 

@@ -77,7 +77,8 @@ static void judge_tables(struct qb_disk *disk, const struct qb_disk_raw *raw)
 	if (disk->mark.state >= QB_MARK_COMMITTING && !disk->mark.ours)
 		qb_disk_reason(disk, "partition-table",
 			       "it carries the mark of a pool %s, of another machine or made for "
-			       "another disk",
+			       "another disk; to keep what is on it mount it, and have a pool of "
+			       "type dir there",
 			       disk->mark.pool);
 }
 

@@ -22,15 +22,30 @@ const struct qb_erase_config *qb_erase_of(const struct qb_pool_config *pool,
 					  const struct qb_disk *disk);
 
 /*
+ * What tells what is on a disk from anything else of the same type, each once, sorted: types with
+ * their UUIDs, and partitions with their number, place and UUID. Pure.
+ */
+void qb_disk_seen(const struct qb_disk *disk, struct qb_strs *ret);
+
+/*
+ * What is on the disk that was not there when a step of these arguments was planned, or was and is
+ * not, as a sentence; NULL: it is as it was then. began: what is gone is no difference. The caller
+ * frees it. Pure.
+ */
+char *qb_erase_differs(const json_t *args, const struct qb_disk *disk, bool began);
+
+/*
  * Whether contains names all that is on the disk and nothing else, and nothing but what is on it
- * speaks against it. began: an erasing broke off, so that part of what is named may be gone, and
- * what is left be unknown. Pure.
+ * speaks against it. begun: the arguments of an erasing that broke off, so that part of what is
+ * named may be gone, and what is left be unknown, but nothing else have come; NULL: of none. Pure.
  */
 bool qb_erase_allows(const struct qb_strs *contains, const struct qb_disk *disk, bool by_path,
-		     bool began);
+		     const json_t *begun);
 
-/* The ledger knows that erasing it for this pool began and did not end. Pure. */
-bool qb_erase_began(const struct qb_ledger *ledger, const char *pool, const char *identity);
+/* The arguments of the erasing for this pool that began and did not end, borrowed; or NULL. Pure.
+ */
+const json_t *qb_erase_begun(const struct qb_ledger *ledger, const char *pool,
+			     const char *identity);
 
 /*
  * Adds the step that erases a disk, which a step that carves it has to follow; args are those of

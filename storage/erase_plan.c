@@ -27,6 +27,69 @@ void qb_disk_contains(const struct qb_disk *disk, struct qb_strs *ret)
 	qb_strs_sort(ret);
 }
 
+/* takes text */
+static void add_seen(struct qb_strs *ret, char *text)
+{
+	add_once(ret, text);
+	free(text);
+}
+
+void qb_disk_seen(const struct qb_disk *disk, struct qb_strs *ret)
+{
+	for (size_t i = 0; i < disk->n_signatures; i++) {
+		const struct qb_signature *s = &disk->signatures[i];
+
+		add_seen(ret, qb_asprintf("%s%s%s", s->type, s->uuid ? " " : "",
+					  s->uuid ? s->uuid : ""));
+	}
+	for (size_t i = 0; i < disk->n_partitions; i++) {
+		const struct qb_partition *p = &disk->partitions[i];
+
+		add_seen(ret,
+			 qb_asprintf("partition %ju (%s) at byte %ju", (uintmax_t)p->number,
+				     p->uuid ? p->uuid : "no UUID", (uintmax_t)p->start_bytes));
+		if (p->fs_type)
+			add_seen(ret, qb_asprintf("%s%s%s", p->fs_type, p->fs_uuid ? " " : "",
+						  p->fs_uuid ? p->fs_uuid : ""));
+	}
+	qb_strs_sort(ret);
+}
+
+static void read_seen(const json_t *args, struct qb_strs *ret)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(args, "seen"), i, item)
+		if (json_is_string(item))
+			qb_strs_add(ret, json_string_value(item));
+}
+
+/* Those of a that are not in b, as a sentence; NULL: none. */
+static char *without(const struct qb_strs *a, const struct qb_strs *b)
+{
+	_cleanup_strs_ struct qb_strs left = {0};
+
+	for (size_t i = 0; i < a->n; i++)
+		if (!qb_strs_has(b, a->v[i]))
+			qb_strs_add(&left, a->v[i]);
+	return left.n ? qb_strs_sentence(&left) : NULL;
+}
+
+char *qb_erase_differs(const json_t *args, const struct qb_disk *disk, bool began)
+{
+	_cleanup_strs_ struct qb_strs here = {0}, then = {0};
+	_cleanup_free_ char *come = NULL, *gone = NULL;
+
+	qb_disk_seen(disk, &here);
+	read_seen(args, &then);
+	come = without(&here, &then);
+	if (come)
+		return qb_asprintf("%s came since", come);
+	gone = began ? NULL : without(&then, &here);
+	return gone ? qb_asprintf("%s went since", gone) : NULL;
+}
+
 /* A path names a place, and what is plugged in there may be another disk the next time. */
 static bool is_named(const struct qb_erase_config *e, const struct qb_disk *disk)
 {
@@ -73,8 +136,9 @@ static bool only_contents_speak_against(const struct qb_disk *disk, bool by_path
 }
 
 bool qb_erase_allows(const struct qb_strs *contains, const struct qb_disk *disk, bool by_path,
-		     bool began)
+		     const json_t *begun)
 {
+	_cleanup_free_ char *differs = begun ? qb_erase_differs(begun, disk, true) : NULL;
 	_cleanup_strs_ struct qb_strs here = {0};
 	bool all = true;
 
@@ -83,17 +147,17 @@ bool qb_erase_allows(const struct qb_strs *contains, const struct qb_disk *disk,
 		/* Whose it is only LVM knows, and a group is more than this disk. */
 		if (qb_startswith(here.v[i], "LVM"))
 			return false;
-		if (!qb_strs_has(contains, here.v[i]) && !(began && qb_streq(here.v[i], UNKNOWN)))
+		if (!qb_strs_has(contains, here.v[i]) && !(begun && qb_streq(here.v[i], UNKNOWN)))
 			return false;
 	}
 	for (size_t i = 0; i < contains->n; i++)
 		all &= qb_strs_has(&here, contains->v[i]);
-	return (all || began) && only_contents_speak_against(disk, by_path, began);
+	return !differs && (all || begun) && only_contents_speak_against(disk, by_path, begun);
 }
 
-bool qb_erase_began(const struct qb_ledger *ledger, const char *pool, const char *identity)
+const json_t *qb_erase_begun(const struct qb_ledger *ledger, const char *pool, const char *identity)
 {
-	bool began = false;
+	const json_t *begun = NULL;
 
 	for (size_t i = 0; ledger && i < ledger->n_entries; i++) {
 		const struct qb_ledger_entry *entry = &ledger->entries[i];
@@ -101,22 +165,30 @@ bool qb_erase_began(const struct qb_ledger *ledger, const char *pool, const char
 		if (qb_streq(entry->kind, QB_ERASE_KIND) &&
 		    qb_streq(qb_arg(entry->args, "pool"), pool) &&
 		    qb_streq(qb_arg(entry->args, "identity"), identity))
-			began = !entry->done;
+			begun = entry->done ? NULL : entry->args;
 	}
-	return began;
+	return begun;
+}
+
+static json_t *list_of(const struct qb_strs *strs)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < strs->n; i++)
+		json_array_append_new(list, json_string(strs->v[i]));
+	return list;
 }
 
 void qb_erase_plan(struct qb_plan *plan, const struct qb_disk *disk, bool began, json_t *args,
 		   const char *target)
 {
-	_cleanup_strs_ struct qb_strs here = {0};
+	_cleanup_strs_ struct qb_strs here = {0}, seen = {0};
 	_cleanup_free_ char *list = NULL, *size = qb_format_size(disk->size_bytes);
-	json_t *names = json_array();
 
 	qb_disk_contains(disk, &here);
-	for (size_t i = 0; i < here.n; i++)
-		json_array_append_new(names, json_string(here.v[i]));
-	json_object_set_new(args, "contains", names);
+	qb_disk_seen(disk, &seen);
+	json_object_set_new(args, "contains", list_of(&here));
+	json_object_set_new(args, "seen", list_of(&seen));
 	json_object_set_new(args, "resume", json_boolean(began));
 	list = qb_strs_sentence(&here);
 	qb_step_why(qb_plan_step(plan, QB_ERASE_KIND, QB_UNDO_NONE, args, target),

@@ -35,16 +35,24 @@ static int check(const struct qb_disk *disk, const struct qb_carve_args *args, c
 		 struct qb_error *err)
 {
 	_cleanup_strs_ struct qb_strs contains = {0}, here = {0};
-	_cleanup_free_ char *is = NULL, *named = NULL;
+	_cleanup_free_ char *is = NULL, *named = NULL, *differs = NULL;
 
 	read_contains(json, &contains);
-	if (qb_erase_allows(&contains, disk, args->by_path, args->resume))
-		return 0;
-	qb_disk_contains(disk, &here);
-	is = qb_strs_sentence(&here);
-	named = qb_strs_sentence(&contains);
-	return qb_error_set(err, ESTALE, "%s is not erased: it was to contain %s, and contains %s",
-			    args->disk, named, is ? is : "nothing");
+	if (!qb_erase_allows(&contains, disk, args->by_path, args->resume ? json : NULL)) {
+		qb_disk_contains(disk, &here);
+		is = qb_strs_sentence(&here);
+		named = qb_strs_sentence(&contains);
+		return qb_error_set(err, ESTALE,
+				    "%s is not erased: it was to contain %s, and contains %s",
+				    args->disk, named, is ? is : "nothing");
+	}
+	differs = qb_erase_differs(json, disk, args->resume);
+	if (differs)
+		return qb_error_set(err, ESTALE,
+				    "%s is not erased: it is not what was planned, %s; where that "
+				    "is to go as well, plan again",
+				    args->disk, differs);
+	return 0;
 }
 
 static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_observed *ret,
@@ -154,7 +162,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 {
 	_cleanup_disks_ struct qb_disks disks = {0};
 	_cleanup_strs_ struct qb_strs contains = {0};
-	_cleanup_free_ char *list = NULL;
+	_cleanup_free_ char *list = NULL, *differs = NULL;
 	const struct qb_disk *disk;
 	struct qb_carve_args args;
 	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
@@ -163,7 +171,8 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 	if (r < 0)
 		return r;
 	read_contains(json, &contains);
-	if (qb_erase_allows(&contains, disk, args.by_path, false))
+	differs = qb_erase_differs(json, disk, false);
+	if (!differs && qb_erase_allows(&contains, disk, args.by_path, NULL))
 		return 0;
 	list = qb_strs_sentence(&contains);
 	return qb_error_set(err, EOPNOTSUPP, "%s was erased: what was on it (%s) is gone for good",

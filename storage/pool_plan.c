@@ -117,7 +117,7 @@ static void plan_fs(const struct qb_pool_planning *p, const struct qb_choice *c,
 	}
 	if (m->claim == QB_CLAIM_ERASE)
 		qb_erase_plan(p->plan, disk,
-			      qb_erase_began(p->ledger, c->pool->name, qb_disk_identity(disk)),
+			      qb_erase_begun(p->ledger, c->pool->name, qb_disk_identity(disk)),
 			      qb_member_args(p, c->pool, m), target);
 	step = qb_plan_step(p->plan, QB_CARVE_KIND, QB_UNDO_BEST_EFFORT,
 			    qb_member_args(p, c->pool, m), target);

@@ -226,7 +226,7 @@ static void plan_erasing(const struct qb_pool_planning *p, const struct qb_choic
 		if (m->claim == QB_CLAIM_ERASE)
 			qb_erase_plan(
 				p->plan, disk,
-				qb_erase_began(p->ledger, c->pool->name, qb_disk_identity(disk)),
+				qb_erase_begun(p->ledger, c->pool->name, qb_disk_identity(disk)),
 				qb_member_args(p, c->pool, m), target);
 	}
 }

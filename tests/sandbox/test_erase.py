@@ -8,7 +8,7 @@ import os
 import signal
 
 import qb
-from carving import blank_again
+from carving import JOURNAL, blank_again, stopped
 
 CONFIG = """\
 version: 1
@@ -111,6 +111,39 @@ def a_pool_made_once_is_not_erased_by_what_was_said_then():
     qb.configure(CONFIG % '[gpt, xfs, "qubi:images"]')
     qb.agent("apply", "--yes")
     qb.same(os.listdir("/var/lib/libvirt/images"), [], "the pool")
+
+
+def another_ext4():
+    """Of the same type as the one that is named, and somebody's."""
+    qb.run("/sbin/mke2fs", "-q", "-F", "-t", "ext4", disk())
+    return image()
+
+
+@qb.case(disks="ext4")
+def another_of_the_same_type_is_not_erased():
+    """Neither one that came after the plan, nor one that came after an erasing that broke off."""
+    qb.adopt_orphans()
+    qb.configure(CONFIG % "ext4")
+    with stopped("write", JOURNAL, 1) as agent:  # it is planned, and nothing is begun
+        before = another_ext4()
+    said = " ".join(agent.result.split())
+    qb.same(agent.returncode, qb.FAILED, said)
+    qb.contains(said, ["is not what was planned", "came since; where that is to go as well, plan"],
+                "apply")
+    qb.same(image(), before, "the disk")
+    assert "gone for good" not in said, said
+    qb.traced("-qq", "-o", "/dev/null", "-P", disk(), "-e", "trace=pwrite64", "-e",
+              "inject=pwrite64:signal=KILL:when=2", qb.AGENT, "apply", "--yes", code=None)
+    qb.wait_for_orphans()
+    before = another_ext4()
+    codes, said = reasons()
+    assert "erase" in codes, codes
+    qb.contains(said, ["erasing it broke off, and ext4 ", "wipefs -a"], "the plan")
+    qb.agent("apply", "--yes", code=qb.REFUSED)
+    qb.same(image(), before, "the disk")
+    told = qb.agent("rollback", "--yes", code=qb.UNDO_FAILED)
+    qb.contains(told.err, "gone for good", "the rollback")
+    qb.same(image(), before, "the disk")
 
 
 @qb.case(disks="ext4", seconds=600)

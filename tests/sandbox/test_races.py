@@ -12,16 +12,12 @@ import pathlib
 import re
 import shutil
 import subprocess
-import time
 
 import qb
-from carving import CONFIG, EXT4, TRACE, blank_again
+from carving import CONFIG, EXT4, JOURNAL, blank_again, stopped
 
 # ROUNDS=10 makes 200 tries.
 ROUNDS = int(os.environ.get("ROUNDS", "2"))
-
-
-JOURNAL = "/var/lib/qubi-agent/journal/000001.jsonl"
 
 
 def moments():
@@ -31,30 +27,6 @@ def moments():
     return (("the journal's first record", "write", JOURNAL, 1),
             ("the record of what is intended", "write", JOURNAL, 2),
             ("its opening for writing", "openat", disk, 1), ("its lock", "flock", disk, 1))
-
-
-@contextlib.contextmanager
-def stopped(name, path, number, command="apply"):
-    """The agent, stopped by that call, before the next. It goes on at the end; .result is what it said."""
-    log = pathlib.Path(TRACE + ".stopped")
-    tracer = subprocess.Popen(
-        ["/usr/bin/strace", "-o", log, "-P", path, "-e", f"trace={name}", "-e",
-         f"inject={name}:signal=STOP:when={number}", qb.AGENT, command, "--yes"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        encoding="utf-8", env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
-    tracer.result = None
-    end = time.monotonic() + 30
-    while not (log.exists() and "stopped by SIGSTOP" in log.read_text()):
-        assert tracer.poll() is None, f"it ended before {name} {number} on {path}: {tracer.stdout.read()}"
-        assert time.monotonic() < end, "it did not stop"
-        time.sleep(0.002)
-    agent = int(pathlib.Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children").read_text().split()[0])
-    log.unlink()
-    try:
-        yield tracer
-    finally:
-        os.kill(agent, 18)  # SIGCONT
-        tracer.result = tracer.communicate(timeout=100)[0]
 
 
 @contextlib.contextmanager

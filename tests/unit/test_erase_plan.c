@@ -37,13 +37,18 @@ static void forget(struct sample *s)
 
 static bool allows(const struct sample *s, const char *words, bool began)
 {
-	_cleanup_strs_ struct qb_strs contains = {0};
+	_cleanup_strs_ struct qb_strs contains = {0}, seen = {0};
+	json_auto_t *list = json_array(), *begun = json_pack("{s:O}", "seen", list);
 	_cleanup_free_ char *copy = qb_strdup(words);
 	char *save = NULL;
 
 	for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save))
 		qb_strs_add(&contains, w);
-	return qb_erase_allows(&contains, &s->disk, false, began);
+	if (began)
+		qb_disk_seen(&s->disk, &seen);
+	for (size_t i = 0; i < seen.n; i++)
+		json_array_append_new(list, json_string(seen.v[i]));
+	return qb_erase_allows(&contains, &s->disk, false, began ? begun : NULL);
 }
 
 static void all_has_to_be_named_and_nothing_else(void **state)
@@ -93,6 +98,57 @@ static void what_is_not_about_contents_is_never_lifted(void **state)
 			fail_msg("%s", codes[i]);
 		forget(&s);
 	}
+}
+
+/* Of the same types as what was named, and somebody else's. */
+static void what_came_since_is_told_from_what_was_seen(void **state)
+{
+	static const struct {
+		const char *seen[4];
+		const char *differs, *after_a_break; /* NULL: it does not */
+	} cases[] = {
+		{{"gpt G", "partition 1 (P1) at byte 1048576", "xfs X"}, NULL, NULL},
+		{{"gpt G", "partition 1 (P1) at byte 1048576", "xfs Y"},
+		 "xfs X came since",
+		 "xfs X came since"},
+		{{"gpt H", "partition 1 (P1) at byte 1048576", "xfs X"},
+		 "gpt G came since",
+		 "gpt G came since"},
+		{{"gpt G", "partition 1 (P1) at byte 2097152", "xfs X"},
+		 "partition 1 (P1) at byte 1048576 came since",
+		 "partition 1 (P1) at byte 1048576 came since"},
+		{{"gpt G", "partition 1 (P1) at byte 1048576", "xfs X", "swap S"},
+		 "swap S went since",
+		 NULL},
+		{{NULL},
+		 "gpt G, partition 1 (P1) at byte 1048576 and xfs X came since",
+		 "gpt G, partition 1 (P1) at byte 1048576 and xfs X came since"},
+	};
+	struct sample s;
+
+	(void)state;
+	gpt(&s);
+	s.disk.n_partitions = 1;
+	s.signatures[0].uuid = (char *)(uintptr_t) "G";
+	s.partitions[0] = (struct qb_partition){.number = 1,
+						.start_bytes = 1 << 20,
+						.uuid = (char *)(uintptr_t) "P1",
+						.fs_type = (char *)(uintptr_t) "xfs",
+						.fs_uuid = (char *)(uintptr_t) "X"};
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		json_auto_t *list = json_array(), *args = json_pack("{s:O}", "seen", list);
+
+		for (size_t k = 0; k < 4 && cases[i].seen[k]; k++)
+			json_array_append_new(list, json_string(cases[i].seen[k]));
+		for (int began = 0; began < 2; began++) {
+			const char *wanted = began ? cases[i].after_a_break : cases[i].differs;
+			_cleanup_free_ char *got = qb_erase_differs(args, &s.disk, began);
+
+			if (!qb_streq(got, wanted) && (got || wanted))
+				fail_msg("case %zu, %d: %s", i, began, got ? got : "no difference");
+		}
+	}
+	forget(&s);
 }
 
 static void udev_may_be_behind_after_a_break_only(void **state)
@@ -167,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_has_to_be_named_and_nothing_else),
 		cmocka_unit_test(what_is_not_about_contents_is_never_lifted),
+		cmocka_unit_test(what_came_since_is_told_from_what_was_seen),
 		cmocka_unit_test(udev_may_be_behind_after_a_break_only),
 		cmocka_unit_test(a_physical_volume_is_never_erased),
 		cmocka_unit_test(the_mark_of_a_pool_has_to_be_named),

@@ -317,6 +317,7 @@ static void a_ready_disk_needs_no_step(void **state)
 	/* In use, as a pool's disk is. */
 	qb_disk_reason(disk(w, "sdb"), "mounted", "/dev/sdb1 on /srv/pool");
 	add_pool(w, "images")->has_match = true;
+	add_entry(w, "images", "QB0002", true);
 	plan(w);
 	assert_int_equal(w->plan.n_steps, 0);
 	assert_int_equal(w->plan.n_refused, 0);
@@ -342,6 +343,32 @@ static void the_source_of_a_disk_about_to_be_carved(void **state)
 	source = qb_pool_source(&w->disks, &w->pools[0], MACHINE_ID, &w->plan, uuid);
 	assert_true(qb_startswith(source, "/dev/disk/by-partuuid/"));
 	assert_true(qb_endswith(source, arg(w, 0, "part_guid")));
+}
+
+/* Machines made from one image may have one machine-id: the disk may be another one's. */
+static void a_mark_that_no_journal_knows_of_is_taken_by_name_only(void **state)
+{
+	struct world *w = *state;
+	struct qb_disk_selector *selector;
+
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	mark(disk(w, "sda"), "images", QB_MARK_READY, true);
+	qb_disk_reason(disk(w, "sda"), "partitions", "it has sda1");
+	selector = add_pool(w, "images");
+	selector->has_match = true;
+	assert_refused(w, "pool images", "partition-table",
+		       "no journal here knows of it, as on a copy of the machine that made it");
+	/* Nor does a new one take its place. */
+	add_disk(w, "sdb", "QB0002", 100 * GIB);
+	assert_refused(w, "pool images", "partition-table", "/dev/sda: it carries");
+	assert_int_equal(w->plan.n_steps, 0);
+	*selector = (struct qb_disk_selector){.serial = "QB0001"};
+	plan(w);
+	assert_int_equal(w->plan.n_steps + w->plan.n_refused, 0);
+	*selector = (struct qb_disk_selector){.has_match = true};
+	add_entry(w, "images", "QB0001", false);
+	plan(w);
+	assert_int_equal(w->plan.n_steps + w->plan.n_refused, 0);
 }
 
 static void a_mark_of_another_machine_is_refused(void **state)
@@ -420,6 +447,8 @@ static void of_two_ready_disks_the_named_one_counts(void **state)
 			mark(disk(w, "sda"), "images", QB_MARK_READY, true);
 			mark(disk(w, "sdb"), "images", QB_MARK_READY, true);
 			add_pool(w, "images")->serial = "QB0002";
+			add_entry(w, "images", "QB0002", true);
+			add_entry(w, "images", "QB0001", true);
 		} else { /* by a match: the same disk as the plan, whatever the kernel's order */
 			w->selectors[0] = (struct qb_disk_selector){.has_match = true};
 		}
@@ -635,6 +664,7 @@ int main(void)
 		T(a_match_leaves_what_is_named_elsewhere),
 		T(a_ready_disk_needs_no_step),
 		T(the_source_of_a_disk_about_to_be_carved),
+		T(a_mark_that_no_journal_knows_of_is_taken_by_name_only),
 		T(a_mark_of_another_machine_is_refused),
 		T(what_was_begun_is_resumed_when_the_journal_knows),
 		T(what_was_done_is_never_begun_again),

@@ -257,6 +257,7 @@ static void more_disks_extend_it_when_the_selector_says_so(void **state)
 	add_disk(w, "sdc", "QB0001", 100 * GIB);
 	mark(w, "sda", QB_MARK_READY);
 	add_group(w, "vms", QB_VG_READY, "/dev/sda1", NULL);
+	add_entry(w, "QB0002", "QB0009", true);
 	match_disks(w, "1");
 	assert_plan(w, false, NULL);
 	match_disks(w, "2");
@@ -373,7 +374,7 @@ static void a_mark_without_its_group_is_left_alone(void **state)
 	add_disk(w, "sda", "QB0001", 100 * GIB);
 	add_disk(w, "sdb", "QB0002", 100 * GIB);
 	mark(w, "sda", QB_MARK_READY);
-	match_disks(w, "1");
+	name_disks(w, "QB0002", NULL);
 	assert_refused(w, "volume-group", "/dev/sda carries the mark of this pool");
 }
 
