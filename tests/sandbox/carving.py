@@ -39,12 +39,12 @@ def blank_again(disk=None):
 
 
 @contextlib.contextmanager
-def stopped(name, path, number, command="apply"):
+def stopped(name, path, number, *command):
     """The agent, stopped by that call, before the next. It goes on at the end; .result is what it said."""
     log = pathlib.Path(TRACE + ".stopped")
     tracer = subprocess.Popen(
         ["/usr/bin/strace", "-o", log, "-P", path, "-e", f"trace={name}", "-e",
-         f"inject={name}:signal=STOP:when={number}", qb.AGENT, command, "--yes"],
+         f"inject={name}:signal=STOP:when={number}", qb.AGENT, *(command or ("apply",)), "--yes"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         encoding="utf-8", env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
     tracer.result = None
