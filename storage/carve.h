@@ -120,3 +120,6 @@ QB_MUST_CHECK int qb_carve_apply(const struct qb_step_ctx *ctx, const json_t *js
 				 const json_t *before, struct qb_error *err);
 QB_MUST_CHECK int qb_carve_undo(const struct qb_step_ctx *ctx, const json_t *json,
 				const json_t *before, struct qb_error *err);
+/* Fails where undo would refuse for what is on a disk that is not mounted. */
+QB_MUST_CHECK int qb_carve_may_undo(const struct qb_step_ctx *ctx, const json_t *json,
+				    const json_t *before, struct qb_error *err);

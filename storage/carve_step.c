@@ -216,4 +216,5 @@ const struct qb_step_kind qb_carve_step = {
 	.apply = qb_carve_apply,
 	.verify = verify,
 	.undo = qb_carve_undo,
+	.may_undo = qb_carve_may_undo,
 };

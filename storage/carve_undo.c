@@ -98,6 +98,23 @@ static int judge_again(void *data, struct qb_error *err)
 	return r;
 }
 
+int qb_carve_may_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		      struct qb_error *err)
+{
+	_cleanup_undoing_ struct undoing u = {.ctx = ctx, .json = json};
+	struct qb_error why = QB_ERROR_INIT;
+	int r;
+
+	if (qb_streq(qb_arg(before, "contents"), "carved"))
+		return 0;
+	r = judge(&u, &why);
+	/* Of what is mounted the step that mounted it tells, and a disk that is gone loses nothing.
+	 */
+	if (r == 0 || !u.disk || u.disk->mountpoints.n)
+		return 0;
+	return qb_error_set(err, -r, "%s", why.msg);
+}
+
 int qb_carve_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
 		  struct qb_error *err)
 {

@@ -74,6 +74,40 @@ int qb_vir_domain_parse(const char *xml, const char *name, struct qb_libvirt_fac
 	return 0;
 }
 
+static const char *path_below(const struct qb_xml *source, const char *dir)
+{
+	static const char *const names[] = {"file", "dev", "dir"};
+
+	for (size_t i = 0; dir && i < QB_ARRAY_SIZE(names); i++) {
+		const char *path = qb_xml_value(source, names[i]);
+
+		if (path && qb_path_is_in(path, dir))
+			return path;
+	}
+	return NULL;
+}
+
+int qb_vir_domain_volume(const char *xml, const char *pool, const char *dir, char **ret)
+{
+	_cleanup_xml_ struct qb_xml *domain = qb_xml_read(xml, "domain");
+
+	if (!domain)
+		return -EINVAL;
+	*ret = NULL;
+	QB_XML_EACH (disk, qb_xml_child(domain, "devices"), "disk") {
+		const struct qb_xml *source = qb_xml_child(disk, "source");
+		const char *path = path_below(source, dir);
+
+		if (qb_streq(qb_xml_value(source, "pool"), pool))
+			path = qb_xml_value(source, "volume");
+		if (path) {
+			*ret = qb_strdup(path);
+			return 0;
+		}
+	}
+	return 0;
+}
+
 int qb_vir_capabilities_parse(const char *xml, bool *ret_kvm)
 {
 	_cleanup_xml_ struct qb_xml *root = qb_xml_read(xml, "capabilities");

@@ -18,6 +18,12 @@ QB_MUST_CHECK int qb_vir_definition_parse(const char *xml, struct qb_vir_definit
  */
 QB_MUST_CHECK int qb_vir_domain_parse(const char *xml, const char *name,
 				      struct qb_libvirt_facts *to);
+/*
+ * What a domain's disks have of a pool: a volume, by the pool's name, or a path below dir (NULL:
+ * that does not count). *ret is NULL where there is none; the caller frees it.
+ */
+QB_MUST_CHECK int qb_vir_domain_volume(const char *xml, const char *pool, const char *dir,
+				       char **ret);
 /* Whether capabilities offer <domain type='kvm'>. */
 QB_MUST_CHECK int qb_vir_capabilities_parse(const char *xml, bool *ret_kvm);
 /* "9.0.0" of 9000000; the caller frees it. */

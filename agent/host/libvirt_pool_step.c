@@ -2,9 +2,11 @@
 #include <errno.h>
 
 #include "agent/host/libvirt_object.h"
+#include "agent/host/libvirt_parse.h"
 #include "agent/host/mounting.h"
 #include "agent/host/plan.h"
 #include "agent/host/target.h"
+#include "agent/host/target_use.h"
 
 static void *lookup(virConnectPtr conn, const char *name)
 {
@@ -151,6 +153,74 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 	return args.source ? qb_target_is_mounted(ctx, args.source, args.target, err) : 0;
 }
 
+/* Both what it runs with and what it will be started with next. */
+static int refuse_guest(const struct args *args, virDomainPtr domain, struct qb_error *err)
+{
+	static const unsigned flags[] = {0, VIR_DOMAIN_XML_INACTIVE};
+	const char *name = sym_virDomainGetName(domain);
+	/* Of a directory that stays the files do, too. */
+	const char *dir = args->source || args->devices ? args->target : NULL;
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(flags); i++) {
+		_cleanup_free_ char *xml = sym_virDomainGetXMLDesc(domain, flags[i]),
+				    *volume = NULL;
+
+		if (!xml && sym_virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
+			return 0;
+		if (!xml)
+			return qb_vir_error(err, "guest %s: cannot read its definition", name);
+		if (qb_vir_domain_volume(xml, args->name, dir, &volume) < 0)
+			return qb_error_set(err, EIO, "guest %s: its definition is not understood",
+					    name);
+		if (volume)
+			return qb_error_set(err, EBUSY,
+					    "pool %s stays as it is: the guest %s has %s of it; "
+					    "detach that disk, or undefine the guest, first",
+					    args->name, name, volume);
+	}
+	return 0;
+}
+
+static int refuse_guests(virConnectPtr conn, const struct args *args, struct qb_error *err)
+{
+	virDomainPtr *list = NULL;
+	int n = sym_virConnectListAllDomains(conn, &list, 0), r = 0;
+
+	if (n < 0)
+		return qb_vir_error(err, "pool %s: whose guests use it is unknown", args->name);
+	for (int i = 0; i < n; i++) {
+		if (r == 0)
+			r = refuse_guest(args, list[i], err);
+		sym_virDomainFree(list[i]);
+	}
+	free(list);
+	return r;
+}
+
+/* Only of what is taken away from guests, or unmounted. */
+static int may_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		    struct qb_error *err)
+{
+	_cleanup_vir_conn_ virConnectPtr conn = NULL;
+	struct qb_vir_state was, is;
+	struct args args;
+	int r = parse(json, &args, err);
+
+	if (r == 0)
+		r = qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &conn, err);
+	if (r == 0)
+		r = qb_vir_look(&pools, conn, args.name, &is, err);
+	if (r < 0)
+		return r;
+	qb_vir_state_read(before, &was);
+	if (!is.exists || (was.exists && (was.active || !is.active)))
+		return 0;
+	r = refuse_guests(conn, &args, err);
+	if (r == 0 && args.source)
+		r = qb_target_is_unused(ctx, args.source, args.target, err);
+	return r;
+}
+
 static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
 		struct qb_error *err)
 {
@@ -176,4 +246,5 @@ const struct qb_step_kind qb_pool_step = {
 	.apply = apply,
 	.verify = verify,
 	.undo = undo,
+	.may_undo = may_undo,
 };

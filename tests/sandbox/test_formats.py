@@ -25,7 +25,7 @@ def image():
 
 @contextlib.contextmanager
 def inside():
-    """The pool's file system, which a rollback has unmounted."""
+    """The pool's file system, where libvirt has it not mounted."""
     os.makedirs("/srv/mine", exist_ok=True)
     qb.run("/bin/mount", os.environ["QB_BLANK"] + "p1", "/srv/mine")
     yield "/srv/mine"
@@ -46,9 +46,9 @@ def ext4_is_made_registered_and_taken_back():
     qb.same(os.listdir(TARGET), ["lost+found"], "what is in it")
     qb.virsh("vol-create-as", "images", "proof.img", "8M")
     qb.contains(qb.agent("plan").out, "Nothing to do", "a second time")
-    qb.contains(rollback(qb.UNDO_FAILED), "has something in it", "with a volume")
-    with inside() as folder:
-        os.unlink(folder + "/proof.img")
+    qb.contains(rollback(qb.UNDO_FAILED), 'it holds "proof.img"; move that away', "with a volume")
+    qb.same(qb.mounts(), [(TARGET, "ext4")], "what is mounted still")
+    os.unlink(TARGET + "/proof.img")
     rollback(qb.OK)
     qb.same(qb.mounts(), [], "what is mounted")
     with open(os.environ["QB_BLANK"], "rb") as f:
@@ -61,7 +61,9 @@ def what_fsck_found_is_somebodys():
     qb.agent("apply", "--yes")
     with open(TARGET + "/lost+found/#12345", "w", encoding="utf-8") as f:
         f.write("The only copy.\n")
-    qb.contains(rollback(qb.UNDO_FAILED), "has something in it", "with a file in lost+found")
+    qb.contains(rollback(qb.UNDO_FAILED), 'it holds "lost+found"', "with a file in lost+found")
+    qb.virsh("pool-destroy", "images")
+    qb.contains(rollback(qb.UNDO_FAILED), "has something in it", "the same, not mounted")
     with inside() as folder:
         os.unlink(folder + "/lost+found/#12345")
         os.rmdir(folder + "/lost+found")

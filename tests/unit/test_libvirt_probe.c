@@ -166,6 +166,36 @@ static void domains(void **state)
 	assert_int_equal(qb_vir_domain_parse("<pool/>", "c", f), -EINVAL);
 }
 
+static void what_a_guest_has_of_a_pool(void **state)
+{
+	static const struct {
+		const char *disk, *dir, *volume;
+	} cases[] = {
+		{"<disk><source pool='images' volume='a'/></disk>", NULL, "a"},
+		{"<disk/><disk><source pool='images' volume='a'/></disk>", NULL, "a"},
+		{"<disk><source pool='other' volume='a'/></disk>", "/srv/x", NULL},
+		{"<disk><source file='/srv/x/a'/></disk>", "/srv/x", "/srv/x/a"},
+		{"<disk><source dev='/dev/vms/a'/></disk>", "/dev/vms", "/dev/vms/a"},
+		{"<disk><source dir='/srv/x'/></disk>", "/srv/x", "/srv/x"},
+		{"<disk><source file='/srv/x/a'/></disk>", NULL, NULL},
+		{"<disk><source file='/srv/xy/a'/></disk>", "/srv/x", NULL},
+		{"<interface><source pool='images' volume='a'/></interface>", "/srv/x", NULL},
+	};
+	char *volume = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *xml =
+			qb_asprintf("<domain><devices>%s</devices></domain>", cases[i].disk);
+
+		assert_int_equal(qb_vir_domain_volume(xml, "images", cases[i].dir, &volume), 0);
+		if (!qb_streq(volume, cases[i].volume))
+			fail_msg("%s: %s", cases[i].disk, volume ? volume : "none");
+		free(volume);
+	}
+	assert_int_equal(qb_vir_domain_volume("<pool/>", "images", NULL, &volume), -EINVAL);
+}
+
 static void capabilities(void **state)
 {
 	bool kvm = true;
@@ -565,6 +595,7 @@ int main(void)
 		cmocka_unit_test(pools),
 		cmocka_unit_test(what_a_network_serves),
 		cmocka_unit_test(domains),
+		cmocka_unit_test(what_a_guest_has_of_a_pool),
 		cmocka_unit_test(capabilities),
 		cmocka_unit_test(what_is_no_such_document),
 		tree_test(entities_are_not_followed),
