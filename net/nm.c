@@ -50,6 +50,15 @@ static int device_of(sd_bus *bus, const char *link, char **ret, struct qb_error 
 	return 0;
 }
 
+/* As device_of(), where not to know it is an error. */
+static int known_device_of(sd_bus *bus, const char *link, char **ret, struct qb_error *err)
+{
+	int r = device_of(bus, link, ret, err);
+
+	return r < 0 || *ret ? r
+			     : qb_error_set(err, ENODEV, "NetworkManager does not know %s", link);
+}
+
 int qb_nm_managed(const char *link, unsigned timeout_ms, bool *ret, struct qb_error *err)
 {
 	_cleanup_bus_ sd_bus *bus = NULL;
@@ -213,9 +222,7 @@ int qb_nm_take(const char *link, const struct qb_strs *ports, const char *uuid, 
 	int r = bus_open(timeout_ms, &bus, err), chances = CHANCES;
 
 	if (r == 0)
-		r = device_of(bus, link, &device, err);
-	if (r == 0 && !device)
-		r = qb_error_set(err, ENODEV, "NetworkManager does not know %s", link);
+		r = known_device_of(bus, link, &device, err);
 	if (r == 0)
 		r = qb_nm_set_managed(link, true, timeout_ms, err);
 	while (r == 0) {
@@ -258,9 +265,7 @@ int qb_nm_activate(const char *link, const char *uuid, unsigned timeout_ms, stru
 	int r = bus_open(timeout_ms, &bus, err);
 
 	if (r == 0)
-		r = device_of(bus, link, &device, err);
-	if (r == 0 && !device)
-		r = qb_error_set(err, ENODEV, "NetworkManager does not know %s", link);
+		r = known_device_of(bus, link, &device, err);
 	if (r == 0)
 		r = profile_of(bus, uuid, &profile, err);
 	return r < 0 ? r : activate(bus, profile, device, err);
