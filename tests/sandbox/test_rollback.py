@@ -219,6 +219,26 @@ def a_volume_of_a_directory_that_a_guest_names_keeps_its_pool():
 
 
 @qb.case(disks="ext4")
+def a_volume_of_a_guest_that_runs_keeps_its_pool():
+    """Its definition says nothing of it: it was attached while the guest runs."""
+    @contextlib.contextmanager
+    def running():
+        disk = "<disk type='volume' device='disk'><source pool='images' volume='a'/>" \
+            "<target dev='sda' bus='usb'/></disk>"
+        with open("/tmp/disk.xml", "w", encoding="utf-8") as f:
+            f.write(disk)
+        qb.virsh("vol-create-as", "images", "a", "1M")
+        qb.run("/usr/sbin/virtlogd", "-d")
+        with defined("file", "file='/run/sandbox/ext4.img'"):
+            qb.virsh("start", "guest")
+            qb.virsh("attach-device", "guest", "/tmp/disk.xml", "--live")
+            yield
+            qb.virsh("destroy", "guest")
+
+    kept(running, "the guest guest has a of it", config=DIRECTORY)
+
+
+@qb.case(disks="ext4")
 def files_of_a_directory_do_not_keep_its_pool():
     """They stay where they are, and so does a guest that names them."""
     qb.configure(DIRECTORY)
