@@ -6,6 +6,7 @@
 #include "net/made.h"
 #include "net/restore.h"
 #include "storage/erase.h"
+#include "storage/grow.h"
 #include "storage/pool.h"
 #include "storage/volume.h"
 
@@ -18,6 +19,7 @@ static const struct qb_step_kind *const kinds[] = {
 	&qb_vg_step,          &qb_network_step,
 	&qb_pool_step,        &qb_target_step,
 	&qb_volume_step,      &qb_mount_step,
+	&qb_grow_step,        &qb_refresh_step,
 };
 
 const struct qb_step_kind *qb_step_kind_find(const char *kind)

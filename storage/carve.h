@@ -63,6 +63,10 @@ typedef int qb_carve_look_fn(void *data, struct qb_error *err);
 QB_MUST_CHECK int qb_carve_lock_looked_at(const char *path, const struct qb_carve_args *args,
 					  unsigned timeout_ms, qb_carve_look_fn *look, void *data,
 					  struct qb_carve_device *ret, struct qb_error *err);
+/* The same of a disk that is in use: exclusive is not had. */
+QB_MUST_CHECK int qb_carve_lock_used(const char *path, const struct qb_carve_args *args,
+				     unsigned timeout_ms, struct qb_carve_device *ret,
+				     struct qb_error *err);
 /* The child mkfs wants the disk for itself: leaves the flock in place. */
 void qb_carve_share(struct qb_carve_device *device);
 void qb_carve_unlock(struct qb_carve_device *device);
@@ -98,6 +102,9 @@ QB_MUST_CHECK int qb_carve_forget(int fd, const char *path, int last, struct qb_
 /* Tells the kernel that there is partition 1, and of what size. */
 QB_MUST_CHECK int qb_carve_kernel(int fd, const char *path, uint64_t start_bytes,
 				  uint64_t size_bytes, struct qb_error *err);
+/* The same of a partition that may be in use; where there is none yet it is made. */
+QB_MUST_CHECK int qb_carve_kernel_resize(int fd, const char *path, uint64_t start_bytes,
+					 uint64_t size_bytes, struct qb_error *err);
 /* Waits for the partition's node; the caller frees *ret, its path. */
 QB_MUST_CHECK int qb_carve_node(const struct qb_step_ctx *ctx, const char *disk, char **ret,
 				struct qb_error *err);
@@ -115,6 +122,13 @@ QB_MUST_CHECK int qb_carve_settle(unsigned timeout_ms, const char *part_guid, st
 QB_MUST_CHECK int qb_carve_empty(const char *node, const struct qb_fs *fs, struct qb_error *err);
 /* What is half carved has no files: one that has is a pool in use, whatever the journal says. */
 QB_MUST_CHECK int qb_carve_unused(const struct qb_disk *disk, struct qb_error *err);
+
+/*
+ * The file system of node takes all of it, without anybody who uses it being disturbed. mountpoint:
+ * where it is mounted; NULL: nowhere that is known. It never becomes smaller.
+ */
+QB_MUST_CHECK int qb_grow_fs(const char *node, const struct qb_fs *fs, const char *mountpoint,
+			     struct qb_error *err);
 
 QB_MUST_CHECK int qb_carve_apply(const struct qb_step_ctx *ctx, const json_t *json,
 				 const json_t *before, struct qb_error *err);

@@ -76,34 +76,41 @@ static int lock(int fd, const char *path, unsigned timeout_ms, struct qb_error *
 	return 0;
 }
 
-static int take_lock(const char *path, unsigned timeout_ms, struct qb_carve_device *device,
-		     struct qb_error *err)
+int qb_carve_lock_used(const char *path, const struct qb_carve_args *args, unsigned timeout_ms,
+		       struct qb_carve_device *ret, struct qb_error *err)
 {
+	_cleanup_carve_device_ struct qb_carve_device device = QB_CARVE_DEVICE_INIT;
+	int r;
+
 	/* For writing, so that its close makes udev look again. */
-	device->fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (device->fd < 0)
+	device.fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (device.fd < 0)
 		return qb_error_errno(err, errno, "%s", path);
-	return lock(device->fd, path, timeout_ms, err);
+	r = lock(device.fd, path, timeout_ms, err);
+	if (r == 0)
+		r = same_device(device.fd, path, args, err);
+	if (r < 0)
+		return r;
+	*ret = device;
+	device = (struct qb_carve_device)QB_CARVE_DEVICE_INIT;
+	return 0;
 }
 
 static int have_alone(const char *path, const struct qb_carve_args *args,
 		      struct qb_carve_device *device, struct qb_error *err)
 {
-	int r;
-
 	device->exclusive = open(path, O_RDWR | O_EXCL | O_NONBLOCK | O_CLOEXEC);
 	if (device->exclusive < 0)
 		return qb_error_errno(err, errno == EBUSY ? ESTALE : errno,
 				      "%s cannot be had alone", path);
-	r = same_device(device->exclusive, path, args, err);
-	return r < 0 ? r : same_device(device->fd, path, args, err);
+	return same_device(device->exclusive, path, args, err);
 }
 
 int qb_carve_lock(const char *path, const struct qb_carve_args *args, unsigned timeout_ms,
 		  struct qb_carve_device *ret, struct qb_error *err)
 {
 	_cleanup_carve_device_ struct qb_carve_device device = QB_CARVE_DEVICE_INIT;
-	int r = take_lock(path, timeout_ms, &device, err);
+	int r = qb_carve_lock_used(path, args, timeout_ms, &device, err);
 
 	if (r == 0)
 		r = have_alone(path, args, &device, err);
@@ -128,7 +135,7 @@ int qb_carve_lock_looked_at(const char *path, const struct qb_carve_args *args, 
 	_cleanup_carve_device_ struct qb_carve_device device = QB_CARVE_DEVICE_INIT;
 	_cleanup_ends_ struct qb_ends seen = {0}, now = {0};
 	uint64_t start, size;
-	int r = take_lock(path, timeout_ms, &device, err);
+	int r = qb_carve_lock_used(path, args, timeout_ms, &device, err);
 
 	if (r == 0)
 		r = read_ends(device.fd, path, &seen, err);
@@ -197,19 +204,39 @@ int qb_carve_forget(int fd, const char *path, int last, struct qb_error *err)
 	return 0;
 }
 
-int qb_carve_kernel(int fd, const char *path, uint64_t start_bytes, uint64_t size_bytes,
-		    struct qb_error *err)
+static int tell_kernel(int fd, int op, uint64_t start_bytes, uint64_t size_bytes)
 {
 	struct blkpg_partition part = {
 		.pno = 1, .start = (long long)start_bytes, .length = (long long)size_bytes};
-	struct blkpg_ioctl_arg arg = {
-		.op = BLKPG_ADD_PARTITION, .datalen = sizeof(part), .data = &part};
+	struct blkpg_ioctl_arg arg = {.op = op, .datalen = sizeof(part), .data = &part};
+
+	return ioctl(fd, BLKPG, &arg) < 0 ? -errno : 0;
+}
+
+int qb_carve_kernel(int fd, const char *path, uint64_t start_bytes, uint64_t size_bytes,
+		    struct qb_error *err)
+{
 	/* One that a run which broke off left is made anew. */
 	int r = qb_carve_forget(fd, path, 1, err);
 
-	if (r == 0 && ioctl(fd, BLKPG, &arg) < 0)
-		r = qb_error_errno(err, errno, "%s: the kernel does not take its partition", path);
-	return r;
+	if (r < 0)
+		return r;
+	r = tell_kernel(fd, BLKPG_ADD_PARTITION, start_bytes, size_bytes);
+	return r < 0 ? qb_error_errno(err, r, "%s: the kernel does not take its partition", path)
+		     : 0;
+}
+
+int qb_carve_kernel_resize(int fd, const char *path, uint64_t start_bytes, uint64_t size_bytes,
+			   struct qb_error *err)
+{
+	int r = tell_kernel(fd, BLKPG_RESIZE_PARTITION, start_bytes, size_bytes);
+
+	/* The kernel knows of none where it was started with a table that it did not take. */
+	if (r == -ENXIO)
+		r = tell_kernel(fd, BLKPG_ADD_PARTITION, start_bytes, size_bytes);
+	return r < 0 ? qb_error_errno(err, r, "%s: the kernel does not take the partition's size",
+				      path)
+		     : 0;
 }
 
 /* Whether path is the node of the device that sysfs calls devno. */

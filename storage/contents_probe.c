@@ -151,6 +151,7 @@ static void probe_file_system(int fd, struct qb_partition *p, struct qb_contents
 		return;
 	qb_strset(&p->fs_type, lookup(pr, "TYPE"));
 	qb_strset(&p->fs_uuid, lookup(pr, "UUID"));
+	p->fs_size_bytes = qb_fs_size_probe(fd, p);
 }
 
 static struct qb_partition *partition_of(struct qb_disk *disk, uint64_t number)

@@ -20,6 +20,7 @@ struct qb_partition {
 	uint64_t number, start_bytes, size_bytes;
 	char *label, *uuid; /* of the partition entry; NULL where unread */
 	char *fs_type, *fs_uuid;
+	uint64_t fs_size_bytes; /* of the file system; 0: unknown */
 	char *mountpoint;
 };
 
@@ -34,8 +35,9 @@ enum qb_mark_state {
 struct qb_mark {
 	int state; /* enum qb_mark_state */
 	char *pool;
-	char *uuid; /* GPT disk GUID */
-	bool ours;  /* it is what this machine-id, pool and WWID give */
+	char *uuid;         /* GPT disk GUID */
+	bool ours;          /* it is what this machine-id, pool and WWID give */
+	uint64_t end_bytes; /* of its partition, as the table says; 0: it does not */
 	/*
 	 * Of a pending mark: nothing is on the disk but the mark and what its carving may have left
 	 * in its partition, so that an interrupted run may go on. A torn table can be pending

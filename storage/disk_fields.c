@@ -31,6 +31,8 @@ static const struct qb_field partition_fields[] = {
 	QB_F(qb_partition, uuid, "uuid", STR, .doc = "UUID in its table."),
 	QB_F(qb_partition, fs_type, "fs_type", STR, .doc = "File system on it."),
 	QB_F(qb_partition, fs_uuid, "fs_uuid", STR, .doc = "UUID of the file system."),
+	QB_F(qb_partition, fs_size_bytes, "fs_size_bytes", U64,
+	     .doc = "Size of an XFS or ext4; 0: unknown."),
 	QB_F(qb_partition, mountpoint, "mountpoint", STR, .doc = "Where it is mounted."),
 };
 
@@ -57,6 +59,8 @@ static const struct qb_field mark_fields[] = {
 	QB_F(qb_mark, uuid, "uuid", STR, .doc = "GUID of the disk."),
 	QB_F(qb_mark, ours, "ours", BOOL,
 	     .doc = "It is what this machine, that pool and this disk give."),
+	QB_F(qb_mark, end_bytes, "end_bytes", U64,
+	     .doc = "Where the table says that its partition ends; 0: it does not."),
 	QB_F(qb_mark, only, "only", BOOL, .doc = "Nothing else is on the disk."),
 };
 

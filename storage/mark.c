@@ -357,6 +357,8 @@ void qb_mark_read(const struct qb_ends *ends, const struct qb_gpt *gpt, const ch
 		    only_ours(ends, gpt, guid, entry ? entry->guid : NULL);
 	if (!entry && !ret->only)
 		return;
+	if (entry && entry->last_lba < UINT64_MAX / ends->sector_bytes)
+		ret->end_bytes = (entry->last_lba + 1) * ends->sector_bytes;
 	ret->uuid = qb_strdup(guid);
 	mark_decide(gpt, entries, machine_id, identity, ret);
 	/* A table of which too little is left to name the pool: the plan compares its GUID. */

@@ -5,11 +5,12 @@
 
 #include "storage/choose.h"
 #include "storage/erase.h"
+#include "storage/grow.h"
 #include "storage/mark.h"
 
 const struct qb_fs qb_file_systems[] = {
-	[QB_FS_XFS] = {"xfs", "XFS", "/usr/sbin/mkfs.xfs", "xfs_repair", "xfsprogs"},
-	[QB_FS_EXT4] = {"ext4", "ext4", "/usr/sbin/mkfs.ext4", "e2fsck", "e2fsprogs"},
+	[QB_FS_XFS] = {"xfs", "XFS", "/usr/sbin/mkfs.xfs", "xfs_repair", "xfsprogs", 1 << 20},
+	[QB_FS_EXT4] = {"ext4", "ext4", "/usr/sbin/mkfs.ext4", "e2fsck", "e2fsprogs", 16 << 20},
 };
 
 const struct qb_fs *qb_fs_find(const char *name)
@@ -107,7 +108,9 @@ static void plan_fs(const struct qb_pool_planning *p, const struct qb_choice *c,
 	_cleanup_free_ char *size = qb_format_size(disk->size_bytes);
 	struct qb_step *step;
 
-	if (m->claim <= QB_CLAIM_COMMIT && refuse_format(p, c, target))
+	if (m->claim <= QB_CLAIM_COMMIT &&
+	    (qb_grow_refuse_shrunk(p, m, target) || refuse_format(p, c, target) ||
+	     qb_grow_plan(p, c->pool, m, target)))
 		return;
 	if (m->claim == QB_CLAIM_READY)
 		return;
@@ -179,7 +182,8 @@ char *qb_pool_source(const struct qb_disks *disks, const struct qb_pool_config *
 	for (size_t i = 0; plan && i < plan->n_steps; i++) {
 		const json_t *args = plan->steps[i].args;
 
-		if (qb_streq(plan->steps[i].kind, QB_CARVE_KIND) &&
+		if ((qb_streq(plan->steps[i].kind, QB_CARVE_KIND) ||
+		     qb_streq(plan->steps[i].kind, QB_GROW_KIND)) &&
 		    qb_streq(json_string_value(json_object_get(args, "pool")), pool->name))
 			identity = json_string_value(json_object_get(args, "identity"));
 	}

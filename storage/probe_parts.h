@@ -42,6 +42,16 @@ bool qb_udev_runs(void);
  */
 void qb_contents_probe(int fd, const char *machine_id, bool glance, struct qb_disk *disk,
 		       struct qb_contents *ret);
+/*
+ * How large the file system of a partition is, of the disk that fd is open for: as whoever has it
+ * mounted says, else as stands on the disk. 0: unknown.
+ */
+uint64_t qb_fs_size_probe(int fd, const struct qb_partition *p);
+/* What the first QB_FS_SUPER_BYTES of one of that type say. Pure. */
+uint64_t qb_fs_size(const char *type, const uint8_t *super);
+enum {
+	QB_FS_SUPER_BYTES = 2048,
+};
 /* Opens what fd is open for once more, by itself: a descriptor, or -errno. */
 QB_MUST_CHECK int qb_reopen(int fd, int flags);
 /* qb_contents_probe() for a device node, with the O_EXCL test. It may hang with the device. */

@@ -50,6 +50,7 @@
 	X(virStoragePoolIsActive) \
 	X(virStoragePoolIsPersistent) \
 	X(virStoragePoolLookupByName) \
+	X(virStoragePoolRefresh) \
 	X(virStoragePoolSetAutostart) \
 	X(virStoragePoolUndefine)
 /* clang-format on */

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "agent/host/libvirt_xml.h"
+#include "storage/grow.h"
 #include "storage/volume.h"
 
 static const char *const flavours[] = {"", "monolithic", "modular"};
@@ -192,6 +193,33 @@ static void plan_permissions(const struct qb_facts *facts, const struct qb_pool_
 		    pool->group ? pool->group : "");
 }
 
+static bool is_to_grow(const struct qb_plan *plan, const char *target)
+{
+	for (size_t i = 0; i < plan->n_steps; i++)
+		if (qb_streq(plan->steps[i].kind, QB_GROW_KIND) &&
+		    qb_streq(plan->steps[i].target, target))
+			return true;
+	return false;
+}
+
+/* libvirt looks how large a pool is when it is started, and then only when it is told to. */
+static void plan_refresh(const struct qb_facts *facts, const struct qb_pool_config *pool,
+			 const struct qb_vir_pool *is, const char *target, struct qb_plan *plan)
+{
+	const struct qb_space *space = qb_facts_space(facts, pool->target);
+	_cleanup_free_ char *size = qb_format_size(is->capacity_bytes);
+	bool stale = is->capacity_bytes && space && space->size_bytes > is->capacity_bytes;
+
+	if (!is->active || !own_is_mounted(facts, pool) || (!stale && !is_to_grow(plan, target)))
+		return;
+	qb_step_why(
+		qb_plan_step(plan, QB_REFRESH_KIND, QB_UNDO_EXACT,
+			     json_pack("{s:s, s:s}", "name", pool->name, "target", pool->target),
+			     target),
+		"libvirt says that it has %s, which %s: it looks anew", size,
+		stale ? "is less than there is" : "is over then");
+}
+
 static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config *pool,
 		      struct qb_plan *plan)
 {
@@ -236,6 +264,8 @@ static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config 
 		 what, plan);
 	if (!group)
 		plan_permissions(facts, pool, source, target, plan);
+	if (source && is)
+		plan_refresh(facts, pool, is, target, plan);
 }
 
 /* The volume that the pool's directory is on; NULL: none. ret_pool may be NULL. */

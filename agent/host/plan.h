@@ -37,4 +37,6 @@ extern const struct qb_step_kind qb_daemon_step;         /* libvirt.daemon */
 extern const struct qb_step_kind qb_network_step;        /* libvirt.network */
 extern const struct qb_step_kind qb_pool_step;           /* libvirt.pool */
 extern const struct qb_step_kind qb_target_step;         /* libvirt.target: whose, and its mode */
-extern const struct qb_step_kind qb_mount_step;          /* storage.mount */
+#define QB_REFRESH_KIND "libvirt.refresh"
+extern const struct qb_step_kind qb_refresh_step; /* libvirt.refresh: of a pool that grew */
+extern const struct qb_step_kind qb_mount_step;   /* storage.mount */

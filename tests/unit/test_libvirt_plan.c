@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "agent/base/uuid.h"
 #include "agent/host/plan.h"
 
 #define TEXT(s) ((char *)(uintptr_t)(s))
@@ -236,6 +237,65 @@ static void a_target_that_is_taken_is_refused(void **state)
 	}
 }
 
+/* libvirt asks how large a file system is when a pool is started, and not again by itself. */
+static void a_pool_that_grew_is_looked_at_anew(void **state)
+{
+	static const struct {
+		uint64_t capacity, size;
+		bool active, mounted, grows;
+		bool planned;
+	} cases[] = {
+		{1000, 1000, true, true, false, false}, {1000, 2000, true, true, false, true},
+		{1000, 1000, true, true, true, true},   {1000, 2000, false, true, true, false},
+		{1000, 2000, true, false, true, false}, {0, 2000, true, true, false, false},
+		{1000, 0, true, true, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < QB_ARRAY_SIZE(cases); i++) {
+		struct qb_disk_selector selector = {.serial = TEXT("QB0001")};
+		struct qb_pool_config pool = {.name = TEXT("images"),
+					      .type = QB_POOL_FS,
+					      .disks = &selector,
+					      .n_disks = 1,
+					      .target = TEXT("/srv/images")};
+		struct qb_disk disk = {
+			.serial = TEXT("QB0001"),
+			.mark = {.state = QB_MARK_READY, .pool = TEXT("images"), .ours = true}};
+		struct qb_vir_pool is = {.persistent = true,
+					 .name = TEXT("images"),
+					 .type = TEXT("fs"),
+					 .target = TEXT("/srv/images"),
+					 .active = cases[i].active,
+					 .autostart = true,
+					 .capacity_bytes = cases[i].capacity};
+		struct qb_space space = {.path = TEXT("/srv/images"), .size_bytes = cases[i].size};
+		struct qb_facts facts = {
+			.system = {.machine_id = TEXT("m")},
+			.disks = {.disks = &disk, .n_disks = 1},
+			.libvirt = {.connected = {QB_YES, NULL}, .pools = &is, .n_pools = 1},
+			.spaces = &space,
+			.n_spaces = 1};
+		struct qb_config config = {.pools = &pool, .n_pools = 1};
+		_cleanup_plan_ struct qb_plan p = {0};
+		char uuid[QB_UUID_LEN];
+
+		if (cases[i].mounted)
+			qb_strs_add(&disk.mountpoints, "/srv/images");
+		is.source_device = qb_pool_source(&facts.disks, &pool, "m", NULL, uuid);
+		if (cases[i].grows)
+			qb_plan_step(
+				&p, "storage.grow", QB_UNDO_NONE,
+				json_pack("{s:s, s:s}", "pool", "images", "identity", "QB0001"),
+				"pool images");
+		qb_libvirt_plan(&facts, &config, &p);
+		if (qb_plan_has(&p, "libvirt.refresh") != cases[i].planned)
+			fail_msg("case %zu", i);
+		free(is.source_device);
+		qb_strs_done(&disk.mountpoints);
+	}
+}
+
 /* What was planned for a target before something refused it is not done, not even in part. */
 static void steps_of_a_refused_target_are_dropped(void **state)
 {
@@ -343,6 +403,7 @@ int main(void)
 		cmocka_unit_test(a_target_gets_what_it_lacks),
 		cmocka_unit_test(a_transient_object_is_refused),
 		cmocka_unit_test(a_target_that_is_taken_is_refused),
+		cmocka_unit_test(a_pool_that_grew_is_looked_at_anew),
 		cmocka_unit_test(steps_of_a_refused_target_are_dropped),
 		cmocka_unit_test(nothing_is_planned_over_a_refused_bridge),
 		cmocka_unit_test(a_daemon_that_does_not_answer_is_started_where_systemd_can),

@@ -307,6 +307,35 @@ static void nothing_is_mounted_over_what_is_there(void **state)
 	assert_non_null(strstr(err.msg, "/srv/images is not empty (guest.img)"));
 }
 
+/* This driver's pools have no file system, and stay as large as they say: that is found out. */
+static void a_pool_is_refreshed_while_it_runs(void **state)
+{
+	json_auto_t *args =
+		json_pack("{s:s, s:s}", "name", "default-pool", "target", "/default-pool");
+	json_auto_t *unknown = json_pack("{s:s, s:s}", "name", "x", "target", "/x"), *before = NULL;
+	json_auto_t *nameless = json_pack("{s:s}", "name", "default-pool"), *none = NULL;
+	virStoragePoolPtr pool = virStoragePoolLookupByName(held, "default-pool");
+	const struct qb_step_kind *kind = &qb_refresh_step;
+	struct qb_error err = QB_ERROR_INIT;
+	enum qb_observed seen;
+
+	(void)state;
+	assert_non_null(pool);
+	none = observe(kind, unknown, QB_OBSERVED_DONE);
+	assert_int_equal(kind->observe(&ctx, nameless, &seen, &none, &err), -EINVAL);
+	assert_int_equal(kind->observe(&ctx, args, &seen, &none, &err), -ENOENT);
+	assert_int_equal(qb_root_mkdir(&root, "/default-pool", 0755, NULL), 0);
+	before = observe(kind, args, QB_OBSERVED_NEEDED);
+	assert_int_equal(kind->apply(&ctx, args, before, &err), 0);
+	assert_int_equal(kind->verify(&ctx, args, before, &err), -EIO);
+	assert_non_null(strstr(err.msg, "which /default-pool has not"));
+	assert_int_equal(kind->undo(&ctx, args, before, &err), 0);
+	assert_int_equal(virStoragePoolDestroy(pool), 0);
+	none = observe(kind, args, QB_OBSERVED_DONE);
+	assert_int_equal(kind->verify(&ctx, args, NULL, &err), 0);
+	virStoragePoolFree(pool);
+}
+
 static void libvirts_words_reach_the_user(void **state)
 {
 	json_auto_t *args = json_pack("{s:s, s:s}", "name", "x", "xml", "<network>");
@@ -340,6 +369,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(nothing_is_mounted_over_what_is_there, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_pool_is_refreshed_while_it_runs, setup, teardown),
 		cmocka_unit_test_setup_teardown(libvirts_words_reach_the_user, setup, teardown),
 	};
 

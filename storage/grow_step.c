@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Step storage.grow, in an order that survives a power cut at any point. The second copy of the
+ * table is written at the new end first, and is on the disk before the first one is touched, so
+ * that always one of them is whole; the kernel is told, and the file system grows last. Whatever of
+ * it is done, what is missing shows in what is smaller than it could be.
+ */
+#include "storage/grow.h"
+
+#include <errno.h>
+
+#include "storage/carve.h"
+#include "storage/gpt.h"
+
+/* What is to be done on the disk, which has to be the pool's own still. */
+static int judge(const struct qb_disk *disk, const struct qb_carve_args *args,
+		 enum qb_disk_claim *ret_claim, struct qb_growth *ret,
+		 enum qb_growth_state *ret_state, struct qb_error *err)
+{
+	*ret_claim = qb_disk_claim(disk, args->pool, &args->ids, args->by_path, false);
+	*ret_state = qb_growth_of(disk, &args->ids, args->fs, ret);
+	if (*ret_claim > QB_CLAIM_COMMIT || *ret_state == QB_GROWTH_FOREIGN)
+		return qb_error_set(err, ESTALE,
+				    "%s stays as it is: it does not carry the %s of pool %s any "
+				    "more, as it was carved",
+				    disk->path, args->fs->title, args->pool);
+	return 0;
+}
+
+static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_observed *ret,
+		   json_t **ret_before, struct qb_error *err)
+{
+	_cleanup_disks_ struct qb_disks disks = {0};
+	const struct qb_disk *disk;
+	struct qb_carve_args args;
+	enum qb_growth_state state;
+	enum qb_disk_claim claim;
+	struct qb_growth growth;
+	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
+
+	if (r == 0)
+		r = qb_carve_unchanged(disk, &args, err);
+	if (r == 0)
+		r = judge(disk, &args, &claim, &growth, &state, err);
+	if (r < 0)
+		return r;
+	if (claim == QB_CLAIM_READY && state == QB_GROWTH_NONE) {
+		*ret = QB_OBSERVED_DONE;
+		return 0;
+	}
+	*ret = QB_OBSERVED_NEEDED;
+	*ret_before =
+		json_pack("{s:I, s:I}", "partition_bytes", (json_int_t)growth.partition->size_bytes,
+			  "fs_bytes", (json_int_t)growth.from_bytes);
+	return 0;
+}
+
+/* Under the lock: the table, and what the kernel makes of it. */
+static int enlarge(const struct qb_step_ctx *ctx, const struct qb_carve_args *args, int fd,
+		   struct qb_error *err)
+{
+	struct qb_disk disk = {0};
+	enum qb_growth_state state;
+	enum qb_disk_claim claim;
+	struct qb_growth growth;
+	int r = qb_carve_look(ctx, fd, args, &disk, err);
+
+	if (r == 0)
+		r = judge(&disk, args, &claim, &growth, &state, err);
+	if (r == 0 && (growth.table || claim == QB_CLAIM_COMMIT))
+		r = qb_carve_table(fd, args->disk, args->pool, QB_PART_LINUX, &args->ids,
+				   QB_MARK_READY, err);
+	if (r == 0)
+		r = qb_carve_kernel_resize(fd, args->disk, growth.partition->start_bytes,
+					   growth.to_bytes, err);
+	qb_disk_done(&disk);
+	return r;
+}
+
+static int grow(const struct qb_step_ctx *ctx, const struct qb_disk *disk,
+		const struct qb_carve_args *args, bool table_only, struct qb_error *err)
+{
+	_cleanup_carve_device_ struct qb_carve_device device = QB_CARVE_DEVICE_INIT;
+	_cleanup_free_ char *node = NULL;
+	int r = qb_carve_lock_used(args->disk, args, ctx->timeout_ms, &device, err);
+
+	if (r == 0)
+		r = enlarge(ctx, args, device.fd, err);
+	if (r < 0 || table_only)
+		return r;
+	r = qb_carve_node(ctx, args->disk, &node, err);
+	if (r == 0)
+		r = qb_grow_fs(node, args->fs,
+			       disk->n_partitions ? disk->partitions[0].mountpoint : NULL, err);
+	return r;
+}
+
+static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		 struct qb_error *err)
+{
+	_cleanup_disks_ struct qb_disks disks = {0};
+	const struct qb_disk *disk;
+	struct qb_carve_args args;
+	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
+
+	(void)before;
+	if (r == 0)
+		r = grow(ctx, disk, &args, false, err);
+	return r < 0 ? r : qb_carve_settle(ctx->timeout_ms, args.ids.part_guid, err);
+}
+
+static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		  struct qb_error *err)
+{
+	_cleanup_disks_ struct qb_disks disks = {0};
+	const struct qb_disk *disk;
+	struct qb_carve_args args;
+	enum qb_growth_state state;
+	enum qb_disk_claim claim;
+	struct qb_growth growth;
+	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
+
+	(void)before;
+	if (r == 0)
+		r = judge(disk, &args, &claim, &growth, &state, err);
+	if (r < 0)
+		return r;
+	if (claim != QB_CLAIM_READY || state != QB_GROWTH_NONE)
+		return qb_error_set(err, EIO,
+				    "the %s on %s has %ju bytes, and there is room for %ju",
+				    args.fs->title, disk->path, (uintmax_t)growth.from_bytes,
+				    (uintmax_t)growth.to_bytes);
+	return 0;
+}
+
+/* Nothing makes it smaller again; but a table that was left torn is not left so. */
+static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		struct qb_error *err)
+{
+	_cleanup_disks_ struct qb_disks disks = {0};
+	const struct qb_disk *disk;
+	struct qb_carve_args args;
+	enum qb_growth_state state;
+	enum qb_disk_claim claim;
+	struct qb_growth growth;
+	_cleanup_free_ char *size = NULL;
+	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
+
+	if (r == 0)
+		r = judge(disk, &args, &claim, &growth, &state, err);
+	if (r < 0)
+		return r;
+	if (claim == QB_CLAIM_COMMIT) {
+		/* After a reboot it is the same disk under another name. */
+		args.disk = disk->path;
+		args.devno = disk->devno;
+		args.diskseq = disk->diskseq;
+		args.size_bytes = disk->size_bytes;
+		r = grow(ctx, disk, &args, true, err);
+		if (r < 0)
+			return r;
+	} else if ((json_int_t)growth.partition->size_bytes ==
+			   json_integer_value(json_object_get(before, "partition_bytes")) &&
+		   (json_int_t)growth.from_bytes ==
+			   json_integer_value(json_object_get(before, "fs_bytes"))) {
+		return 0;
+	}
+	size = qb_format_size(growth.to_bytes);
+	return qb_error_set(err, EOPNOTSUPP,
+			    "%s keeps its larger size (%s): what grew is not made smaller again; "
+			    "nothing is lost by that",
+			    disk->path, size);
+}
+
+const struct qb_step_kind qb_grow_step = {
+	.kind = QB_GROW_KIND,
+	.observe = observe,
+	.apply = apply,
+	.verify = verify,
+	.undo = undo,
+};
