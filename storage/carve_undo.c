@@ -108,9 +108,11 @@ int qb_carve_may_undo(const struct qb_step_ctx *ctx, const json_t *json, const j
 	if (qb_streq(qb_arg(before, "contents"), "carved"))
 		return 0;
 	r = judge(&u, &why);
-	/* Of what is mounted the step that mounted it tells, and a disk that is gone loses nothing.
+	/*
+	 * Of what is mounted the step that mounted it tells, and a disk that is gone or cannot be
+	 * read is left as it is: that is no reason to leave all else.
 	 */
-	if (r == 0 || !u.disk || u.disk->mountpoints.n)
+	if (r == 0 || r == -EIO || !u.disk || u.disk->mountpoints.n)
 		return 0;
 	return qb_error_set(err, -r, "%s", why.msg);
 }

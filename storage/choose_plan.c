@@ -298,6 +298,18 @@ static void note_passed_over(const struct qb_pool_planning *p, struct qb_choice 
 	}
 }
 
+static bool is_matched(const struct qb_pool_config *pool, const struct qb_disk *disk)
+{
+	bool matched = false;
+
+	for (size_t i = 0; i < pool->n_disks; i++) {
+		_cleanup_free_ char *differs = qb_selector_differs(&pool->disks[i], disk);
+
+		matched |= pool->disks[i].has_match && !differs;
+	}
+	return matched;
+}
+
 static bool refuse_anothers(const struct qb_pool_planning *p, struct qb_choice *c)
 {
 	_cleanup_free_ char *target = qb_pool_target(c->pool);
@@ -305,12 +317,14 @@ static bool refuse_anothers(const struct qb_pool_planning *p, struct qb_choice *
 	for (size_t i = 0; i < p->disks->n_disks; i++) {
 		const struct qb_disk *disk = &p->disks->disks[i];
 
-		if (has_member(c, i) || !may_be_anothers(p, c->pool, disk))
+		if (has_member(c, i) || !may_be_anothers(p, c->pool, disk) ||
+		    !is_matched(c->pool, disk))
 			continue;
 		qb_plan_refuse(p->plan, target, "partition-table",
 			       "%s: it carries this machine's mark of pool %s, and no journal here "
 			       "knows of it, as on a copy of the machine that made it; where it is "
-			       "this machine's alone, name it by its WWID or serial number",
+			       "this machine's alone, name it by its WWID or serial number, and "
+			       "where it is another one's, take it off this machine",
 			       disk->path, c->pool->name);
 		c->done = true;
 	}
@@ -326,8 +340,12 @@ static void choose_match(struct qb_pool_planning *p, struct qb_choice *c)
 		return;
 	if (qb_pool_is_by_match(c->pool) && refuse_anothers(p, c))
 		return;
-	for (size_t i = 0; i < p->disks->n_disks; i++)
-		claims[i] = claim_of(p, c->pool, &p->disks->disks[i], false);
+	for (size_t i = 0; i < p->disks->n_disks; i++) {
+		const struct qb_disk *disk = &p->disks->disks[i];
+		bool anothers = qb_pool_is_by_match(c->pool) && may_be_anothers(p, c->pool, disk);
+
+		claims[i] = anothers ? QB_CLAIM_NONE : claim_of(p, c->pool, disk, false);
+	}
 	for (enum turn turn = 0; turn < N_TURNS; turn++) {
 		for (size_t i = 0; i < c->pool->n_disks; i++) {
 			const struct qb_disk_selector *selector = &c->pool->disks[i];

@@ -206,10 +206,12 @@ static int may_undo(const struct qb_step_ctx *ctx, const json_t *json, const jso
 	struct args args;
 	int r = parse(json, &args, err);
 
-	if (r == 0)
-		r = qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &conn, err);
-	if (r == 0)
-		r = qb_vir_look(&pools, conn, args.name, &is, err);
+	if (r < 0)
+		return r;
+	/* A libvirt that does not answer keeps its pool: that is no reason to leave all else. */
+	if (qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &conn, NULL) < 0)
+		return 0;
+	r = qb_vir_look(&pools, conn, args.name, &is, err);
 	if (r < 0)
 		return r;
 	qb_vir_state_read(before, &was);

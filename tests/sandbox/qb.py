@@ -45,7 +45,8 @@ def case(function=None, *, outside=False, alone=False, disks=None, seconds=300):
     """outside: not in a sandbox; alone: nothing else at the same time; disks: as of enter."""
     def register(f):
         f.outside, f.alone, f.disks, f.seconds = outside, alone, disks, seconds
-        cases[f.__name__] = f
+        if f.__module__ == "__main__":  # not those of a file that another one borrows from
+            cases[f.__name__] = f
         return f
     return register(function) if function else register
 

@@ -362,6 +362,10 @@ static void a_mark_that_no_journal_knows_of_is_taken_by_name_only(void **state)
 	add_disk(w, "sdb", "QB0002", 100 * GIB);
 	assert_refused(w, "pool images", "partition-table", "/dev/sda: it carries");
 	assert_int_equal(w->plan.n_steps, 0);
+	/* One that is not matched is nobody's business. */
+	selector->match.transport = (char *)(uintptr_t) "nvme";
+	qb_strset(&disk(w, "sdb")->transport, "nvme");
+	assert_planned(w, "/dev/sdb", false);
 	*selector = (struct qb_disk_selector){.serial = "QB0001"};
 	plan(w);
 	assert_int_equal(w->plan.n_steps + w->plan.n_refused, 0);
