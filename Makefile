@@ -49,7 +49,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2);)
 
 .DELETE_ON_ERROR:
-.PHONY: all help unit sandbox fuzz bench lab test demo check lint format asan coverage rpm install deps clean
+.PHONY: all help unit sandbox fuzz bench lab sweep test demo check lint format asan coverage rpm install deps clean
 
 all: $(BUILD)/qubi-agent ## build build/qubi-agent (the default)
 
@@ -105,6 +105,9 @@ UNIT_IN_LAB := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(shell grep -l test_po
 
 lab: rpm $(BUILD)/qubi-agent $(UNIT_IN_LAB) ## tests on a whole virtual machine, from the RPM: root
 	$(Q)tests/lab/run
+
+sweep: rpm ## 100 power cuts for each kind of pool, which the lab leaves out: root, hours
+	$(Q)QUBI_LAB_MOMENTS=100 tests/lab/run random_cuts
 
 test: deps ## every tier, with what they need installed first
 	$(Q)tests/run

@@ -334,11 +334,12 @@ class Channel:
 
 class VM:
     def __init__(self, work, image, *, disks=(), nics=(), files=None, svm=True, memory_mib=2048,
-                 kernel="", say=lambda text: None):
+                 kernel="", adapter=False, say=lambda text: None):
         self.work, self.image = pathlib.Path(work), pathlib.Path(image)
         self.disks, self.nics, self.files = list(disks), list(nics), dict(files or {})
         self.svm, self.memory_mib, self.say = svm, memory_mib, say
         self.kernel = kernel  # words for the kernel's command line
+        self.adapter = adapter  # of SCSI, also when there is no disk yet: see plug()
         self.console = self.work / "console.log"
         self.process = self.qmp = self.channel = None
         self.root = self.work / "root.qcow2"
@@ -367,7 +368,8 @@ class VM:
             "-device", "virtio-blk-pci,drive=root,serial=LABROOT",
             "-fw_cfg", f"name=opt/qubi-lab/files,file={self.work}/files.tar",
         ]
-        for bus in sorted({disk.bus for disk in self.disks if disk.kind == "scsi"}):
+        buses = {disk.bus for disk in self.disks if disk.kind == "scsi"}
+        for bus in sorted(buses | ({0} if self.adapter else set())):
             arguments += ["-device", f"virtio-scsi-pci,id=scsi{bus}"]
         if any(disk.kind == "usb" for disk in self.disks):
             arguments += ["-device", "qemu-xhci,id=usb"]
@@ -454,6 +456,26 @@ class VM:
             if len(chunk) < CHUNK:
                 return data
 
+    def plug(self, serial, **file):
+        """A SCSI disk more, in the running machine, behind which is what blockdev-add takes."""
+        self.qmp.execute("blockdev-add", **{"node-name": serial, **file})
+        self.qmp.execute("device_add", driver="scsi-hd", bus="scsi0.0", drive=serial,
+                         serial=serial, id=f"plugged-{serial}")
+        self.run("udevadm", "wait", "--settle", "--timeout=120",
+                 f"/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{serial}", timeout=150)
+
+    def unplug(self, serial):
+        self.run("sh", "-ec", 'echo 1 >"/sys/block/$(basename "$(readlink -f "$1")")/device/delete"',
+                 "sh", f"/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{serial}")
+        name = f"plugged-{serial}"
+        self.qmp.execute("device_del", id=name)
+        deadline = time.monotonic() + 60
+        while any(item["name"] == name
+                  for item in self.qmp.execute("qom-list", path="/machine/peripheral")):
+            if time.monotonic() > deadline:
+                raise LabError(f"{serial} is still plugged in")
+            time.sleep(0.05)
+
     def reboot(self, timeout=900):
         """The guest's own reboot; QEMU ends there and a new one takes its place.
 
@@ -526,7 +548,8 @@ class VM:
             lab_image.run(["cp", "--sparse=always", "--reflink=auto", disk.path, copy])
             disks.append(dataclasses.replace(disk, path=copy))
         other = VM(work, self.image, disks=disks, nics=self.nics, files=self.files, svm=self.svm,
-                   memory_mib=self.memory_mib, kernel=self.kernel, say=self.say)
+                   memory_mib=self.memory_mib, kernel=self.kernel, adapter=self.adapter,
+                   say=self.say)
         other.start("-incoming", f"exec:cat {self.work}/state")
         other.channel.boot_id = self.boot_id
         deadline = time.monotonic() + timeout

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plug is pulled at random moments of an apply, from disks that lose what they had not flushed.
+
+One apply for each kind of pool is recorded: every write and every flush of all disks, in one order
+(write_cache.py). Moments are chosen evenly over these, and of each the disks are made as a cut may
+have left them. So there may be many moments of one run.
+
+No moment costs a boot. All go on from one saved machine, without disks but the one that it runs
+from: which never holds what an apply leaves, as /etc and /var lie on a disk of their own, that is
+plugged in like the others, cut off like them, and mounted over. What a machine that boots after a
+cut has from before it are its disks; this one has neither memory nor processes of the run, too. It
+reads the disks for the first time, under other names, lets LVM and systemd find what is on them,
+and only then starts libvirt. What a boot does besides, test_power_cut.py has.
+
+QUBI_LAB_MOMENTS  of each kind of pool: without it none is tried, as each takes a minute or two
+QUBI_LAB_SEED     of what is chosen (default 1)
+"""
+import collections
+import json
+import os
+import pathlib
+import random
+import shutil
+import time
+
+import host
+import lab
+import vm
+import write_cache
+from lab import expect, expect_status
+
+MOMENTS = int(os.environ.get("QUBI_LAB_MOMENTS") or 0)
+SEED = os.environ.get("QUBI_LAB_SEED") or "1"
+NEIGHBOURS = ("QB0100", "QB0200")  # somebody's file system, and the pool that there was before
+OLD = """\
+version: 1
+pools:
+  - name: old
+    type: logical
+    disks: [{serial: QB0200}]
+"""
+POOLS = {"fs": f"""\
+  - name: images
+    type: fs
+    disks: [{{serial: QB0001}}]
+    target: {host.TARGET}
+""", "logical": f"""\
+  - name: images
+    type: dir
+    target: {host.TARGET}
+  - name: vms
+    type: logical
+    disks: [{{serial: QB0001}}, {{serial: QB0002}}]
+    volumes:
+      - {{name: images, size: 400MiB, target: {host.TARGET}}}
+"""}
+STATE_DISK = "QB0300"  # with /etc and /var
+BY_ID = "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_"
+LIBVIRT = "libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
+KEEP_STATE = f"""virsh pool-destroy old
+systemctl stop {LIBVIRT}
+mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 {BY_ID}{STATE_DISK}
+mkdir /run/state
+mount {BY_ID}{STATE_DISK} /run/state
+rm -rf /var/cache/* /var/lib/apt /var/lib/dpkg
+cp -a /etc /var /run/state
+umount /run/state
+udevadm settle"""
+MOUNT_STATE = f"""mount {BY_ID}{STATE_DISK} /run/state
+mount --bind /run/state/etc /etc
+mount --bind /run/state/var /var
+umount /run/state"""
+# What a boot starts, in its order: what is to be mounted, and libvirt, which starts pools once a
+# boot, and notes that it has.
+START = """rm -f /run/libvirt/*/autostarted
+udevadm settle
+systemctl daemon-reload
+systemctl start local-fs.target sockets.target multi-user.target || true
+virsh -q list"""
+# Of each pool that is active and should lie on something mounted, whether it does; and the last
+# word of the newest journal.
+LOOK = f"""for pool in $(virsh pool-list --name); do
+	target=$(virsh pool-dumpxml "$pool" | sed -n 's:.*<path>\\(.*\\)</path>.*:\\1:p')
+	case $target in
+	/dev/*) [ -d "$target" ] || vgs --noheadings "$pool" || echo "$pool is active without a group" ;;
+	*) mountpoint -q "$target" || echo "$pool is active on $target, which is not mounted" ;;
+	esac
+done >/run/lab-pools
+if mountpoint -q {host.TARGET}; then echo mounted; else ls -A {host.TARGET}; fi >/run/lab-target
+journal=$(ls /var/lib/qubi-agent/journal/*.jsonl | sort | tail -n 1)
+echo "$journal"; tail -n 1 "$journal"
+"""
+# What must be the same however often it took; LVM makes UUIDs of its own.
+STATE = f"""lsblk -n -o SERIAL,SIZE,FSTYPE,LABEL,PARTLABEL,PARTUUID,MOUNTPOINT | grep qubi | sort
+lsblk -n -o FSTYPE,UUID | grep xfs
+vgs --noheadings -o vg_name,pv_count,lv_count,vg_tags,vg_size
+virsh pool-list --all --details | sed 's/  */ /g' | cut -d ' ' -f 2-6
+for pool in $(virsh pool-list --name); do virsh pool-dumpxml --inactive $pool; done | \\
+	grep -v -e '<allocation' -e '<available'
+findmnt -n -o FSTYPE --mountpoint {host.TARGET}
+cat /etc/fstab; sha256sum /etc/libvirt/storage/*.xml /etc/modules-load.d/*"""
+
+
+def saved_origin(test):
+    """A machine that had a pool, a neighbour and two blank disks, and its disks."""
+    folder = test.work / "disks"
+    folder.mkdir()
+    bases = {name: vm.blank(folder / name, 1 << 30)
+             for name in ("QB0001", "QB0002", "QB0200", STATE_DISK)}
+    bases["QB0100"] = vm.ext4(folder / "QB0100", 512 << 20)
+    origin = test.machine("origin", svm=True, adapter=True, nics=[vm.Nic()],
+                          files=vm.static_address())
+    origin.boot()
+    lab.install(origin)
+    for name in ("QB0200", STATE_DISK):
+        origin.plug(name, driver="file", filename=str(bases[name]))
+    host.configure(origin, OLD)
+    expect_status(lab.agent(origin, "apply", "--yes"), 0, "there is a pool before")
+    origin.run("virsh", "vol-create-as", "old", "guest", "64M")
+    origin.run("sh", "-c", "echo precious | dd of=/dev/old/guest bs=512 conv=sync,fsync")
+    origin.run("sh", "-exc", KEEP_STATE)
+    for name in ("QB0200", STATE_DISK):
+        origin.unplug(name)
+    origin.run("sync")
+    origin.save()
+    return origin, bases
+
+
+def going_on(test, origin, name, media, note=lambda event: None):
+    """The origin once more, with these disks in any order, as after a boot."""
+    machine = test.adopt(origin.clone(test.work / name))
+    places = write_cache.serve(machine.work, media, note)
+    machine.plug(STATE_DISK, **places.pop(STATE_DISK))
+    machine.run("sh", "-exc", MOUNT_STATE)
+    for disk in random.Random(name).sample(sorted(places), len(places)):
+        machine.plug(disk, **places[disk])
+    cached = machine.run("sh", "-c", "cat /sys/block/sd*/queue/write_cache | uniq").out
+    expect(cached == "write back\n", "the disks have a cache to be flushed", cached)
+    machine.run("sh", "-exc", START)
+    return machine
+
+
+def recorded_apply(test, origin, bases, kind):
+    """All writes from the first on, how many of them were before the apply, and the state that it
+    came to."""
+    events = []
+    media = {name: write_cache.Medium(path) for name, path in bases.items()}
+    machine = going_on(test, origin, f"run-{kind}", media, events.append)
+    host.configure(machine, OLD + POOLS[kind])
+    machine.run("sync")
+    before = len(events)
+    done = expect_status(lab.agent(machine, "apply", "--yes"), 0, "an apply that nothing cuts off")
+    lab.say(done.out.rstrip())
+    total = len(events)
+    state = machine.run("sh", "-c", STATE).out
+    lab.say(state.rstrip())
+    machine.power_cut()
+    expect(not any(media[name].differs() for name in NEIGHBOURS), "the neighbours are as they were")
+    counts = collections.Counter((e.disk, "flushes" if e.data is None else "writes")
+                                 for e in events[before:total])
+    said = ", ".join(f"{disk} {count} {what}" for (disk, what), count in sorted(counts.items()))
+    lab.say(f"figure: {kind}: {total - before} writes and flushes in one apply: {said}")
+    return events[:total], before, state
+
+
+def told_by(journal):
+    """What the journal that outlived the cut says last: the step that was under way, if any."""
+    try:
+        record = json.loads(journal)
+    except ValueError:
+        return "torn"
+    return " ".join(str(record[key]) for key in ("event", "step", "result") if key in record)
+
+
+def tried(test, origin, bases, kind, name, events, state):
+    """One cut: a machine goes on with what it left; the journal's last word."""
+    choose = random.Random(f"{SEED} {name}")
+    media = {disk: write_cache.Medium(path) for disk, path in bases.items()}
+    for disk, at, data in write_cache.left(events, choose):
+        media[disk].write(at, data)
+    machine = None
+    try:
+        machine = going_on(test, origin, name, media)
+        first, _, last = machine.run("sh", "-c", LOOK).out.rstrip().partition("\n")
+        said = f"{pathlib.Path(first).stem} {told_by(last)}"
+        wrong = machine.get("/run/lab-pools").decode()
+        expect(not wrong, "no pool is active on what is not there", wrong)
+        under = machine.get("/run/lab-target").decode()
+        expect(under in ("", "mounted\n"), "nothing lies under the mount point", under)
+        expect_status(lab.agent(machine, "apply", "--yes"), 0, "the rerun converges")
+        status, plan = lab.agent_json(machine, "plan")
+        expect((status, plan["steps"], plan["refused"]) == (0, [], []), "the plan is empty", plan)
+        seen = machine.run("sh", "-c", STATE).out
+        expect(seen == state, "the state is that of one run", f"\n{seen}--- and not\n{state}")
+        kept = machine.run("head", "-c", "8", "/dev/old/guest").out
+        expect(kept == "precious", "what a guest wrote is there", kept)
+    except (lab.Failed, vm.LabError) as error:
+        if machine and machine.process:
+            lab.show_state(machine)
+        raise lab.Failed(f"{name}: {error}") from None
+    finally:
+        for each in test.machines:
+            each.power_cut()
+        shutil.rmtree(test.work / name, ignore_errors=True)
+    for neighbour in NEIGHBOURS:
+        expect(not media[neighbour].differs(), f"{name}: {neighbour} is byte-identical")
+    return said
+
+
+def sweep(test, origin, bases, kind):
+    events, before, state = recorded_apply(test, origin, bases, kind)
+    choose = random.Random(f"{SEED} {kind}")
+    share = (len(events) - before) / MOMENTS
+    failures, journals = [], collections.Counter()
+    for number in range(MOMENTS):
+        moment = before + int((number + choose.random()) * share)
+        name, began = f"{kind}-{number}", time.monotonic()
+        try:
+            said = tried(test, origin, bases, kind, name, events[:moment], state)
+        except lab.Failed as error:
+            said = "failed"
+            failures.append(str(error))
+            lab.say(f"FAILED: {error}")
+        journals[said] += 1
+        lab.say(f"moment {name}: cut after {moment - before} of {len(events) - before}, "
+                f"{write_cache.in_doubt(events[:moment])} writes in doubt; journal: {said}; "
+                f"{time.monotonic() - began:.0f} s")
+    lab.say(f"figure: {kind}: {MOMENTS - len(failures)} of {MOMENTS} moments converged, seed "
+            f"{SEED}; the journal's last words: {dict(journals)}")
+    return failures
+
+
+def test_random_cuts(test):
+    lab.say(f"{MOMENTS} moments of each kind of pool, seed {SEED}")
+    origin, bases = saved_origin(test)
+    failures = [failure for kind in POOLS for failure in sweep(test, origin, bases, kind)]
+    expect(not failures, "every cut is gone on with", "\n".join(failures))
+
+
+def test_write_cache(test):
+    """What is flushed is kept, what is not may be lost, and no neighbour's flush helps."""
+    write, flush = write_cache.Event, lambda disk: write_cache.Event(disk, 0, None, False)
+    a, b, c = b"a" * 512, b"b" * 1024, b"c" * 512
+    events = [write("one", 0, a, False), flush("one"), write("two", 0, a, False),
+              write("one", 512, b, False), write("one", 4096, c, True), flush("two"),
+              write("two", 512, c, False)]
+    seen = collections.Counter()
+    for seed in range(500):
+        kept = list(write_cache.left(events, random.Random(seed)))
+        for sure in (("one", 0, a), ("two", 0, a), ("one", 4096, c)):
+            expect(sure in kept, f"{sure[:2]} is flushed", kept)
+        seen[sum(len(d) for disk, at, d in kept if (disk, at // 1024) == ("one", 0) and at)] += 1
+        seen["lost"] += ("two", 512, c) not in kept
+    expect(set(seen) >= {0, 512, 1024} and 0 < seen["lost"] < 500, "any part may be lost", seen)
+    base = vm.blank(test.work / "base", 1 << 20)
+    medium = write_cache.Medium(base)
+    medium.write(4000, b"x" * 5000)
+    expect(medium.read(3999, 5002) == b"\0" + b"x" * 5000 + b"\0", "what was written is read")
+    expect(medium.differs(), "and differs from what there was")
+    medium.write(4000, bytes(5000))
+    expect(not medium.differs(), "zeros over zeros do not")
+
+
+if not MOMENTS:
+    del test_random_cuts
+    print("skip random_cuts: make sweep tries 100 of each kind of pool", flush=True)
+lab.main()
