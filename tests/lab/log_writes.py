@@ -37,22 +37,15 @@ def read(path):
         return writes
 
 
-def data_of(log, write):
-    if write.place is None:
-        return bytes(write.size)
-    log.seek(write.place)
-    return log.read(write.size)
-
-
 def play(log, write, target):
-    """One entry, into a file that stands for the disk. False where that changes nothing."""
+    """One entry, into a file that stands for the disk."""
     if not write.size:
-        return False  # a flush
-    data = data_of(log, write)
+        return  # a flush
     target.seek(write.at)
-    if target.read(write.size) == data:
-        return False
-    target.seek(write.at)
+    if write.place is None:
+        data = bytes(write.size)
+    else:
+        log.seek(write.place)
+        data = log.read(write.size)
     target.write(data)
     target.flush()
-    return True
