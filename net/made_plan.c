@@ -293,10 +293,8 @@ static bool was_made(const struct qb_plan *plan, const struct qb_ledger *ledger,
 {
 	const struct qb_ledger_entry *e = NULL;
 
-	for (size_t i = 0; i < plan->n_steps; i++)
-		if (!strcmp(plan->steps[i].kind, "net.link") &&
-		    !strcmp(plan->steps[i].target, name))
-			return true;
+	if (qb_plan_has_for(plan, "net.link", name))
+		return true;
 	while ((e = qb_ledger_newest(ledger, name, e)))
 		if (!strcmp(e->kind, "net.link"))
 			return true;

@@ -33,6 +33,9 @@ QB_MUST_CHECK int qb_carve_find(const struct qb_step_ctx *ctx, const json_t *jso
 
 /* What is on the disk is known; else -EIO, with why, and where more is to be found. */
 QB_MUST_CHECK int qb_carve_is_read(const struct qb_disk *disk, struct qb_error *err);
+/* After a reboot it is the same disk under another name: args are those of the disk as it is now.
+ */
+void qb_carve_as_it_is(const struct qb_disk *disk, struct qb_carve_args *args);
 /* Everything the plan relied on; "changed" in the words of the reasons. */
 QB_MUST_CHECK int qb_carve_unchanged(const struct qb_disk *disk, const struct qb_carve_args *args,
 				     struct qb_error *err);
@@ -115,6 +118,12 @@ QB_MUST_CHECK int qb_carve_mkfs(const char *node, const struct qb_carve_args *ar
  * part_guid is given and has no link yet; it may be busy with something else.
  */
 QB_MUST_CHECK int qb_carve_settle(unsigned timeout_ms, const char *part_guid, struct qb_error *err);
+/*
+ * Mounts it where nobody else sees it: returns a descriptor, with which the mount goes. -EUCLEAN:
+ * what is there cannot be mounted.
+ */
+QB_MUST_CHECK int qb_carve_mount(const char *node, const struct qb_fs *fs, bool read_only,
+				 struct qb_error *err);
 /*
  * 0: the file system on node has nothing in it but what mkfs puts there. -ENOTEMPTY; -EUCLEAN: it
  * cannot be mounted, or lacks that; other errors: unknown.

@@ -116,26 +116,31 @@ static int is_empty(int mount, const char *node, const struct qb_fs *fs, struct 
 	return 0;
 }
 
-int qb_carve_empty(const char *node, const struct qb_fs *fs, struct qb_error *err)
+int qb_carve_mount(const char *node, const struct qb_fs *fs, bool read_only, struct qb_error *err)
 {
-	/* A mount that hangs nowhere: nobody else sees it, and it goes with its descriptor. */
 	_cleanup_close_ int context = (int)syscall(SYS_fsopen, fs->name, FSOPEN_CLOEXEC);
-	_cleanup_close_ int mount = -1;
+	int mount;
 
 	if (context < 0)
 		return qb_error_errno(err, errno, "%s: the kernel cannot mount %s here", node,
 				      fs->title);
 	if (syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "source", node, 0) < 0 ||
-	    syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0)
+	    (read_only && syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0))
 		return qb_error_errno(err, errno, "%s: cannot prepare its mount", node);
 	/* EBADMSG: a checksum is wrong. */
 	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return qb_error_errno(err, errno == EINVAL || errno == EBADMSG ? EUCLEAN : errno,
-				      "%s: no file system that can be mounted", node);
+				      "%s: no file system that can be mounted; %s may mend it",
+				      node, fs->repair);
 	mount = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
-	if (mount < 0)
-		return qb_error_errno(err, errno, "%s: cannot mount it", node);
-	return is_empty(mount, node, fs, err);
+	return mount < 0 ? qb_error_errno(err, errno, "%s: cannot mount it", node) : mount;
+}
+
+int qb_carve_empty(const char *node, const struct qb_fs *fs, struct qb_error *err)
+{
+	_cleanup_close_ int mount = qb_carve_mount(node, fs, true, err);
+
+	return mount < 0 ? mount : is_empty(mount, node, fs, err);
 }
 
 int qb_carve_unused(const struct qb_disk *disk, struct qb_error *err)

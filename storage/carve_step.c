@@ -106,6 +106,14 @@ int qb_carve_find(const struct qb_step_ctx *ctx, const json_t *json, struct qb_c
 	return r;
 }
 
+void qb_carve_as_it_is(const struct qb_disk *disk, struct qb_carve_args *args)
+{
+	args->disk = disk->path;
+	args->devno = disk->devno;
+	args->size_bytes = disk->size_bytes;
+	args->diskseq = disk->diskseq;
+}
+
 int qb_carve_unchanged(const struct qb_disk *disk, const struct qb_carve_args *args,
 		       struct qb_error *err)
 {
@@ -143,10 +151,7 @@ int qb_carve_is_read(const struct qb_disk *disk, struct qb_error *err)
 static int is_ready(const struct qb_disk *disk, const struct qb_carve_args *args,
 		    struct qb_error *err)
 {
-	const struct qb_partition *p = disk->n_partitions == 1 ? &disk->partitions[0] : NULL;
-
-	if (!p || !qb_streq(p->uuid, args->ids.part_guid) ||
-	    !qb_streq(p->fs_type, args->fs->name) || !qb_streq(p->fs_uuid, args->ids.fs_uuid))
+	if (!qb_disk_carved(disk, &args->ids, args->fs))
 		return qb_error_set(err, EIO, "%s carries the mark of pool %s, but not its %s %s",
 				    disk->path, args->pool, args->fs->title, args->ids.fs_uuid);
 	return 0;

@@ -57,8 +57,7 @@ static int refuse_lossy(const struct qb_disk *disk, const struct qb_carve_args *
 struct undoing {
 	const struct qb_step_ctx *ctx;
 	const json_t *json;
-	struct qb_carve_args
-		args; /* of the disk as it is now: after a reboot it has another name */
+	struct qb_carve_args args; /* qb_carve_as_it_is() */
 	struct qb_disks disks;
 	const struct qb_disk *disk; /* NULL: there is nothing of this step's */
 };
@@ -79,10 +78,7 @@ static int judge(struct undoing *u, struct qb_error *err)
 		u->disk = NULL;
 		return 0;
 	}
-	u->args.disk = u->disk->path;
-	u->args.devno = u->disk->devno;
-	u->args.size_bytes = u->disk->size_bytes;
-	u->args.diskseq = u->disk->diskseq;
+	qb_carve_as_it_is(u->disk, &u->args);
 	return refuse_lossy(u->disk, &u->args, err);
 }
 

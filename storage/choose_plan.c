@@ -335,16 +335,18 @@ static void choose_match(struct qb_pool_planning *p, struct qb_choice *c)
 {
 	_cleanup_free_ uint64_t *found = qb_alloc(c->pool->n_disks, sizeof(*found));
 	_cleanup_free_ enum qb_disk_claim *claims = qb_alloc(p->disks->n_disks, sizeof(*claims));
+	bool by_match = qb_pool_is_by_match(c->pool);
 
-	if (!qb_pool_is_by_match(c->pool) && c->pool->type != QB_POOL_LOGICAL)
+	if (!by_match && c->pool->type != QB_POOL_LOGICAL)
 		return;
-	if (qb_pool_is_by_match(c->pool) && refuse_anothers(p, c))
+	if (by_match && refuse_anothers(p, c))
 		return;
 	for (size_t i = 0; i < p->disks->n_disks; i++) {
 		const struct qb_disk *disk = &p->disks->disks[i];
-		bool anothers = qb_pool_is_by_match(c->pool) && may_be_anothers(p, c->pool, disk);
 
-		claims[i] = anothers ? QB_CLAIM_NONE : claim_of(p, c->pool, disk, false);
+		claims[i] = by_match && may_be_anothers(p, c->pool, disk)
+				    ? QB_CLAIM_NONE
+				    : claim_of(p, c->pool, disk, false);
 	}
 	for (enum turn turn = 0; turn < N_TURNS; turn++) {
 		for (size_t i = 0; i < c->pool->n_disks; i++) {

@@ -27,6 +27,11 @@ void qb_disk_contains(const struct qb_disk *disk, struct qb_strs *ret)
 	qb_strs_sort(ret);
 }
 
+static char *with_uuid(const char *type, const char *uuid)
+{
+	return uuid ? qb_asprintf("%s %s", type, uuid) : qb_strdup(type);
+}
+
 /* takes text */
 static void add_seen(struct qb_strs *ret, char *text)
 {
@@ -36,12 +41,8 @@ static void add_seen(struct qb_strs *ret, char *text)
 
 void qb_disk_seen(const struct qb_disk *disk, struct qb_strs *ret)
 {
-	for (size_t i = 0; i < disk->n_signatures; i++) {
-		const struct qb_signature *s = &disk->signatures[i];
-
-		add_seen(ret, qb_asprintf("%s%s%s", s->type, s->uuid ? " " : "",
-					  s->uuid ? s->uuid : ""));
-	}
+	for (size_t i = 0; i < disk->n_signatures; i++)
+		add_seen(ret, with_uuid(disk->signatures[i].type, disk->signatures[i].uuid));
 	for (size_t i = 0; i < disk->n_partitions; i++) {
 		const struct qb_partition *p = &disk->partitions[i];
 
@@ -49,8 +50,7 @@ void qb_disk_seen(const struct qb_disk *disk, struct qb_strs *ret)
 			 qb_asprintf("partition %ju (%s) at byte %ju", (uintmax_t)p->number,
 				     p->uuid ? p->uuid : "no UUID", (uintmax_t)p->start_bytes));
 		if (p->fs_type)
-			add_seen(ret, qb_asprintf("%s%s%s", p->fs_type, p->fs_uuid ? " " : "",
-						  p->fs_uuid ? p->fs_uuid : ""));
+			add_seen(ret, with_uuid(p->fs_type, p->fs_uuid));
 	}
 	qb_strs_sort(ret);
 }

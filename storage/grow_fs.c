@@ -10,32 +10,20 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/fs.h>
-#include <linux/mount.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 
 #include "storage/fs_size.h"
 #include "storage/probe_parts.h"
 
 static int mount_apart(const char *node, const struct qb_fs *fs, struct qb_error *err)
 {
-	_cleanup_close_ int context = (int)syscall(SYS_fsopen, fs->name, FSOPEN_CLOEXEC);
-	_cleanup_close_ int mount = -1;
-	int fd;
+	_cleanup_close_ int mount = qb_carve_mount(node, fs, false, err);
+	int fd = mount < 0 ? -1 : openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (context < 0)
-		return qb_error_errno(err, errno, "%s: the kernel cannot mount %s here", node,
-				      fs->title);
-	if (syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "source", node, 0) < 0 ||
-	    syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return qb_error_errno(err, errno, "%s: cannot mount it; %s may mend it", node,
-				      fs->repair);
-	mount = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
 	if (mount < 0)
-		return qb_error_errno(err, errno, "%s: cannot mount it", node);
-	fd = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return mount;
 	return fd < 0 ? qb_error_errno(err, errno, "%s: cannot open its root", node) : fd;
 }
 

@@ -2,22 +2,12 @@
 #include "storage/grow.h"
 
 #include "storage/gpt.h"
-
-static const struct qb_partition *carved(const struct qb_disk *disk, const struct qb_pool_ids *ids,
-					 const struct qb_fs *fs)
-{
-	const struct qb_partition *p = disk->n_partitions == 1 ? &disk->partitions[0] : NULL;
-
-	if (!p || !qb_streq(p->uuid, ids->part_guid) || !qb_streq(p->fs_type, fs->name) ||
-	    !qb_streq(p->fs_uuid, ids->fs_uuid))
-		return NULL;
-	return p;
-}
+#include "storage/select.h"
 
 enum qb_growth_state qb_growth_of(const struct qb_disk *disk, const struct qb_pool_ids *ids,
 				  const struct qb_fs *fs, struct qb_growth *ret)
 {
-	const struct qb_partition *p = carved(disk, ids, fs);
+	const struct qb_partition *p = qb_disk_carved(disk, ids, fs);
 	uint64_t start, room;
 
 	*ret = (struct qb_growth){0};

@@ -12,19 +12,30 @@
 #include "storage/carve.h"
 #include "storage/gpt.h"
 
-/* What is to be done on the disk, which has to be the pool's own still. */
-static int judge(const struct qb_disk *disk, const struct qb_carve_args *args,
-		 enum qb_disk_claim *ret_claim, struct qb_growth *ret,
-		 enum qb_growth_state *ret_state, struct qb_error *err)
+/* What is to be done on a disk. */
+struct now {
+	enum qb_disk_claim claim;
+	enum qb_growth_state state;
+	struct qb_growth growth;
+};
+
+/* The disk has to be the pool's own still. */
+static int judge(const struct qb_disk *disk, const struct qb_carve_args *args, struct now *ret,
+		 struct qb_error *err)
 {
-	*ret_claim = qb_disk_claim(disk, args->pool, &args->ids, args->by_path, false);
-	*ret_state = qb_growth_of(disk, &args->ids, args->fs, ret);
-	if (*ret_claim > QB_CLAIM_COMMIT || *ret_state == QB_GROWTH_FOREIGN)
+	ret->claim = qb_disk_claim(disk, args->pool, &args->ids, args->by_path, false);
+	ret->state = qb_growth_of(disk, &args->ids, args->fs, &ret->growth);
+	if (ret->claim > QB_CLAIM_COMMIT || ret->state == QB_GROWTH_FOREIGN)
 		return qb_error_set(err, ESTALE,
 				    "%s stays as it is: it does not carry the %s of pool %s any "
 				    "more, as it was carved",
 				    disk->path, args->fs->title, args->pool);
 	return 0;
+}
+
+static bool is_done(const struct now *now)
+{
+	return now->claim == QB_CLAIM_READY && now->state == QB_GROWTH_NONE;
 }
 
 static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_observed *ret,
@@ -33,25 +44,23 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 	_cleanup_disks_ struct qb_disks disks = {0};
 	const struct qb_disk *disk;
 	struct qb_carve_args args;
-	enum qb_growth_state state;
-	enum qb_disk_claim claim;
-	struct qb_growth growth;
+	struct now now;
 	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
 
 	if (r == 0)
 		r = qb_carve_unchanged(disk, &args, err);
 	if (r == 0)
-		r = judge(disk, &args, &claim, &growth, &state, err);
+		r = judge(disk, &args, &now, err);
 	if (r < 0)
 		return r;
-	if (claim == QB_CLAIM_READY && state == QB_GROWTH_NONE) {
+	if (is_done(&now)) {
 		*ret = QB_OBSERVED_DONE;
 		return 0;
 	}
 	*ret = QB_OBSERVED_NEEDED;
-	*ret_before =
-		json_pack("{s:I, s:I}", "partition_bytes", (json_int_t)growth.partition->size_bytes,
-			  "fs_bytes", (json_int_t)growth.from_bytes);
+	*ret_before = json_pack("{s:I, s:I}", "partition_bytes",
+				(json_int_t)now.growth.partition->size_bytes, "fs_bytes",
+				(json_int_t)now.growth.from_bytes);
 	return 0;
 }
 
@@ -60,19 +69,17 @@ static int enlarge(const struct qb_step_ctx *ctx, const struct qb_carve_args *ar
 		   struct qb_error *err)
 {
 	struct qb_disk disk = {0};
-	enum qb_growth_state state;
-	enum qb_disk_claim claim;
-	struct qb_growth growth;
+	struct now now;
 	int r = qb_carve_look(ctx, fd, args, &disk, err);
 
 	if (r == 0)
-		r = judge(&disk, args, &claim, &growth, &state, err);
-	if (r == 0 && (growth.table || claim == QB_CLAIM_COMMIT))
+		r = judge(&disk, args, &now, err);
+	if (r == 0 && (now.growth.table || now.claim == QB_CLAIM_COMMIT))
 		r = qb_carve_table(fd, args->disk, args->pool, QB_PART_LINUX, &args->ids,
 				   QB_MARK_READY, err);
 	if (r == 0)
-		r = qb_carve_kernel_resize(fd, args->disk, growth.partition->start_bytes,
-					   growth.to_bytes, err);
+		r = qb_carve_kernel_resize(fd, args->disk, now.growth.partition->start_bytes,
+					   now.growth.to_bytes, err);
 	qb_disk_done(&disk);
 	return r;
 }
@@ -115,21 +122,19 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 	_cleanup_disks_ struct qb_disks disks = {0};
 	const struct qb_disk *disk;
 	struct qb_carve_args args;
-	enum qb_growth_state state;
-	enum qb_disk_claim claim;
-	struct qb_growth growth;
+	struct now now;
 	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
 
 	(void)before;
 	if (r == 0)
-		r = judge(disk, &args, &claim, &growth, &state, err);
+		r = judge(disk, &args, &now, err);
 	if (r < 0)
 		return r;
-	if (claim != QB_CLAIM_READY || state != QB_GROWTH_NONE)
+	if (!is_done(&now))
 		return qb_error_set(err, EIO,
 				    "the %s on %s has %ju bytes, and there is room for %ju",
-				    args.fs->title, disk->path, (uintmax_t)growth.from_bytes,
-				    (uintmax_t)growth.to_bytes);
+				    args.fs->title, disk->path, (uintmax_t)now.growth.from_bytes,
+				    (uintmax_t)now.growth.to_bytes);
 	return 0;
 }
 
@@ -140,32 +145,26 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 	_cleanup_disks_ struct qb_disks disks = {0};
 	const struct qb_disk *disk;
 	struct qb_carve_args args;
-	enum qb_growth_state state;
-	enum qb_disk_claim claim;
-	struct qb_growth growth;
+	struct now now;
 	_cleanup_free_ char *size = NULL;
 	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
 
 	if (r == 0)
-		r = judge(disk, &args, &claim, &growth, &state, err);
+		r = judge(disk, &args, &now, err);
 	if (r < 0)
 		return r;
-	if (claim == QB_CLAIM_COMMIT) {
-		/* After a reboot it is the same disk under another name. */
-		args.disk = disk->path;
-		args.devno = disk->devno;
-		args.diskseq = disk->diskseq;
-		args.size_bytes = disk->size_bytes;
+	if (now.claim == QB_CLAIM_COMMIT) {
+		qb_carve_as_it_is(disk, &args);
 		r = grow(ctx, disk, &args, true, err);
 		if (r < 0)
 			return r;
-	} else if ((json_int_t)growth.partition->size_bytes ==
+	} else if ((json_int_t)now.growth.partition->size_bytes ==
 			   json_integer_value(json_object_get(before, "partition_bytes")) &&
-		   (json_int_t)growth.from_bytes ==
+		   (json_int_t)now.growth.from_bytes ==
 			   json_integer_value(json_object_get(before, "fs_bytes"))) {
 		return 0;
 	}
-	size = qb_format_size(growth.to_bytes);
+	size = qb_format_size(now.growth.to_bytes);
 	return qb_error_set(err, EOPNOTSUPP,
 			    "%s keeps its larger size (%s): what grew is not made smaller again; "
 			    "nothing is lost by that",

@@ -20,8 +20,8 @@ struct qb_fs {
 	const char *name;  /* as the kernel, libblkid, libvirt and the configuration call it */
 	const char *title; /* for people */
 	const char *mkfs, *repair, *package;
-	uint64_t
-		slack_bytes; /* what it may leave unused where it ends: a group that is too small */
+	/* What it may leave unused where it ends: a group that is too small. */
+	uint64_t slack_bytes;
 };
 
 /* By enum qb_fs_format. */

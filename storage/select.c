@@ -76,6 +76,17 @@ enum qb_disk_claim qb_disk_claim(const struct qb_disk *disk, const char *pool,
 	return QB_CLAIM_NONE;
 }
 
+const struct qb_partition *qb_disk_carved(const struct qb_disk *disk, const struct qb_pool_ids *ids,
+					  const struct qb_fs *fs)
+{
+	const struct qb_partition *p = disk->n_partitions == 1 ? &disk->partitions[0] : NULL;
+
+	return p && qb_streq(p->uuid, ids->part_guid) && qb_streq(p->fs_type, fs->name) &&
+			       qb_streq(p->fs_uuid, ids->fs_uuid)
+		       ? p
+		       : NULL;
+}
+
 /* The disks that a step was to carve for a pool: its arguments, or a list of such. */
 static size_t carved_by(const struct qb_ledger_entry *entry, const char *pool)
 {

@@ -22,6 +22,10 @@ enum qb_disk_claim {
 enum qb_disk_claim qb_disk_claim(const struct qb_disk *disk, const char *pool,
 				 const struct qb_pool_ids *ids, bool by_path, bool began);
 
+/* The partition that carving made there, with its file system; NULL: there is no such. */
+const struct qb_partition *qb_disk_carved(const struct qb_disk *disk, const struct qb_pool_ids *ids,
+					  const struct qb_fs *fs);
+
 /*
  * Whether what is left on the disk can be nothing but an unfinished carving for this very pool;
  * what else speaks against the disk is not asked.

@@ -124,11 +124,7 @@ static int lock_all(struct undoing *u, struct qb_error *err)
 
 		if (!u->ours[i])
 			continue;
-		/* After a reboot it is the same disk under another name. */
-		now.disk = u->look->members[i]->path;
-		now.devno = u->look->members[i]->devno;
-		now.size_bytes = u->look->members[i]->size_bytes;
-		now.diskseq = u->look->members[i]->diskseq;
+		qb_carve_as_it_is(u->look->members[i], &now);
 		r = qb_carve_lock(now.disk, &now, u->ctx->timeout_ms, &u->devices[i], err);
 		if (r == 0)
 			r = look_again(u, i, &now, err);

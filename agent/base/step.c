@@ -168,6 +168,14 @@ void qb_plan_leave_out(struct qb_plan *plan, const char *kind)
 	leave_out(plan, kind);
 }
 
+bool qb_plan_has_for(const struct qb_plan *plan, const char *kind, const char *target)
+{
+	for (size_t i = 0; i < plan->n_steps; i++)
+		if (!strcmp(plan->steps[i].kind, kind) && !strcmp(plan->steps[i].target, target))
+			return true;
+	return false;
+}
+
 bool qb_plan_has(const struct qb_plan *plan, const char *kind)
 {
 	for (size_t i = 0; i < plan->n_steps; i++)

@@ -95,6 +95,7 @@ bool qb_plan_refuses(const struct qb_plan *plan, const char *target);
 /* Takes the steps of a refused target out: what comes later may refuse what was planned before. */
 void qb_plan_drop_refused(struct qb_plan *plan);
 bool qb_plan_has(const struct qb_plan *plan, const char *kind);
+bool qb_plan_has_for(const struct qb_plan *plan, const char *kind, const char *target);
 /* Takes all steps out that are of that kind. */
 void qb_plan_leave_out(struct qb_plan *plan, const char *kind);
 void qb_plan_done(struct qb_plan *plan);

@@ -193,15 +193,6 @@ static void plan_permissions(const struct qb_facts *facts, const struct qb_pool_
 		    pool->group ? pool->group : "");
 }
 
-static bool is_to_grow(const struct qb_plan *plan, const char *target)
-{
-	for (size_t i = 0; i < plan->n_steps; i++)
-		if (qb_streq(plan->steps[i].kind, QB_GROW_KIND) &&
-		    qb_streq(plan->steps[i].target, target))
-			return true;
-	return false;
-}
-
 /* libvirt looks how large a pool is when it is started, and then only when it is told to. */
 static void plan_refresh(const struct qb_facts *facts, const struct qb_pool_config *pool,
 			 const struct qb_vir_pool *is, const char *target, struct qb_plan *plan)
@@ -210,7 +201,8 @@ static void plan_refresh(const struct qb_facts *facts, const struct qb_pool_conf
 	_cleanup_free_ char *size = qb_format_size(is->capacity_bytes);
 	bool stale = is->capacity_bytes && space && space->size_bytes > is->capacity_bytes;
 
-	if (!is->active || !own_is_mounted(facts, pool) || (!stale && !is_to_grow(plan, target)))
+	if (!is->active || !own_is_mounted(facts, pool) ||
+	    (!stale && !qb_plan_has_for(plan, QB_GROW_KIND, target)))
 		return;
 	qb_step_why(
 		qb_plan_step(plan, QB_REFRESH_KIND, QB_UNDO_EXACT,

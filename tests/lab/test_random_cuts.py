@@ -72,6 +72,7 @@ mount --bind /run/state/var /var
 umount /run/state"""
 # What a boot starts, in its order: what is to be mounted, and libvirt, which starts pools once a
 # boot, and notes that it has.
+# Where a unit fails the boot goes on: what that left unmounted is what LOOK is for.
 START = """rm -f /run/libvirt/*/autostarted
 udevadm settle
 systemctl daemon-reload
