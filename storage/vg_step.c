@@ -2,6 +2,7 @@
 #include "storage/vg_step.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "agent/base/exec.h"
@@ -125,6 +126,18 @@ int qb_lvm(const struct qb_step_ctx *ctx, const struct qb_strs *argv, struct qb_
 	for (size_t i = 1; i < argv->n; i++)
 		all[3 + i] = argv->v[i];
 	return qb_exec_check(all, timeout_ms, err);
+}
+
+int qb_vg_sync(const struct qb_volume_group *group, struct qb_error *err)
+{
+	for (size_t i = 0; i < group->physical_volumes.n; i++) {
+		const char *path = group->physical_volumes.v[i];
+		_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || fsync(fd) < 0)
+			return qb_error_errno(err, errno, "%s: cannot sync it", path);
+	}
+	return 0;
 }
 
 static enum qb_disk_claim claim_of(const struct qb_vg_look *look, const struct qb_vg_args *args,
@@ -268,4 +281,5 @@ const struct qb_step_kind qb_vg_step = {
 	.apply = qb_vg_apply,
 	.verify = verify,
 	.undo = qb_vg_undo,
+	.may_undo = qb_vg_may_undo,
 };

@@ -36,8 +36,16 @@ void qb_vg_look_done(struct qb_vg_look *look);
 /* Runs LVM with these arguments. It sees what it always sees here: its filters are the host's. */
 QB_MUST_CHECK int qb_lvm(const struct qb_step_ctx *ctx, const struct qb_strs *argv,
 			 struct qb_error *err);
+/*
+ * LVM leaves what it wrote of a group in the caches of the disks: before somebody says that it is
+ * done it has to be on them.
+ */
+QB_MUST_CHECK int qb_vg_sync(const struct qb_volume_group *group, struct qb_error *err);
 
 QB_MUST_CHECK int qb_vg_apply(const struct qb_step_ctx *ctx, const json_t *json,
 			      const json_t *before, struct qb_error *err);
 QB_MUST_CHECK int qb_vg_undo(const struct qb_step_ctx *ctx, const json_t *json,
 			     const json_t *before, struct qb_error *err);
+/* As qb_vg_undo() would judge it, were the volumes gone that later steps made. */
+QB_MUST_CHECK int qb_vg_may_undo(const struct qb_step_ctx *ctx, const json_t *json,
+				 const json_t *before, struct qb_error *err);

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "storage/gpt.h"
+#include "storage/volume.h"
 
 struct undoing {
 	const struct qb_step_ctx *ctx;
@@ -13,7 +14,24 @@ struct undoing {
 	const json_t *contents; /* of each member before the step */
 	bool *ours;             /* of each member: something of this step is on it */
 	struct qb_carve_device *devices;
+	bool ahead; /* it is only asked whether it may be undone */
 };
+
+/* Of the group's volumes those that later steps made, which are undone before this one. */
+static uint64_t made_later(const struct undoing *u)
+{
+	char uuid[QB_UUID_LEN], tag[QB_VOLUME_TAG_LEN];
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < u->look->group->n_tagged; i++) {
+		const struct qb_logical_volume *v = &u->look->group->tagged[i];
+
+		qb_volume_uuid(u->ctx->machine_id, u->args->pool, v->name, uuid);
+		qb_volume_tag(uuid, tag);
+		n += qb_strs_has(&v->tags, tag);
+	}
+	return n;
+}
 
 static int refuse_member(const struct undoing *u, size_t i, const struct qb_disk *disk,
 			 struct qb_error *err)
@@ -25,7 +43,8 @@ static int refuse_member(const struct undoing *u, size_t i, const struct qb_disk
 	r = qb_carve_is_read(disk, err);
 	if (r < 0)
 		return qb_error_wrap(err, "%s stays as it is", disk->path);
-	if (disk->holders.n || disk->mountpoints.n)
+	/* Ahead: the volumes that later steps made of it go first. */
+	if (disk->mountpoints.n || (disk->holders.n && !(u->ahead && u->args->make)))
 		return qb_error_set(err, EBUSY, "%s stays as it is: %s is made of it", disk->path,
 				    disk->holders.n ? disk->holders.v[0] : disk->mountpoints.v[0]);
 	if (disk->n_partitions > 1)
@@ -76,6 +95,7 @@ static int judge_members(struct undoing *u, struct qb_error *err)
 static int judge_group(const struct undoing *u, struct qb_error *err)
 {
 	const struct qb_volume_group *g = u->look->group;
+	uint64_t stay;
 	size_t n = 0;
 
 	if (u->look->state <= QB_VG_IS_FOREIGN)
@@ -87,11 +107,12 @@ static int judge_group(const struct undoing *u, struct qb_error *err)
 				    g->name, (uintmax_t)g->missing);
 	if (!u->args->make)
 		return 0;
-	if (g->volumes)
+	stay = g->volumes - (u->ahead ? made_later(u) : 0);
+	if (stay)
 		return qb_error_set(err, ENOTEMPTY,
 				    "the volume group %s stays as it is: it has %ju logical "
-				    "volumes",
-				    g->name, (uintmax_t)g->volumes);
+				    "volume%s",
+				    g->name, (uintmax_t)stay, stay > 1 ? "s" : "");
 	for (size_t i = 0; i < u->args->n_members; i++)
 		n += u->look->members[i] && qb_vg_has(g, u->look->members[i]);
 	if (n != g->physical_volumes.n)
@@ -139,6 +160,7 @@ static int leave_group(const struct undoing *u, struct qb_error *err)
 {
 	_cleanup_strs_ struct qb_strs argv = {0};
 	bool any = false;
+	int r;
 
 	if (u->look->state <= QB_VG_IS_FOREIGN)
 		return 0;
@@ -151,7 +173,9 @@ static int leave_group(const struct undoing *u, struct qb_error *err)
 		if (!u->args->make)
 			qb_strs_add(&argv, u->look->members[i]->partitions[0].path);
 	}
-	return any ? qb_lvm(u->ctx, &argv, err) : 0;
+	r = any ? qb_lvm(u->ctx, &argv, err) : 0;
+	/* Those that stay, too. */
+	return r < 0 || !any ? r : qb_vg_sync(u->look->group, err);
 }
 
 /* First what says that data may be on them; so what breaks off in between can be gone on with. */
@@ -179,15 +203,16 @@ static int take_apart(struct undoing *u, struct qb_error *err)
 	return r;
 }
 
-int qb_vg_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
-	       struct qb_error *err)
+static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before, bool ahead,
+		struct qb_error *err)
 {
 	_cleanup_vg_args_ struct qb_vg_args args = {0};
 	_cleanup_vg_look_ struct qb_vg_look look = {0};
 	struct undoing u = {.ctx = ctx,
 			    .args = &args,
 			    .look = &look,
-			    .contents = json_object_get(before, "contents")};
+			    .contents = json_object_get(before, "contents"),
+			    .ahead = ahead};
 	int r = qb_vg_args_read(json, &args, err);
 
 	if (r == 0)
@@ -201,11 +226,29 @@ int qb_vg_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *
 	r = judge_group(&u, err);
 	if (r == 0)
 		r = judge_members(&u, err);
-	if (r == 0)
+	if (r == 0 && !ahead)
 		r = take_apart(&u, err);
 	for (size_t i = 0; i < args.n_members; i++)
 		qb_carve_unlock(&u.devices[i]);
 	free(u.devices);
 	free(u.ours);
+	return r;
+}
+
+int qb_vg_may_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		   struct qb_error *err)
+{
+	struct qb_error why = QB_ERROR_INIT;
+	int r = undo(ctx, json, before, true, &why);
+
+	/* A disk that is gone or cannot be read stays: that is no reason to leave all else. */
+	return r == 0 || r == -EIO || r == -ESTALE ? 0 : qb_error_set(err, -r, "%s", why.msg);
+}
+
+int qb_vg_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+	       struct qb_error *err)
+{
+	int r = undo(ctx, json, before, false, err);
+
 	return r < 0 ? r : qb_carve_settle(ctx->timeout_ms, NULL, err);
 }

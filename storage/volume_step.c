@@ -221,7 +221,29 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 		return qb_error_set(err, EIO, "there is no whole volume %s/%s", args.group,
 				    args.volume);
 	node = qb_volume_node(args.group, args.volume);
-	return qb_carve_empty(node, &qb_file_systems[QB_FS_XFS], err);
+	r = qb_carve_empty(node, &qb_file_systems[QB_FS_XFS], err);
+	return r < 0 ? r : qb_vg_sync(look.now.group, err);
+}
+
+/* Of one that is mounted the step that mounted it tells; one that is not active is not looked into.
+ */
+static int may_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
+		    struct qb_error *err)
+{
+	_cleanup_free_ char *node = NULL;
+	_cleanup_look_ struct look look = {0};
+	struct qb_error why = QB_ERROR_INIT;
+	struct args args;
+	int r = parse(json, &args, err);
+
+	(void)before;
+	if (r < 0)
+		return r;
+	if (look_at(ctx, &args, &look, &why) < 0 || !look.now.ours)
+		return 0;
+	node = qb_volume_node(look.now.group->name, args.volume);
+	r = is_unused(node, args.fs_uuid, look.now.state == QB_VOLUME_IS_PENDING, &why);
+	return r == 0 || r == -EBUSY || r == -ENOENT ? 0 : qb_error_set(err, -r, "%s", why.msg);
 }
 
 /* First what says that nobody's data are in it; so what breaks off can be gone on with. */
@@ -254,7 +276,9 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 	/* Inactive it goes without a question; in use it does not become so. */
 	if (r == 0)
 		r = lvm(ctx, (const char *const[]){"lvchange", "--activate", "n", name, NULL}, err);
-	return r < 0 ? r : lvm(ctx, (const char *const[]){"lvremove", name, NULL}, err);
+	if (r == 0)
+		r = lvm(ctx, (const char *const[]){"lvremove", name, NULL}, err);
+	return r < 0 ? r : qb_vg_sync(look.now.group, err);
 }
 
 const struct qb_step_kind qb_volume_step = {
@@ -263,4 +287,5 @@ const struct qb_step_kind qb_volume_step = {
 	.apply = apply,
 	.verify = verify,
 	.undo = undo,
+	.may_undo = may_undo,
 };

@@ -26,8 +26,10 @@ void qb_exec_result_done(struct qb_exec_result *r)
 
 _Noreturn static void child(const char *const *argv, pid_t parent, int out, int err)
 {
+	/* LVM's remarks go to stderr: else they stand in the midst of the JSON of its reports. */
 	static char *const env[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-				    (char *)"LC_ALL=C", NULL};
+				    (char *)"LC_ALL=C", (char *)"LVM_OUT_FD=2",
+				    (char *)"LVM_REPORT_FD=1", NULL};
 	sigset_t none;
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands, where no library does the work. Never a shell; absolute path, argv, empty environment
- * but for PATH and LC_ALL=C. */
+ * but for PATH, LC_ALL=C and where LVM writes (LVM_OUT_FD, LVM_REPORT_FD of lvm(8)). */
 #pragma once
 
 #include "agent/base/error.h"

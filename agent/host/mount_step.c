@@ -11,6 +11,7 @@
 #include "agent/host/mounting.h"
 #include "agent/host/plan.h"
 #include "agent/host/target.h"
+#include "agent/host/target_use.h"
 #include "storage/vg_step.h"
 #include "storage/volume.h"
 
@@ -190,30 +191,16 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 	return 0;
 }
 
-/* Somebody's files are in it: what made the volume would not be undone, and so this is not. */
+/* Where somebody uses it, what made the volume would not be undone, and so this is not. */
 static int may_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
 		    struct qb_error *err)
 {
-	_cleanup_strs_ struct qb_strs names = {0};
 	_cleanup_args_ struct args args = {0};
-	_cleanup_free_ char *name = NULL;
-	struct qb_error not_mounted = QB_ERROR_INIT;
 	int r = parse(json, &args, err);
 
-	if (r < 0)
+	if (r < 0 || json_is_true(json_object_get(before, "mounted")))
 		return r;
-	if (json_is_true(json_object_get(before, "mounted")) ||
-	    qb_target_is_mounted(ctx, args.node, args.target, &not_mounted) < 0)
-		return 0;
-	r = qb_root_list(ctx->root, args.target, &names);
-	if (r < 0)
-		return qb_error_errno(err, r, "%s: cannot look into it", args.target);
-	if (!names.n)
-		return 0;
-	name = qb_str_printable(names.v[0]);
-	return qb_error_set(err, ENOTEMPTY,
-			    "%s stays as it is: it holds \"%s\"%s; move that away first",
-			    args.target, name, names.n > 1 ? " and more" : "");
+	return qb_target_is_unused(ctx, args.node, args.target, err);
 }
 
 static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,

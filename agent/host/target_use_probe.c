@@ -113,10 +113,13 @@ static char *linked(const struct look *look, int dir, const char *name)
 static char *opened(const struct look *look, int process)
 {
 	static const char *const links[] = {"cwd", "root", "exe"};
-	int fd = openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	char *found = NULL;
+
+	if (dir)
+		fd = -EBADF; /* it is dir's now */
 
 	for (size_t i = 0; !found && i < QB_ARRAY_SIZE(links); i++)
 		found = linked(look, process, links[i]);
@@ -144,9 +147,9 @@ static int refuse_processes(const struct look *look, struct qb_error *err)
 {
 	_cleanup_closedir_ DIR *dir = opendir("/proc");
 	struct dirent *entry;
-	int r = 0;
+	int r = dir ? 0 : qb_error_errno(err, errno, "who uses it is unknown: /proc");
 
-	while (r == 0 && dir && (entry = readdir(dir)))
+	while (r == 0 && (entry = readdir(dir)))
 		if (isdigit((unsigned char)entry->d_name[0]))
 			r = refuse_process(look, dirfd(dir), entry->d_name, err);
 	return r;

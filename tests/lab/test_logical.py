@@ -40,6 +40,31 @@ def expect_refused(result, status, words):
     expect(words in " ".join((result.out + result.err).split()), f"it says: {words}", result)
 
 
+# As a power cut leaves it: the disk has the place of the metadata, and not yet what is to be there.
+TORN = """import struct, sys
+with open(sys.argv[1], "r+b", buffering=0) as volume:
+    volume.seek(4096)
+    offset, size = struct.unpack_from("<QQ", volume.read(512), 40)
+    volume.seek(4096 + offset)
+    volume.write(bytes(512))
+"""
+
+
+def expect_known_when_torn(machine):
+    """LVM goes by the other disk, and says so in the midst of what it reports."""
+    volume = machine.run("pvs", "--noheadings", "-o", "pv_name", "-S", "vg_name=vms").out.split()[0]
+    machine.run("virsh", "pool-destroy", "vms")
+    machine.run("python3", "-c", TORN, volume)
+    said = machine.run("vgs", "vms")
+    expect("bad metadata text" in said.err, "its copy is torn", said)
+    status, plan = lab.agent_json(machine, "plan")
+    expect((status, [step["kind"] for step in plan["steps"]]) == (4, ["libvirt.pool"]),
+           "the group is known, and its pool is to be started", plan)
+    machine.run("vgck", "--updatemetadata", "vms")
+    machine.run("virsh", "pool-start", "vms")
+    expect_in_sync(machine)
+
+
 def test_logical(test):
     disks = test.work / "disks"
     disks.mkdir()
@@ -64,6 +89,7 @@ def test_logical(test):
     machine.run("virsh", "vol-create-as", "vms", "guest", "64M")
     machine.run("sh", "-c", "echo precious | dd of=/dev/vms/guest bs=512 conv=sync,fsync")
     expect_in_sync(machine)
+    expect_known_when_torn(machine)
     host.validate(machine, "pool", "storagepool", "vms")
     machine.shutdown()
 

@@ -116,6 +116,7 @@ def a_group_with_a_volume_is_not_taken_apart():
     qb.contains(" ".join((r.out + r.err).split()), "it has 1 logical volume", "refusal")
     qb.same(before["vms"]["lv_count"], "1", "volumes")
     qb.same(groups(), before, "the group")
+    qb.contains(qb.virsh("pool-info", "vms"), "running", "its pool, which would have been undone first")
     for name in ("QB_BLANK", "QB_BLANK2"):
         table = qb.partition_table(os.environ[name])
         qb.same(table["diskp1"]["PART_ENTRY_NAME"], "qubi:vms", "the mark")
