@@ -197,6 +197,21 @@ static int refuse_guests(virConnectPtr conn, const struct args *args, struct qb_
 	return r;
 }
 
+/* Of a pool that somebody undefined: nobody would unmount what it had, and its disk would stay. */
+static int refuse_mounted(const struct qb_step_ctx *ctx, const struct args *args,
+			  struct qb_error *err)
+{
+	struct qb_error not_mounted = QB_ERROR_INIT;
+
+	if (!args->source ||
+	    qb_target_is_mounted(ctx, args->source, args->target, &not_mounted) < 0)
+		return 0;
+	return qb_error_set(err, EBUSY,
+			    "%s stays as it is: it is mounted, and libvirt has no pool %s any more "
+			    "that would unmount it; unmount it first",
+			    args->target, args->name);
+}
+
 /* Only of what is taken away from guests, or unmounted. */
 static int may_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
 		    struct qb_error *err)
@@ -215,7 +230,9 @@ static int may_undo(const struct qb_step_ctx *ctx, const json_t *json, const jso
 	if (r < 0)
 		return r;
 	qb_vir_state_read(before, &was);
-	if (!is.exists || (was.exists && (was.active || !is.active)))
+	if (!is.exists)
+		return refuse_mounted(ctx, &args, err);
+	if (was.exists && (was.active || !is.active))
 		return 0;
 	r = refuse_guests(conn, &args, err);
 	if (r == 0 && args.source)

@@ -129,6 +129,19 @@ def a_hidden_file_keeps_its_pool():
 
 
 @qb.case(disks="blank,ext4")
+def a_pool_that_is_undefined_is_not_left_mounted():
+    @contextlib.contextmanager
+    def undefined():
+        qb.virsh("pool-destroy", "images")
+        qb.virsh("pool-undefine", "images")
+        qb.run("/bin/mount", os.environ["QB_BLANK"] + "p1", TARGET)
+        yield
+        qb.run("/bin/umount", TARGET)
+
+    kept(undefined, TARGET, "it is mounted, and libvirt has no pool images any more")
+
+
+@qb.case(disks="blank,ext4")
 def a_file_in_a_pool_that_is_not_mounted_keeps_it():
     @contextlib.contextmanager
     def inside():
