@@ -415,10 +415,10 @@ class VM:
         self.say(f"booted in {time.monotonic() - started:.1f} s")
 
     def wait_up(self, before, timeout=900):
-        """Until systemd has started what it wanted to, and NetworkManager, if there is one."""
+        """Until systemd has started what it wanted to, and NetworkManager, if it runs."""
         self.channel.wait_boot(before, timeout)
         self.run("systemctl", "is-system-running", "--wait", timeout=timeout, check=False)
-        if self.run("test", "-x", "/usr/bin/nm-online", check=False).status == 0:
+        if self.run("systemctl", "is-active", "NetworkManager", check=False).status == 0:
             self.run("nm-online", "-s", "-q", "-t", "60", timeout=90, check=False)
         failed = self.run("systemctl", "list-units", "--failed", "--plain", "--no-legend").out
         for line in failed.splitlines():
