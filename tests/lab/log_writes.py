@@ -37,15 +37,22 @@ def read(path):
         return writes
 
 
-def play(log, write, target):
-    """One entry, into a file that stands for the disk."""
-    if not write.size:
-        return  # a flush
-    target.seek(write.at)
+def data_of(log, write):
     if write.place is None:
-        data = bytes(write.size)
-    else:
-        log.seek(write.place)
-        data = log.read(write.size)
+        return bytes(write.size)
+    log.seek(write.place)
+    return log.read(write.size)
+
+
+def play(log, write, target):
+    """One entry, into a file that stands for the disk. False where that changes nothing."""
+    if not write.size:
+        return False  # a flush
+    data = data_of(log, write)
+    target.seek(write.at)
+    if target.read(write.size) == data:
+        return False
+    target.seek(write.at)
     target.write(data)
     target.flush()
+    return True
