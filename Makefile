@@ -106,8 +106,8 @@ UNIT_IN_LAB := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(shell grep -l test_po
 lab: rpm $(BUILD)/qubi-agent $(UNIT_IN_LAB) ## tests on a whole virtual machine, from the RPM: root
 	$(Q)tests/lab/run
 
-sweep: rpm ## 100 power cuts for each kind of pool, which the lab leaves out: root, hours
-	$(Q)QUBI_LAB_MOMENTS=100 tests/lab/run random_cuts
+sweep: rpm ## 100 power cuts for each kind of pool, and every write of a volume group: root, hours
+	$(Q)QUBI_LAB_MOMENTS=100 EVERY=1 tests/lab/run random_cuts group_writes
 
 test: deps ## every tier, with what they need installed first
 	$(Q)tests/run

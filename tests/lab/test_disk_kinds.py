@@ -46,6 +46,7 @@ modprobe nbd
 truncate -s 600M /root/nbd.img /root/iscsi.img
 qemu-nbd -f raw -c /dev/nbd0 /root/nbd.img
 modprobe -a target_core_mod target_core_file iscsi_target_mod iscsi_tcp
+mount -t configfs configfs /sys/kernel/config
 cd /sys/kernel/config/target
 mkdir -p core/fileio_0/disk
 echo fd_dev_name=/root/iscsi.img,fd_dev_size=$((600 << 20)) >core/fileio_0/disk/control
