@@ -123,11 +123,26 @@ static int make_group(const struct work *w, struct qb_error *err)
 		   false, err);
 }
 
+/* A cut between the two copies of its last change left one behind: LVM would warn of it for good.
+ */
+static int even_out(const struct work *w, struct qb_error *err)
+{
+	for (size_t i = 0; i < w->args->n_members; i++)
+		if (w->args->members[i].commit)
+			return lvm(w,
+				   (const char *const[]){"vgck", "--updatemetadata", w->args->group,
+							 NULL},
+				   false, err);
+	return 0;
+}
+
 static int carve(struct work *w, struct qb_error *err)
 {
 	bool any = false;
 	int r = lock_all(w, err);
 
+	if (r == 0)
+		r = even_out(w, err);
 	for (size_t i = 0; r == 0 && i < w->args->n_members; i++)
 		r = prepare(&w->args->members[i], &w->devices[i], err);
 	for (size_t i = 0; r == 0 && i < w->args->n_members; i++) {

@@ -272,7 +272,8 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 		if (!look.members[i] || claim_of(&look, &args, i) != QB_CLAIM_READY)
 			return qb_error_set(err, EIO, "%s is not a whole member of %s",
 					    args.members[i].disk, args.group);
-	return 0;
+	/* Those that were in it before got new metadata, too. */
+	return qb_vg_sync(look.group, err);
 }
 
 const struct qb_step_kind qb_vg_step = {

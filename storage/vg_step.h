@@ -46,6 +46,7 @@ QB_MUST_CHECK int qb_vg_apply(const struct qb_step_ctx *ctx, const json_t *json,
 			      const json_t *before, struct qb_error *err);
 QB_MUST_CHECK int qb_vg_undo(const struct qb_step_ctx *ctx, const json_t *json,
 			     const json_t *before, struct qb_error *err);
-/* As qb_vg_undo() would judge it, were the volumes gone that later steps made. */
+/* As qb_vg_undo() would judge it, were the volumes gone that later steps made; what is not here, or
+ * cannot be read, is passed. */
 QB_MUST_CHECK int qb_vg_may_undo(const struct qb_step_ctx *ctx, const json_t *json,
 				 const json_t *before, struct qb_error *err);

@@ -36,6 +36,8 @@ static uint64_t made_later(const struct undoing *u)
 static int refuse_member(const struct undoing *u, size_t i, const struct qb_disk *disk,
 			 struct qb_error *err)
 {
+	/* One of its name that somebody made of the same disks is not the pool's. */
+	bool has = u->look->state > QB_VG_IS_FOREIGN && qb_vg_has(u->look->group, disk);
 	char uuid[QB_PV_UUID_LEN];
 	int r;
 
@@ -44,21 +46,22 @@ static int refuse_member(const struct undoing *u, size_t i, const struct qb_disk
 	if (r < 0)
 		return qb_error_wrap(err, "%s stays as it is", disk->path);
 	/* Ahead: the volumes that later steps made of it go first. */
-	if (disk->mountpoints.n || (disk->holders.n && !(u->ahead && u->args->make)))
+	if (disk->mountpoints.n || (disk->holders.n && !u->ahead))
 		return qb_error_set(err, EBUSY, "%s stays as it is: %s is made of it", disk->path,
 				    disk->holders.n ? disk->holders.v[0] : disk->mountpoints.v[0]);
 	if (disk->n_partitions > 1)
 		return qb_error_set(err, EEXIST, "%s stays as it is: partitions were added to it",
 				    disk->path);
-	if (disk->mark.state == QB_MARK_PENDING && !disk->mark.only)
+	if (disk->mark.state == QB_MARK_PENDING && !disk->mark.only && !has)
 		return qb_error_set(err, EEXIST,
 				    "%s stays as it is: something is on it that is not ours",
 				    disk->path);
 	/* A ready mark without its group: whatever took the group away may have left data. */
-	if (disk->mark.state != QB_MARK_PENDING && !qb_vg_has(u->look->group, disk))
+	if (disk->mark.state != QB_MARK_PENDING && !has)
 		return qb_error_set(err, EUCLEAN,
-				    "%s stays as it is: LVM shows no volume group %s on it",
-				    disk->path, u->args->group);
+				    "%s stays as it is: LVM shows no volume group %s of pool %s on "
+				    "it",
+				    disk->path, u->args->group, u->args->pool);
 	if (disk->n_partitions && disk->partitions[0].fs_type &&
 	    (!qb_streq(disk->partitions[0].fs_type, "LVM2_member") ||
 	     !qb_streq(disk->partitions[0].fs_uuid, uuid)))
@@ -78,6 +81,8 @@ static int judge_members(struct undoing *u, struct qb_error *err)
 		/* What this step only marked was carved by another run, and is that one's. */
 		if (qb_streq(qb_arg(u->contents, m->identity), "carved"))
 			continue;
+		if (!u->look->members[i] && u->ahead)
+			continue;
 		if (!u->look->members[i])
 			return qb_error_set(err, ESTALE, "the disk %s (%s) is not here", m->disk,
 					    m->identity);
@@ -86,7 +91,7 @@ static int judge_members(struct undoing *u, struct qb_error *err)
 			     (qb_streq(disk->mark.uuid, m->ids.disk_guid) ||
 			      qb_disk_resumable(disk, m->pool, &m->ids));
 		r = u->ours[i] ? refuse_member(u, i, disk, err) : 0;
-		if (r < 0)
+		if (r < 0 && !(u->ahead && r == -EIO))
 			return r;
 	}
 	return 0;
@@ -100,6 +105,12 @@ static int judge_group(const struct undoing *u, struct qb_error *err)
 
 	if (u->look->state <= QB_VG_IS_FOREIGN)
 		return 0;
+	stay = g->volumes - (u->ahead ? made_later(u) : 0);
+	if (u->args->make && stay)
+		return qb_error_set(err, ENOTEMPTY,
+				    "the volume group %s stays as it is: it has %ju logical "
+				    "volume%s",
+				    g->name, (uintmax_t)stay, stay > 1 ? "s" : "");
 	if (g->missing)
 		return qb_error_set(err, EIO,
 				    "the volume group %s stays as it is: it lacks %ju of its "
@@ -107,12 +118,6 @@ static int judge_group(const struct undoing *u, struct qb_error *err)
 				    g->name, (uintmax_t)g->missing);
 	if (!u->args->make)
 		return 0;
-	stay = g->volumes - (u->ahead ? made_later(u) : 0);
-	if (stay)
-		return qb_error_set(err, ENOTEMPTY,
-				    "the volume group %s stays as it is: it has %ju logical "
-				    "volume%s",
-				    g->name, (uintmax_t)stay, stay > 1 ? "s" : "");
 	for (size_t i = 0; i < u->args->n_members; i++)
 		n += u->look->members[i] && qb_vg_has(g, u->look->members[i]);
 	if (n != g->physical_volumes.n)

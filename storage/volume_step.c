@@ -243,7 +243,9 @@ static int may_undo(const struct qb_step_ctx *ctx, const json_t *json, const jso
 		return 0;
 	node = qb_volume_node(look.now.group->name, args.volume);
 	r = is_unused(node, args.fs_uuid, look.now.state == QB_VOLUME_IS_PENDING, &why);
-	return r == 0 || r == -EBUSY || r == -ENOENT ? 0 : qb_error_set(err, -r, "%s", why.msg);
+	return r == 0 || r == -EBUSY || r == -ENOENT || r == -EIO
+		       ? 0
+		       : qb_error_set(err, -r, "%s", why.msg);
 }
 
 /* First what says that nobody's data are in it; so what breaks off can be gone on with. */
@@ -271,6 +273,8 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 		r = is_unused(node, args.fs_uuid, pending, err);
 	if (r == 0 && !pending)
 		r = set_state(ctx, name, QB_VG_READY, QB_VG_PENDING, err);
+	if (r == 0)
+		r = qb_vg_sync(look.now.group, err);
 	if (r == 0)
 		r = wipe(node, err);
 	/* Inactive it goes without a question; in use it does not become so. */

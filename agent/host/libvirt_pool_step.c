@@ -230,11 +230,9 @@ static int may_undo(const struct qb_step_ctx *ctx, const json_t *json, const jso
 	if (r < 0)
 		return r;
 	qb_vir_state_read(before, &was);
-	if (!is.exists)
-		return refuse_mounted(ctx, &args, err);
 	if (was.exists && (was.active || !is.active))
 		return 0;
-	r = refuse_guests(conn, &args, err);
+	r = is.exists ? refuse_guests(conn, &args, err) : refuse_mounted(ctx, &args, err);
 	if (r == 0 && args.source)
 		r = qb_target_is_unused(ctx, args.source, args.target, err);
 	return r;

@@ -58,7 +58,8 @@ static int refuse_mount(struct look *look, const struct qb_mount *m, struct qb_e
 	if (look->mounted && (at || is_below(look, m->point)))
 		by = qb_asprintf("%s is mounted at %s, on top of it", m->source, m->point);
 	else if (of)
-		by = qb_asprintf("its file system is mounted at %s, too", m->point);
+		by = qb_asprintf("its file system is mounted at %s%s", m->point,
+				 look->mounted ? ", too" : "");
 	return by ? in_use(look, by, "unmount that first", err) : 0;
 }
 

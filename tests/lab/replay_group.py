@@ -22,7 +22,7 @@ BASE = pathlib.Path("/run/base")
 
 def run(*argv, check=True):
     return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, encoding="utf-8", check=check)
+                          stderr=subprocess.PIPE, encoding="utf-8", check=check)
 
 
 def begun():
@@ -61,10 +61,11 @@ def judge(loops):
         codes = sorted({reason["code"] for r in refused for reason in r["reasons"]})
         return "refused: " + " ".join(codes), done
     plan = run("qubi-agent", "plan", check=False)
-    volumes = run("pvs", "--noheadings", "-o", "pv_name,vg_name", check=False).stdout.split()
+    volumes = run("pvs", "--noheadings", "-o", "pv_name,vg_name", check=False)
     made = run("virsh", "vol-create-as", "vms", "probe", "1M", check=False)
     wanted = [word for device in loops for word in (device + "p1", "vms")]
-    if done.returncode or plan.returncode or volumes != wanted or made.returncode:
+    if (done.returncode or plan.returncode or volumes.stdout.split() != wanted or volumes.stderr
+            or made.returncode):
         return "failed", f"{done}\n{plan}\n{volumes}\n{made}"
     return "converged", done
 

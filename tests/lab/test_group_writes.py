@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every moment at which a power cut could leave the two disks of a volume group while it is made:
-dm-log-writes beneath both records each write of one apply in its order, and of every number of
-them, from none to all, a copy is made, on which apply is run again, in the same machine. EVERY=1
-tries all states that differ, and not one of six."""
+"""What the first N writes of making a volume group leave on its two disks: dm-log-writes beneath
+both records each write of one apply in its order, as of one disk, and of every number of them, from
+none to all, a copy is made, on which apply is run again, in the same machine. EVERY=1 tries all
+states that differ, and not one of six. What a cache loses or reorders test_random_cuts.py has."""
 import collections
 import json
 import os

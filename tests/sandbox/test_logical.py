@@ -123,6 +123,41 @@ def a_group_with_a_volume_is_not_taken_apart():
 
 
 @qb.case(disks="blank,blank2")
+def a_group_that_somebody_made_his_own_is_not_taken_apart():
+    """It has its name and its disks still, and not the pool's tag."""
+    qb.configure(BOTH)
+    qb.agent("apply", "--yes")
+    tags = [tag for tag in groups()["vms"]["vg_tags"].split(",") if tag.startswith("qubi.pool=")]
+    lvm("vgchange", "--deltag", *tags, "vms")
+    add_volume()
+    before = groups()
+    r = qb.agent("rollback", "--yes", code=5)
+    qb.contains(" ".join((r.out + r.err).split()), "LVM shows no volume group vms of pool vms on it",
+                "refusal")
+    qb.same(groups(), before, "the group")
+
+
+@qb.case(disks="blank,blank2")
+def a_copy_of_the_metadata_that_is_behind_is_brought_up():
+    """As a power cut leaves it between the two disks; LVM goes by the newer one, and warns."""
+    qb.configure(BOTH)
+    qb.agent("apply", "--yes")
+    with open(os.environ["QB_BLANK2"], "r+b", buffering=0) as disk:
+        behind = os.pread(disk.fileno(), 1 << 20, 1 << 20)
+        lvm("vgchange", "--addtag", "newer", "vms")
+        os.pwrite(disk.fileno(), behind, 1 << 20)
+        os.fsync(disk.fileno())
+    for name in ("QB_BLANK", "QB_BLANK2"):
+        qb.run("/usr/sbin/sfdisk", "-q", "--no-reread", "--part-label", os.environ[name], "1",
+               "qubi-pending:vms")
+    qb.contains(qb.run(LVM, "vgs").err, "ignoring metadata seqno", "what LVM says")
+    qb.agent("apply", "--yes")
+    qb.same(qb.run(LVM, "vgs").err, "", "what LVM says")
+    qb.contains(groups()["vms"]["vg_tags"], "newer", "the tags")
+    qb.agent("plan")
+
+
+@qb.case(disks="blank,blank2")
 def a_group_that_is_there_is_adopted_by_its_name():
     disk = os.environ["QB_BLANK"]
     lvm("vgcreate", "vms", disk)

@@ -28,7 +28,8 @@ static void the_environment_is_clean(void **state)
 	(void)state;
 	setenv("LD_LIBRARY_PATH", "/nowhere", 1);
 	assert_int_equal(qb_exec((const char *const[]){"/usr/bin/env", NULL}, 5000, &r, NULL), 0);
-	assert_string_equal(r.out, "PATH=/usr/sbin:/usr/bin:/sbin:/bin\nLC_ALL=C\n");
+	assert_string_equal(r.out, "PATH=/usr/sbin:/usr/bin:/sbin:/bin\nLC_ALL=C\n"
+				   "LVM_OUT_FD=2\nLVM_REPORT_FD=1\n");
 }
 
 static void a_failure_says_the_last_line_made_safe(void **state)
