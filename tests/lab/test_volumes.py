@@ -90,6 +90,18 @@ def refuse_and_adopt(machine):
     configure(machine)
 
 
+def expect_kept_unmounted(machine):
+    """What is in a volume that is mounted nowhere keeps it, and all else of the run."""
+    machine.run("virsh", "pool-destroy", "images")
+    machine.run("sh", "-ec", "umount /srv/images; mount /dev/vms/images /mnt; touch /mnt/kept; "
+                             "umount /mnt")
+    expect_refused(lab.agent(machine, "rollback", "--yes"), 5, "has something in it")
+    machine.run("mountpoint", "/srv/more")
+    machine.run("sh", "-ec", "mount /dev/vms/images /mnt; rm /mnt/kept; umount /mnt")
+    machine.run("sh", "-ec", "systemctl start srv-images.mount; virsh pool-start images")
+    expect_made(machine)
+
+
 def kill_at_moments(machine):
     """Where it is killed the next one goes on; what is undone leaves nothing."""
     # Seen without LVM, which opens the disks: the agent would find it there, and refuse.
@@ -128,6 +140,7 @@ def test_volumes(test):
         machine, "pool", "images")["State"] == "running")
     expect_made(machine)
     machine.run("virsh", "vol-delete", "guest", "images")
+    expect_kept_unmounted(machine)
     expect_status(lab.agent(machine, "rollback", "--yes"), 0, "it is rolled back")
     expect_gone(machine)
     kill_at_moments(machine)
