@@ -22,7 +22,8 @@ int qb_mount_dress(const struct qb_step_ctx *ctx, const char *target, struct qb_
 		return r;
 	if (sym_is_selinux_enabled() > 0 && sym_selinux_restorecon(target, 0) < 0)
 		return qb_error_errno(err, errno, "%s: cannot label it", target);
-	return 0;
+	/* A step that is done is not done once more after a power cut. */
+	return fsync(fd) < 0 ? qb_error_errno(err, errno, "%s: cannot sync it", target) : 0;
 }
 
 int qb_mount_would_hide(const struct qb_step_ctx *ctx, const char *source, const char *target,

@@ -114,7 +114,7 @@ static int set(const struct qb_step_ctx *ctx, const json_t *json, struct qb_erro
 		return qb_error_errno(err, errno, "%s: cannot set its owner", args.target);
 	if (fchmod(fd, mode_of(&st, &args)) < 0)
 		return qb_error_errno(err, errno, "%s: cannot set its mode", args.target);
-	return 0;
+	return fsync(fd) < 0 ? qb_error_errno(err, errno, "%s: cannot sync it", args.target) : 0;
 }
 
 static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
