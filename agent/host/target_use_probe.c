@@ -120,8 +120,7 @@ static char *opened(const struct look *look, int process)
 	char *found = NULL;
 
 	if (dir)
-		fd = -EBADF; /* it is dir's now */
-
+		(void)QB_TAKE_FD(fd);
 	for (size_t i = 0; !found && i < QB_ARRAY_SIZE(links); i++)
 		found = linked(look, process, links[i]);
 	while (!found && dir && (entry = readdir(dir)))

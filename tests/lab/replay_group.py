@@ -14,7 +14,7 @@ import sys
 
 import log_writes
 
-OK, REFUSED = 0, 3
+REFUSED = 3
 JOURNAL = pathlib.Path("/var/lib/qubi-agent/journal")
 RECORDED = pathlib.Path("/root/recorded/000001.jsonl")
 BASE = pathlib.Path("/run/base")
