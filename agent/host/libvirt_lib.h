@@ -46,6 +46,7 @@
 	X(virStoragePoolFree) \
 	X(virStoragePoolGetAutostart) \
 	X(virStoragePoolGetInfo) \
+	X(virStoragePoolGetUUIDString) \
 	X(virStoragePoolGetXMLDesc) \
 	X(virStoragePoolIsActive) \
 	X(virStoragePoolIsPersistent) \

@@ -59,8 +59,8 @@ static void release(void *network)
 }
 
 static const struct qb_vir_class networks = {
-	"network", VIR_ERR_NO_NETWORK, lookup,        define,        start, stop,
-	undefine,  is_active,          get_autostart, set_autostart, users, release,
+	"network", VIR_ERR_NO_NETWORK, lookup,        stop,  undefine,
+	is_active, get_autostart,      set_autostart, users, release,
 };
 
 /* Of the step's arguments. */

@@ -40,38 +40,6 @@ int qb_vir_look(const struct qb_vir_class *class, virConnectPtr conn, const char
 	return r;
 }
 
-static int bring_up(const struct qb_vir_class *class, void *object, const char *name,
-		    struct qb_error *err)
-{
-	struct qb_vir_state state;
-	int r = state_of(class, object, name, &state, err);
-
-	if (r < 0)
-		return r;
-	if (!state.active && class->start(object) < 0)
-		return qb_vir_error(err, "%s %s: cannot start it", class->noun, name);
-	if (!state.autostart && class->set_autostart(object, 1) < 0)
-		return qb_vir_error(err, "%s %s: cannot set autostart", class->noun, name);
-	return 0;
-}
-
-int qb_vir_ensure(const struct qb_vir_class *class, virConnectPtr conn, const char *name,
-		  const char *xml, struct qb_error *err)
-{
-	void *object;
-	int r = look_up(class, conn, name, &object, err);
-
-	if (r < 0)
-		return r;
-	if (!object)
-		object = class->define(conn, xml);
-	if (!object)
-		return qb_vir_error(err, "%s %s: cannot define it", class->noun, name);
-	r = bring_up(class, object, name, err);
-	class->release(object);
-	return r;
-}
-
 static int put_back(const struct qb_vir_class *class, void *object, const char *name,
 		    const struct qb_vir_state *was, struct qb_error *err)
 {

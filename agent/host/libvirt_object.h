@@ -13,8 +13,6 @@ struct qb_vir_class {
 	const char *noun;
 	int missing; /* libvirt's error code of a lookup that finds none */
 	void *(*lookup)(virConnectPtr conn, const char *name);
-	void *(*define)(virConnectPtr conn, const char *xml);
-	int (*start)(void *object);
 	int (*stop)(void *object);
 	int (*undefine)(void *object);
 	int (*is_active)(void *object);
@@ -30,9 +28,6 @@ struct qb_vir_state {
 
 QB_MUST_CHECK int qb_vir_look(const struct qb_vir_class *class, virConnectPtr conn,
 			      const char *name, struct qb_vir_state *ret, struct qb_error *err);
-/* Defines (when absent), starts and autostarts, whatever of it is missing. */
-QB_MUST_CHECK int qb_vir_ensure(const struct qb_vir_class *class, virConnectPtr conn,
-				const char *name, const char *xml, struct qb_error *err);
 /*
  * Back to what state describes; what was not there before is stopped and undefined. -EBUSY, and
  * nothing changed, where guests would lose it.

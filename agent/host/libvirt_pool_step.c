@@ -63,8 +63,8 @@ static int users(void *pool)
 }
 
 static const struct qb_vir_class pools = {
-	"pool",    VIR_ERR_NO_STORAGE_POOL, lookup,        define, start,   stop, undefine,
-	is_active, get_autostart,           set_autostart, users,  release,
+	"pool",    VIR_ERR_NO_STORAGE_POOL, lookup,        stop,  undefine,
+	is_active, get_autostart,           set_autostart, users, release,
 };
 
 struct args {
@@ -110,11 +110,56 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 	return 0;
 }
 
+/* Of a pool that somebody else defined, whoever did gave the directory what it is to have. */
+static bool is_own(virStoragePoolPtr pool, const struct args *args)
+{
+	char uuid[VIR_UUID_STRING_BUFLEN];
+
+	return sym_virStoragePoolGetUUIDString(pool, uuid) == 0 && strstr(args->xml, uuid);
+}
+
+/* Autostart is set last: what has it has all the rest, whatever a run was broken off by. */
+static int bring_up(const struct qb_step_ctx *ctx, virStoragePoolPtr pool, const struct args *args,
+		    bool made, struct qb_error *err)
+{
+	int active = is_active(pool), autostart = 0;
+	int r = 0;
+
+	if (active < 0 || get_autostart(pool, &autostart) < 0)
+		return qb_vir_error(err, "pool %s: cannot read its state", args->name);
+	if (!active && start(pool) < 0)
+		return qb_vir_error(err, "pool %s: cannot start it", args->name);
+	if (autostart)
+		return 0;
+	/* A dir pool's directory that was there keeps what its owner gave it. */
+	if (!args->devices && (made || args->source) && is_own(pool, args))
+		r = qb_mount_dress(ctx, args->target, err);
+	if (r == 0 && set_autostart(pool, 1) < 0)
+		return qb_vir_error(err, "pool %s: cannot set autostart", args->name);
+	return r;
+}
+
+static int ensure(const struct qb_step_ctx *ctx, virConnectPtr conn, const struct args *args,
+		  bool made, struct qb_error *err)
+{
+	void *pool = lookup(conn, args->name);
+	int r;
+
+	if (!pool && sym_virGetLastErrorCode() != VIR_ERR_NO_STORAGE_POOL)
+		return qb_vir_error(err, "pool %s: cannot look it up", args->name);
+	if (!pool)
+		pool = define(conn, args->xml);
+	if (!pool)
+		return qb_vir_error(err, "pool %s: cannot define it", args->name);
+	r = bring_up(ctx, pool, args, made, err);
+	release(pool);
+	return r;
+}
+
 static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
 		 struct qb_error *err)
 {
 	bool made = !json_is_true(json_object_get(before, "target_exists"));
-	bool new = !json_is_true(json_object_get(before, "exists"));
 	_cleanup_vir_conn_ virConnectPtr conn = NULL;
 	struct args args;
 	int r = parse(json, &args, err);
@@ -123,12 +168,7 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t
 		r = qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &conn, err);
 	if (r == 0 && !args.devices)
 		r = qb_root_mkdir(ctx->root, args.target, 0711, err);
-	if (r == 0)
-		r = qb_vir_ensure(&pools, conn, args.name, args.xml, err);
-	/* A dir pool's directory that was there keeps what its owner gave it. */
-	if (r == 0 && new && !args.devices && (made || args.source))
-		r = qb_mount_dress(ctx, args.target, err);
-	return r;
+	return r < 0 ? r : ensure(ctx, conn, &args, made, err);
 }
 
 static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,

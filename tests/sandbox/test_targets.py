@@ -70,5 +70,23 @@ def what_is_below_a_pool_that_is_not_mounted_is_left_alone():
     qb.same(looks("/srv/images"), before, "the mount point")
 
 
+@qb.case(disks="blank,ext4")
+def a_run_that_is_killed_before_its_mode_is_set_is_gone_on_with():
+    """What mkfs gives a root directory is not what libvirt has for images."""
+    qb.configure(CONFIG.replace("    mode: 0750\n    owner: 107\n    group: 36\n", "") % "")
+    r = qb.run("/usr/bin/strace", "-o", "/tmp/trace", "-P", "/srv/images", "-e", "trace=fchmod", "-e",
+               "inject=fchmod:error=EINTR:signal=KILL", qb.AGENT, "apply", "--yes", code=None,
+               env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+    assert r.code != qb.OK, r
+    qb.same(looks("/srv/images"), ("0755", 0, 0), "the mounted root when the agent was killed")
+    qb.agent("apply", "--yes")
+    qb.same(looks("/srv/images"), ("0711", 0, 0), "the mounted root")
+    # Somebody makes it another, and the next run has other things to mend.
+    os.chmod("/srv/images", 0o750)
+    qb.virsh("pool-destroy", "images")
+    qb.agent("apply", "--yes")
+    qb.same(looks("/srv/images"), ("0750", 0, 0), "what somebody gave it")
+
+
 if __name__ == "__main__":
     qb.main()
