@@ -458,13 +458,15 @@ class VM:
             if len(chunk) < CHUNK:
                 return data
 
-    def plug(self, serial, **file):
-        """A SCSI disk more, in the running machine, behind which is what blockdev-add takes."""
-        self.qmp.execute("blockdev-add", **{"node-name": serial, **file})
-        self.qmp.execute("device_add", driver="scsi-hd", bus="scsi0.0", drive=serial,
-                         serial=serial, id=f"plugged-{serial}")
+    def plug(self, disks):
+        """SCSI disks more, in the running machine: by serial, what blockdev-add takes."""
+        for serial, file in disks.items():
+            self.qmp.execute("blockdev-add", **{"node-name": serial, **file})
+            self.qmp.execute("device_add", driver="scsi-hd", bus="scsi0.0", drive=serial,
+                             serial=serial, id=f"plugged-{serial}")
         self.run("udevadm", "wait", "--settle", "--timeout=120",
-                 f"/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{serial}", timeout=150)
+                 *(f"/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{serial}" for serial in disks),
+                 timeout=150)
 
     def unplug(self, serial):
         self.run("sh", "-ec", 'echo 1 >"/sys/block/$(basename "$(readlink -f "$1")")/device/delete"',

@@ -12,6 +12,7 @@ blklogwrites of QEMU records the same of one disk, but nothing puts the logs of 
 and what matters here is mostly which of two disks was written first.
 """
 import collections
+import hashlib
 import os
 import socket
 import struct
@@ -57,6 +58,14 @@ class Medium:
             data += self.read(at - head + len(data), tail)
         for place in range(0, len(data), BLOCK):
             self.blocks[(at + place) // BLOCK] = data[place:place + BLOCK]
+
+    def digest(self):
+        """Of what it reads as, for disks that lie over the same file."""
+        total = hashlib.sha256()
+        for number, data in sorted(self.blocks.items()):
+            if data != self.old_block(number):
+                total.update(number.to_bytes(8, "big") + data)
+        return total.digest()
 
     def differs(self):
         """Whether one byte is another than in the file."""

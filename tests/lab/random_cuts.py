@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plug is pulled at random moments of an apply, from disks that lose what they had not flushed.
 
-One apply for each kind of pool is recorded: every write and every flush of all disks, in one order
-(write_cache.py). Moments are chosen evenly over these, and of each the disks are made as a cut may
-have left them. So there may be many moments of one run.
+One apply is recorded: every write and every flush of all disks, in one order (write_cache.py).
+Moments are chosen evenly over these, and of each the disks are made as a cut may have left them. So
+there may be many moments of one run; where several left the same, it is tried once.
 
 No moment costs a boot. All go on from one saved machine, without disks but the one that it runs
 from: which never holds what an apply leaves, as /etc and /var lie on a disk of their own, that is
@@ -12,7 +12,7 @@ cut has from before it are its disks; this one has neither memory nor processes 
 reads the disks for the first time, under other names, lets LVM and systemd find what is on them,
 and only then starts libvirt. What a boot does besides, test_power_cut.py has.
 
-QUBI_LAB_MOMENTS  of each kind of pool: without it none is tried, as each takes a minute or two
+QUBI_LAB_MOMENTS  how many (default 2; make sweep: 100), as each takes a minute
 QUBI_LAB_SEED     of what is chosen (default 1)
 """
 import collections
@@ -29,7 +29,7 @@ import vm
 import write_cache
 from lab import expect, expect_status
 
-MOMENTS = int(os.environ.get("QUBI_LAB_MOMENTS") or 0)
+MOMENTS = int(os.environ.get("QUBI_LAB_MOMENTS") or 2)
 SEED = os.environ.get("QUBI_LAB_SEED") or "1"
 NEIGHBOURS = ("QB0100", "QB0200")  # somebody's file system, and the pool that there was before
 OLD = """\
@@ -39,21 +39,6 @@ pools:
     type: logical
     disks: [{serial: QB0200}]
 """
-POOLS = {"fs": f"""\
-  - name: images
-    type: fs
-    disks: [{{serial: QB0001}}]
-    target: {host.TARGET}
-""", "logical": f"""\
-  - name: images
-    type: dir
-    target: {host.TARGET}
-  - name: vms
-    type: logical
-    disks: [{{serial: QB0001}}, {{serial: QB0002}}]
-    volumes:
-      - {{name: images, size: 400MiB, target: {host.TARGET}}}
-"""}
 STATE_DISK = "QB0300"  # with /etc and /var
 BY_ID = "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_"
 LIBVIRT = "libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
@@ -113,8 +98,8 @@ def saved_origin(test):
                           files=vm.static_address())
     origin.boot()
     lab.install(origin)
-    for name in ("QB0200", STATE_DISK):
-        origin.plug(name, driver="file", filename=str(bases[name]))
+    origin.plug({name: {"driver": "file", "filename": str(bases[name])}
+                 for name in ("QB0200", STATE_DISK)})
     host.configure(origin, OLD)
     expect_status(lab.agent(origin, "apply", "--yes"), 0, "there is a pool before")
     origin.run("virsh", "vol-create-as", "old", "guest", "64M")
@@ -131,23 +116,23 @@ def going_on(test, origin, name, media, note=lambda event: None):
     """The origin once more, with these disks in any order, as after a boot."""
     machine = test.adopt(origin.clone(test.work / name))
     places = write_cache.serve(machine.work, media, note)
-    machine.plug(STATE_DISK, **places.pop(STATE_DISK))
+    machine.plug({STATE_DISK: places.pop(STATE_DISK)})
     machine.run("sh", "-exc", MOUNT_STATE)
-    for disk in random.Random(name).sample(sorted(places), len(places)):
-        machine.plug(disk, **places[disk])
+    order = random.Random(name).sample(sorted(places), len(places))
+    machine.plug({disk: places[disk] for disk in order})
     cached = machine.run("sh", "-c", "cat /sys/block/sd*/queue/write_cache | uniq").out
     expect(cached == "write back\n", "the disks have a cache to be flushed", cached)
     machine.run("sh", "-exc", START)
     return machine
 
 
-def recorded_apply(test, origin, bases, kind):
+def recorded_apply(test, origin, bases, pools):
     """All writes from the first on, how many of them were before the apply, and the state that it
     came to."""
     events = []
     media = {name: write_cache.Medium(path) for name, path in bases.items()}
-    machine = going_on(test, origin, f"run-{kind}", media, events.append)
-    host.configure(machine, OLD + POOLS[kind])
+    machine = going_on(test, origin, "recorded", media, events.append)
+    host.configure(machine, OLD + pools)
     machine.run("sync")
     before = len(events)
     done = expect_status(lab.agent(machine, "apply", "--yes"), 0, "an apply that nothing cuts off")
@@ -160,7 +145,7 @@ def recorded_apply(test, origin, bases, kind):
     counts = collections.Counter((e.disk, "flushes" if e.data is None else "writes")
                                  for e in events[before:total])
     said = ", ".join(f"{disk} {count} {what}" for (disk, what), count in sorted(counts.items()))
-    lab.say(f"figure: {kind}: {total - before} writes and flushes in one apply: {said}")
+    lab.say(f"figure: {total - before} writes and flushes in one apply: {said}")
     return events[:total], before, state
 
 
@@ -173,12 +158,16 @@ def told_by(journal):
     return " ".join(str(record[key]) for key in ("event", "step", "result") if key in record)
 
 
-def tried(test, origin, bases, kind, name, events, state):
-    """One cut: a machine goes on with what it left; the journal's last word."""
-    choose = random.Random(f"{SEED} {name}")
+def left_of(events, bases, name):
+    """The disks as the cut left them."""
     media = {disk: write_cache.Medium(path) for disk, path in bases.items()}
-    for disk, at, data in write_cache.left(events, choose):
+    for disk, at, data in write_cache.left(events, random.Random(f"{SEED} {name}")):
         media[disk].write(at, data)
+    return media
+
+
+def tried(test, origin, name, media, state):
+    """One cut: a machine goes on with what it left; the journal's last word."""
     machine = None
     try:
         machine = going_on(test, origin, name, media)
@@ -208,61 +197,32 @@ def tried(test, origin, bases, kind, name, events, state):
     return said
 
 
-def sweep(test, origin, bases, kind):
-    events, before, state = recorded_apply(test, origin, bases, kind)
-    choose = random.Random(f"{SEED} {kind}")
+def sweep(test, pools):
+    """Every moment's cut of an apply of these pools is gone on with."""
+    lab.say(f"{MOMENTS} moments, seed {SEED}")
+    origin, bases = saved_origin(test)
+    events, before, state = recorded_apply(test, origin, bases, pools)
+    choose = random.Random(SEED)
     share = (len(events) - before) / MOMENTS
-    failures, journals = [], collections.Counter()
+    failures, outcomes = [], {}
+    journals = collections.Counter()
     for number in range(MOMENTS):
         moment = before + int((number + choose.random()) * share)
-        name, began = f"{kind}-{number}", time.monotonic()
-        try:
-            said = tried(test, origin, bases, kind, name, events[:moment], state)
-        except lab.Failed as error:
-            said = "failed"
-            failures.append(str(error))
-            lab.say(f"FAILED: {error}")
-        journals[said] += 1
-        lab.say(f"moment {name}: cut after {moment - before} of {len(events) - before}, "
-                f"{write_cache.in_doubt(events[:moment])} writes in doubt; journal: {said}; "
+        name, began = f"moment-{number}", time.monotonic()
+        media = left_of(events[:moment], bases, name)
+        key = tuple(media[disk].digest() for disk in sorted(media))
+        if key not in outcomes:
+            try:
+                outcomes[key] = tried(test, origin, name, media, state)
+            except lab.Failed as error:
+                outcomes[key] = "failed"
+                lab.say(f"FAILED: {error}")
+        if outcomes[key] == "failed":
+            failures.append(name)
+        journals[outcomes[key]] += 1
+        lab.say(f"{name}: cut after {moment - before} of {len(events) - before}, "
+                f"{write_cache.in_doubt(events[:moment])} writes in doubt; journal: {outcomes[key]}; "
                 f"{time.monotonic() - began:.0f} s")
-    lab.say(f"figure: {kind}: {MOMENTS - len(failures)} of {MOMENTS} moments converged, seed "
-            f"{SEED}; the journal's last words: {dict(journals)}")
-    return failures
-
-
-def test_random_cuts(test):
-    lab.say(f"{MOMENTS} moments of each kind of pool, seed {SEED}")
-    origin, bases = saved_origin(test)
-    failures = [failure for kind in POOLS for failure in sweep(test, origin, bases, kind)]
-    expect(not failures, "every cut is gone on with", "\n".join(failures))
-
-
-def test_write_cache(test):
-    """What is flushed is kept, what is not may be lost, and no neighbour's flush helps."""
-    write, flush = write_cache.Event, lambda disk: write_cache.Event(disk, 0, None, False)
-    a, b, c = b"a" * 512, b"b" * 1024, b"c" * 512
-    events = [write("one", 0, a, False), flush("one"), write("two", 0, a, False),
-              write("one", 512, b, False), write("one", 4096, c, True), flush("two"),
-              write("two", 512, c, False)]
-    seen = collections.Counter()
-    for seed in range(500):
-        kept = list(write_cache.left(events, random.Random(seed)))
-        for sure in (("one", 0, a), ("two", 0, a), ("one", 4096, c)):
-            expect(sure in kept, f"{sure[:2]} is flushed", kept)
-        seen[sum(len(d) for disk, at, d in kept if (disk, at // 1024) == ("one", 0) and at)] += 1
-        seen["lost"] += ("two", 512, c) not in kept
-    expect(set(seen) >= {0, 512, 1024} and 0 < seen["lost"] < 500, "any part may be lost", seen)
-    base = vm.blank(test.work / "base", 1 << 20)
-    medium = write_cache.Medium(base)
-    medium.write(4000, b"x" * 5000)
-    expect(medium.read(3999, 5002) == b"\0" + b"x" * 5000 + b"\0", "what was written is read")
-    expect(medium.differs(), "and differs from what there was")
-    medium.write(4000, bytes(5000))
-    expect(not medium.differs(), "zeros over zeros do not")
-
-
-if not MOMENTS:
-    del test_random_cuts
-    print("skip random_cuts: make sweep tries 100 of each kind of pool", flush=True)
-lab.main()
+    lab.say(f"figure: {MOMENTS - len(failures)} of {MOMENTS} moments converged, seed {SEED}, "
+            f"{len(outcomes)} states of the disks; the journal's last words: {dict(journals)}")
+    expect(not failures, "every cut is gone on with", ", ".join(failures))
