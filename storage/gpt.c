@@ -60,7 +60,7 @@ static uint64_t get64(const uint8_t *p)
 	return le64toh(v);
 }
 
-static uint32_t crc_add(uint32_t crc, const uint8_t *data, size_t len)
+uint32_t qb_crc32_add(uint32_t crc, const uint8_t *data, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		crc ^= data[i];
@@ -72,17 +72,17 @@ static uint32_t crc_add(uint32_t crc, const uint8_t *data, size_t len)
 
 uint32_t qb_crc32(const uint8_t *data, size_t len)
 {
-	return ~crc_add(~0u, data, len);
+	return ~qb_crc32_add(~0u, data, len);
 }
 
 /* The header's checksum is taken with its own field as zero. */
 static uint32_t header_crc(const uint8_t *header, size_t len)
 {
 	static const uint8_t zero[4];
-	uint32_t crc = crc_add(~0u, header, 16);
+	uint32_t crc = qb_crc32_add(~0u, header, 16);
 
-	crc = crc_add(crc, zero, sizeof(zero));
-	return ~crc_add(crc, header + 20, len - 20);
+	crc = qb_crc32_add(crc, zero, sizeof(zero));
+	return ~qb_crc32_add(crc, header + 20, len - 20);
 }
 
 static void guid_text(const uint8_t *p, char ret[QB_GUID_LEN])

@@ -73,3 +73,5 @@ void qb_mark_read(const struct qb_ends *ends, const struct qb_gpt *gpt, const ch
 
 /* CRC-32 as in IEEE 802.3, of the parts of a GPT. */
 uint32_t qb_crc32(const uint8_t *data, size_t len);
+/* The same without the inversions before and after, as other formats have it. */
+uint32_t qb_crc32_add(uint32_t crc, const uint8_t *data, size_t len);

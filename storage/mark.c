@@ -30,6 +30,7 @@ enum {
 	XFS_SB_LSN = 240,
 	LVM_LABEL = 512,
 	LVM_AREA = 4096,
+	LVM_LOCATIONS = 40,
 	EXT4_BLOCK = 4096,
 	EXT4_SUPER = 1024, /* where it is, and how long */
 	EXT4_MAGIC = 56,
@@ -37,6 +38,9 @@ enum {
 	EXT4_GROUP_BLOCKS = 8 * EXT4_BLOCK,
 	EXT4_GROUPS_BLOCK = EXT4_BLOCK / sizeof(struct ext4_group),
 };
+
+/* INITIAL_CRC in lib/misc/crc.h of LVM2. */
+#define LVM_CRC 0xf597a6cfu
 
 void qb_pool_ids(const char *machine_id, const char *pool, const char *identity,
 		 struct qb_pool_ids *ret)
@@ -152,10 +156,21 @@ static bool xfs_was_begun(const struct qb_ends *ends, uint64_t start, uint64_t s
 	return any;
 }
 
+/* struct mda_header of LVM: it is whole, and points to no description of a group. */
+static bool lvm_has_no_group(const uint8_t *header)
+{
+	uint32_t crc;
+
+	memcpy(&crc, header, sizeof(crc));
+	return le32toh(crc) == qb_crc32_add(LVM_CRC, header + 4, 512 - 4) &&
+	       is_zero(header + LVM_LOCATIONS, 512 - LVM_LOCATIONS);
+}
+
 /*
  * What LVM puts into the partition of a member: a label (struct label_header), the header of the
  * metadata area and the group's description as text, in a ring that begins behind that header and
- * fills the first MiB. What was once in it stays readable there: no volume ever was.
+ * fills the first MiB. What was once in it stays readable there: no volume ever was, or LVM was
+ * told that the group is to go, which takes that it has none.
  */
 static bool lvm_was_begun(const struct qb_ends *ends, uint64_t start)
 {
@@ -172,7 +187,8 @@ static bool lvm_was_begun(const struct qb_ends *ends, uint64_t start)
 	       (labelled || zero(ends, start + LVM_LABEL, start + LVM_LABEL + 512)) &&
 	       zero(ends, start + LVM_LABEL + 512, start + LVM_AREA) &&
 	       (described || zero(ends, start + LVM_AREA, start + MIB)) &&
-	       !memmem(area, MIB - LVM_AREA, volumes, strlen(volumes)) &&
+	       (!memmem(area, MIB - LVM_AREA, volumes, strlen(volumes)) ||
+		lvm_has_no_group(area)) &&
 	       zero(ends, start + MIB, ends->len);
 }
 

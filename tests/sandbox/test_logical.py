@@ -138,6 +138,27 @@ def a_group_that_somebody_made_his_own_is_not_taken_apart():
 
 
 @qb.case(disks="blank,blank2")
+def a_rollback_that_was_broken_off_after_the_group_is_gone_on_with():
+    """What LVM no longer needs of it stays readable on the disks, volumes and all."""
+    blank = hashes()
+    qb.configure(BOTH)
+    qb.agent("apply", "--yes")
+    lvm("vgcfgbackup", "-f", "/tmp/without", "vms")
+    add_volume()
+    lvm("vgcfgrestore", "-f", "/tmp/without", "vms")
+    break_lvm("vgremove", TURNS, "signal=KILL", "after")
+    r = qb.agent("rollback", "--yes", code=None)
+    qb.same((r.code, groups()), (-signal.SIGKILL, {}), "the agent's end, and the groups")
+    # LVM reads and writes past the page cache.
+    qb.run("/bin/dd", "if=" + os.environ["QB_BLANK"], "of=/tmp/head", "bs=1M", "count=2", "iflag=direct")
+    with open("/tmp/head", "rb") as head:
+        data = head.read()
+    assert b"logical_volumes" in data, "nothing is left of the volume"
+    qb.agent("rollback", "--yes")
+    qb.same(hashes(), blank, "the disks")
+
+
+@qb.case(disks="blank,blank2")
 def a_copy_of_the_metadata_that_is_behind_is_brought_up():
     """As a power cut leaves it between the two disks; LVM goes by the newer one, and warns."""
     qb.configure(BOTH)
@@ -294,7 +315,8 @@ def fault(point, error):
 
 
 # Stands in front of LVM, and breaks the real one off: at its NUMBER-th turn to the disks in the
-# command that is named, in one process, or with the agent as a power cut would.
+# command that is named, in one process, or with the agent as a power cut would; or the agent, once
+# the command is through.
 WRAPPER = """#!/usr/bin/python3
 import os, signal, subprocess, sys
 called = os.path.basename(sys.argv[0])  # libvirt's commands are links to LVM
@@ -303,9 +325,9 @@ if called != "lvm" or sys.argv[1] != {command!r} or os.path.exists("/tmp/broken"
     os.execv(real[0], real)
 r = subprocess.run(["/usr/bin/strace", "-qq", "-o", "/dev/null", "-e", "trace=io_submit", "-e",
                     "inject=io_submit:{fault}:when={number}", *real], check=False)
-if r.returncode:
+if r.returncode or {cut!r} == "after":
     open("/tmp/broken", "w").close()
-    if {cut!r} == "cut":
+    if {cut!r} != "alone":
         os.kill(os.getppid(), signal.SIGKILL)
 sys.exit(r.returncode and 5)
 """

@@ -424,6 +424,30 @@ static void a_physical_volume_is_resumed_unless_it_had_volumes(void **state)
 	assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
 }
 
+/* A group that is removed has no volumes: of it only the text stays, which nothing points to. */
+static void a_physical_volume_that_had_volumes_is_resumed_once_it_is_in_no_group(void **state)
+{
+	static const uint8_t location[] = {0, 2, 0, 0, 0, 0, 0, 0, 99};
+	/* As vgremove of LVM 2.03.16 left it: checksum, magic, version, start and size. */
+	static const uint8_t header[] = {0x16, 0xd6, 0x8e, 0xdb, ' ',  'L',  'V', 'M', '2', ' ',
+					 'x',  '[',  '5',  'A',  '%',  'r',  '0', 'N', '*', '>',
+					 1,    0,    0,    0,    0,    0x10, 0,   0,   0,   0,
+					 0,    0,    0,    0xf0, 0x0f, 0,    0,   0,   0,   0};
+	struct image *im = *state;
+
+	clear(im);
+	table(im, "vms", QB_MARK_PENDING);
+	put(im, MIB + SECTOR, "LABELONE", 8);
+	put(im, MIB + 4096, header, sizeof(header));
+	put(im, MIB + 4096 + SECTOR, "vms {\nlogical_volumes {\n", 23);
+	assert_true(probe(im, MACHINE_ID, IDENTITY)->only);
+	put(im, MIB + 4096 + 40, location, sizeof(location));
+	assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
+	put(im, MIB + 4096 + 40, "\0\0\0\0\0\0\0\0\0", 9);
+	put(im, MIB + 4096, "torn", 4);
+	assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
+}
+
 static void wiping_leaves_nothing(void **state)
 {
 	struct qb_error err = QB_ERROR_INIT;
@@ -504,6 +528,7 @@ int main(void)
 		T(unknown_content_in_the_partition_forbids_to_resume),
 		T(an_ext4_is_resumed_whichever_of_its_blocks_are_there),
 		T(a_physical_volume_is_resumed_unless_it_had_volumes),
+		T(a_physical_volume_that_had_volumes_is_resumed_once_it_is_in_no_group),
 		T(one_byte_between_two_readings_is_somebodys),
 		T(wiping_leaves_nothing),
 		T(the_longest_pool_name_fits),
