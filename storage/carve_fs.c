@@ -78,8 +78,8 @@ int qb_carve_mkfs(const char *node, const struct qb_carve_args *args, unsigned t
 /* How many entries are in the directory, and whether one of them is name. */
 static int count_entries(int dir_fd, const char *path, const char *name, size_t *ret, bool *ret_has)
 {
-	int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	_cleanup_closedir_ DIR *dir =
+		qb_fdopendir(openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 	struct dirent *entry;
 
 	if (!dir)

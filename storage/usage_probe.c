@@ -356,16 +356,11 @@ static int read_files(struct usage *u, int proc, const char *pid)
 {
 	_cleanup_free_ char *path = qb_asprintf("%s/fd", pid);
 	int fd = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_closedir_ DIR *dir = qb_fdopendir(fd);
 	struct dirent *entry;
 
-	if (fd < 0)
+	if (!dir)
 		return -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
 	while ((entry = readdir(dir))) {
 		char target[8] = "";
 		struct stat st;
@@ -388,9 +383,10 @@ static int each_process(struct usage *u, int proc,
 			int (*ask)(struct usage *u, int proc, const char *pid))
 {
 	_cleanup_free_ char *self = qb_asprintf("%d", getpid());
-	int fd = openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), failed = 0;
-	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	_cleanup_closedir_ DIR *dir =
+		qb_fdopendir(openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	struct dirent *entry;
+	int failed = 0;
 
 	if (!dir)
 		return -errno;

@@ -70,6 +70,16 @@ static inline void qb_closedirp(DIR **d)
 		closedir(*d);
 }
 
+/* The directory at fd, which it takes in any case; NULL, with errno, also for no fd at all. */
+static inline DIR *qb_fdopendir(int fd)
+{
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir && fd >= 0)
+		close(fd);
+	return dir;
+}
+
 #define _cleanup_free_ QB_CLEANUP(qb_freep)
 #define _cleanup_close_ QB_CLEANUP(qb_closep)
 #define _cleanup_fclose_ QB_CLEANUP(qb_fclosep)

@@ -21,13 +21,10 @@ struct readings {
 /* A directory that has more than itself and the one above; not all of /proc is read for that. */
 static bool is_filled(const struct qb_root *root, const char *path)
 {
-	_cleanup_close_ int fd = qb_root_openat(root, path, O_RDONLY | O_DIRECTORY, 0);
-	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	_cleanup_closedir_ DIR *dir =
+		qb_fdopendir(qb_root_openat(root, path, O_RDONLY | O_DIRECTORY, 0));
 
-	if (!dir)
-		return false;
-	QB_TAKE_FD(fd);
-	return readdir(dir) && readdir(dir) && readdir(dir);
+	return dir && readdir(dir) && readdir(dir) && readdir(dir);
 }
 
 /* A tree that was captured without /sys says nothing about what /sys would hold. */

@@ -114,13 +114,11 @@ static char *linked(const struct look *look, int dir, const char *name)
 static char *opened(const struct look *look, int process)
 {
 	static const char *const links[] = {"cwd", "root", "exe"};
-	_cleanup_close_ int fd = openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	_cleanup_closedir_ DIR *dir =
+		qb_fdopendir(openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	struct dirent *entry;
 	char *found = NULL;
 
-	if (dir)
-		(void)QB_TAKE_FD(fd);
 	for (size_t i = 0; !found && i < QB_ARRAY_SIZE(links); i++)
 		found = linked(look, process, links[i]);
 	while (!found && dir && (entry = readdir(dir)))

@@ -141,6 +141,11 @@ def expect_status(result, status, what):
     return result
 
 
+def expect_refused(result, status, words):
+    expect_status(result, status, f"refused: {words}")
+    expect(words in " ".join((result.out + result.err).split()), f"it says: {words}", result)
+
+
 def install(machine, rpm=None):
     """The RPM as an administrator installs it: with every Requires looked at."""
     rpm = rpm or find_rpm()

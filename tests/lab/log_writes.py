@@ -2,6 +2,8 @@
 """What dm-log-writes recorded (Documentation/admin-guide/device-mapper/log-writes.rst): a super
 block, then entries of a sector each, with the data that they wrote behind them."""
 import dataclasses
+import json
+import pathlib
 import struct
 
 MAGIC = 0x6a736677736872
@@ -56,3 +58,13 @@ def play(log, write, target):
     target.write(data)
     target.flush()
     return True
+
+
+def begun(journal, kind):
+    """Of the recorded apply's journal what it has when the step writes: that it is to be done, and
+    not that it is."""
+    lines = pathlib.Path(journal).read_text(encoding="utf-8").splitlines(keepends=True)
+    records = [json.loads(line) for line in lines]
+    step = next(i for i, step in enumerate(records[0]["plan"]["steps"]) if step["kind"] == kind)
+    end = next(i for i, r in enumerate(records) if (r["event"], r.get("step")) == ("intent", step))
+    return "".join(lines[:end + 1])

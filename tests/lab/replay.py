@@ -40,17 +40,6 @@ def restore(base):
     qb.run("/usr/bin/udevadm", "settle")
 
 
-def begun(journal):
-    """What it has when the disk is written: the intent, and not that it is done."""
-    with open(journal, encoding="utf-8") as f:
-        lines = f.readlines()
-    records = [json.loads(line) for line in lines]
-    carve = next(i for i, step in enumerate(records[0]["plan"]["steps"])
-                 if step["kind"] == "storage.carve")
-    end = next(i for i, r in enumerate(records) if (r["event"], r.get("step")) == ("intent", carve))
-    return "".join(lines[:end + 1])
-
-
 def begin(journal):
     os.makedirs(JOURNAL, mode=0o700, exist_ok=True)
     with open(f"{JOURNAL}/000001.jsonl", "w", encoding="utf-8") as f:
@@ -86,7 +75,7 @@ def main():
     writes = log_writes.read(folder / "log.img")
     last = next(i for i, w in enumerate(writes) if w.mark == "applied")
     qb.configure((folder / "host.yaml").read_text())
-    journal = begun(folder / "journal.jsonl")
+    journal = log_writes.begun(folder / "journal.jsonl", "storage.carve")
     with open(base, "wb") as f:
         f.truncate(int((folder / "size").read_text()))
     with open(folder / "log.img", "rb") as log, open(base, "r+b") as target:

@@ -25,16 +25,6 @@ def run(*argv, check=True):
                           stderr=subprocess.PIPE, encoding="utf-8", check=check)
 
 
-def begun():
-    """What it has when the disks are written: the intent, and not that it is done."""
-    lines = RECORDED.read_text().splitlines(keepends=True)
-    records = [json.loads(line) for line in lines]
-    carve = next(i for i, step in enumerate(records[0]["plan"]["steps"])
-                 if step["kind"] == "storage.group")
-    end = next(i for i, r in enumerate(records) if (r["event"], r.get("step")) == ("intent", carve))
-    return "".join(lines[:end + 1])
-
-
 def begin(loops, journal):
     for device, path in loops.items():
         run("cp", "--sparse=always", BASE / pathlib.Path(path).name, path)
@@ -75,7 +65,7 @@ def main():
     every = int(sys.argv[4])
     writes = log_writes.read(log_path)
     last = next(i for i, w in enumerate(writes) if w.mark == "applied")
-    journal, bases = begun(), []
+    journal, bases = log_writes.begun(RECORDED, "storage.group"), []
     BASE.mkdir()
     run("mount", "-t", "tmpfs", "tmpfs", BASE)
     for path in loops.values():

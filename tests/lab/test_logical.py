@@ -6,7 +6,7 @@ import json
 import host
 import lab
 import vm
-from lab import expect, expect_status
+from lab import expect, expect_refused, expect_status
 
 CONFIG = """\
 version: 1
@@ -33,11 +33,6 @@ def expect_group(machine, *wanted):
 def expect_in_sync(machine):
     status, plan = lab.agent_json(machine, "plan")
     expect((status, plan["steps"], plan["refused"]) == (0, [], []), "the plan is empty", plan)
-
-
-def expect_refused(result, status, words):
-    expect_status(result, status, f"refused: {words}")
-    expect(words in " ".join((result.out + result.err).split()), f"it says: {words}", result)
 
 
 # As a power cut leaves it: the disk has the place of the metadata, and not yet what is to be there.

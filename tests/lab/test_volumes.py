@@ -4,7 +4,7 @@ undone, and begun anew where the agent was killed. No sandbox has a device mappe
 import host
 import lab
 import vm
-from lab import expect, expect_status
+from lab import expect, expect_refused, expect_status
 
 SIZES = ("50%VG", "300MiB")
 CONFIG = """\
@@ -64,11 +64,6 @@ def expect_gone(machine):
                                    "/etc/systemd/system/local-fs.target.wants/srv-* 2>/dev/null",
                        check=False).out
     expect(left == "", "neither directories nor units are left", left)
-
-
-def expect_refused(result, status, words):
-    expect_status(result, status, f"refused: {words}")
-    expect(words in " ".join((result.out + result.err).split()), f"it says: {words}", result)
 
 
 def refuse_and_adopt(machine):
