@@ -73,6 +73,9 @@ void qb_disks_done(struct qb_disks *disks)
 			qb_strs_done(&disks->groups[i].tagged[k].tags);
 		}
 		free(disks->groups[i].tagged);
+		for (size_t k = 0; k < disks->groups[i].n_sizes; k++)
+			free(disks->groups[i].sizes[k].path);
+		free(disks->groups[i].sizes);
 	}
 	free(disks->disks);
 	free(disks->mappings);

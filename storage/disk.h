@@ -95,6 +95,11 @@ struct qb_mapping {
 	struct qb_strs disks;   /* the names of those it comes down to */
 };
 
+struct qb_physical_volume {
+	char *path;
+	uint64_t taken_bytes; /* of the device, up to the end of the last extent */
+};
+
 struct qb_logical_volume {
 	char *name;
 	uint64_t size_bytes;
@@ -111,6 +116,8 @@ struct qb_volume_group {
 	struct qb_strs damaged; /* logical volumes, each with its health: "root (partial)" */
 	struct qb_logical_volume *tagged; /* those that have tags */
 	size_t n_tagged;
+	struct qb_physical_volume *sizes; /* of the physical volumes */
+	size_t n_sizes;
 };
 
 struct qb_disks {

@@ -169,6 +169,21 @@ static const struct qb_type logical_volume_type = {
 	.doc = "A logical volume of LVM.",
 };
 
+static const struct qb_field physical_volume_fields[] = {
+	QB_F(qb_physical_volume, path, "path", STR, .flags = QB_FIELD_REQUIRED,
+	     .doc = "Its device."),
+	QB_F(qb_physical_volume, taken_bytes, "taken_bytes", U64,
+	     .doc = "How much of the device LVM takes."),
+};
+
+static const struct qb_type physical_volume_type = {
+	.name = "physical-volume",
+	.size = sizeof(struct qb_physical_volume),
+	.fields = physical_volume_fields,
+	.n_fields = QB_ARRAY_SIZE(physical_volume_fields),
+	.doc = "A physical volume of LVM.",
+};
+
 static const struct qb_field volume_group_fields[] = {
 	QB_F(qb_volume_group, name, "name", STR, .flags = QB_FIELD_REQUIRED, .doc = "Name."),
 	QB_F(qb_volume_group, size_bytes, "size_bytes", U64, .doc = "Size."),
@@ -185,6 +200,8 @@ static const struct qb_field volume_group_fields[] = {
 	     .doc = "Logical volumes that are not whole, each with its health."),
 	QB_F_LIST(qb_volume_group, tagged, "tagged", &logical_volume_type,
 		  .doc = "Logical volumes that have tags."),
+	QB_F_LIST(qb_volume_group, sizes, "sizes", &physical_volume_type,
+		  .doc = "What LVM takes of each of its devices."),
 };
 
 const struct qb_type qb_volume_group_type = {

@@ -17,17 +17,21 @@ enum qb_growth_state {
 
 struct qb_growth {
 	const struct qb_partition *partition; /* of the disk; NULL: foreign */
-	uint64_t from_bytes, to_bytes;        /* of the file system, and of the room for it */
+	uint64_t from_bytes, to_bytes;        /* of what is in it, and of the room for that */
 	bool table;                           /* the partition is to become larger, too */
 };
 
-/* Of a disk that carries the mark with these IDs. Pure. */
+/* Of a disk that carries the mark with these IDs. group: whose physical volume it is. Pure. */
 enum qb_growth_state qb_growth_of(const struct qb_disk *disk, const struct qb_pool_ids *ids,
-				  const struct qb_fs *fs, struct qb_growth *ret);
+				  const struct qb_fs *fs, const struct qb_volume_group *group,
+				  struct qb_growth *ret);
 
-/* A member that is smaller than its table says: true, and the target is refused. Pure. */
-bool qb_grow_refuse_shrunk(const struct qb_pool_planning *p, const struct qb_member *m,
+/* A pool's disk that is smaller than its table says: true, and the target is refused. Pure. */
+bool qb_grow_refuse_shrunk(const struct qb_pool_planning *p, const struct qb_disk *disk,
 			   const char *target);
+/* Whether a carved member could take more. Pure. */
+bool qb_grow_has_room(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
+		      const struct qb_member *m, struct qb_growth *ret);
 /* Adds the step that enlarges a carved member, or refuses it. False: there is nothing to do. Pure.
  */
 bool qb_grow_plan(const struct qb_pool_planning *p, const struct qb_pool_config *pool,

@@ -2,15 +2,15 @@
 /*
  * Step storage.grow, in an order that survives a power cut at any point. The second copy of the
  * table is written at the new end first, and is on the disk before the first one is touched, so
- * that always one of them is whole; the kernel is told, and the file system grows last. Whatever of
+ * that always one of them is whole; the kernel is told, and what is in it grows last. Whatever of
  * it is done, what is missing shows in what is smaller than it could be.
  */
 #include "storage/grow.h"
 
 #include <errno.h>
 
-#include "storage/carve.h"
 #include "storage/gpt.h"
+#include "storage/vg_step.h"
 
 /* What is to be done on a disk. */
 struct now {
@@ -19,12 +19,55 @@ struct now {
 	struct qb_growth growth;
 };
 
+struct look {
+	struct qb_disks disks;
+	const struct qb_disk *disk;
+	const struct qb_volume_group *group; /* that it is in; NULL: none */
+};
+
+static void look_done(struct look *look)
+{
+	qb_disks_done(&look->disks);
+}
+#define _cleanup_look_ QB_CLEANUP(look_done)
+
+/* *ret is to be freed in any case. */
+static int look_at(const struct qb_step_ctx *ctx, const json_t *json,
+		   struct qb_carve_args *ret_args, struct look *ret, struct qb_error *err)
+{
+	const char *name = qb_arg(json, "group");
+	struct qb_pool_config pool = {.volume_group = (char *)(uintptr_t)name};
+	int r = qb_carve_find(ctx, json, ret_args, &ret->disks, &ret->disk, err);
+
+	if (r < 0 || !name)
+		return r;
+	ret_args->fs = &qb_physical_volume;
+	pool.name = (char *)(uintptr_t)ret_args->pool;
+	r = qb_vg_ask(&ret->disks, err);
+	if (r < 0)
+		return r;
+	ret->group = qb_vg_find(&ret->disks, &pool, ctx->machine_id);
+	if (qb_vg_state(ret->group, pool.name, ctx->machine_id) != QB_VG_IS_READY ||
+	    !qb_vg_has(ret->group, ret->disk))
+		ret->group = NULL;
+	return 0;
+}
+
+static int expect_member(const struct look *look, const struct qb_carve_args *args,
+			 struct qb_error *err)
+{
+	if (args->fs != &qb_physical_volume || look->group)
+		return 0;
+	return qb_error_set(err, ESTALE, "%s is in no volume group of pool %s", look->disk->path,
+			    args->pool);
+}
+
 /* The disk has to be the pool's own still. */
-static int judge(const struct qb_disk *disk, const struct qb_carve_args *args, struct now *ret,
-		 struct qb_error *err)
+static int judge(const struct qb_disk *disk, const struct qb_volume_group *group,
+		 const struct qb_carve_args *args, struct now *ret, struct qb_error *err)
 {
 	ret->claim = qb_disk_claim(disk, args->pool, &args->ids, args->by_path, false);
-	ret->state = qb_growth_of(disk, &args->ids, args->fs, &ret->growth);
+	ret->state = qb_growth_of(disk, &args->ids, args->fs, group, &ret->growth);
 	if (ret->claim > QB_CLAIM_COMMIT || ret->state == QB_GROWTH_FOREIGN)
 		return qb_error_set(err, ESTALE,
 				    "%s stays as it is: it does not carry the %s of pool %s any "
@@ -41,16 +84,17 @@ static bool is_done(const struct now *now)
 static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_observed *ret,
 		   json_t **ret_before, struct qb_error *err)
 {
-	_cleanup_disks_ struct qb_disks disks = {0};
-	const struct qb_disk *disk;
+	_cleanup_look_ struct look look = {0};
 	struct qb_carve_args args;
 	struct now now;
-	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
+	int r = look_at(ctx, json, &args, &look, err);
 
 	if (r == 0)
-		r = qb_carve_unchanged(disk, &args, err);
+		r = expect_member(&look, &args, err);
 	if (r == 0)
-		r = judge(disk, &args, &now, err);
+		r = qb_carve_unchanged(look.disk, &args, err);
+	if (r == 0)
+		r = judge(look.disk, look.group, &args, &now, err);
 	if (r < 0)
 		return r;
 	if (is_done(&now)) {
@@ -73,10 +117,11 @@ static int enlarge(const struct qb_step_ctx *ctx, const struct qb_carve_args *ar
 	int r = qb_carve_look(ctx, fd, args, &disk, err);
 
 	if (r == 0)
-		r = judge(&disk, args, &now, err);
+		r = judge(&disk, NULL, args, &now, err);
 	if (r == 0 && (now.growth.table || now.claim == QB_CLAIM_COMMIT))
-		r = qb_carve_table(fd, args->disk, args->pool, QB_PART_LINUX, &args->ids,
-				   QB_MARK_READY, err);
+		r = qb_carve_table(fd, args->disk, args->pool,
+				   args->fs == &qb_physical_volume ? QB_PART_LVM : QB_PART_LINUX,
+				   &args->ids, QB_MARK_READY, err);
 	if (r == 0)
 		r = qb_carve_kernel_resize(fd, args->disk, now.growth.partition->start_bytes,
 					   now.growth.to_bytes, err);
@@ -84,7 +129,20 @@ static int enlarge(const struct qb_step_ctx *ctx, const struct qb_carve_args *ar
 	return r;
 }
 
-static int grow(const struct qb_step_ctx *ctx, const struct qb_disk *disk,
+/* What LVM wrote of it is on all disks of the group. */
+static int grow_volume(const struct qb_step_ctx *ctx, const char *node,
+		       const struct qb_volume_group *group, struct qb_error *err)
+{
+	_cleanup_strs_ struct qb_strs argv = {0};
+	int r;
+
+	qb_strs_add(&argv, "pvresize");
+	qb_strs_add(&argv, node);
+	r = qb_lvm(ctx, &argv, err);
+	return r < 0 ? r : qb_vg_sync(group, err);
+}
+
+static int grow(const struct qb_step_ctx *ctx, const struct look *look,
 		const struct qb_carve_args *args, bool table_only, struct qb_error *err)
 {
 	_cleanup_carve_device_ struct qb_carve_device device = QB_CARVE_DEVICE_INIT;
@@ -96,45 +154,50 @@ static int grow(const struct qb_step_ctx *ctx, const struct qb_disk *disk,
 	if (r < 0 || table_only)
 		return r;
 	r = qb_carve_node(ctx, args->disk, &node, err);
-	if (r == 0)
-		r = qb_grow_fs(node, args->fs,
-			       disk->n_partitions ? disk->partitions[0].mountpoint : NULL, err);
-	return r;
+	if (r < 0)
+		return r;
+	if (look->group)
+		return grow_volume(ctx, node, look->group, err);
+	return qb_grow_fs(node, args->fs,
+			  look->disk->n_partitions ? look->disk->partitions[0].mountpoint : NULL,
+			  err);
 }
 
 static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
 		 struct qb_error *err)
 {
-	_cleanup_disks_ struct qb_disks disks = {0};
-	const struct qb_disk *disk;
+	_cleanup_look_ struct look look = {0};
 	struct qb_carve_args args;
-	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
+	int r = look_at(ctx, json, &args, &look, err);
 
+	if (r == 0)
+		r = expect_member(&look, &args, err);
 	(void)before;
 	if (r == 0)
-		r = grow(ctx, disk, &args, false, err);
+		r = grow(ctx, &look, &args, false, err);
 	return r < 0 ? r : qb_carve_settle(ctx->timeout_ms, args.ids.part_guid, err);
 }
 
 static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
 		  struct qb_error *err)
 {
-	_cleanup_disks_ struct qb_disks disks = {0};
-	const struct qb_disk *disk;
+	_cleanup_look_ struct look look = {0};
 	struct qb_carve_args args;
 	struct now now;
-	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
+	int r = look_at(ctx, json, &args, &look, err);
 
+	if (r == 0)
+		r = expect_member(&look, &args, err);
 	(void)before;
 	if (r == 0)
-		r = judge(disk, &args, &now, err);
+		r = judge(look.disk, look.group, &args, &now, err);
 	if (r < 0)
 		return r;
 	if (!is_done(&now))
-		return qb_error_set(err, EIO,
-				    "the %s on %s has %ju bytes, and there is room for %ju",
-				    args.fs->title, disk->path, (uintmax_t)now.growth.from_bytes,
-				    (uintmax_t)now.growth.to_bytes);
+		return qb_error_set(
+			err, EIO, "the %s on %s has %ju bytes, and there is room for %ju",
+			args.fs->title, look.disk->path, (uintmax_t)now.growth.from_bytes,
+			(uintmax_t)now.growth.to_bytes);
 	return 0;
 }
 
@@ -142,23 +205,23 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
 		struct qb_error *err)
 {
-	_cleanup_disks_ struct qb_disks disks = {0};
-	const struct qb_disk *disk;
+	_cleanup_look_ struct look look = {0};
 	struct qb_carve_args args;
 	struct now now;
 	_cleanup_free_ char *size = NULL;
-	int r = qb_carve_find(ctx, json, &args, &disks, &disk, err);
+	int r = look_at(ctx, json, &args, &look, err);
 
 	if (r == 0)
-		r = judge(disk, &args, &now, err);
+		r = judge(look.disk, look.group, &args, &now, err);
 	if (r < 0)
 		return r;
 	if (now.claim == QB_CLAIM_COMMIT) {
-		qb_carve_as_it_is(disk, &args);
-		r = grow(ctx, disk, &args, true, err);
+		qb_carve_as_it_is(look.disk, &args);
+		r = grow(ctx, &look, &args, true, err);
 		if (r < 0)
 			return r;
-	} else if ((json_int_t)now.growth.partition->size_bytes ==
+	} else if (now.state == QB_GROWTH_ROOM &&
+		   (json_int_t)now.growth.partition->size_bytes ==
 			   json_integer_value(json_object_get(before, "partition_bytes")) &&
 		   (json_int_t)now.growth.from_bytes ==
 			   json_integer_value(json_object_get(before, "fs_bytes"))) {
@@ -168,7 +231,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 	return qb_error_set(err, EOPNOTSUPP,
 			    "%s keeps its larger size (%s): what grew is not made smaller again; "
 			    "nothing is lost by that",
-			    disk->path, size);
+			    look.disk->path, size);
 }
 
 const struct qb_step_kind qb_grow_step = {

@@ -128,7 +128,7 @@ static const char *const fullreport[] = {
 	"--configreport",
 	"pv",
 	"-o",
-	"pv_name",
+	"pv_name,pv_size,pe_start",
 	"--configreport",
 	"lv",
 	"-o",
@@ -194,6 +194,25 @@ static bool add_volume(const json_t *row, struct qb_volume_group *g)
 	return true;
 }
 
+/* One that is missing is "[unknown]". */
+static bool add_physical_volume(const json_t *row, struct qb_volume_group *g)
+{
+	const char *path = text_of(row, "pv_name");
+	struct qb_physical_volume *volume;
+	uint64_t start, size;
+
+	if (!qb_startswith(path, "/"))
+		return true;
+	if (qb_parse_u64(text_of(row, "pe_start"), &start) < 0 ||
+	    qb_parse_u64(text_of(row, "pv_size"), &size) < 0 || start > UINT64_MAX - size)
+		return false;
+	qb_strs_add(&g->physical_volumes, path);
+	volume = QB_APPEND(g->sizes, g->n_sizes);
+	volume->path = qb_str_printable(path);
+	volume->taken_bytes = start + size;
+	return true;
+}
+
 static bool add_group(const json_t *report, struct qb_disks *disks)
 {
 	const json_t *vg = json_array_get(json_object_get(report, "vg"), 0), *row;
@@ -220,9 +239,7 @@ static bool add_group(const json_t *report, struct qb_disks *disks)
 	g->extent_bytes = extent;
 	add_tags(text_of(vg, "vg_tags"), &g->tags);
 	json_array_foreach (json_object_get(report, "pv"), i, row)
-		/* One that is missing is "[unknown]". */
-		if (qb_startswith(text_of(row, "pv_name"), "/"))
-			qb_strs_add(&g->physical_volumes, text_of(row, "pv_name"));
+		ok = ok && add_physical_volume(row, g);
 	json_array_foreach (json_object_get(report, "lv"), i, row)
 		ok = ok && add_volume(row, g);
 	return ok;

@@ -26,6 +26,8 @@ struct qb_fs {
 
 /* By enum qb_fs_format. */
 extern const struct qb_fs qb_file_systems[];
+/* What a member of a volume group has instead. */
+extern const struct qb_fs qb_physical_volume;
 /* NULL: it is none of them. */
 const struct qb_fs *qb_fs_find(const char *name);
 

@@ -13,6 +13,12 @@ const struct qb_fs qb_file_systems[] = {
 	[QB_FS_EXT4] = {"ext4", "ext4", "/usr/sbin/mkfs.ext4", "e2fsck", "e2fsprogs", 16 << 20},
 };
 
+const struct qb_fs qb_physical_volume = {
+	.name = "LVM2_member",
+	.title = "physical volume",
+	.slack_bytes = 1 << 20, /* beside an extent: where LVM has its metadata at the end, too */
+};
+
 const struct qb_fs *qb_fs_find(const char *name)
 {
 	for (size_t i = 0; i < QB_ARRAY_SIZE(qb_file_systems); i++)
@@ -109,7 +115,7 @@ static void plan_fs(const struct qb_pool_planning *p, const struct qb_choice *c,
 	struct qb_step *step;
 
 	if (m->claim <= QB_CLAIM_COMMIT &&
-	    (qb_grow_refuse_shrunk(p, m, target) || refuse_format(p, c, target) ||
+	    (qb_grow_refuse_shrunk(p, disk, target) || refuse_format(p, c, target) ||
 	     qb_grow_plan(p, c->pool, m, target)))
 		return;
 	if (m->claim == QB_CLAIM_READY)

@@ -80,9 +80,15 @@ const struct qb_partition *qb_disk_carved(const struct qb_disk *disk, const stru
 					  const struct qb_fs *fs)
 {
 	const struct qb_partition *p = disk->n_partitions == 1 ? &disk->partitions[0] : NULL;
+	char pv_uuid[QB_PV_UUID_LEN];
+	const char *uuid = ids->fs_uuid;
 
+	if (fs == &qb_physical_volume) {
+		qb_pv_uuid(uuid, pv_uuid);
+		uuid = pv_uuid;
+	}
 	return p && qb_streq(p->uuid, ids->part_guid) && qb_streq(p->fs_type, fs->name) &&
-			       qb_streq(p->fs_uuid, ids->fs_uuid)
+			       qb_streq(p->fs_uuid, uuid)
 		       ? p
 		       : NULL;
 }

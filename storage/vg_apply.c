@@ -57,7 +57,8 @@ static int prepare(const struct qb_carve_args *m, const struct qb_carve_device *
 	if (r == 0)
 		r = write_table(m, device->exclusive, m->commit ? QB_MARK_READY : QB_MARK_PENDING,
 				err);
-	return r < 0 ? r : qb_carve_kernel(device->exclusive, m->disk, start, size, err);
+	return r < 0 || m->commit ? r
+				  : qb_carve_kernel(device->exclusive, m->disk, start, size, err);
 }
 
 /* LVM writes past the page cache, and leaves what it wrote in the disk's own. */
@@ -123,17 +124,55 @@ static int make_group(const struct work *w, struct qb_error *err)
 		   false, err);
 }
 
+/*
+ * Of what the group has taken in the kernel may show no partition, and LVM no group, as the table
+ * is torn; the disk may have become larger meanwhile.
+ */
+static int show(const struct work *w, struct qb_error *err)
+{
+	uint64_t start, size;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < w->args->n_members; i++) {
+		const struct qb_carve_args *m = &w->args->members[i];
+
+		if (!m->commit)
+			continue;
+		qb_carve_layout(m->size_bytes, &start, &size);
+		r = qb_carve_kernel_resize(w->devices[i].fd, m->disk, start, size, err);
+		if (r == 0)
+			r = qb_carve_node(w->ctx, m->disk, &w->nodes[i], err);
+	}
+	return r;
+}
+
 /* A cut between the two copies of its last change left one behind: LVM would warn of it for good.
  */
-static int even_out(const struct work *w, struct qb_error *err)
+static int even_out(struct work *w, struct qb_error *err)
 {
+	const struct qb_pool_config pool = {.name = (char *)(uintptr_t)w->args->pool,
+					    .volume_group = (char *)(uintptr_t)w->args->group};
+	_cleanup_disks_ struct qb_disks disks = {0};
+	const struct qb_volume_group *group;
+	bool any = false;
+	int r;
+
 	for (size_t i = 0; i < w->args->n_members; i++)
-		if (w->args->members[i].commit)
-			return lvm(w,
-				   (const char *const[]){"vgck", "--updatemetadata", w->args->group,
-							 NULL},
-				   false, err);
-	return 0;
+		any |= w->args->members[i].commit;
+	if (!any)
+		return 0;
+	r = show(w, err);
+	if (r == 0)
+		r = qb_vg_ask(&disks, err);
+	if (r < 0)
+		return r;
+	group = qb_vg_find(&disks, &pool, w->ctx->machine_id);
+	/* LVM changes none that lacks a disk: it is only marked. */
+	if (group && group->missing)
+		return 0;
+	r = lvm(w, (const char *const[]){"vgck", "--updatemetadata", w->args->group, NULL}, false,
+		err);
+	return r < 0 ? r : lvm(w, (const char *const[]){"pvresize", NULL}, true, err);
 }
 
 static int carve(struct work *w, struct qb_error *err)
@@ -143,6 +182,8 @@ static int carve(struct work *w, struct qb_error *err)
 
 	if (r == 0)
 		r = even_out(w, err);
+	for (size_t i = 0; i < w->args->n_members; i++)
+		free(QB_TAKE_PTR(w->nodes[i]));
 	for (size_t i = 0; r == 0 && i < w->args->n_members; i++)
 		r = prepare(&w->args->members[i], &w->devices[i], err);
 	for (size_t i = 0; r == 0 && i < w->args->n_members; i++) {

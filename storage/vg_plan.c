@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/choose.h"
 #include "storage/erase.h"
+#include "storage/grow.h"
 
 /* The group of the pool being planned. */
 struct group {
@@ -71,6 +72,13 @@ void qb_vg_look(const struct qb_pool_planning *p, struct qb_choice *c)
 		return;
 	}
 	refuse_names(p, &g, target);
+	/* The kernel shows no partition of it, and LVM no group that it knows of. */
+	for (size_t i = 0; i < p->disks->n_disks; i++) {
+		const struct qb_disk *disk = &p->disks->disks[i];
+
+		if (disk->mark.ours && qb_streq(disk->mark.pool, c->pool->name))
+			qb_grow_refuse_shrunk(p, disk, target);
+	}
 	/* One that a run which broke off left is seen again once the disk's table is mended. */
 	if (g.is && g.is->missing && !is_begun_on_any(p, c->pool))
 		qb_plan_refuse(p->plan, target, "degraded",
@@ -209,7 +217,8 @@ static json_t *unfinished(const struct qb_pool_planning *p, const struct qb_choi
 	for (size_t i = 0; i < c->n_members; i++) {
 		const struct qb_member *m = &c->members[i];
 
-		if (m->claim == QB_CLAIM_COMMIT ||
+		if ((m->claim == QB_CLAIM_COMMIT &&
+		     !qb_grow_has_room(p, c->pool, m, &(struct qb_growth){0})) ||
 		    (m->claim > QB_CLAIM_COMMIT && m->claim < QB_CLAIM_NONE && !only_commit))
 			json_array_append_new(list, qb_member_args(p, c->pool, m));
 	}
@@ -231,6 +240,19 @@ static void plan_erasing(const struct qb_pool_planning *p, const struct qb_choic
 	}
 }
 
+/* True: one is refused. */
+static bool grow_members(const struct qb_pool_planning *p, const struct qb_choice *c,
+			 const struct group *g, const char *target)
+{
+	for (size_t i = 0; i < c->n_members; i++) {
+		const struct qb_member *m = &c->members[i];
+
+		if (m->claim <= QB_CLAIM_COMMIT && qb_vg_has(g->is, &p->disks->disks[m->at]))
+			qb_grow_plan(p, c->pool, m, target);
+	}
+	return qb_plan_refuses(p->plan, target);
+}
+
 void qb_vg_plan(const struct qb_pool_planning *p, const struct qb_choice *c)
 {
 	_cleanup_free_ char *target = qb_pool_target(c->pool);
@@ -244,7 +266,7 @@ void qb_vg_plan(const struct qb_pool_planning *p, const struct qb_choice *c)
 			refuse_foreign(p, &g, target);
 		return;
 	}
-	if (refuse_members(p, c, &g, target))
+	if (refuse_members(p, c, &g, target) || grow_members(p, c, &g, target))
 		return;
 	for (size_t i = 0; i < c->n_members; i++)
 		hidden |= c->members[i].claim == QB_CLAIM_COMMIT &&

@@ -197,16 +197,22 @@ static void plan_permissions(const struct qb_facts *facts, const struct qb_pool_
 static void plan_refresh(const struct qb_facts *facts, const struct qb_pool_config *pool,
 			 const struct qb_vir_pool *is, const char *target, struct qb_plan *plan)
 {
-	const struct qb_space *space = qb_facts_space(facts, pool->target);
+	bool logical = pool->type == QB_POOL_LOGICAL;
+	const struct qb_space *space = logical ? NULL : qb_facts_space(facts, pool->target);
+	const struct qb_volume_group *group =
+		logical ? qb_vg_find(&facts->disks, pool, facts->system.machine_id) : NULL;
+	uint64_t there = space ? space->size_bytes : group ? group->size_bytes : 0;
 	_cleanup_free_ char *size = qb_format_size(is->capacity_bytes);
-	bool stale = is->capacity_bytes && space && space->size_bytes > is->capacity_bytes;
+	bool stale = is->capacity_bytes && there > is->capacity_bytes;
 
-	if (!is->active || !own_is_mounted(facts, pool) ||
-	    (!stale && !qb_plan_has_for(plan, QB_GROW_KIND, target)))
+	if (!is->active || (!logical && !own_is_mounted(facts, pool)) ||
+	    (!stale && !qb_plan_has_for(plan, QB_GROW_KIND, target) &&
+	     !qb_plan_has_for(plan, QB_VG_KIND, target)))
 		return;
 	qb_step_why(
 		qb_plan_step(plan, QB_REFRESH_KIND, QB_UNDO_EXACT,
-			     json_pack("{s:s, s:s}", "name", pool->name, "target", pool->target),
+			     json_pack("{s:s, s:s?, s:s?}", "name", pool->name, "target",
+				       pool->target, "group", logical ? qb_vg_name(pool) : NULL),
 			     target),
 		"libvirt says that it has %s, which %s: it looks anew", size,
 		stale ? "is less than there is" : "is over then");
@@ -256,7 +262,7 @@ static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config 
 		 what, plan);
 	if (!group)
 		plan_permissions(facts, pool, source, target, plan);
-	if (source && is)
+	if ((source || group) && is)
 		plan_refresh(facts, pool, is, target, plan);
 }
 

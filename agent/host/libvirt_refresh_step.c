@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Step libvirt.refresh: a pool is looked at anew, whose file system grew since it was started. */
+/*
+ * Step libvirt.refresh: a pool is looked at anew, whose file system or volume group grew since it
+ * was started.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/statvfs.h>
 
 #include "agent/host/libvirt_conn.h"
 #include "agent/host/plan.h"
+#include "storage/vg_step.h"
 
 struct pool {
 	virConnectPtr conn;
-	virStoragePoolPtr pool; /* NULL: libvirt knows none of that name */
-	const char *name, *target;
+	virStoragePoolPtr pool;            /* NULL: libvirt knows none of that name */
+	const char *name, *target, *group; /* one of the last two */
 	bool active;
 	uint64_t capacity; /* of an active one */
 };
@@ -30,8 +34,10 @@ static int look(const struct qb_step_ctx *ctx, const json_t *json, struct pool *
 	virStoragePoolInfo info;
 	int r;
 
-	*ret = (struct pool){.name = qb_arg(json, "name"), .target = qb_arg(json, "target")};
-	if (!ret->name || !ret->target || ret->target[0] != '/')
+	*ret = (struct pool){.name = qb_arg(json, "name"),
+			     .target = qb_arg(json, "target"),
+			     .group = qb_arg(json, "group")};
+	if (!ret->name || (!ret->group && (!ret->target || ret->target[0] != '/')))
 		return qb_error_set(err, EINVAL,
 				    "a step of libvirt.refresh without name or target");
 	r = qb_vir_open(ctx->connect_uri, QB_VIR_PATIENCE_MS, &ret->conn, err);
@@ -50,9 +56,8 @@ static int look(const struct qb_step_ctx *ctx, const json_t *json, struct pool *
 	return 0;
 }
 
-/* What libvirt says is not the size of what is mounted there. */
-static int is_stale(const struct qb_step_ctx *ctx, const struct pool *p, bool *ret,
-		    struct qb_error *err)
+static int size_mounted(const struct qb_step_ctx *ctx, const struct pool *p, uint64_t *ret,
+			struct qb_error *err)
 {
 	_cleanup_close_ int fd =
 		qb_root_openat(ctx->root, p->target, O_RDONLY | O_DIRECTORY | O_NONBLOCK, 0);
@@ -60,8 +65,35 @@ static int is_stale(const struct qb_step_ctx *ctx, const struct pool *p, bool *r
 
 	if (fd < 0 || fstatvfs(fd, &v) < 0)
 		return qb_error_errno(err, fd < 0 ? fd : errno, "%s: its size", p->target);
-	*ret = p->capacity != (uint64_t)v.f_blocks * v.f_frsize;
+	*ret = (uint64_t)v.f_blocks * v.f_frsize;
 	return 0;
+}
+
+static int size_of_group(const struct pool *p, uint64_t *ret, struct qb_error *err)
+{
+	_cleanup_disks_ struct qb_disks disks = {0};
+	int r = qb_vg_ask(&disks, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < disks.n_groups; i++)
+		if (qb_streq(disks.groups[i].name, p->group)) {
+			*ret = disks.groups[i].size_bytes;
+			return 0;
+		}
+	return qb_error_set(err, ESTALE, "the volume group %s is not here", p->group);
+}
+
+/* What libvirt says is not the size of what is there. */
+static int is_stale(const struct qb_step_ctx *ctx, const struct pool *p, bool *ret,
+		    struct qb_error *err)
+{
+	uint64_t size = 0;
+	int r = p->group ? size_of_group(p, &size, err) : size_mounted(ctx, p, &size, err);
+
+	if (r == 0)
+		*ret = p->capacity != size;
+	return r;
 }
 
 static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_observed *ret,
@@ -106,7 +138,7 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *json, const json_
 	if (r == 0 && stale)
 		r = qb_error_set(err, EIO,
 				 "libvirt says that the pool has %ju bytes, which %s has not",
-				 (uintmax_t)p.capacity, p.target);
+				 (uintmax_t)p.capacity, p.group ? p.group : p.target);
 	return r;
 }
 

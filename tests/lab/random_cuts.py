@@ -5,14 +5,15 @@ One apply is recorded: every write and every flush of all disks, in one order (w
 Moments are chosen evenly over these, and of each the disks are made as a cut may have left them. So
 there may be many moments of one run; where several left the same, it is tried once.
 
-No moment costs a boot. All go on from one saved machine, without disks but the one that it runs
-from: which never holds what an apply leaves, as /etc and /var lie on a disk of their own, that is
-plugged in like the others, cut off like them, and mounted over. What a machine that boots after a
-cut has from before it are its disks; this one has neither memory nor processes of the run, too. It
-reads the disks for the first time, under other names, lets LVM and systemd find what is on them,
-and only then starts libvirt. What a boot does besides, test_power_cut.py has.
+No moment costs a boot. A saved machine goes on, without disks but the one that it runs from: which
+never holds what an apply leaves, as /etc and /var lie on a disk of their own, that is plugged in
+like the others, cut off like them, and mounted over. What a machine that boots after a cut has from
+before it are its disks; this one has neither memory nor processes of the run, too. It reads the
+disks for the first time, under other names, lets LVM and systemd find what is on them, and only
+then starts libvirt. Afterwards all of it is stopped, unmounted and unplugged, for the next moment.
+What a boot does besides, test_power_cut.py has.
 
-QUBI_LAB_MOMENTS  how many (default 2; make sweep: 100), as each takes a minute
+QUBI_LAB_MOMENTS  how many (default 2; make sweep: 100), as each takes half a minute
 QUBI_LAB_SEED     of what is chosen (default 1)
 """
 import collections
@@ -20,7 +21,6 @@ import json
 import os
 import pathlib
 import random
-import shutil
 import time
 
 import host
@@ -58,11 +58,21 @@ umount /run/state"""
 # What a boot starts, in its order: what is to be mounted, and libvirt, which starts pools once a
 # boot, and notes that it has.
 # Where a unit fails the boot goes on: what that left unmounted is what LOOK is for.
-START = """rm -f /run/libvirt/*/autostarted
-udevadm settle
+START = """udevadm settle
 systemctl daemon-reload
 systemctl start local-fs.target sockets.target multi-user.target || true
 virsh -q list"""
+# What a boot does not have of the one before.
+STOP = f"""systemctl stop {LIBVIRT}
+umount --recursive /var
+umount --recursive /etc
+vgchange -an
+rm -rf /run/lvm/hints /run/lvm/?vs_* /run/qubi-agent
+find /run/libvirt -type f -delete
+systemctl reset-failed
+systemctl daemon-reload
+udevadm settle
+[ -z "$(dmsetup ls | grep -v 'No devices'; findmnt -rn -o SOURCE | grep /dev/sd)" ]"""
 # Of each pool that is active and should lie on something mounted, whether it does; and the last
 # word of the newest journal.
 LOOK = f"""for pool in $(virsh pool-list --name); do
@@ -112,18 +122,23 @@ def saved_origin(test):
     return origin, bases
 
 
-def going_on(test, origin, name, media, note=lambda event: None):
-    """The origin once more, with these disks in any order, as after a boot."""
-    machine = test.adopt(origin.clone(test.work / name))
-    places = write_cache.serve(machine.work, media, note)
+def begin(machine, folder, media, note=lambda event: None):
+    """The disks in any order, and what a boot does with them."""
+    folder.mkdir()
+    places = write_cache.serve(folder, media, note)
     machine.plug({STATE_DISK: places.pop(STATE_DISK)})
     machine.run("sh", "-exc", MOUNT_STATE)
-    order = random.Random(name).sample(sorted(places), len(places))
+    order = random.Random(folder.name).sample(sorted(places), len(places))
     machine.plug({disk: places[disk] for disk in order})
     cached = machine.run("sh", "-c", "cat /sys/block/sd*/queue/write_cache | uniq").out
     expect(cached == "write back\n", "the disks have a cache to be flushed", cached)
     machine.run("sh", "-exc", START)
-    return machine
+
+
+def end(machine, media):
+    machine.run("sh", "-exc", STOP)
+    for disk in media:
+        machine.unplug(disk)
 
 
 def recorded_apply(test, origin, bases, pools):
@@ -131,7 +146,8 @@ def recorded_apply(test, origin, bases, pools):
     came to."""
     events = []
     media = {name: write_cache.Medium(path) for name, path in bases.items()}
-    machine = going_on(test, origin, "recorded", media, events.append)
+    machine = test.adopt(origin.clone(test.work / "recorder"))
+    begin(machine, test.work / "recorded", media, events.append)
     host.configure(machine, OLD + pools)
     machine.run("sync")
     before = len(events)
@@ -166,35 +182,47 @@ def left_of(events, bases, name):
     return media
 
 
-def tried(test, origin, name, media, state):
+def tried(machine, folder, media, state):
     """One cut: a machine goes on with what it left; the journal's last word."""
-    machine = None
-    try:
-        machine = going_on(test, origin, name, media)
-        first, _, last = machine.run("sh", "-c", LOOK).out.rstrip().partition("\n")
-        said = f"{pathlib.Path(first).stem} {told_by(last)}"
-        wrong = machine.get("/run/lab-pools").decode()
-        expect(not wrong, "no pool is active on what is not there", wrong)
-        under = machine.get("/run/lab-target").decode()
-        expect(under in ("", "mounted\n"), "nothing lies under the mount point", under)
-        expect_status(lab.agent(machine, "apply", "--yes"), 0, "the rerun converges")
-        status, plan = lab.agent_json(machine, "plan")
-        expect((status, plan["steps"], plan["refused"]) == (0, [], []), "the plan is empty", plan)
-        seen = machine.run("sh", "-c", STATE).out
-        expect(seen == state, "the state is that of one run", f"\n{seen}--- and not\n{state}")
-        kept = machine.run("head", "-c", "8", "/dev/old/guest").out
-        expect(kept == "precious", "what a guest wrote is there", kept)
-    except (lab.Failed, vm.LabError) as error:
-        if machine and machine.process:
-            lab.show_state(machine)
-        raise lab.Failed(f"{name}: {error}") from None
-    finally:
-        for each in test.machines:
-            each.power_cut()
-        shutil.rmtree(test.work / name, ignore_errors=True)
+    begin(machine, folder, media)
+    first, _, last = machine.run("sh", "-c", LOOK).out.rstrip().partition("\n")
+    said = f"{pathlib.Path(first).stem} {told_by(last)}"
+    wrong = machine.get("/run/lab-pools").decode()
+    expect(not wrong, "no pool is active on what is not there", wrong)
+    under = machine.get("/run/lab-target").decode()
+    expect(under in ("", "mounted\n"), "nothing lies under the mount point", under)
+    expect_status(lab.agent(machine, "apply", "--yes"), 0, "the rerun converges")
+    status, plan = lab.agent_json(machine, "plan")
+    expect((status, plan["steps"], plan["refused"]) == (0, [], []), "the plan is empty", plan)
+    seen = machine.run("sh", "-c", STATE).out
+    expect(seen == state, "the state is that of one run", f"\n{seen}--- and not\n{state}")
+    kept = machine.run("head", "-c", "8", "/dev/old/guest").out
+    expect(kept == "precious", "what a guest wrote is there", kept)
+    end(machine, media)
     for neighbour in NEIGHBOURS:
-        expect(not media[neighbour].differs(), f"{name}: {neighbour} is byte-identical")
+        expect(not media[neighbour].differs(), f"{neighbour} is byte-identical")
     return said
+
+
+class Machine:
+    """The one that tries; another, where it has failed."""
+
+    def __init__(self, test, origin):
+        self.test, self.origin = test, origin
+        self.going = None
+
+    def tries(self, name, media, state):
+        if not self.going:
+            self.going = self.test.adopt(self.origin.clone(self.test.work / f"from-{name}"))
+        try:
+            return tried(self.going, self.test.work / name, media, state)
+        except (lab.Failed, vm.LabError) as error:
+            lab.say(f"FAILED: {name}: {error}")
+            if self.going.process:
+                lab.show_state(self.going)
+            self.going.power_cut()
+            self.going = None
+            return "failed"
 
 
 def sweep(test, pools):
@@ -205,18 +233,14 @@ def sweep(test, pools):
     choose = random.Random(SEED)
     share = (len(events) - before) / MOMENTS
     failures, outcomes = [], {}
-    journals = collections.Counter()
+    journals, machine = collections.Counter(), Machine(test, origin)
     for number in range(MOMENTS):
         moment = before + int((number + choose.random()) * share)
         name, began = f"moment-{number}", time.monotonic()
         media = left_of(events[:moment], bases, name)
         key = tuple(media[disk].digest() for disk in sorted(media))
         if key not in outcomes:
-            try:
-                outcomes[key] = tried(test, origin, name, media, state)
-            except lab.Failed as error:
-                outcomes[key] = "failed"
-                lab.say(f"FAILED: {error}")
+            outcomes[key] = machine.tries(name, media, state)
         if outcomes[key] == "failed":
             failures.append(name)
         journals[outcomes[key]] += 1

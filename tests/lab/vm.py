@@ -339,6 +339,7 @@ class VM:
                  kernel="", adapter=False, say=lambda text: None):
         self.work, self.image = pathlib.Path(work), pathlib.Path(image)
         self.disks, self.nics, self.files = list(disks), list(nics), dict(files or {})
+        self.node_numbers = itertools.count(1)
         self.svm, self.memory_mib, self.say = svm, memory_mib, say
         self.kernel = kernel  # words for the kernel's command line
         self.adapter = adapter  # of SCSI, also when there is no disk yet: see plug()
@@ -461,8 +462,9 @@ class VM:
     def plug(self, disks):
         """SCSI disks more, in the running machine: by serial, what blockdev-add takes."""
         for serial, file in disks.items():
-            self.qmp.execute("blockdev-add", **{"node-name": serial, **file})
-            self.qmp.execute("device_add", driver="scsi-hd", bus="scsi0.0", drive=serial,
+            node = f"{serial}-{next(self.node_numbers)}"  # one that is unplugged has its name a while
+            self.qmp.execute("blockdev-add", **{"node-name": node, **file})
+            self.qmp.execute("device_add", driver="scsi-hd", bus="scsi0.0", drive=node,
                              serial=serial, id=f"plugged-{serial}")
         self.run("udevadm", "wait", "--settle", "--timeout=120",
                  *(f"/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{serial}" for serial in disks),

@@ -15,6 +15,7 @@ import subprocess
 import sys
 
 import qb
+from test_kill_sweep import boot
 
 LVM = "/usr/sbin/lvm"
 CONFIG = "version: 1\npools:\n  - name: vms\n    type: logical\n"
@@ -176,6 +177,34 @@ def a_copy_of_the_metadata_that_is_behind_is_brought_up():
     qb.same(qb.run(LVM, "vgs").err, "", "what LVM says")
     qb.contains(groups()["vms"]["vg_tags"], "newer", "the tags")
     qb.agent("plan")
+
+
+def a_torn_table_is_mended(config):
+    """As a power cut leaves the commit: the kernel shows no partition of the disk, and LVM no group,
+    or one that lacks it."""
+    qb.configure(config)
+    qb.agent("apply", "--yes")
+    before = groups()
+    with open(os.environ["QB_BLANK"], "r+b", buffering=0) as disk:
+        os.pwrite(disk.fileno(), bytes(512), 512)
+        os.fsync(disk.fileno())
+    boot(os.environ["QB_BLANK"])
+    assert groups() != before, "the group is there all the same"
+    qb.agent("apply", "--yes")
+    qb.same(groups(), before, "the group")
+    qb.same(qb.run(LVM, "pvs").err, "", "LVM's warnings")
+    qb.same(qb.partition_table(os.environ["QB_BLANK"])["diskp1"]["PART_ENTRY_NAME"], "qubi:vms", "the mark")
+    qb.agent("plan")
+
+
+@qb.case(disks="blank,blank2")
+def a_torn_table_of_the_only_disk_is_mended():
+    a_torn_table_is_mended(ONE)
+
+
+@qb.case(disks="blank,blank2")
+def a_torn_table_of_one_of_two_disks_is_mended():
+    a_torn_table_is_mended(BOTH)
 
 
 @qb.case(disks="blank,blank2")

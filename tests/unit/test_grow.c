@@ -352,7 +352,7 @@ static void a_whole_table_is_there_whatever_of_it_is_written(void **state)
 					 pieces[i].len);
 		probe(&im);
 		claim = qb_disk_claim(&im.disk, "images", &im.ids, false, false);
-		room = qb_growth_of(&im.disk, &im.ids, &qb_file_systems[QB_FS_EXT4], &growth);
+		room = qb_growth_of(&im.disk, &im.ids, &qb_file_systems[QB_FS_EXT4], NULL, &growth);
 		if (claim > QB_CLAIM_COMMIT || room != QB_GROWTH_ROOM)
 			fail_msg("pieces %x: claim %d, %d, %s", set, claim, room, im.fault);
 		assert_int_equal(growth.from_bytes, OLD - 2 * MIB);

@@ -181,7 +181,9 @@ static void what_lvm_says(void **state)
 		"\"lv_count\":\"2\", \"vg_tags\":\"a,qubi.state=ready\", "
 		"\"vg_size\":\"1069547520\", \"vg_free\":\"8388608\", "
 		"\"vg_extent_size\":\"4194304\"}],"
-		"\"pv\": [{\"pv_name\":\"/dev/sda2\"}, {\"pv_name\":\"[unknown]\"}],"
+		"\"pv\": [{\"pv_name\":\"/dev/sda2\", \"pv_size\":\"1069547520\", "
+		"\"pe_start\":\"1048576\"}, "
+		"{\"pv_name\":\"[unknown]\"}],"
 		"\"lv\": [{\"lv_name\":\"home\", \"lv_health_status\":\"partial\"},"
 		"{\"lv_name\":\"mirror\", \"lv_health_status\":\"unknown\"},"
 		"{\"lv_name\":\"images\", \"lv_health_status\":\"\", \"lv_size\":\"314572800\", "
@@ -189,8 +191,14 @@ static void what_lvm_says(void **state)
 		"\"pvseg\": [], \"seg\": []},"
 		"{\"pv\": [{\"pv_name\":\"/dev/sdb\"}], \"pvseg\": [{\"pvseg_start\":\"0\"}]}]}";
 	static const char *const bad[] = {
-		"", "[]", "{}", "{\"report\": 1}",
-		"{\"report\": [{\"vg\": [{\"vg_name\":\"a\", \"vg_missing_pv_count\":\"\"}]}]}"};
+		"",
+		"[]",
+		"{}",
+		"{\"report\": 1}",
+		"{\"report\": [{\"vg\": [{\"vg_name\":\"a\", \"vg_missing_pv_count\":\"\"}]}]}",
+		"{\"report\": [{\"vg\": [{\"vg_name\":\"a\", \"vg_missing_pv_count\":\"0\", "
+		"\"lv_count\":\"0\", \"vg_size\":\"0\", \"vg_free\":\"0\", "
+		"\"vg_extent_size\":\"4096\"}], \"pv\": [{\"pv_name\":\"/dev/sda2\"}]}]}"};
 	_cleanup_disks_ struct qb_disks d = {0}, none = {0};
 
 	(void)state;
@@ -210,6 +218,9 @@ static void what_lvm_says(void **state)
 	assert_int_equal(d.groups[0].tagged[0].tags.n, 2);
 	assert_int_equal(d.groups[0].physical_volumes.n, 1);
 	assert_string_equal(d.groups[0].physical_volumes.v[0], "/dev/sda2");
+	assert_int_equal(d.groups[0].n_sizes, 1);
+	assert_string_equal(d.groups[0].sizes[0].path, "/dev/sda2");
+	assert_int_equal(d.groups[0].sizes[0].taken_bytes, 1070596096);
 	assert_int_equal(d.groups[0].damaged.n, 1);
 	assert_string_equal(d.groups[0].damaged.v[0], "home (partial)");
 	assert_true(qb_groups_parse("{\"report\": []}", &none));

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "storage/gpt.h"
 #include "storage/vg.h"
 #include "tests/unit/pool_host.h"
 
@@ -59,6 +60,7 @@ static struct qb_volume_group *add_group(struct world *w, const char *name, cons
 
 	qb_tri_set(&w->disks.lvm, true);
 	g->name = qb_strdup(name);
+	g->extent_bytes = 4 << 20;
 	if (state) {
 		qb_vg_tag(MACHINE_ID, "vms", tag);
 		qb_strs_add(&g->tags, tag);
@@ -442,6 +444,56 @@ static void what_is_named_to_be_erased_becomes_a_member(void **state)
 	assert_non_null(strstr(w->plan.steps[1].why, "blank then: /dev/sdb"));
 }
 
+static void assert_grows(struct world *w, const char *why)
+{
+	plan(w);
+	assert_int_equal(w->plan.n_refused, 0);
+	assert_int_equal(w->plan.n_steps, 1);
+	assert_string_equal(w->plan.steps[0].kind, "storage.grow");
+	assert_string_equal(qb_arg(w->plan.steps[0].args, "group"), "vms");
+	assert_non_null(strstr(w->plan.steps[0].why, why));
+}
+
+static void a_member_grows_with_its_disk_and_is_refused_when_that_shrank(void **state)
+{
+	struct world *w = *state;
+	struct qb_disk *d = add_disk(w, "sda", "QB0001", 100 * GIB);
+	struct qb_volume_group *g = add_group(w, "vms", QB_VG_READY, "/dev/sda1", NULL);
+	struct qb_physical_volume *size;
+	struct qb_partition *p;
+
+	name_disks(w, "QB0001", NULL);
+	mark(w, "sda", QB_MARK_READY);
+	p = &d->partitions[0];
+	qb_carve_layout(d->size_bytes, &p->start_bytes, &p->size_bytes);
+	d->mark.end_bytes = p->start_bytes + p->size_bytes;
+	assert_plan(w, false, NULL);
+	d->size_bytes += 1 << 20;
+	assert_plan(w, false, NULL);
+	d->size_bytes = 200 * GIB;
+	assert_grows(w, "its physical volume grows from 100 GiB to 200 GiB");
+	/* Broken off: between the copies of the table, and before LVM had taken the room. */
+	d->mark.state = QB_MARK_COMMITTING;
+	assert_grows(w, "its physical volume grows from 100 GiB to 200 GiB");
+	d->mark.state = QB_MARK_READY;
+	qb_carve_layout(d->size_bytes, &p->start_bytes, &p->size_bytes);
+	size = QB_APPEND(g->sizes, g->n_sizes);
+	size->path = qb_strdup("/dev/sda1");
+	size->taken_bytes = p->size_bytes - (3 << 20);
+	assert_plan(w, false, NULL);
+	size->taken_bytes = 100 * GIB;
+	assert_grows(w, "its physical volume grows from 100 GiB to 200 GiB");
+	/* What cannot be written to is not. */
+	qb_disk_reason(d, "read-only", "it is");
+	assert_refused(w, "read-only", "became larger, and cannot be taken into use");
+	/* The kernel shows no such partition any more, and LVM no group. */
+	d->size_bytes = 50 * GIB;
+	assert_refused(w, "shrunk", "the disk became smaller");
+	w->disks.n_groups = 0;
+	assert_refused(w, "shrunk", "the disk became smaller");
+	w->disks.n_groups = 1;
+}
+
 static void without_lvms_word_nothing_is_planned(void **state)
 {
 	struct world *w = *state;
@@ -482,6 +534,7 @@ int main(void)
 		T(another_group_of_that_name_is_refused_or_adopted),
 		T(names_that_do_not_tell_a_group),
 		T(what_is_named_to_be_erased_becomes_a_member),
+		T(a_member_grows_with_its_disk_and_is_refused_when_that_shrank),
 		T(without_lvms_word_nothing_is_planned),
 		T(a_member_has_a_uuid_that_lvm_takes),
 	};

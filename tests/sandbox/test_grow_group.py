@@ -1,0 +1,116 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A disk of a volume group that became larger: the group has the room, in use as it is; one that
+became smaller is left alone. This kernel may have no device mapper: no volume is active here."""
+
+import os
+
+import qb
+from test_grow import GIB, IMAGE, MIB, STEP, disk, killed_at, points, resize, size_of_disk, \
+    table_is_whole
+from test_kill_sweep import boot
+
+LVM = "/usr/sbin/lvm"
+CONFIG = """\
+version: 1
+pools:
+  - name: vms
+    type: logical
+    disks: {path: "@QB_BLANK@"}
+"""
+EXTENT = 4 * MIB
+
+
+def size_of_group():
+    return int(qb.run(LVM, "vgs", "--noheadings", "--units", "b", "--nosuffix", "-o", "vg_size",
+                      "vms").out)
+
+
+def capacity():
+    said = qb.virsh("pool-info", "--bytes", "vms").splitlines()
+    return int(next(line for line in said if line.startswith("Capacity:")).split()[1])
+
+
+def takes_all_of(size):
+    table_is_whole(size)
+    assert 0 <= size - 3 * MIB - size_of_group() < EXTENT, (size, size_of_group())
+    qb.same(qb.run(LVM, "pvs").err, "", "LVM's warnings")
+    qb.same(capacity(), size_of_group(), "libvirt's capacity")
+    qb.contains(qb.agent("plan").out, "Nothing to do", "the plan")
+
+
+@qb.case(disks="blank")
+def the_group_has_the_room():
+    qb.configure(CONFIG)
+    qb.agent("apply", "--yes")
+    was = size_of_disk()
+    takes_all_of(was)
+    resize(was + GIB)
+    said = " ".join(qb.agent("plan", code=qb.PENDING).out.split())
+    qb.contains(said, ["storage.grow, undo none", "its physical volume grows from", "libvirt.refresh"],
+                "the plan")
+    qb.agent("apply", "--yes")
+    takes_all_of(was + GIB)
+    said = qb.agent("rollback", "--yes", code=qb.UNDO_FAILED)
+    qb.contains(said.out + said.err, "keeps its larger size (2 GiB)", "the rollback")
+    takes_all_of(was + GIB)
+
+
+@qb.case(disks="blank")
+def less_than_an_extent_is_left_alone():
+    qb.configure(CONFIG)
+    qb.agent("apply", "--yes")
+    resize(size_of_disk() + 3 * MIB)
+    before = qb.sha256(IMAGE)
+    qb.contains(qb.agent("plan").out, "Nothing to do", "the plan")
+    qb.agent("apply", "--yes")
+    qb.same(qb.sha256(IMAGE), before, "the disk")
+
+
+@qb.case(disks="blank")
+def a_disk_that_became_smaller_is_refused_and_not_written():
+    qb.configure(CONFIG)
+    qb.agent("apply", "--yes")
+    was = size_of_disk()
+    os.sync()
+    with open(IMAGE, "rb") as f:
+        f.seek(was // 2)
+        tail = f.read()
+    resize(was // 2)
+    before = qb.sha256(IMAGE)
+    for words in (("plan",), ("apply", "--yes")):
+        said = qb.agent(*words, code=qb.REFUSED)
+        qb.contains(" ".join((said.out + said.err).split()), ["shrunk", "the disk became smaller"],
+                    "the refusal")
+    qb.same(qb.sha256(IMAGE), before, "the disk")
+    resize(was)
+    with open(IMAGE, "r+b") as f:
+        f.seek(was // 2)
+        f.write(tail)
+    takes_all_of(was)
+
+
+@qb.case(disks="blank", seconds=1200)
+def the_same_end_wherever_it_is_killed():
+    """At every call, and at those about the disk once more, where the kernel reads the table anew."""
+    qb.adopt_orphans()
+    qb.configure(CONFIG)
+    qb.agent("apply", "--yes")
+    resize(size_of_disk() + GIB)
+    calls, killed = points(), 0
+    takes_all_of(size_of_disk())
+    todo = [(*call[:2], False) for call in calls] + [call for call in calls if call[2]]
+    for name, number, down in todo:
+        resize(size_of_disk() + STEP)
+        killed += killed_at(name, number)
+        if down:
+            boot(disk())
+        again = qb.agent("apply", "--yes", code=None)
+        assert again.code == 0, f"killed at {name} {number}: the rerun: {again}"
+        takes_all_of(size_of_disk())
+    print(f"figure: killed {killed} of {len(todo)} times, and the same end each time")
+    assert killed >= len(todo) - 3 and killed > 40, f"only {killed} of {len(todo)} were killed"
+
+
+if __name__ == "__main__":
+    qb.main()
