@@ -97,7 +97,7 @@ struct qb_mapping {
 
 struct qb_physical_volume {
 	char *path;
-	uint64_t taken_bytes; /* of the device, up to the end of the last extent */
+	uint64_t taken_bytes; /* of the device, by extents and metadata */
 };
 
 struct qb_logical_volume {

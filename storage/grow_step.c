@@ -36,18 +36,15 @@ static int look_at(const struct qb_step_ctx *ctx, const json_t *json,
 		   struct qb_carve_args *ret_args, struct look *ret, struct qb_error *err)
 {
 	const char *name = qb_arg(json, "group");
-	struct qb_pool_config pool = {.volume_group = (char *)(uintptr_t)name};
 	int r = qb_carve_find(ctx, json, ret_args, &ret->disks, &ret->disk, err);
 
 	if (r < 0 || !name)
 		return r;
 	ret_args->fs = &qb_physical_volume;
-	pool.name = (char *)(uintptr_t)ret_args->pool;
-	r = qb_vg_ask(&ret->disks, err);
+	r = qb_vg_ask_for(ctx, ret_args->pool, name, &ret->disks, &ret->group, err);
 	if (r < 0)
 		return r;
-	ret->group = qb_vg_find(&ret->disks, &pool, ctx->machine_id);
-	if (qb_vg_state(ret->group, pool.name, ctx->machine_id) != QB_VG_IS_READY ||
+	if (qb_vg_state(ret->group, ret_args->pool, ctx->machine_id) != QB_VG_IS_READY ||
 	    !qb_vg_has(ret->group, ret->disk))
 		ret->group = NULL;
 	return 0;
@@ -56,10 +53,16 @@ static int look_at(const struct qb_step_ctx *ctx, const json_t *json,
 static int expect_member(const struct look *look, const struct qb_carve_args *args,
 			 struct qb_error *err)
 {
-	if (args->fs != &qb_physical_volume || look->group)
+	if (args->fs != &qb_physical_volume)
 		return 0;
-	return qb_error_set(err, ESTALE, "%s is in no volume group of pool %s", look->disk->path,
-			    args->pool);
+	if (!look->group)
+		return qb_error_set(err, ESTALE, "%s is in no volume group of pool %s",
+				    look->disk->path, args->pool);
+	/* LVM changes none of which it does not see all. */
+	if (look->group->missing)
+		return qb_error_set(err, ESTALE, "the volume group %s lacks physical volumes",
+				    look->group->name);
+	return 0;
 }
 
 /* The disk has to be the pool's own still. */
@@ -220,8 +223,7 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 		r = grow(ctx, &look, &args, true, err);
 		if (r < 0)
 			return r;
-	} else if (now.state == QB_GROWTH_ROOM &&
-		   (json_int_t)now.growth.partition->size_bytes ==
+	} else if ((json_int_t)now.growth.partition->size_bytes ==
 			   json_integer_value(json_object_get(before, "partition_bytes")) &&
 		   (json_int_t)now.growth.from_bytes ==
 			   json_integer_value(json_object_get(before, "fs_bytes"))) {

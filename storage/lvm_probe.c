@@ -128,7 +128,7 @@ static const char *const fullreport[] = {
 	"--configreport",
 	"pv",
 	"-o",
-	"pv_name,pv_size,pe_start",
+	"pv_name,pv_size,pe_start,pv_mda_count,pv_mda_size",
 	"--configreport",
 	"lv",
 	"-o",
@@ -199,17 +199,24 @@ static bool add_physical_volume(const json_t *row, struct qb_volume_group *g)
 {
 	const char *path = text_of(row, "pv_name");
 	struct qb_physical_volume *volume;
-	uint64_t start, size;
+	uint64_t start, size, areas, area, behind = 0;
 
 	if (!qb_startswith(path, "/"))
 		return true;
 	if (qb_parse_u64(text_of(row, "pe_start"), &start) < 0 ||
-	    qb_parse_u64(text_of(row, "pv_size"), &size) < 0 || start > UINT64_MAX - size)
+	    qb_parse_u64(text_of(row, "pv_size"), &size) < 0 ||
+	    qb_parse_u64(text_of(row, "pv_mda_count"), &areas) < 0 ||
+	    qb_parse_u64(text_of(row, "pv_mda_size"), &area) < 0)
+		return false;
+	/* The first one lies before the extents. */
+	if ((areas > 1 && __builtin_mul_overflow(areas - 1, area, &behind)) ||
+	    __builtin_add_overflow(start, size, &size) ||
+	    __builtin_add_overflow(size, behind, &size))
 		return false;
 	qb_strs_add(&g->physical_volumes, path);
 	volume = QB_APPEND(g->sizes, g->n_sizes);
 	volume->path = qb_str_printable(path);
-	volume->taken_bytes = start + size;
+	volume->taken_bytes = size;
 	return true;
 }
 

@@ -16,7 +16,7 @@ const struct qb_fs qb_file_systems[] = {
 const struct qb_fs qb_physical_volume = {
 	.name = "LVM2_member",
 	.title = "physical volume",
-	.slack_bytes = 1 << 20, /* beside an extent: where LVM has its metadata at the end, too */
+	.slack_bytes = 1 << 20, /* what LVM aligns to; beside an extent */
 };
 
 const struct qb_fs *qb_fs_find(const char *name)

@@ -19,19 +19,39 @@ struct work {
 	char **nodes; /* of the partitions; NULL of those that are the group's already */
 };
 
+/* What is only to be marked may be in use by now. */
+static int lock_member(const struct qb_step_ctx *ctx, const struct qb_carve_args *m,
+		       struct qb_carve_device *device, struct qb_error *err)
+{
+	return m->commit ? qb_carve_lock_used(m->disk, m, ctx->timeout_ms, device, err)
+			 : qb_carve_lock(m->disk, m, ctx->timeout_ms, device, err);
+}
+
+static int still_carved(const struct qb_step_ctx *ctx, const struct qb_carve_args *m,
+			const struct qb_carve_device *device, struct qb_error *err)
+{
+	struct qb_disk disk = {0};
+	int r = qb_carve_look(ctx, device->fd, m, &disk, err);
+
+	if (r == 0 && (!disk.mark.ours || !qb_streq(disk.mark.uuid, m->ids.disk_guid)))
+		r = qb_error_set(err, ESTALE, "%s does not carry the mark of pool %s any more",
+				 m->disk, m->pool);
+	qb_disk_done(&disk);
+	return r;
+}
+
 static int lock_all(struct work *w, struct qb_error *err)
 {
 	int r = 0;
 
+	for (size_t i = 0; r == 0 && i < w->args->n_members; i++)
+		r = lock_member(w->ctx, &w->args->members[i], &w->devices[i], err);
 	for (size_t i = 0; r == 0 && i < w->args->n_members; i++) {
 		const struct qb_carve_args *m = &w->args->members[i];
 
-		r = qb_carve_lock(m->disk, m, w->ctx->timeout_ms, &w->devices[i], err);
+		r = m->commit ? still_carved(w->ctx, m, &w->devices[i], err)
+			      : qb_carve_look_again(w->ctx, w->devices[i].exclusive, m, err);
 	}
-	for (size_t i = 0; r == 0 && i < w->args->n_members; i++)
-		if (!w->args->members[i].commit)
-			r = qb_carve_look_again(w->ctx, w->devices[i].exclusive,
-						&w->args->members[i], err);
 	return r;
 }
 
@@ -46,19 +66,17 @@ static int prepare(const struct qb_carve_args *m, const struct qb_carve_device *
 		   struct qb_error *err)
 {
 	uint64_t start, size;
-	int r = 0;
+	int r;
 
+	if (m->commit)
+		return write_table(m, device->fd, QB_MARK_READY, err);
 	qb_carve_layout(m->size_bytes, &start, &size);
-	if (!m->commit) {
-		r = qb_carve_forget(device->fd, m->disk, 1, err);
-		if (r == 0)
-			r = qb_carve_wipe(device->exclusive, m->disk, m->size_bytes, err);
-	}
+	r = qb_carve_forget(device->fd, m->disk, 1, err);
 	if (r == 0)
-		r = write_table(m, device->exclusive, m->commit ? QB_MARK_READY : QB_MARK_PENDING,
-				err);
-	return r < 0 || m->commit ? r
-				  : qb_carve_kernel(device->exclusive, m->disk, start, size, err);
+		r = qb_carve_wipe(device->exclusive, m->disk, m->size_bytes, err);
+	if (r == 0)
+		r = write_table(m, device->exclusive, QB_MARK_PENDING, err);
+	return r < 0 ? r : qb_carve_kernel(device->exclusive, m->disk, start, size, err);
 }
 
 /* LVM writes past the page cache, and leaves what it wrote in the disk's own. */
@@ -124,10 +142,8 @@ static int make_group(const struct work *w, struct qb_error *err)
 		   false, err);
 }
 
-/*
- * Of what the group has taken in the kernel may show no partition, and LVM no group, as the table
- * is torn; the disk may have become larger meanwhile.
- */
+/* Of what the group has taken in the kernel may show no partition, and LVM no group, as the table
+ * is torn. */
 static int show(const struct work *w, struct qb_error *err)
 {
 	uint64_t start, size;
@@ -146,14 +162,29 @@ static int show(const struct work *w, struct qb_error *err)
 	return r;
 }
 
-/* A cut between the two copies of its last change left one behind: LVM would warn of it for good.
+/*
+ * A cut between the two copies of its last change left one behind: LVM would warn of it for good.
+ * One that lacks a disk is only marked: LVM would note that disk as missing.
  */
-static int even_out(struct work *w, struct qb_error *err)
+static int even_out(const struct work *w, struct qb_error *err)
 {
-	const struct qb_pool_config pool = {.name = (char *)(uintptr_t)w->args->pool,
-					    .volume_group = (char *)(uintptr_t)w->args->group};
 	_cleanup_disks_ struct qb_disks disks = {0};
 	const struct qb_volume_group *group;
+	int r = qb_vg_ask_for(w->ctx, w->args->pool, w->args->group, &disks, &group, err);
+
+	if (r < 0)
+		return r;
+	if (qb_vg_state(group, w->args->pool, w->ctx->machine_id) != QB_VG_IS_READY)
+		return qb_error_set(err, ESTALE, "the volume group %s is not here", w->args->group);
+	if (group->missing)
+		return 0;
+	return lvm(w, (const char *const[]){"vgck", "--updatemetadata", group->name, NULL}, false,
+		   err);
+}
+
+/* What the group has taken in, before and after it is marked. */
+static int mark_anew(struct work *w, struct qb_error *err)
+{
 	bool any = false;
 	int r;
 
@@ -163,15 +194,11 @@ static int even_out(struct work *w, struct qb_error *err)
 		return 0;
 	r = show(w, err);
 	if (r == 0)
-		r = qb_vg_ask(&disks, err);
-	if (r < 0)
-		return r;
-	group = qb_vg_find(&disks, &pool, w->ctx->machine_id);
-	/* LVM changes none that lacks a disk: it is only marked. */
-	if (group && group->missing)
-		return 0;
-	r = lvm(w, (const char *const[]){"vgck", "--updatemetadata", w->args->group, NULL}, false,
-		err);
+		r = even_out(w, err);
+	for (size_t i = 0; r == 0 && i < w->args->n_members; i++)
+		if (w->args->members[i].commit)
+			r = prepare(&w->args->members[i], &w->devices[i], err);
+	/* Its disk may have become larger meanwhile. */
 	return r < 0 ? r : lvm(w, (const char *const[]){"pvresize", NULL}, true, err);
 }
 
@@ -181,15 +208,15 @@ static int carve(struct work *w, struct qb_error *err)
 	int r = lock_all(w, err);
 
 	if (r == 0)
-		r = even_out(w, err);
-	for (size_t i = 0; i < w->args->n_members; i++)
+		r = mark_anew(w, err);
+	for (size_t i = 0; i < w->args->n_members; i++) {
 		free(QB_TAKE_PTR(w->nodes[i]));
-	for (size_t i = 0; r == 0 && i < w->args->n_members; i++)
-		r = prepare(&w->args->members[i], &w->devices[i], err);
-	for (size_t i = 0; r == 0 && i < w->args->n_members; i++) {
 		any |= !w->args->members[i].commit;
-		qb_carve_share(&w->devices[i]);
+		if (r == 0 && !w->args->members[i].commit)
+			r = prepare(&w->args->members[i], &w->devices[i], err);
 	}
+	for (size_t i = 0; i < w->args->n_members; i++)
+		qb_carve_share(&w->devices[i]);
 	if (r < 0 || !any)
 		return r;
 	r = make_volumes(w, err);

@@ -58,6 +58,15 @@ static void refuse_foreign(const struct qb_pool_planning *p, const struct group 
 		       "it as it is leave out disks, else give another name as volume-group",
 		       g->name, g->is->physical_volumes.n ? list : "nothing that is here");
 }
+static void refuse_degraded(const struct qb_pool_planning *p, const struct group *g,
+			    const char *target)
+{
+	qb_plan_refuse(p->plan, target, "degraded",
+		       "the volume group %s lacks %ju of its physical volumes: plug their disks in "
+		       "again; what is on them is not given up here (are they all here, and LVM "
+		       "has noted that they were not: vgextend --restoremissing)",
+		       g->is->name, (uintmax_t)g->is->missing);
+}
 
 void qb_vg_look(const struct qb_pool_planning *p, struct qb_choice *c)
 {
@@ -76,15 +85,13 @@ void qb_vg_look(const struct qb_pool_planning *p, struct qb_choice *c)
 	for (size_t i = 0; i < p->disks->n_disks; i++) {
 		const struct qb_disk *disk = &p->disks->disks[i];
 
-		if (disk->mark.ours && qb_streq(disk->mark.pool, c->pool->name))
+		if (disk->mark.ours && qb_streq(disk->mark.pool, c->pool->name) &&
+		    (disk->mark.state >= QB_MARK_COMMITTING || qb_vg_has(g.is, disk)))
 			qb_grow_refuse_shrunk(p, disk, target);
 	}
 	/* One that a run which broke off left is seen again once the disk's table is mended. */
 	if (g.is && g.is->missing && !is_begun_on_any(p, c->pool))
-		qb_plan_refuse(p->plan, target, "degraded",
-			       "the volume group %s lacks %ju of its physical volumes: plug their "
-			       "disks in again; what is on them is not given up here",
-			       g.is->name, (uintmax_t)g.is->missing);
+		refuse_degraded(p, &g, target);
 	if (!c->pool->n_disks && !g.is)
 		qb_plan_refuse(p->plan, target, "no-match",
 			       "there is no volume group %s here, and no disks are given to make "
@@ -206,19 +213,34 @@ static void explain(const struct qb_pool_planning *p, const struct qb_choice *c,
 }
 
 /*
+ * A member that the group has and whose disk became larger, also where that was broken off between
+ * the copies of its table. One whose table still says pending is finished first.
+ */
+static bool grows(const struct qb_pool_planning *p, const struct qb_choice *c,
+		  const struct group *g, const struct qb_member *m)
+{
+	const struct qb_disk *disk = &p->disks->disks[m->at];
+	struct qb_growth growth;
+
+	return (m->claim == QB_CLAIM_READY ||
+		(m->claim == QB_CLAIM_COMMIT && disk->mark.state == QB_MARK_COMMITTING)) &&
+	       g->state == QB_VG_IS_READY && qb_vg_has(g->is, disk) &&
+	       qb_grow_has_room(p, c->pool, m, &growth);
+}
+
+/*
  * The members that are not whole yet. While a disk of the group is only hidden behind a torn
  * table, that is mended, and LVM would take no more.
  */
 static json_t *unfinished(const struct qb_pool_planning *p, const struct qb_choice *c,
-			  bool only_commit)
+			  const struct group *g, bool only_commit)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < c->n_members; i++) {
 		const struct qb_member *m = &c->members[i];
 
-		if ((m->claim == QB_CLAIM_COMMIT &&
-		     !qb_grow_has_room(p, c->pool, m, &(struct qb_growth){0})) ||
+		if ((m->claim == QB_CLAIM_COMMIT && !grows(p, c, g, m)) ||
 		    (m->claim > QB_CLAIM_COMMIT && m->claim < QB_CLAIM_NONE && !only_commit))
 			json_array_append_new(list, qb_member_args(p, c->pool, m));
 	}
@@ -240,48 +262,49 @@ static void plan_erasing(const struct qb_pool_planning *p, const struct qb_choic
 	}
 }
 
-/* True: one is refused. */
-static bool grow_members(const struct qb_pool_planning *p, const struct qb_choice *c,
-			 const struct group *g, const char *target)
+static void plan_group(const struct qb_pool_planning *p, const struct qb_choice *c,
+		       const struct group *g, bool hidden, const char *target)
 {
-	for (size_t i = 0; i < c->n_members; i++) {
-		const struct qb_member *m = &c->members[i];
-
-		if (m->claim <= QB_CLAIM_COMMIT && qb_vg_has(g->is, &p->disks->disks[m->at]))
-			qb_grow_plan(p, c->pool, m, target);
-	}
-	return qb_plan_refuses(p->plan, target);
-}
-
-void qb_vg_plan(const struct qb_pool_planning *p, const struct qb_choice *c)
-{
-	_cleanup_free_ char *target = qb_pool_target(c->pool);
-	struct group g = group_of(p, c->pool);
+	json_t *members = unfinished(p, c, g, hidden);
+	bool make = g->state != QB_VG_IS_READY && !hidden;
 	char tag[QB_VG_TAG_LEN];
-	bool hidden = false, make;
-	json_t *members;
 
-	if (g.state == QB_VG_IS_FOREIGN) {
-		if (!is_on_members(p, c, g.is))
-			refuse_foreign(p, &g, target);
-		return;
-	}
-	if (refuse_members(p, c, &g, target) || grow_members(p, c, &g, target))
-		return;
-	for (size_t i = 0; i < c->n_members; i++)
-		hidden |= c->members[i].claim == QB_CLAIM_COMMIT &&
-			  !qb_vg_has(g.is, &p->disks->disks[c->members[i].at]);
-	make = g.state != QB_VG_IS_READY && !hidden;
-	members = unfinished(p, c, hidden);
 	if (!json_array_size(members)) {
 		json_decref(members);
 		return;
 	}
 	plan_erasing(p, c, target, hidden);
 	qb_vg_tag(p->machine_id, c->pool->name, tag);
-	explain(p, c, &g, make,
+	explain(p, c, g, make,
 		qb_plan_step(p->plan, QB_VG_KIND, QB_UNDO_BEST_EFFORT,
 			     json_pack("{s:s, s:s, s:s, s:b, s:o}", "pool", c->pool->name, "group",
-				       g.name, "tag", tag, "make", make, "members", members),
+				       g->name, "tag", tag, "make", make, "members", members),
 			     target));
+}
+
+void qb_vg_plan(const struct qb_pool_planning *p, const struct qb_choice *c)
+{
+	_cleanup_free_ char *target = qb_pool_target(c->pool);
+	struct group g = group_of(p, c->pool);
+	uint64_t hidden = 0;
+
+	if (g.state == QB_VG_IS_FOREIGN) {
+		if (!is_on_members(p, c, g.is))
+			refuse_foreign(p, &g, target);
+		return;
+	}
+	if (refuse_members(p, c, &g, target))
+		return;
+	for (size_t i = 0; i < c->n_members; i++)
+		hidden += c->members[i].claim == QB_CLAIM_COMMIT &&
+			  !qb_vg_has(g.is, &p->disks->disks[c->members[i].at]);
+	if (g.is && g.is->missing > hidden) {
+		refuse_degraded(p, &g, target);
+		return;
+	}
+	plan_group(p, c, &g, hidden, target);
+	/* Behind it: only then the group has all its disks. */
+	for (size_t i = 0; i < c->n_members; i++)
+		if (grows(p, c, &g, &c->members[i]))
+			qb_grow_plan(p, c->pool, &c->members[i], target);
 }

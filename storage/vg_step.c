@@ -89,11 +89,22 @@ int qb_vg_ask(struct qb_disks *disks, struct qb_error *err)
 	return 0;
 }
 
+int qb_vg_ask_for(const struct qb_step_ctx *ctx, const char *pool, const char *group,
+		  struct qb_disks *disks, const struct qb_volume_group **ret, struct qb_error *err)
+{
+	const struct qb_pool_config config = {.name = (char *)(uintptr_t)pool,
+					      .volume_group = (char *)(uintptr_t)group};
+	int r = qb_vg_ask(disks, err);
+
+	if (r < 0)
+		return r;
+	*ret = qb_vg_find(disks, &config, ctx->machine_id);
+	return 0;
+}
+
 int qb_vg_look_at(const struct qb_step_ctx *ctx, const struct qb_vg_args *args,
 		  struct qb_vg_look *ret, struct qb_error *err)
 {
-	const struct qb_pool_config pool = {.name = (char *)(uintptr_t)args->pool,
-					    .volume_group = (char *)(uintptr_t)args->group};
 	_cleanup_strs_ struct qb_strs identities = {0};
 	int r;
 
@@ -101,12 +112,10 @@ int qb_vg_look_at(const struct qb_step_ctx *ctx, const struct qb_vg_args *args,
 	for (size_t i = 0; i < args->n_members; i++)
 		qb_strs_add(&identities, args->members[i].identity);
 	r = qb_carve_probe(ctx, &identities, &ret->disks, err);
+	if (r == 0)
+		r = qb_vg_ask_for(ctx, args->pool, args->group, &ret->disks, &ret->group, err);
 	if (r < 0)
 		return r;
-	r = qb_vg_ask(&ret->disks, err);
-	if (r < 0)
-		return r;
-	ret->group = qb_vg_find(&ret->disks, &pool, ctx->machine_id);
 	ret->state = qb_vg_state(ret->group, args->pool, ctx->machine_id);
 	return find_members(args, ret, err);
 }
@@ -118,6 +127,7 @@ int qb_lvm(const struct qb_step_ctx *ctx, const struct qb_strs *argv, struct qb_
 	_cleanup_free_ const char **all = qb_alloc(argv->n + 4, sizeof(*all));
 	unsigned timeout_ms =
 		ctx->timeout_ms < LVM_TIMEOUT_MIN_MS ? LVM_TIMEOUT_MIN_MS : ctx->timeout_ms;
+	int r;
 
 	all[0] = LVM;
 	all[1] = argv->v[0];
@@ -125,7 +135,8 @@ int qb_lvm(const struct qb_step_ctx *ctx, const struct qb_strs *argv, struct qb_
 	all[3] = config[1];
 	for (size_t i = 1; i < argv->n; i++)
 		all[3 + i] = argv->v[i];
-	return qb_exec_check(all, timeout_ms, err);
+	r = qb_exec_check(all, timeout_ms, err);
+	return r < 0 ? qb_error_wrap(err, "%s", argv->v[0]) : 0;
 }
 
 int qb_vg_sync(const struct qb_volume_group *group, struct qb_error *err)

@@ -18,6 +18,10 @@ void qb_vg_args_done(struct qb_vg_args *args);
 
 /* Asks LVM for its groups. -EIO when it does not say what is here. */
 QB_MUST_CHECK int qb_vg_ask(struct qb_disks *disks, struct qb_error *err);
+/* The same, and which of them is the pool's: *ret of *disks, by its tag; NULL: there is none. */
+QB_MUST_CHECK int qb_vg_ask_for(const struct qb_step_ctx *ctx, const char *pool, const char *group,
+				struct qb_disks *disks, const struct qb_volume_group **ret,
+				struct qb_error *err);
 
 /* The host as it is now, and the pool's group. */
 struct qb_vg_look {

@@ -2,6 +2,7 @@
 #include "storage/volume.h"
 
 #include "storage/choose.h"
+#include "storage/grow.h"
 
 struct planning {
 	const struct qb_disks *disks;
@@ -10,20 +11,30 @@ struct planning {
 	struct qb_plan *plan;
 };
 
-/* What the disks add that the group is made of, or extended by, in this plan. */
+static uint64_t number(const json_t *json, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(json, key));
+}
+
+/* What this plan adds to the group, by disks and by what grows of them. */
 static uint64_t planned_bytes(const struct qb_plan *plan, const struct qb_pool_config *pool)
 {
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < plan->n_steps; i++) {
-		const json_t *members = json_object_get(plan->steps[i].args, "members"), *member;
+		const json_t *args = plan->steps[i].args, *member;
 		size_t k;
 
-		if (!qb_streq(plan->steps[i].kind, QB_VG_KIND) ||
-		    !qb_streq(qb_arg(plan->steps[i].args, "pool"), pool->name))
+		if (!qb_streq(qb_arg(args, "pool"), pool->name))
 			continue;
-		json_array_foreach (members, k, member)
-			sum += (uint64_t)json_integer_value(json_object_get(member, "size_bytes"));
+		if (qb_streq(plan->steps[i].kind, QB_GROW_KIND))
+			sum += number(args, "to_bytes") - number(args, "from_bytes");
+		if (!qb_streq(plan->steps[i].kind, QB_VG_KIND))
+			continue;
+		/* What is only marked the group has already. */
+		json_array_foreach (json_object_get(args, "members"), k, member)
+			if (!json_is_true(json_object_get(member, "commit")))
+				sum += number(member, "size_bytes");
 	}
 	return sum;
 }

@@ -14,6 +14,7 @@
 enum {
 	OUTPUT_MAX = 1 << 20,
 	KILLED_MS = 1000,
+	LINES_OF_ERROR = 3,
 	STATUS_NOT_RUN = 127
 };
 
@@ -141,19 +142,36 @@ int qb_exec(const char *const *argv, unsigned timeout_ms, struct qb_exec_result 
 	return 0;
 }
 
+/* What went wrong may stand before the last line, which LVM has for what became of it. */
+static char *last_lines(char *text)
+{
+	const char *lines[LINES_OF_ERROR] = {NULL};
+	_cleanup_buf_ struct qb_buf said = {0};
+	char *line;
+
+	while ((line = strsep(&text, "\n"))) {
+		line = qb_strip(line);
+		if (!*line)
+			continue;
+		memmove(lines, lines + 1, sizeof(lines) - sizeof(lines[0]));
+		lines[LINES_OF_ERROR - 1] = line;
+	}
+	qb_buf_puts(&said, "");
+	for (size_t i = 0; i < LINES_OF_ERROR; i++)
+		if (lines[i])
+			qb_buf_printf(&said, "%s%s", said.len ? "; " : "", lines[i]);
+	return qb_str_printable(said.s);
+}
+
 int qb_exec_check(const char *const *argv, unsigned timeout_ms, struct qb_error *err)
 {
 	_cleanup_exec_ struct qb_exec_result result = {0};
 	_cleanup_free_ char *said = NULL;
-	const char *line;
 	int r = qb_exec(argv, timeout_ms, &result, err);
 
 	if (r < 0 || result.status == 0)
 		return r;
-	line = qb_strip(result.err);
-	if (strrchr(line, '\n'))
-		line = strrchr(line, '\n') + 1;
-	said = qb_str_printable(line);
+	said = last_lines(result.err);
 	return qb_error_set(err, EIO, "%s ended with status %d%s%s", argv[0], result.status,
 			    *said ? ": " : "", said);
 }

@@ -18,7 +18,7 @@ void qb_exec_result_done(struct qb_exec_result *r);
  * Runs argv (NULL-terminated, argv[0] an absolute path) with stdin from /dev/null, and waits.
  * The child is killed when it outlives timeout_ms (-ETIMEDOUT) and when this process dies.
  * 0 means that it ran, whatever its status; qb_exec_check() also wants status 0 and otherwise
- * words the error with the last line of its stderr (-EIO).
+ * words the error with the last lines of its stderr (-EIO).
  */
 QB_MUST_CHECK int qb_exec(const char *const *argv, unsigned timeout_ms, struct qb_exec_result *ret,
 			  struct qb_error *err);

@@ -203,7 +203,9 @@ static void plan_refresh(const struct qb_facts *facts, const struct qb_pool_conf
 		logical ? qb_vg_find(&facts->disks, pool, facts->system.machine_id) : NULL;
 	uint64_t there = space ? space->size_bytes : group ? group->size_bytes : 0;
 	_cleanup_free_ char *size = qb_format_size(is->capacity_bytes);
-	bool stale = is->capacity_bytes && there > is->capacity_bytes;
+	/* A volume group may have become smaller, too. */
+	bool stale = is->capacity_bytes &&
+		     (group ? there != is->capacity_bytes : there > is->capacity_bytes);
 
 	if (!is->active || (!logical && !own_is_mounted(facts, pool)) ||
 	    (!stale && !qb_plan_has_for(plan, QB_GROW_KIND, target) &&
@@ -215,7 +217,7 @@ static void plan_refresh(const struct qb_facts *facts, const struct qb_pool_conf
 				       pool->target, "group", logical ? qb_vg_name(pool) : NULL),
 			     target),
 		"libvirt says that it has %s, which %s: it looks anew", size,
-		stale ? "is less than there is" : "is over then");
+		stale ? "is not what there is" : "is over then");
 }
 
 static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config *pool,

@@ -110,6 +110,15 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 	return 0;
 }
 
+/* Root's, and for everybody to look into: what somebody gave it since is kept. */
+static bool is_as_mkfs_makes_it(const struct qb_step_ctx *ctx, const struct args *args)
+{
+	struct stat st;
+
+	return args->source && qb_root_stat(ctx->root, args->target, false, &st) == 0 &&
+	       (st.st_mode & ALLPERMS) == 0755 && !st.st_uid && !st.st_gid;
+}
+
 /* Of a pool that somebody else defined, whoever did gave the directory what it is to have. */
 static bool is_own(virStoragePoolPtr pool, const struct args *args)
 {
@@ -118,7 +127,7 @@ static bool is_own(virStoragePoolPtr pool, const struct args *args)
 	return sym_virStoragePoolGetUUIDString(pool, uuid) == 0 && strstr(args->xml, uuid);
 }
 
-/* Autostart is set last: what has it has all the rest, whatever a run was broken off by. */
+/* Autostart is set last: a pool of type fs that has it has its mode, whatever broke off a run. */
 static int bring_up(const struct qb_step_ctx *ctx, virStoragePoolPtr pool, const struct args *args,
 		    bool made, struct qb_error *err)
 {
@@ -132,7 +141,7 @@ static int bring_up(const struct qb_step_ctx *ctx, virStoragePoolPtr pool, const
 	if (autostart)
 		return 0;
 	/* A dir pool's directory that was there keeps what its owner gave it. */
-	if (!args->devices && (made || args->source) && is_own(pool, args))
+	if (!args->devices && (made || is_as_mkfs_makes_it(ctx, args)) && is_own(pool, args))
 		r = qb_mount_dress(ctx, args->target, err);
 	if (r == 0 && set_autostart(pool, 1) < 0)
 		return qb_vir_error(err, "pool %s: cannot set autostart", args->name);

@@ -47,7 +47,7 @@ systemctl stop {LIBVIRT}
 mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 {BY_ID}{STATE_DISK}
 mkdir /run/state
 mount {BY_ID}{STATE_DISK} /run/state
-rm -rf /var/cache/* /var/lib/apt /var/lib/dpkg
+rm -rf /var/cache/[!l]* /var/lib/apt /var/lib/dpkg
 cp -a /etc /var /run/state
 umount /run/state
 udevadm settle"""
@@ -67,18 +67,18 @@ STOP = f"""systemctl stop {LIBVIRT}
 umount --recursive /var
 umount --recursive /etc
 vgchange -an
+udevadm settle
 rm -rf /run/lvm/hints /run/lvm/?vs_* /run/qubi-agent
 find /run/libvirt -type f -delete
 systemctl reset-failed
 systemctl daemon-reload
-udevadm settle
 [ -z "$(dmsetup ls | grep -v 'No devices'; findmnt -rn -o SOURCE | grep /dev/sd)" ]"""
 # Of each pool that is active and should lie on something mounted, whether it does; and the last
 # word of the newest journal.
 LOOK = f"""for pool in $(virsh pool-list --name); do
 	target=$(virsh pool-dumpxml "$pool" | sed -n 's:.*<path>\\(.*\\)</path>.*:\\1:p')
 	case $target in
-	/dev/*) [ -d "$target" ] || vgs --noheadings "$pool" || echo "$pool is active without a group" ;;
+	/dev/*) [ -d "$target" ] || vgs "$pool" >/dev/null || echo "$pool is active without a group" ;;
 	*) mountpoint -q "$target" || echo "$pool is active on $target, which is not mounted" ;;
 	esac
 done >/run/lab-pools

@@ -339,7 +339,6 @@ class VM:
                  kernel="", adapter=False, say=lambda text: None):
         self.work, self.image = pathlib.Path(work), pathlib.Path(image)
         self.disks, self.nics, self.files = list(disks), list(nics), dict(files or {})
-        self.node_numbers = itertools.count(1)
         self.svm, self.memory_mib, self.say = svm, memory_mib, say
         self.kernel = kernel  # words for the kernel's command line
         self.adapter = adapter  # of SCSI, also when there is no disk yet: see plug()
@@ -462,9 +461,8 @@ class VM:
     def plug(self, disks):
         """SCSI disks more, in the running machine: by serial, what blockdev-add takes."""
         for serial, file in disks.items():
-            node = f"{serial}-{next(self.node_numbers)}"  # one that is unplugged has its name a while
-            self.qmp.execute("blockdev-add", **{"node-name": node, **file})
-            self.qmp.execute("device_add", driver="scsi-hd", bus="scsi0.0", drive=node,
+            self.qmp.execute("blockdev-add", **{"node-name": serial, **file})
+            self.qmp.execute("device_add", driver="scsi-hd", bus="scsi0.0", drive=serial,
                              serial=serial, id=f"plugged-{serial}")
         self.run("udevadm", "wait", "--settle", "--timeout=120",
                  *(f"/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{serial}" for serial in disks),
@@ -473,14 +471,14 @@ class VM:
     def unplug(self, serial):
         self.run("sh", "-ec", 'echo 1 >"/sys/block/$(basename "$(readlink -f "$1")")/device/delete"',
                  "sh", f"/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{serial}")
-        name = f"plugged-{serial}"
-        self.qmp.execute("device_del", id=name)
+        self.qmp.execute("device_del", id=f"plugged-{serial}")
         deadline = time.monotonic() + 60
-        while any(item["name"] == name
-                  for item in self.qmp.execute("qom-list", path="/machine/peripheral")):
+        while any(item.get("inserted", {}).get("node-name") == serial
+                  for item in self.qmp.execute("query-block")):
             if time.monotonic() > deadline:
                 raise LabError(f"{serial} is still plugged in")
             time.sleep(0.05)
+        self.qmp.execute("blockdev-del", **{"node-name": serial})
 
     def reboot(self, timeout=900):
         """The guest's own reboot; QEMU ends there and a new one takes its place.

@@ -165,7 +165,8 @@ def left(events, choose):
     for i, event in enumerate(events):
         if event.data is None:
             continue
-        if event.fua or i < flushed.get(event.disk, -1):
+        # The last one may have been under way.
+        if (event.fua and i < len(events) - 1) or i < flushed.get(event.disk, -1):
             yield event.disk, event.at, event.data
             continue
         for at, data in pieces(event, choose):

@@ -42,16 +42,16 @@ def disk():
     return os.environ["QB_BLANK"]
 
 
-def resize(size):
+def resize(size, device=None, image=IMAGE):
     """As block_resize or a storage array do it: the kernel is told the new size, and no more."""
-    os.truncate(IMAGE, size)
-    with open(disk(), "rb") as f:
+    os.truncate(image, size)
+    with open(device or disk(), "rb") as f:
         fcntl.ioctl(f, LOOP_SET_CAPACITY)
     qb.run("/usr/bin/udevadm", "settle")
 
 
-def size_of_disk():
-    return os.stat(IMAGE).st_size
+def size_of_disk(image=IMAGE):
+    return os.stat(image).st_size
 
 
 def capacity():

@@ -4,6 +4,7 @@
 became smaller is left alone. This kernel may have no device mapper: no volume is active here."""
 
 import os
+import signal
 
 import qb
 from test_grow import GIB, IMAGE, MIB, STEP, disk, killed_at, points, resize, size_of_disk, \
@@ -11,6 +12,7 @@ from test_grow import GIB, IMAGE, MIB, STEP, disk, killed_at, points, resize, si
 from test_kill_sweep import boot
 
 LVM = "/usr/sbin/lvm"
+IMAGE2 = "/run/sandbox/blank2.img"
 CONFIG = """\
 version: 1
 pools:
@@ -88,6 +90,31 @@ def a_disk_that_became_smaller_is_refused_and_not_written():
         f.seek(was // 2)
         f.write(tail)
     takes_all_of(was)
+
+
+@qb.case(disks="blank,blank2")
+def one_that_is_torn_is_mended_before_the_others_grow():
+    """As a power cut leaves the first of two that grow: LVM changes no group that lacks a disk."""
+    qb.configure(CONFIG.replace("{path", "[{path").replace("@\"}", "@\"}, {path: '@QB_BLANK2@'}]"))
+    qb.agent("apply", "--yes")
+    was = size_of_group()
+    for name, image in (("QB_BLANK", IMAGE), ("QB_BLANK2", IMAGE2)):
+        resize(size_of_disk(image) + GIB, os.environ[name], image)
+    r = qb.traced("-qq", "-o", "/dev/null", "-P", disk(), "-e", "trace=fsync", "-e",
+                  "inject=fsync:signal=KILL:when=2", qb.AGENT, "apply", "--yes", code=None)
+    qb.wait_for_orphans()
+    assert r.code in (-signal.SIGKILL, 128 + signal.SIGKILL), r
+    with open(disk(), "r+b", buffering=0) as f:
+        os.pwrite(f.fileno(), bytes(512), 512)
+        os.fsync(f.fileno())
+    boot(disk())
+    qb.same(qb.run(LVM, "vgs", "--noheadings", "-o", "vg_missing_pv_count", "vms").out.strip(), "1",
+            "missing")
+    qb.agent("apply", "--yes")
+    qb.contains(qb.agent("plan").out, "Nothing to do", "the plan")
+    assert was + 2 * GIB <= size_of_group() <= was + 2 * GIB + 2 * EXTENT, (was, size_of_group())
+    qb.same(capacity(), size_of_group(), "libvirt's capacity")
+    qb.same(qb.run(LVM, "pvs").err, "", "LVM's warnings")
 
 
 @qb.case(disks="blank", seconds=1200)

@@ -18,6 +18,7 @@ import qb
 from test_kill_sweep import boot
 
 LVM = "/usr/sbin/lvm"
+MIB = 1 << 20
 CONFIG = "version: 1\npools:\n  - name: vms\n    type: logical\n"
 ONE = CONFIG + "    disks: {path: '@QB_BLANK@'}\n"
 BOTH = CONFIG + "    disks: [{path: '@QB_BLANK@'}, {path: '@QB_BLANK2@'}]\n"
@@ -179,13 +180,17 @@ def a_copy_of_the_metadata_that_is_behind_is_brought_up():
     qb.agent("plan")
 
 
-def a_torn_table_is_mended(config):
+def a_torn_table_is_mended(config, behind):
     """As a power cut leaves the commit: the kernel shows no partition of the disk, and LVM no group,
-    or one that lacks it."""
+    or one that lacks it; and the disk may have an older description of it."""
     qb.configure(config)
     qb.agent("apply", "--yes")
-    before = groups()
     with open(os.environ["QB_BLANK"], "r+b", buffering=0) as disk:
+        older = os.pread(disk.fileno(), MIB, MIB)
+        lvm("vgchange", "--addtag", "newer", "vms")
+        before = groups()
+        if behind:
+            os.pwrite(disk.fileno(), older, MIB)
         os.pwrite(disk.fileno(), bytes(512), 512)
         os.fsync(disk.fileno())
     boot(os.environ["QB_BLANK"])
@@ -199,12 +204,12 @@ def a_torn_table_is_mended(config):
 
 @qb.case(disks="blank,blank2")
 def a_torn_table_of_the_only_disk_is_mended():
-    a_torn_table_is_mended(ONE)
+    a_torn_table_is_mended(ONE, False)
 
 
 @qb.case(disks="blank,blank2")
 def a_torn_table_of_one_of_two_disks_is_mended():
-    a_torn_table_is_mended(BOTH)
+    a_torn_table_is_mended(BOTH, True)
 
 
 @qb.case(disks="blank,blank2")

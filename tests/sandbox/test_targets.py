@@ -86,6 +86,9 @@ def a_run_that_is_killed_before_its_mode_is_set_is_gone_on_with():
     qb.virsh("pool-destroy", "images")
     qb.agent("apply", "--yes")
     qb.same(looks("/srv/images"), ("0750", 0, 0), "what somebody gave it")
+    qb.virsh("pool-autostart", "--disable", "images")
+    qb.agent("apply", "--yes")
+    qb.same(looks("/srv/images"), ("0750", 0, 0), "what somebody gave it")
 
 
 if __name__ == "__main__":

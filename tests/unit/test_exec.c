@@ -32,7 +32,7 @@ static void the_environment_is_clean(void **state)
 				   "LVM_OUT_FD=2\nLVM_REPORT_FD=1\n");
 }
 
-static void a_failure_says_the_last_line_made_safe(void **state)
+static void a_failure_says_the_last_lines_made_safe(void **state)
 {
 	struct qb_error err = QB_ERROR_INIT;
 
@@ -42,6 +42,13 @@ static void a_failure_says_the_last_line_made_safe(void **state)
 		-EIO);
 	assert_non_null(strstr(err.msg, "/bin/ls ended with status 2: "));
 	assert_null(strchr(err.msg, '\033'));
+	assert_int_equal(qb_exec_check((const char *const[]){"/bin/ls", "/no/1", "/no/2", "/no/3",
+							     "/no/4", NULL},
+				       5000, &err),
+			 -EIO);
+	assert_null(strstr(err.msg, "/no/1"));
+	assert_non_null(strstr(err.msg, "/no/2': No such file or directory; /bin/ls: "));
+	assert_non_null(strstr(err.msg, "/no/4"));
 }
 
 static void a_missing_program_is_an_error(void **state)
@@ -97,7 +104,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(output_and_status_come_back),
 		cmocka_unit_test(the_environment_is_clean),
-		cmocka_unit_test(a_failure_says_the_last_line_made_safe),
+		cmocka_unit_test(a_failure_says_the_last_lines_made_safe),
 		cmocka_unit_test(a_missing_program_is_an_error),
 		cmocka_unit_test(what_outlives_its_time_is_killed),
 		cmocka_unit_test(much_output_is_cut_and_does_not_block),

@@ -82,7 +82,9 @@ static void a_logical_pool_is_known_by_its_group(void **state)
 				 .source_name = TEXT("vms"),
 				 .active = true,
 				 .autostart = true};
+	struct qb_volume_group group = {.name = TEXT("vms"), .size_bytes = 2000};
 	struct qb_facts facts = {
+		.system = {.machine_id = TEXT("m")},
 		.libvirt = {.connected = {QB_YES, NULL}, .pools = &is, .n_pools = 1}};
 	struct qb_config config = {.pools = &vms, .n_pools = 1};
 	_cleanup_plan_ struct qb_plan same = {0}, other = {0}, none = {0};
@@ -90,6 +92,15 @@ static void a_logical_pool_is_known_by_its_group(void **state)
 	(void)state;
 	qb_libvirt_plan(&facts, &config, &same);
 	assert_int_equal(same.n_steps + same.n_refused, 0);
+	/* Larger, by what grew or was added; smaller, by what was taken back. */
+	facts.disks.groups = &group;
+	facts.disks.n_groups = 1;
+	for (is.capacity_bytes = 1000; is.capacity_bytes <= 3000; is.capacity_bytes += 1000) {
+		_cleanup_plan_ struct qb_plan p = {0};
+
+		qb_libvirt_plan(&facts, &config, &p);
+		assert_int_equal(qb_plan_has(&p, "libvirt.refresh"), is.capacity_bytes != 2000);
+	}
 	is.source_name = TEXT("old");
 	qb_libvirt_plan(&facts, &config, &other);
 	assert_string_equal(other.refused[0].reasons[0].code, "definition-differs");

@@ -182,7 +182,8 @@ static void what_lvm_says(void **state)
 		"\"vg_size\":\"1069547520\", \"vg_free\":\"8388608\", "
 		"\"vg_extent_size\":\"4194304\"}],"
 		"\"pv\": [{\"pv_name\":\"/dev/sda2\", \"pv_size\":\"1069547520\", "
-		"\"pe_start\":\"1048576\"}, "
+		"\"pe_start\":\"1048576\", \"pv_mda_count\":\"2\", "
+		"\"pv_mda_size\":\"1044480\"}, "
 		"{\"pv_name\":\"[unknown]\"}],"
 		"\"lv\": [{\"lv_name\":\"home\", \"lv_health_status\":\"partial\"},"
 		"{\"lv_name\":\"mirror\", \"lv_health_status\":\"unknown\"},"
@@ -220,7 +221,7 @@ static void what_lvm_says(void **state)
 	assert_string_equal(d.groups[0].physical_volumes.v[0], "/dev/sda2");
 	assert_int_equal(d.groups[0].n_sizes, 1);
 	assert_string_equal(d.groups[0].sizes[0].path, "/dev/sda2");
-	assert_int_equal(d.groups[0].sizes[0].taken_bytes, 1070596096);
+	assert_int_equal(d.groups[0].sizes[0].taken_bytes, 1071640576);
 	assert_int_equal(d.groups[0].damaged.n, 1);
 	assert_string_equal(d.groups[0].damaged.v[0], "home (partial)");
 	assert_true(qb_groups_parse("{\"report\": []}", &none));

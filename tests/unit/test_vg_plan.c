@@ -367,6 +367,9 @@ static void what_the_group_took_in_is_only_marked(void **state)
 	add_disk(w, "sdc", "QB0003", 100 * GIB);
 	match_disks(w, "all");
 	assert_plan(w, false, "sdb");
+	/* Another one is gone for good: that would not be mended by it. */
+	w->disks.groups[0].missing = 2;
+	assert_refused(w, "degraded", "vms lacks 2 of its physical volumes");
 }
 
 static void a_mark_without_its_group_is_left_alone(void **state)
@@ -483,6 +486,25 @@ static void a_member_grows_with_its_disk_and_is_refused_when_that_shrank(void **
 	assert_plan(w, false, NULL);
 	size->taken_bytes = 100 * GIB;
 	assert_grows(w, "its physical volume grows from 100 GiB to 200 GiB");
+	/* Its table is finished first, and the room taken with that. */
+	d->mark.state = QB_MARK_PENDING;
+	add_entry(w, "QB0001", "QB0001", false);
+	assert_plan(w, false, "sda");
+	assert_true(member_is(w, 0, "commit"));
+	/* While another one is hidden, that comes first. */
+	d->mark.state = QB_MARK_READY;
+	add_disk(w, "sdb", "QB0002", 100 * GIB);
+	mark(w, "sdb", QB_MARK_COMMITTING);
+	d = disk(w, "sda");
+	g->missing = 1;
+	name_disks(w, "QB0001", "QB0002");
+	plan(w);
+	assert_int_equal(w->plan.n_steps, 2);
+	assert_string_equal(w->plan.steps[0].kind, "storage.group");
+	assert_string_equal(w->plan.steps[1].kind, "storage.grow");
+	g->missing = 0;
+	name_disks(w, "QB0001", NULL);
+	w->disks.n_disks = 1;
 	/* What cannot be written to is not. */
 	qb_disk_reason(d, "read-only", "it is");
 	assert_refused(w, "read-only", "became larger, and cannot be taken into use");
@@ -492,6 +514,7 @@ static void a_member_grows_with_its_disk_and_is_refused_when_that_shrank(void **
 	w->disks.n_groups = 0;
 	assert_refused(w, "shrunk", "the disk became smaller");
 	w->disks.n_groups = 1;
+	w->disks.n_disks = 2;
 }
 
 static void without_lvms_word_nothing_is_planned(void **state)

@@ -280,6 +280,27 @@ static void a_group_to_be_made_has_what_its_disks_have(void **state)
 	w->facts.disks.n_groups = 1;
 }
 
+static void what_grows_in_this_plan_is_room_and_what_is_only_marked_is_not(void **state)
+{
+	struct world *w = *state;
+
+	w->volumes[0].size = TEXT("12GiB");
+	for (int grows = 0; grows < 2; grows++) {
+		qb_plan_done(&w->plan);
+		qb_plan_step(&w->plan, QB_VG_KIND, QB_UNDO_BEST_EFFORT,
+			     json_pack("{s:s, s:[{s:I, s:b}]}", "pool", "vms", "members",
+				       "size_bytes", (json_int_t)(4 * GIB), "commit", true),
+			     "pool vms");
+		qb_plan_step(&w->plan, "storage.grow", QB_UNDO_NONE,
+			     json_pack("{s:s, s:I, s:I}", "pool", grows ? "vms" : "other",
+				       "from_bytes", (json_int_t)GIB, "to_bytes",
+				       (json_int_t)(4 * GIB)),
+			     "pool vms");
+		qb_volumes_plan(&w->facts.disks, w->pools, 2, MACHINE_ID, &w->ledger, &w->plan);
+		assert_int_equal(w->plan.n_refused, !grows);
+	}
+}
+
 static void of_a_refused_group_nothing_is_made_or_mounted(void **state)
 {
 	struct world *w = *state;
@@ -381,6 +402,7 @@ int main(void)
 		T(another_size_is_said_and_nothing_done),
 		T(more_than_there_is_is_refused_with_the_figures),
 		T(a_group_to_be_made_has_what_its_disks_have),
+		T(what_grows_in_this_plan_is_room_and_what_is_only_marked_is_not),
 		T(of_a_refused_group_nothing_is_made_or_mounted),
 		cmocka_unit_test(only_what_was_begun_here_is_made_anew),
 		cmocka_unit_test(sizes),
