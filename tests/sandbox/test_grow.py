@@ -168,12 +168,9 @@ def what_somebody_else_enlarged_is_only_filled():
     is_in_sync()
 
 
-@qb.case(disks="blank")
-def a_disk_that_became_smaller_is_refused_and_not_written():
-    qb.configure(CONFIG)
-    qb.agent("apply", "--yes")
+def smaller_is_refused_and_not_written():
+    """At half its size; then it is as it was."""
     was = size_of_disk()
-    qb.virsh("pool-destroy", "images")
     os.sync()
     with open(IMAGE, "rb") as f:
         f.seek(was // 2)
@@ -189,6 +186,14 @@ def a_disk_that_became_smaller_is_refused_and_not_written():
     with open(IMAGE, "r+b") as f:
         f.seek(was // 2)
         f.write(tail)
+
+
+@qb.case(disks="blank")
+def a_disk_that_became_smaller_is_refused_and_not_written():
+    qb.configure(CONFIG)
+    qb.agent("apply", "--yes")
+    qb.virsh("pool-destroy", "images")
+    smaller_is_refused_and_not_written()
     qb.agent("apply", "--yes")
     is_in_sync()
 

@@ -8,7 +8,7 @@ import signal
 
 import qb
 from test_grow import GIB, IMAGE, MIB, STEP, disk, killed_at, points, resize, size_of_disk, \
-    table_is_whole
+    smaller_is_refused_and_not_written, table_is_whole
 from test_kill_sweep import boot
 
 LVM = "/usr/sbin/lvm"
@@ -73,23 +73,8 @@ def less_than_an_extent_is_left_alone():
 def a_disk_that_became_smaller_is_refused_and_not_written():
     qb.configure(CONFIG)
     qb.agent("apply", "--yes")
-    was = size_of_disk()
-    os.sync()
-    with open(IMAGE, "rb") as f:
-        f.seek(was // 2)
-        tail = f.read()
-    resize(was // 2)
-    before = qb.sha256(IMAGE)
-    for words in (("plan",), ("apply", "--yes")):
-        said = qb.agent(*words, code=qb.REFUSED)
-        qb.contains(" ".join((said.out + said.err).split()), ["shrunk", "the disk became smaller"],
-                    "the refusal")
-    qb.same(qb.sha256(IMAGE), before, "the disk")
-    resize(was)
-    with open(IMAGE, "r+b") as f:
-        f.seek(was // 2)
-        f.write(tail)
-    takes_all_of(was)
+    smaller_is_refused_and_not_written()
+    takes_all_of(size_of_disk())
 
 
 @qb.case(disks="blank,blank2")
