@@ -93,7 +93,7 @@ vgs --noheadings -o vg_name,pv_count,lv_count,vg_tags,vg_size
 virsh pool-list --all --details | sed 's/  */ /g' | cut -d ' ' -f 2-6
 for pool in $(virsh pool-list --name); do virsh pool-dumpxml --inactive $pool; done | \\
 	grep -v -e '<allocation' -e '<available'
-findmnt -n -o FSTYPE --mountpoint {host.TARGET}
+findmnt -n -o FSTYPE --mountpoint {host.TARGET}; stat -c "%a %u %g" {host.TARGET}
 cat /etc/fstab; sha256sum /etc/libvirt/storage/*.xml /etc/modules-load.d/*"""
 
 
