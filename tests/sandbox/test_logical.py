@@ -180,6 +180,21 @@ def a_copy_of_the_metadata_that_is_behind_is_brought_up():
     qb.agent("plan")
 
 
+@qb.case(disks="blank,blank2")
+def what_is_only_to_be_marked_may_be_in_use():
+    """A run that was killed before its last write, and the group went on in use. Who has the disk
+    here has it as the device mapper would."""
+    qb.configure(BOTH)
+    qb.agent("apply", "--yes")
+    disk = os.environ["QB_BLANK"]
+    qb.run("/usr/sbin/sfdisk", "-q", "--no-reread", "--part-label", disk, "1", "qubi-pending:vms")
+    held = os.open(disk, os.O_RDONLY | os.O_EXCL)
+    qb.agent("apply", "--yes")
+    os.close(held)
+    qb.same(qb.partition_table(disk)["diskp1"]["PART_ENTRY_NAME"], "qubi:vms", "the mark")
+    qb.agent("plan")
+
+
 def a_torn_table_is_mended(config, behind):
     """As a power cut leaves the commit: the kernel shows no partition of the disk, and LVM no group,
     or one that lacks it; and the disk may have an older description of it."""
