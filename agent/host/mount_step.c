@@ -115,8 +115,9 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 		return 0;
 	}
 	*ret = QB_OBSERVED_NEEDED;
-	*ret_before = json_pack("{s:b, s:b}", "mounted", mounted, "target_exists",
-				qb_root_exists(ctx->root, args.target));
+	*ret_before = json_pack("{s:b, s:b, s:b}", "mounted", mounted, "target_exists",
+				qb_root_exists(ctx->root, args.target), "barred",
+				!mounted && qb_mount_is_barred(ctx, args.target));
 	return 0;
 }
 
@@ -133,6 +134,7 @@ static int mount_volume(const struct qb_step_ctx *ctx, const struct args *args,
 	r = qb_lvm(ctx, &argv, err);
 	if (r < 0)
 		return r;
+	qb_mount_bar(ctx, args->target, true);
 	if (mount(args->node, args->target, "xfs", 0, NULL) < 0)
 		return qb_error_errno(err, errno, "cannot mount %s on %s", args->node,
 				      args->target);
@@ -220,6 +222,8 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 	if (!was_mounted && qb_target_is_mounted(ctx, args.node, args.target, &not_mounted) == 0 &&
 	    umount2(args.target, UMOUNT_NOFOLLOW) < 0)
 		return qb_error_errno(err, errno, "%s: cannot unmount it", args.target);
+	if (!was_mounted && !json_is_true(json_object_get(before, "barred")))
+		qb_mount_bar(ctx, args.target, false);
 	r = qb_root_unlink(ctx->root, args.link, err);
 	if (r == 0)
 		r = qb_root_unlink(ctx->root, args.unit, err);

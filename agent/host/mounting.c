@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 
 #include "agent/host/selinux_lib.h"
 #include "agent/host/target.h"
@@ -56,6 +58,31 @@ int qb_mount_would_hide(const struct qb_step_ctx *ctx, const char *source, const
 			    "%s is not empty (%s%s): mounting %s there would hide what it holds; "
 			    "move that away, or choose another target",
 			    target, name, names.n > 1 ? " and more" : "", source);
+}
+
+static int flags_of(const struct qb_step_ctx *ctx, const char *target, int *ret_fd)
+{
+	int flags = 0;
+
+	*ret_fd = qb_root_openat(ctx->root, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	return *ret_fd < 0 || ioctl(*ret_fd, FS_IOC_GETFLAGS, &flags) < 0 ? 0 : flags;
+}
+
+void qb_mount_bar(const struct qb_step_ctx *ctx, const char *target, bool on)
+{
+	_cleanup_close_ int fd = -1;
+	int is = flags_of(ctx, target, &fd);
+	int flags = on ? is | FS_IMMUTABLE_FL : is & ~FS_IMMUTABLE_FL;
+
+	if (fd >= 0 && flags != is)
+		(void)!ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
+bool qb_mount_is_barred(const struct qb_step_ctx *ctx, const char *target)
+{
+	_cleanup_close_ int fd = -1;
+
+	return flags_of(ctx, target, &fd) & FS_IMMUTABLE_FL;
 }
 
 int qb_mount_remove_target(const struct qb_step_ctx *ctx, const char *target, struct qb_error *err)

@@ -16,6 +16,13 @@ QB_MUST_CHECK int qb_mount_dress(const struct qb_step_ctx *ctx, const char *targ
  */
 QB_MUST_CHECK int qb_mount_would_hide(const struct qb_step_ctx *ctx, const char *source,
 				      const char *target, struct qb_error *err);
+/*
+ * The directory that a mount point is while nothing is mounted there: immutable, nobody writes into
+ * it by mistake what belongs on the volume. Where its file system has no such thing it stays as it
+ * is.
+ */
+void qb_mount_bar(const struct qb_step_ctx *ctx, const char *target, bool on);
+bool qb_mount_is_barred(const struct qb_step_ctx *ctx, const char *target);
 /* Removes a directory that apply made, when it is empty still. */
 QB_MUST_CHECK int qb_mount_remove_target(const struct qb_step_ctx *ctx, const char *target,
 					 struct qb_error *err);

@@ -85,6 +85,18 @@ def refuse_and_adopt(machine):
     configure(machine)
 
 
+def expect_barred(machine):
+    """What guests write is not lost below a volume that is not mounted; libvirt's pool is there."""
+    machine.run("virsh", "pool-destroy", "images")
+    machine.run("umount", "/srv/images")
+    machine.run("virsh", "pool-start", "images")
+    made = machine.run("virsh", "vol-create-as", "images", "lost", "1M", check=False)
+    expect(made.status != 0 and "not permitted" in made.err, "it is refused", made)
+    machine.run("sh", "-ec", "virsh pool-destroy images; systemctl start srv-images.mount; "
+                             "virsh pool-start images")
+    expect_made(machine)
+
+
 def expect_kept_unmounted(machine):
     """What is in a volume that is mounted nowhere keeps it, and all else of the run."""
     machine.run("virsh", "pool-destroy", "images")
@@ -126,6 +138,7 @@ def test_volumes(test):
     again = expect_status(lab.agent(machine, "apply", "--yes"), 0, "a second one")
     expect("Nothing to do" in again.out, "it has nothing to do", again)
     refuse_and_adopt(machine)
+    expect_barred(machine)
 
     machine.run("virsh", "vol-create-as", "images", "guest", "16M")
     expect_refused(lab.agent(machine, "rollback", "--yes"), 5, 'it holds "guest"')
