@@ -28,6 +28,7 @@ enum {
 	ENTRIES_BYTES = 128 * 128,
 	XFS_SB_CRC = 224,
 	XFS_SB_LSN = 240,
+	XFS_INODE = 512, /* no block or inode of it is smaller */
 	LVM_LABEL = 512,
 	LVM_AREA = 4096,
 	LVM_LOCATIONS = 40,
@@ -134,6 +135,27 @@ static bool copy_is_ours(const struct qb_ends *ends, const struct qb_gpt_copy *c
 }
 
 /*
+ * What mkfs.xfs puts behind the headers of the first allocation group: roots of trees, inodes, and
+ * the end of a list that has nothing yet. A disk may have lost the headers, and kept these.
+ */
+static bool has_only_blocks_of_xfs(const struct qb_ends *ends, uint64_t start)
+{
+	static const char magics[][5] = {"AB3B", "AB3C", "IAB3", "FIB3",
+					 "R3FC", "RMB3", "IN",   "\xff\xff\xff\xff"};
+
+	for (uint64_t at = start; at < ends->len; at += XFS_INODE) {
+		const uint8_t *p = qb_ends_at(ends, at, XFS_INODE);
+		bool known = p && is_zero(p, XFS_INODE);
+
+		for (size_t i = 0; p && !known && i < QB_ARRAY_SIZE(magics); i++)
+			known = !memcmp(p, magics[i], strlen(magics[i]));
+		if (!known)
+			return false;
+	}
+	return true;
+}
+
+/*
  * What mkfs.xfs puts first into the partition, sector by sector: the headers of the first
  * allocation group. Its sectors are those of the disk, or of 4 KiB.
  */
@@ -153,7 +175,7 @@ static bool xfs_was_begun(const struct qb_ends *ends, uint64_t start, uint64_t s
 			return false;
 		any = true;
 	}
-	return any;
+	return any || has_only_blocks_of_xfs(ends, start);
 }
 
 /* struct mda_header of LVM: it is whole, and points to no description of a group. */

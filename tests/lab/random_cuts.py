@@ -51,7 +51,9 @@ rm -rf /var/cache/[!l]* /var/lib/apt /var/lib/dpkg
 cp -a /etc /var /run/state
 umount /run/state
 udevadm settle"""
-MOUNT_STATE = f"""mount {BY_ID}{STATE_DISK} /run/state
+# As a boot does it: the journal of an ext4 may end in a block of which only a part was written.
+MOUNT_STATE = f"""e2fsck -p {BY_ID}{STATE_DISK} || [ $? = 1 ]
+mount {BY_ID}{STATE_DISK} /run/state
 mount --bind /run/state/etc /etc
 mount --bind /run/state/var /var
 umount /run/state"""
@@ -86,13 +88,14 @@ if mountpoint -q {host.TARGET}; then echo mounted; else ls -A {host.TARGET}; fi 
 journal=$(ls /var/lib/qubi-agent/journal/*.jsonl | sort | tail -n 1)
 echo "$journal"; tail -n 1 "$journal"
 """
-# What must be the same however often it took; LVM makes UUIDs of its own.
+# What must be the same however often it took; LVM makes UUIDs of its own, and libvirt remembers the
+# mode that a directory had when it was started.
 STATE = f"""lsblk -n -o SERIAL,SIZE,FSTYPE,LABEL,PARTLABEL,PARTUUID,MOUNTPOINT | grep qubi | sort
 lsblk -n -o FSTYPE,UUID | grep xfs
 vgs --noheadings -o vg_name,pv_count,lv_count,vg_tags,vg_size
 virsh pool-list --all --details | sed 's/  */ /g' | cut -d ' ' -f 2-6
 for pool in $(virsh pool-list --name); do virsh pool-dumpxml --inactive $pool; done | \\
-	grep -v -e '<allocation' -e '<available'
+	grep -v -e '<allocation' -e '<available' -e '<mode'
 findmnt -n -o FSTYPE --mountpoint {host.TARGET}; stat -c "%a %u %g" {host.TARGET}
 cat /etc/fstab; sha256sum /etc/libvirt/storage/*.xml /etc/modules-load.d/*"""
 

@@ -325,6 +325,45 @@ static void unknown_content_in_the_partition_forbids_to_resume(void **state)
 	assert_true(probe(im, MACHINE_ID, IDENTITY)->only);
 }
 
+/* Some of its sectors are on the disk when the power fails, in whatever order they were written. */
+static void an_xfs_is_resumed_whichever_of_its_sectors_are_there(void **state)
+{
+	enum {
+		HEADERS = 4 * 4096,
+		ROUNDS = 60,
+	};
+	_cleanup_free_ uint8_t *whole = qb_alloc(3 * MIB, 1), *part = qb_alloc(3 * MIB, 1);
+	struct image *im = *state;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		size_t sector = round < ROUNDS / 2 ? SECTOR : 4096;
+		bool headers = round % 2;
+		_cleanup_free_ char *command =
+			qb_asprintf("/usr/sbin/mkfs.xfs -q -f -K -s size=%zu %s", sector, im->path);
+
+		if (round % (ROUNDS / 2) == 0) {
+			clear(im);
+			assert_int_equal(ftruncate(im->fd, LARGE), 0);
+			assert_int_equal(system(command), 0);
+			assert_int_equal(pread(im->fd, whole, 3 * MIB, 0), 3 * MIB);
+		}
+		memset(part, 0, 3 * MIB);
+		for (size_t at = headers ? 0 : HEADERS; at < 3 * MIB; at += sector)
+			if ((unsigned)rand() % 10 < round % 11)
+				memcpy(part + at, whole + at, sector);
+		clear(im);
+		assert_int_equal(ftruncate(im->fd, LARGE), 0);
+		table(im, "images", QB_MARK_PENDING);
+		put(im, MIB, part, 3 * MIB);
+		if (!probe(im, MACHINE_ID, IDENTITY)->only)
+			fail_msg("round %u", round);
+		if (headers)
+			continue;
+		put(im, MIB + HEADERS + (unsigned)rand() % 100 * SECTOR, "somebody", 8);
+		assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
+	}
+}
+
 /* The blocks of the partition that one sees at the beginning of the disk, as mke2fs makes them. */
 static void made_ext4(struct image *im, uint8_t ret[3 * MIB])
 {
@@ -526,6 +565,7 @@ int main(void)
 		T(content_without_a_partition_forbids_to_resume),
 		T(a_foreign_file_system_in_the_partition_forbids_to_resume),
 		T(unknown_content_in_the_partition_forbids_to_resume),
+		T(an_xfs_is_resumed_whichever_of_its_sectors_are_there),
 		T(an_ext4_is_resumed_whichever_of_its_blocks_are_there),
 		T(a_physical_volume_is_resumed_unless_it_had_volumes),
 		T(a_physical_volume_that_had_volumes_is_resumed_once_it_is_in_no_group),
