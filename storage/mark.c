@@ -143,16 +143,21 @@ static bool has_only_blocks_of_xfs(const struct qb_ends *ends, uint64_t start)
 	static const char magics[][5] = {"AB3B", "AB3C", "IAB3", "FIB3",
 					 "R3FC", "RMB3", "IN",   "\xff\xff\xff\xff"};
 
+	bool any = false;
+
 	for (uint64_t at = start; at < ends->len; at += XFS_INODE) {
 		const uint8_t *p = qb_ends_at(ends, at, XFS_INODE);
-		bool known = p && is_zero(p, XFS_INODE);
+		bool known = false;
 
+		if (p && is_zero(p, XFS_INODE))
+			continue;
 		for (size_t i = 0; p && !known && i < QB_ARRAY_SIZE(magics); i++)
 			known = !memcmp(p, magics[i], strlen(magics[i]));
 		if (!known)
 			return false;
+		any = true;
 	}
-	return true;
+	return any;
 }
 
 /*
