@@ -65,9 +65,11 @@ def a_group_is_made_registered_extended_and_taken_apart():
     qb.contains(qb.virsh("pool-info", "vms"), "running", "pool")
     qb.configure(BOTH)
     plan = qb.agent("plan", code=4).out
-    qb.contains(" ".join(plan.split()), ["1 step", "for the volume group vms"], "plan")
+    qb.contains(" ".join(plan.split()), ["2 steps", "for the volume group vms", "libvirt.refresh"], "plan")
     qb.agent("apply", "--yes")
     qb.same(groups()["vms"]["pv_count"], "2", "physical volumes")
+    size = lvm("vgs", "--noheadings", "--units", "b", "--nosuffix", "-o", "vg_size", "vms").strip()
+    qb.contains(" ".join(qb.virsh("pool-info", "--bytes", "vms").split()), f"Capacity: {size} ", "pool")
     qb.agent("plan")
     qb.agent("rollback", "--yes")
     qb.same(groups()["vms"]["pv_count"], "1", "physical volumes after the extension's rollback")
