@@ -61,15 +61,12 @@ static int write_table(const struct qb_carve_args *m, int fd, enum qb_mark_state
 	return qb_carve_table(fd, m->disk, m->pool, QB_PART_LVM, &m->ids, state, err);
 }
 
-/* What the group has taken in is marked so; what it has not is begun. */
 static int prepare(const struct qb_carve_args *m, const struct qb_carve_device *device,
 		   struct qb_error *err)
 {
 	uint64_t start, size;
 	int r;
 
-	if (m->commit)
-		return write_table(m, device->fd, QB_MARK_READY, err);
 	qb_carve_layout(m->size_bytes, &start, &size);
 	r = qb_carve_forget(device->fd, m->disk, 1, err);
 	if (r == 0)
@@ -182,7 +179,7 @@ static int even_out(const struct work *w, struct qb_error *err)
 		   err);
 }
 
-/* What the group has taken in, before and after it is marked. */
+/* What the group has taken in is only marked. */
 static int mark_anew(struct work *w, struct qb_error *err)
 {
 	bool any = false;
@@ -197,7 +194,7 @@ static int mark_anew(struct work *w, struct qb_error *err)
 		r = even_out(w, err);
 	for (size_t i = 0; r == 0 && i < w->args->n_members; i++)
 		if (w->args->members[i].commit)
-			r = prepare(&w->args->members[i], &w->devices[i], err);
+			r = write_table(&w->args->members[i], w->devices[i].fd, QB_MARK_READY, err);
 	/* Its disk may have become larger meanwhile. */
 	return r < 0 ? r : lvm(w, (const char *const[]){"pvresize", NULL}, true, err);
 }

@@ -58,6 +58,7 @@ static void refuse_foreign(const struct qb_pool_planning *p, const struct group 
 		       "it as it is leave out disks, else give another name as volume-group",
 		       g->name, g->is->physical_volumes.n ? list : "nothing that is here");
 }
+
 static void refuse_degraded(const struct qb_pool_planning *p, const struct group *g,
 			    const char *target)
 {

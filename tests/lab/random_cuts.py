@@ -13,7 +13,7 @@ disks for the first time, under other names, lets LVM and systemd find what is o
 then starts libvirt. Afterwards all of it is stopped, unmounted and unplugged, for the next moment.
 What a boot does besides, test_power_cut.py has.
 
-QUBI_LAB_MOMENTS  how many (default 2; make sweep: 100), as each takes half a minute
+QUBI_LAB_MOMENTS  how many (default 2; make sweep: 100), as each takes a minute or two
 QUBI_LAB_SEED     of what is chosen (default 1)
 """
 import collections
