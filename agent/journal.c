@@ -109,6 +109,9 @@ static int read_step(json_t *record, const char *event, struct qb_run *run)
 	if (json_unpack(record, "{s:I}", "step", &i) < 0 || i < 0 || (size_t)i >= run->n_steps)
 		return -EINVAL;
 	step = &run->steps[i];
+	step->undoing = !strcmp(event, "undoing");
+	if (step->undoing || !strcmp(event, "kept"))
+		return 0;
 	if (!strcmp(event, "intent")) {
 		json_decref(step->before);
 		step->before = json_incref(json_object_get(record, "before"));
@@ -261,8 +264,11 @@ void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret)
 
 	*ret = (struct qb_ledger){0};
 	json_object_foreach (runs->adopted, bridge, args)
-		*QB_APPEND(ret->entries, ret->n_entries) = (struct qb_ledger_entry){
-			qb_strdup("net.bind"), qb_strdup(bridge), json_incref(args), NULL, true};
+		*QB_APPEND(ret->entries, ret->n_entries) =
+			(struct qb_ledger_entry){.kind = qb_strdup("net.bind"),
+						 .target = qb_strdup(bridge),
+						 .args = json_incref(args),
+						 .done = true};
 	for (size_t i = 0; i < runs->n; i++) {
 		const struct qb_run *run = &runs->v[i];
 
@@ -285,6 +291,7 @@ void qb_runs_ledger(const struct qb_runs *runs, struct qb_ledger *ret)
 			 * ended just before the run was killed is not begun again. */
 			entry->done = step->state == QB_STEP_DONE || run->state == QB_RUN_DONE ||
 				      run->state == QB_RUN_CONTINUED;
+			entry->undoing = step->undoing;
 		}
 	}
 	qb_ledger_index(ret);

@@ -41,6 +41,7 @@ struct qb_run_step {
 	json_t *args, *before;
 	char *error; /* what last went wrong with it; NULL: nothing did */
 	enum qb_run_step_state state;
+	bool undoing; /* undoing it was begun, and neither ended nor was given up */
 };
 
 /* Something of it may be on the host: it was begun and not undone. */

@@ -31,10 +31,15 @@ bool qb_running_undo(struct qb_running *run, size_t i, struct qb_outcome_step *o
 	} else if (!step->kind->undo) {
 		r = qb_error_set(&err, EOPNOTSUPP, "%s cannot be undone", out->kind);
 	} else {
-		/* Where no guard can be had undoing is still the better way. */
+		/* Where no guard can be had undoing is still the better way; nor does a journal
+		 * that cannot be written keep it from being tried. */
 		if (qb_running_is_guarded(step))
 			(void)!qb_running_guard(run, i, qb_running_limit_ms(run), NULL);
+		else if (!step->kind->guarded)
+			(void)!qb_running_record(run, "undoing", i, NULL);
 		r = undo(run, step, &err);
+		if (r < 0 && !step->kind->guarded)
+			(void)!qb_running_record(run, "kept", i, NULL);
 	}
 	if (r == 0) {
 		json_decref(QB_TAKE_PTR(step->before));

@@ -48,8 +48,8 @@ static int refuse_lossy(const struct qb_disk *disk, const struct qb_carve_args *
 		return qb_error_set(err, EEXIST, "%s stays as it is: it has a %s that is not ours",
 				    p->path, p->fs_type);
 	r = qb_carve_empty(p->path, args->fs, err);
-	/* What mkfs did not finish cannot be mounted, and nobody has used it. */
-	if (r == -EUCLEAN && disk->mark.state == QB_MARK_PENDING)
+	/* What mkfs did not finish cannot be mounted, nor what the kernel does not show. */
+	if ((r == -EUCLEAN || r == -ENOENT) && disk->mark.state == QB_MARK_PENDING)
 		return 0;
 	return r < 0 ? qb_error_wrap(err, "%s stays as it is", disk->path) : 0;
 }
@@ -130,10 +130,14 @@ int qb_carve_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_
 				    err);
 	if (r < 0)
 		return r;
-	r = qb_carve_forget(device.exclusive, u.args.disk, 1, err);
-	if (r < 0)
-		return r;
-	r = qb_carve_wipe(device.exclusive, u.args.disk, u.args.size_bytes, err);
+	/* First what says that nobody's data are on it; so what breaks off can be gone on with. */
+	if (u.disk->mark.state != QB_MARK_PENDING)
+		r = qb_carve_table(device.exclusive, u.args.disk, u.args.pool, QB_PART_LINUX,
+				   &u.args.ids, QB_MARK_PENDING, err);
+	if (r == 0)
+		r = qb_carve_forget(device.exclusive, u.args.disk, 1, err);
+	if (r == 0)
+		r = qb_carve_wipe(device.exclusive, u.args.disk, u.args.size_bytes, err);
 	if (r < 0)
 		return r;
 	qb_carve_unlock(&device);

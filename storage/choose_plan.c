@@ -38,12 +38,13 @@ static bool may_erase(const struct qb_pool_planning *p, const struct qb_pool_con
 
 static enum qb_disk_claim claim_in_group(const struct qb_pool_planning *p,
 					 const struct qb_pool_config *pool,
-					 const struct qb_disk *disk, enum qb_disk_claim claim)
+					 const struct qb_disk *disk, const struct qb_pool_ids *ids,
+					 enum qb_disk_claim claim)
 {
 	const struct qb_volume_group *group = qb_vg_find(p->disks, pool, p->machine_id);
 
 	return qb_vg_claim(claim, p->disks, group, qb_vg_state(group, pool->name, p->machine_id),
-			   disk);
+			   disk, ids);
 }
 
 static enum qb_disk_claim claim_of(const struct qb_pool_planning *p,
@@ -60,7 +61,7 @@ static enum qb_disk_claim claim_of(const struct qb_pool_planning *p,
 	claim = qb_disk_claim(disk, pool->name, &ids, by_path,
 			      qb_ledger_began(p->ledger, pool->name, identity));
 	if (pool->type == QB_POOL_LOGICAL)
-		claim = claim_in_group(p, pool, disk, claim);
+		claim = claim_in_group(p, pool, disk, &ids, claim);
 	return claim == QB_CLAIM_NONE && may_erase(p, pool, disk, by_path) ? QB_CLAIM_ERASE : claim;
 }
 
@@ -110,6 +111,9 @@ static void refuse_erase(const struct qb_pool_planning *p, const struct qb_pool_
 void qb_refuse_disk(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
 		    const char *target, const struct qb_disk *disk, bool by_path)
 {
+	const struct qb_volume_group *group = qb_vg_find(p->disks, pool, p->machine_id);
+	bool has_group = qb_vg_state(group, pool->name, p->machine_id) == QB_VG_IS_READY;
+
 	refuse_erase(p, pool, target, disk);
 	if (!disk->n_reasons)
 		qb_plan_refuse(p->plan, target, "no-match", "%s: nobody judged it", disk->path);
@@ -121,8 +125,11 @@ void qb_refuse_disk(const struct qb_pool_planning *p, const struct qb_pool_confi
 		qb_plan_refuse(p->plan, target, "partition-table",
 			       "%s: its carving for pool %s was begun, and cannot be gone on with: "
 			       "either no journal here knows of it, or something else was written "
-			       "since; when nothing on it is needed, zero its first and last 4 MiB",
-			       disk->path, disk->mark.pool);
+			       "since%s",
+			       disk->path, disk->mark.pool,
+			       has_group ? ""
+					 : "; when nothing on it is needed, zero its first and "
+					   "last 4 MiB");
 }
 
 static bool has_member(const struct qb_choice *c, size_t at)

@@ -112,6 +112,7 @@ struct qb_volume_group {
 	struct qb_strs physical_volumes; /* paths; without the missing ones */
 	uint64_t volumes;                /* how many logical volumes it has */
 	uint64_t missing;                /* physical volumes that are nowhere to be found */
+	struct qb_strs missing_uuids;    /* LVM's of those */
 	struct qb_strs tags;
 	struct qb_strs damaged; /* logical volumes, each with its health: "root (partial)" */
 	struct qb_logical_volume *tagged; /* those that have tags */

@@ -195,6 +195,7 @@ static const struct qb_field volume_group_fields[] = {
 	QB_F(qb_volume_group, volumes, "volumes", U64, .doc = "How many logical volumes it has."),
 	QB_F(qb_volume_group, missing, "missing", U64,
 	     .doc = "Physical volumes that are not there."),
+	QB_F(qb_volume_group, missing_uuids, "missing_uuids", STRS, .doc = "LVM's UUIDs of those."),
 	QB_F(qb_volume_group, tags, "tags", STRS, .doc = "Its tags."),
 	QB_F(qb_volume_group, damaged, "damaged", STRS,
 	     .doc = "Logical volumes that are not whole, each with its health."),

@@ -128,7 +128,7 @@ static const char *const fullreport[] = {
 	"--configreport",
 	"pv",
 	"-o",
-	"pv_name,pv_size,pe_start,pv_mda_count,pv_mda_size",
+	"pv_name,pv_uuid,pv_size,pe_start,pv_mda_count,pv_mda_size",
 	"--configreport",
 	"lv",
 	"-o",
@@ -201,8 +201,10 @@ static bool add_physical_volume(const json_t *row, struct qb_volume_group *g)
 	struct qb_physical_volume *volume;
 	uint64_t start, size, areas, area, behind = 0;
 
-	if (!qb_startswith(path, "/"))
+	if (!qb_startswith(path, "/")) {
+		qb_strs_add(&g->missing_uuids, text_of(row, "pv_uuid"));
 		return true;
+	}
 	if (qb_parse_u64(text_of(row, "pe_start"), &start) < 0 ||
 	    qb_parse_u64(text_of(row, "pv_size"), &size) < 0 ||
 	    qb_parse_u64(text_of(row, "pv_mda_count"), &areas) < 0 ||

@@ -28,7 +28,8 @@ enum {
 	ENTRIES_BYTES = 128 * 128,
 	XFS_SB_CRC = 224,
 	XFS_SB_LSN = 240,
-	XFS_INODE = 512, /* no block or inode of it is smaller */
+	XFS_INODE = 512,   /* no block or inode of it is smaller */
+	LVM_ZEROED = 4096, /* lvcreate(8), --zero */
 	LVM_LABEL = 512,
 	LVM_AREA = 4096,
 	LVM_LOCATIONS = 40,
@@ -142,7 +143,6 @@ static bool has_only_blocks_of_xfs(const struct qb_ends *ends, uint64_t start)
 {
 	static const char magics[][5] = {"AB3B", "AB3C", "IAB3", "FIB3",
 					 "R3FC", "RMB3", "IN",   "\xff\xff\xff\xff"};
-
 	bool any = false;
 
 	for (uint64_t at = start; at < ends->len; at += XFS_INODE) {
@@ -324,6 +324,11 @@ bool qb_volume_was_begun(const struct qb_ends *ends, const char *fs_uuid)
 		return true;
 	return (is_zero(super, 512) || has_xfs_uuid(super, fs_uuid)) &&
 	       (xfs_was_begun(ends, 0, 512) || xfs_was_begun(ends, 0, 4096));
+}
+
+bool qb_volume_is_zeroed(const struct qb_ends *ends)
+{
+	return zero(ends, 0, LVM_ZEROED);
 }
 
 /* Nothing is at either end that our own carving could not have left there. */

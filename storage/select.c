@@ -30,8 +30,8 @@ bool qb_reason_counts(const struct qb_disk *disk, const char *code, enum qb_disk
 		      bool by_path)
 {
 	/* What our own half-finished work looks like to the general rules. */
-	static const char *const leftovers[] = {"partitions", "partition-table", "signature",
-						"unknown-content", "udev-stale"};
+	static const char *const leftovers[] = {"partitions",      "partition-table", "signature",
+						"unknown-content", "udev-stale",      "foreign-pv"};
 
 	/* A loop or zram device that is named as such is what was meant. */
 	if (by_path && disk->backing && qb_streq(code, "virtual"))
@@ -110,13 +110,19 @@ static const char *carved_identity(const struct qb_ledger_entry *entry, size_t i
 	return qb_arg(members ? json_array_get(members, i) : entry->args, "identity");
 }
 
+/* What was being undone had nothing of anybody's, and is like what was only begun. */
+static bool is_done(const struct qb_ledger_entry *entry)
+{
+	return entry->done && !entry->undoing;
+}
+
 static bool ledger_has(const struct qb_ledger *ledger, const char *pool, const char *identity,
 		       bool done)
 {
 	for (size_t i = 0; ledger && i < ledger->n_entries; i++) {
 		const struct qb_ledger_entry *entry = &ledger->entries[i];
 
-		for (size_t k = 0; entry->done == done && k < carved_by(entry, pool); k++)
+		for (size_t k = 0; is_done(entry) == done && k < carved_by(entry, pool); k++)
 			if (qb_streq(carved_identity(entry, k), identity))
 				return true;
 	}

@@ -6,6 +6,9 @@
 
 #define QB_VG_KIND "storage.group"
 #define QB_VG_POOL "qubi.pool="
+#define QB_VG_NEW                                                                                  \
+	"qubi.state=new" /* of a volume: what was on its extents before is on it still             \
+			  */
 #define QB_VG_PENDING "qubi.state=pending"
 #define QB_VG_READY "qubi.state=ready"
 
@@ -36,7 +39,15 @@ enum qb_vg_state qb_vg_state(const struct qb_volume_group *group, const char *po
 			     const char *machine_id);
 /* Whether the disk, or a partition of it, is a physical volume of the group. */
 bool qb_vg_has(const struct qb_volume_group *group, const struct qb_disk *disk);
-/* What may be done with a disk, which claim says without regard to groups. group: the pool's. */
+/*
+ * Whether the group lacks what carving makes of a disk with these ids: where that disk is here, the
+ * kernel shows no partition of it, as its table is torn.
+ */
+bool qb_vg_lacks(const struct qb_volume_group *group, const struct qb_pool_ids *ids);
+/*
+ * What may be done with a disk, which claim says without regard to groups. group: the pool's, ids:
+ * what carving the disk for the pool makes.
+ */
 enum qb_disk_claim qb_vg_claim(enum qb_disk_claim claim, const struct qb_disks *disks,
 			       const struct qb_volume_group *group, enum qb_vg_state state,
-			       const struct qb_disk *disk);
+			       const struct qb_disk *disk, const struct qb_pool_ids *ids);

@@ -161,9 +161,9 @@ static int show(const struct work *w, struct qb_error *err)
 
 /*
  * A cut between the two copies of its last change left one behind: LVM would warn of it for good.
- * One that lacks a disk is only marked: LVM would note that disk as missing.
+ * A group that lacks a disk is left alone: LVM would note that disk as missing.
  */
-static int even_out(const struct work *w, struct qb_error *err)
+static int even_out(const struct work *w, bool *ret_whole, struct qb_error *err)
 {
 	_cleanup_disks_ struct qb_disks disks = {0};
 	const struct qb_volume_group *group;
@@ -173,7 +173,12 @@ static int even_out(const struct work *w, struct qb_error *err)
 		return r;
 	if (qb_vg_state(group, w->args->pool, w->ctx->machine_id) != QB_VG_IS_READY)
 		return qb_error_set(err, ESTALE, "the volume group %s is not here", w->args->group);
-	if (group->missing)
+	for (size_t i = 0; i < w->args->n_members; i++)
+		if (w->nodes[i] && !qb_strs_has(&group->physical_volumes, w->nodes[i]))
+			return qb_error_set(err, ESTALE, "%s is not in the volume group %s",
+					    w->nodes[i], group->name);
+	*ret_whole = !group->missing;
+	if (!*ret_whole)
 		return 0;
 	return lvm(w, (const char *const[]){"vgck", "--updatemetadata", group->name, NULL}, false,
 		   err);
@@ -182,7 +187,7 @@ static int even_out(const struct work *w, struct qb_error *err)
 /* What the group has taken in is only marked. */
 static int mark_anew(struct work *w, struct qb_error *err)
 {
-	bool any = false;
+	bool any = false, whole = false;
 	int r;
 
 	for (size_t i = 0; i < w->args->n_members; i++)
@@ -191,12 +196,12 @@ static int mark_anew(struct work *w, struct qb_error *err)
 		return 0;
 	r = show(w, err);
 	if (r == 0)
-		r = even_out(w, err);
+		r = even_out(w, &whole, err);
 	for (size_t i = 0; r == 0 && i < w->args->n_members; i++)
 		if (w->args->members[i].commit)
 			r = write_table(&w->args->members[i], w->devices[i].fd, QB_MARK_READY, err);
 	/* Its disk may have become larger meanwhile. */
-	return r < 0 ? r : lvm(w, (const char *const[]){"pvresize", NULL}, true, err);
+	return r < 0 || !whole ? r : lvm(w, (const char *const[]){"pvresize", NULL}, true, err);
 }
 
 static int carve(struct work *w, struct qb_error *err)

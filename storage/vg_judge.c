@@ -82,9 +82,17 @@ static bool other_group_has(const struct qb_disks *disks, const struct qb_volume
 	return false;
 }
 
+bool qb_vg_lacks(const struct qb_volume_group *group, const struct qb_pool_ids *ids)
+{
+	char uuid[QB_PV_UUID_LEN];
+
+	qb_pv_uuid(ids->fs_uuid, uuid);
+	return group && qb_strs_has(&group->missing_uuids, uuid);
+}
+
 enum qb_disk_claim qb_vg_claim(enum qb_disk_claim claim, const struct qb_disks *disks,
 			       const struct qb_volume_group *group, enum qb_vg_state state,
-			       const struct qb_disk *disk)
+			       const struct qb_disk *disk, const struct qb_pool_ids *ids)
 {
 	bool has = qb_vg_has(group, disk);
 
@@ -94,7 +102,7 @@ enum qb_disk_claim qb_vg_claim(enum qb_disk_claim claim, const struct qb_disks *
 	if (claim == QB_CLAIM_READY)
 		return has && state == QB_VG_IS_READY ? claim : QB_CLAIM_NONE;
 	/* Its tag says so more than the table, also when there are volumes in it by now. */
-	if (has && state == QB_VG_IS_READY &&
+	if ((has || qb_vg_lacks(group, ids)) && state == QB_VG_IS_READY &&
 	    (claim == QB_CLAIM_RESUME || (disk->mark.state == QB_MARK_PENDING && disk->mark.ours)))
 		return QB_CLAIM_COMMIT;
 	return claim;

@@ -17,16 +17,22 @@ static struct group group_of(const struct qb_pool_planning *p, const struct qb_p
 	return (struct group){is, qb_vg_state(is, pool->name, p->machine_id), qb_vg_name(pool)};
 }
 
-static bool is_begun_on_any(const struct qb_pool_planning *p, const struct qb_pool_config *pool)
+/* How many of those that the group lacks are on disks that are here, behind a torn table. */
+static uint64_t hidden_of(const struct qb_pool_planning *p, const struct qb_pool_config *pool,
+			  const struct group *g)
 {
-	for (size_t i = 0; i < p->disks->n_disks; i++) {
-		const struct qb_mark *mark = &p->disks->disks[i].mark;
+	uint64_t n = 0;
 
-		if (qb_streq(mark->pool, pool->name) &&
-		    (mark->state == QB_MARK_PENDING || mark->state == QB_MARK_COMMITTING))
-			return true;
+	for (size_t i = 0; i < p->disks->n_disks; i++) {
+		const struct qb_disk *disk = &p->disks->disks[i];
+		struct qb_pool_ids ids;
+
+		if (!disk->mark.ours || !qb_streq(disk->mark.pool, pool->name))
+			continue;
+		qb_pool_ids(p->machine_id, pool->name, qb_disk_identity(disk), &ids);
+		n += qb_vg_lacks(g->is, &ids);
 	}
-	return false;
+	return n;
 }
 
 static void refuse_names(const struct qb_pool_planning *p, const struct group *g,
@@ -90,8 +96,10 @@ void qb_vg_look(const struct qb_pool_planning *p, struct qb_choice *c)
 		    (disk->mark.state >= QB_MARK_COMMITTING || qb_vg_has(g.is, disk)))
 			qb_grow_refuse_shrunk(p, disk, target);
 	}
-	/* One that a run which broke off left is seen again once the disk's table is mended. */
-	if (g.is && g.is->missing && !is_begun_on_any(p, c->pool))
+	/* One that is hidden is seen again once the disk's table is mended, which takes that the
+	 * disk is the pool's to mend; and of what was only begun nothing is missed. */
+	if (g.is && g.state != QB_VG_IS_PENDING &&
+	    g.is->missing > (c->pool->n_disks ? hidden_of(p, c->pool, &g) : 0))
 		refuse_degraded(p, &g, target);
 	if (!c->pool->n_disks && !g.is)
 		qb_plan_refuse(p->plan, target, "no-match",
@@ -143,11 +151,13 @@ static bool refuse_members(const struct qb_pool_planning *p, const struct qb_cho
 				       p->disks->disks[c->members[0].at].path, (uintmax_t)sector);
 	}
 	/* Made anew on some of its disks it would lack the others. */
-	if (g->state == QB_VG_IS_PENDING && c->n_members < g->is->physical_volumes.n)
+	if (g->state == QB_VG_IS_PENDING &&
+	    c->n_members < g->is->physical_volumes.n + g->is->missing)
 		qb_plan_refuse(p->plan, target, "volume-group",
-			       "the volume group %s was begun on %zu disks, and the configuration "
+			       "the volume group %s was begun on %ju disks, and the configuration "
 			       "now names %zu: name those again, or roll the run back first",
-			       g->name, g->is->physical_volumes.n, c->n_members);
+			       g->name, (uintmax_t)(g->is->physical_volumes.n + g->is->missing),
+			       c->n_members);
 	/* Data may be on what is marked as ready: without its group it is left alone. */
 	for (size_t i = 0; g->state != QB_VG_IS_READY && i < p->disks->n_disks; i++) {
 		const struct qb_mark *mark = &p->disks->disks[i].mark;
@@ -299,7 +309,8 @@ void qb_vg_plan(const struct qb_pool_planning *p, const struct qb_choice *c)
 	for (size_t i = 0; i < c->n_members; i++)
 		hidden += c->members[i].claim == QB_CLAIM_COMMIT &&
 			  !qb_vg_has(g.is, &p->disks->disks[c->members[i].at]);
-	if (g.is && g.is->missing > hidden) {
+	/* Hidden are others than those it lacks. */
+	if (g.state == QB_VG_IS_READY && g.is->missing > hidden) {
 		refuse_degraded(p, &g, target);
 		return;
 	}

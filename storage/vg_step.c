@@ -159,7 +159,7 @@ static enum qb_disk_claim claim_of(const struct qb_vg_look *look, const struct q
 
 	return qb_vg_claim(
 		qb_disk_claim(disk, args->pool, &m->ids, m->by_path, m->resume || m->commit),
-		&look->disks, look->group, look->state, disk);
+		&look->disks, look->group, look->state, disk, &m->ids);
 }
 
 static int refuse(const struct qb_vg_look *look, const struct qb_vg_args *args, size_t i,

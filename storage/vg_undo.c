@@ -10,12 +10,56 @@
 struct undoing {
 	const struct qb_step_ctx *ctx;
 	const struct qb_vg_args *args;
-	const struct qb_vg_look *look;
+	struct qb_vg_look *look;
 	const json_t *contents; /* of each member before the step */
 	bool *ours;             /* of each member: something of this step is on it */
 	struct qb_carve_device *devices;
 	bool ahead; /* it is only asked whether it may be undone */
 };
+
+/* LVM does not see what is on it: the kernel shows no partition, as a cut tore the table. */
+static bool is_hidden(const struct undoing *u, size_t i)
+{
+	const struct qb_disk *disk = u->look->members[i];
+
+	return disk && disk->mark.ours && disk->n_partitions == 1 &&
+	       qb_streq(disk->mark.uuid, u->args->members[i].ids.disk_guid) &&
+	       (!u->look->group || qb_vg_lacks(u->look->group, &u->args->members[i].ids));
+}
+
+static int show(const struct undoing *u, size_t i, struct qb_error *err)
+{
+	_cleanup_carve_device_ struct qb_carve_device device = QB_CARVE_DEVICE_INIT;
+	const struct qb_disk *disk = u->look->members[i];
+	struct qb_carve_args now = u->args->members[i];
+	_cleanup_free_ char *node = NULL;
+	int r;
+
+	qb_carve_as_it_is(disk, &now);
+	r = qb_carve_lock_used(now.disk, &now, u->ctx->timeout_ms, &device, err);
+	if (r == 0)
+		r = qb_carve_kernel_resize(device.fd, now.disk, disk->partitions[0].start_bytes,
+					   disk->partitions[0].size_bytes, err);
+	return r < 0 ? r : qb_carve_node(u->ctx, now.disk, &node, err);
+}
+
+/* A rollback that broke off in the tables is gone on with once LVM sees all of the group. */
+static int show_hidden(const struct undoing *u, struct qb_error *err)
+{
+	bool any = false;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < u->args->n_members; i++) {
+		if (!is_hidden(u, i))
+			continue;
+		any = true;
+		r = show(u, i, err);
+	}
+	if (r < 0 || !any)
+		return r;
+	qb_vg_look_done(u->look);
+	return qb_vg_look_at(u->ctx, u->args, u->look, err);
+}
 
 /* Of the group's volumes those that later steps made, which are undone before this one. */
 static uint64_t made_later(const struct undoing *u)
@@ -81,7 +125,7 @@ static int judge_members(struct undoing *u, struct qb_error *err)
 		/* What this step only marked was carved by another run, and is that one's. */
 		if (qb_streq(qb_arg(u->contents, m->identity), "carved"))
 			continue;
-		if (!u->look->members[i] && u->ahead)
+		if (u->ahead && (!u->look->members[i] || is_hidden(u, i)))
 			continue;
 		if (!u->look->members[i])
 			return qb_error_set(err, ESTALE, "the disk %s (%s) is not here", m->disk,
@@ -111,7 +155,9 @@ static int judge_group(const struct undoing *u, struct qb_error *err)
 				    "the volume group %s stays as it is: it has %ju logical "
 				    "volume%s",
 				    g->name, (uintmax_t)stay, stay > 1 ? "s" : "");
-	if (g->missing)
+	/* What was only begun has nothing of anybody's: a disk that was wiped already is no loss.
+	 */
+	if (g->missing && u->look->state != QB_VG_IS_PENDING)
 		return qb_error_set(err, EIO,
 				    "the volume group %s stays as it is: it lacks %ju of its "
 				    "physical volumes",
@@ -160,14 +206,17 @@ static int lock_all(struct undoing *u, struct qb_error *err)
 	return 0;
 }
 
-/* Neither forces anything: LVM refuses while a volume is there, or on what is to go. */
+/*
+ * Neither forces anything: LVM refuses while a volume is there, or on what is to go. Of a group
+ * that was only begun, and of which a part was wiped, it removes nothing: the rest is wiped, too.
+ */
 static int leave_group(const struct undoing *u, struct qb_error *err)
 {
 	_cleanup_strs_ struct qb_strs argv = {0};
 	bool any = false;
 	int r;
 
-	if (u->look->state <= QB_VG_IS_FOREIGN)
+	if (u->look->state <= QB_VG_IS_FOREIGN || u->look->group->missing)
 		return 0;
 	qb_strs_add(&argv, u->args->make ? "vgremove" : "vgreduce");
 	qb_strs_add(&argv, u->look->group->name);
@@ -222,6 +271,10 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 
 	if (r == 0)
 		r = qb_vg_look_at(ctx, &args, &look, err);
+	if (r < 0)
+		return r;
+	if (!ahead)
+		r = show_hidden(&u, err);
 	if (r < 0)
 		return r;
 	u.ours = qb_alloc(args.n_members, sizeof(*u.ours));

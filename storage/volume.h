@@ -33,6 +33,7 @@ struct qb_volume_look {
 	enum qb_volume_state state;
 	const struct qb_volume_group *group;  /* the pool's; NULL: there is none */
 	const struct qb_logical_volume *ours; /* of pending and ready */
+	bool is_new;                          /* pending, and not wiped yet */
 	const struct qb_mapping *mapping;     /* NULL: it is not active */
 };
 

@@ -94,4 +94,5 @@ void qb_volume_look(const struct qb_disks *disks, const struct qb_pool_config *p
 									: QB_VOLUME_IS_PENDING;
 	else if (ret->mapping)
 		ret->state = QB_VOLUME_IS_FOREIGN;
+	ret->is_new = ret->ours && qb_strs_has(&ret->ours->tags, QB_VG_NEW);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Making a logical volume with an XFS, in an order that survives a power cut at any point: its tags
- * say whose it is and that it is pending before anything is in it; once the file system is on the
- * disk one change of the tags says that it is ready.
+ * say whose it is, and that it is new until nothing of a former volume shows in it; then that it is
+ * pending; and once the file system is on the disk, that it is ready.
  */
 #include "storage/volume.h"
 
@@ -126,10 +126,10 @@ static int make(const struct qb_step_ctx *ctx, const struct args *args, struct q
 				       s->percent_of_group ? "%VG" : "%FREE");
 
 	return lvm(ctx,
-		   (const char *const[]){"lvcreate", "--addtag", args->tag, "--addtag",
-					 QB_VG_PENDING, "--wipesignatures", "n", "--zero", "y",
-					 "--name", args->volume, s->bytes ? "--size" : "--extents",
-					 size, args->group, NULL},
+		   (const char *const[]){"lvcreate", "--addtag", args->tag, "--addtag", QB_VG_NEW,
+					 "--wipesignatures", "n", "--zero", "y", "--name",
+					 args->volume, s->bytes ? "--size" : "--extents", size,
+					 args->group, NULL},
 		   err);
 }
 
@@ -153,8 +153,11 @@ static int make_xfs(const struct qb_step_ctx *ctx, const char *node, const struc
 	return qb_carve_mkfs(node, &carve, ctx->timeout_ms, err);
 }
 
-/* Whoever found the volume there may have put something of his own into it. */
-static int was_begun(const char *node, const char *fs_uuid, struct qb_error *err)
+/*
+ * Whoever found the volume there may have put something of his own into it. A new one begins with
+ * the zeros that LVM wrote, and has behind them whatever was there before.
+ */
+static int was_begun(const char *node, const char *fs_uuid, bool is_new, struct qb_error *err)
 {
 	_cleanup_close_ int fd = open(node, O_RDONLY | O_CLOEXEC);
 	_cleanup_ends_ struct qb_ends ends = {0};
@@ -162,43 +165,56 @@ static int was_begun(const char *node, const char *fs_uuid, struct qb_error *err
 
 	if (r < 0)
 		return qb_error_errno(err, r, "%s: cannot be read", node);
-	if (!qb_volume_was_begun(&ends, fs_uuid))
+	if (!qb_volume_was_begun(&ends, fs_uuid) && !(is_new && qb_volume_is_zeroed(&ends)))
 		return qb_error_set(err, EUCLEAN,
 				    "it holds something that is not a file system begun by "
-				    "qubi-agent; where nobody needs that, remove it by lvremove");
+				    "qubi-agent");
 	return 0;
 }
 
 /* What is half made has no files: what has is in use, whatever the journal says. */
-static int is_unused(const char *node, const char *fs_uuid, bool pending, struct qb_error *err)
+static int is_unused(const struct qb_volume_look *look, const char *node, const char *fs_uuid,
+		     struct qb_error *err)
 {
-	int r = qb_carve_empty(node, &qb_file_systems[QB_FS_XFS], err);
+	bool pending = look->state == QB_VOLUME_IS_PENDING;
+	struct qb_error why = QB_ERROR_INIT;
+	int r = qb_carve_empty(node, &qb_file_systems[QB_FS_XFS], &why);
 
 	if (r == -EUCLEAN && pending)
-		r = was_begun(node, fs_uuid, err);
-	return r < 0 ? qb_error_wrap(err, "%s stays as it is", node) : 0;
+		r = was_begun(node, fs_uuid, look->is_new, &why);
+	if (r == 0)
+		return 0;
+	return qb_error_set(err, -r, "%s stays as it is: %s%s", node, why.msg,
+			    pending && (r == -EUCLEAN || r == -ENOTEMPTY)
+				    ? "; where nobody needs that, remove it by lvremove"
+				    : "");
 }
 
 static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t *before,
 		 struct qb_error *err)
 {
 	_cleanup_free_ char *node = NULL, *name = NULL;
+	_cleanup_look_ struct look look = {0};
 	struct args args;
 	int r = parse(json, &args, err);
 
 	(void)before;
+	if (r == 0 && !args.resume)
+		r = make(ctx, &args, err);
+	if (r == 0)
+		r = look_at(ctx, &args, &look, err);
 	if (r < 0)
 		return r;
 	node = qb_volume_node(args.group, args.volume);
 	name = qb_asprintf("%s/%s", args.group, args.volume);
-	if (!args.resume)
-		r = make(ctx, &args, err);
-	else
+	if (args.resume)
 		r = lvm(ctx, (const char *const[]){"lvchange", "--activate", "y", name, NULL}, err);
 	if (r == 0 && args.resume)
-		r = is_unused(node, args.fs_uuid, true, err);
+		r = is_unused(&look.now, node, args.fs_uuid, err);
 	if (r == 0)
 		r = wipe(node, err);
+	if (r == 0 && look.now.is_new)
+		r = set_state(ctx, name, QB_VG_NEW, QB_VG_PENDING, err);
 	if (r == 0)
 		r = make_xfs(ctx, node, &args, err);
 	return r < 0 ? r : set_state(ctx, name, QB_VG_PENDING, QB_VG_READY, err);
@@ -242,7 +258,7 @@ static int may_undo(const struct qb_step_ctx *ctx, const json_t *json, const jso
 	if (look_at(ctx, &args, &look, &why) < 0 || !look.now.ours)
 		return 0;
 	node = qb_volume_node(look.now.group->name, args.volume);
-	r = is_unused(node, args.fs_uuid, look.now.state == QB_VOLUME_IS_PENDING, &why);
+	r = is_unused(&look.now, node, args.fs_uuid, &why);
 	return r == 0 || r == -EBUSY || r == -ENOENT || r == -EIO
 		       ? 0
 		       : qb_error_set(err, -r, "%s", why.msg);
@@ -255,7 +271,6 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 	_cleanup_free_ char *node = NULL, *name = NULL;
 	_cleanup_look_ struct look look = {0};
 	struct args args;
-	bool pending;
 	int r = parse(json, &args, err);
 
 	(void)before;
@@ -265,13 +280,12 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 		return r;
 	if (!look.now.ours)
 		return 0;
-	pending = look.now.state == QB_VOLUME_IS_PENDING;
 	node = qb_volume_node(look.now.group->name, args.volume);
 	name = qb_asprintf("%s/%s", look.now.group->name, args.volume);
 	r = lvm(ctx, (const char *const[]){"lvchange", "--activate", "y", name, NULL}, err);
 	if (r == 0)
-		r = is_unused(node, args.fs_uuid, pending, err);
-	if (r == 0 && !pending)
+		r = is_unused(&look.now, node, args.fs_uuid, err);
+	if (r == 0 && look.now.state == QB_VOLUME_IS_READY)
 		r = set_state(ctx, name, QB_VG_READY, QB_VG_PENDING, err);
 	if (r == 0)
 		r = qb_vg_sync(look.now.group, err);

@@ -106,7 +106,8 @@ struct qb_ledger_entry {
 	char *kind;
 	char *target;
 	json_t *args, *before;
-	bool done; /* false: only the intent is known, the run broke off */
+	bool done;    /* false: only the intent is known, the run broke off */
+	bool undoing; /* undoing it broke off */
 };
 
 struct qb_ledger {

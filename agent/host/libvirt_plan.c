@@ -258,9 +258,9 @@ static void plan_pool(const struct qb_facts *facts, const struct qb_pool_config 
 	       : group ? qb_asprintf("volume group %s", group)
 		       : qb_asprintf("directory %s", pool->target);
 	plan_gap(&gap, target,
-		 json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s}", "name", pool->name, "type",
+		 json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s, s:s*}", "name", pool->name, "type",
 			   types[pool->type], "target", path, "source", source, "group", group,
-			   "xml", xml),
+			   "xml", xml, "mode", pool->mode),
 		 what, plan);
 	if (!group)
 		plan_permissions(facts, pool, source, target, plan);

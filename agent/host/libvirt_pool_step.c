@@ -71,6 +71,7 @@ struct args {
 	const char *name, *xml, *target;
 	const char *source; /* of fs alone */
 	bool devices;       /* LVM makes what is in target, and target itself */
+	bool has_mode;      /* one is configured, which another step gives it */
 };
 
 static int parse(const json_t *json, struct args *ret, struct qb_error *err)
@@ -80,6 +81,7 @@ static int parse(const json_t *json, struct args *ret, struct qb_error *err)
 	ret->target = json_string_value(json_object_get(json, "target"));
 	ret->source = json_string_value(json_object_get(json, "source"));
 	ret->devices = qb_arg(json, "group");
+	ret->has_mode = qb_arg(json, "mode");
 	if (!ret->name || !ret->xml || !ret->target || ret->target[0] != '/')
 		return qb_error_set(err, EINVAL, "a step of libvirt.pool without name or target");
 	return 0;
@@ -110,15 +112,6 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *json, enum qb_ob
 	return 0;
 }
 
-/* Root's, and for everybody to look into: what somebody gave it since is kept. */
-static bool is_as_mkfs_makes_it(const struct qb_step_ctx *ctx, const struct args *args)
-{
-	struct stat st;
-
-	return args->source && qb_root_stat(ctx->root, args->target, false, &st) == 0 &&
-	       (st.st_mode & ALLPERMS) == 0755 && !st.st_uid && !st.st_gid;
-}
-
 /* Of a pool that somebody else defined, whoever did gave the directory what it is to have. */
 static bool is_own(virStoragePoolPtr pool, const struct args *args)
 {
@@ -141,8 +134,9 @@ static int bring_up(const struct qb_step_ctx *ctx, virStoragePoolPtr pool, const
 	if (autostart)
 		return 0;
 	/* A dir pool's directory that was there keeps what its owner gave it. */
-	if (!args->devices && (made || is_as_mkfs_makes_it(ctx, args)) && is_own(pool, args))
-		r = qb_mount_dress(ctx, args->target, err);
+	if (!args->devices && (made || (args->source && qb_mount_is_bare(ctx, args->target))) &&
+	    is_own(pool, args))
+		r = qb_mount_dress(ctx, args->target, args->has_mode, err);
 	if (r == 0 && set_autostart(pool, 1) < 0)
 		return qb_vir_error(err, "pool %s: cannot set autostart", args->name);
 	return r;

@@ -138,7 +138,7 @@ static int mount_volume(const struct qb_step_ctx *ctx, const struct args *args,
 	if (mount(args->node, args->target, "xfs", 0, NULL) < 0)
 		return qb_error_errno(err, errno, "cannot mount %s on %s", args->node,
 				      args->target);
-	return qb_mount_dress(ctx, args->target, err);
+	return 0;
 }
 
 static int make_link(const struct qb_step_ctx *ctx, const struct args *args, struct qb_error *err)
@@ -168,8 +168,8 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t
 		r = qb_root_mkdir(ctx->root, args.target, 0711, err);
 	if (r == 0 && !json_is_true(json_object_get(before, "mounted")))
 		r = mount_volume(ctx, &args, err);
-	else if (r == 0)
-		r = qb_mount_dress(ctx, args.target, err);
+	if (r == 0 && qb_mount_is_bare(ctx, args.target))
+		r = qb_mount_dress(ctx, args.target, false, err);
 	if (r == 0)
 		r = qb_root_write(ctx->root, args.unit, 0644, args.text, strlen(args.text), err);
 	return r < 0 ? r : make_link(ctx, &args, err);

@@ -9,7 +9,16 @@
 #include "agent/host/selinux_lib.h"
 #include "agent/host/target.h"
 
-int qb_mount_dress(const struct qb_step_ctx *ctx, const char *target, struct qb_error *err)
+bool qb_mount_is_bare(const struct qb_step_ctx *ctx, const char *target)
+{
+	struct stat st;
+
+	return qb_root_stat(ctx->root, target, false, &st) == 0 &&
+	       (st.st_mode & ALLPERMS) == 0755 && !st.st_uid && !st.st_gid;
+}
+
+int qb_mount_dress(const struct qb_step_ctx *ctx, const char *target, bool keeps_mode,
+		   struct qb_error *err)
 {
 	_cleanup_close_ int fd =
 		qb_root_openat(ctx->root, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
@@ -17,13 +26,14 @@ int qb_mount_dress(const struct qb_step_ctx *ctx, const char *target, struct qb_
 
 	if (fd < 0)
 		return qb_error_errno(err, fd, "%s: cannot open it", target);
-	if (fchmod(fd, 0711) < 0)
-		return qb_error_errno(err, errno, "%s: cannot set its mode", target);
 	r = qb_selinux_load(err);
 	if (r < 0)
 		return r;
 	if (sym_is_selinux_enabled() > 0 && sym_selinux_restorecon(target, 0) < 0)
 		return qb_error_errno(err, errno, "%s: cannot label it", target);
+	/* Last: by its mode it is known that the label is still to be set. */
+	if (!keeps_mode && fchmod(fd, 0711) < 0)
+		return qb_error_errno(err, errno, "%s: cannot set its mode", target);
 	/* A step that is done is not done once more after a power cut. */
 	return fsync(fd) < 0 ? qb_error_errno(err, errno, "%s: cannot sync it", target) : 0;
 }

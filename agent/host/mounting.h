@@ -7,9 +7,17 @@
 #define QB_MOUNT_UNITS "/etc/systemd/system"
 #define QB_MOUNT_WANTS QB_MOUNT_UNITS "/local-fs.target.wants"
 
-/* A directory of our own making gets libvirt's mode and, where there are labels, its label. */
-QB_MUST_CHECK int qb_mount_dress(const struct qb_step_ctx *ctx, const char *target,
+/*
+ * A directory of our own making gets its label, where there are labels, and libvirt's mode, 0711;
+ * not where it keeps_mode.
+ */
+QB_MUST_CHECK int qb_mount_dress(const struct qb_step_ctx *ctx, const char *target, bool keeps_mode,
 				 struct qb_error *err);
+/*
+ * Whether what is mounted there has the root directory that mkfs makes, root's own and of mode
+ * 0755: to be dressed yet. What differs from that somebody gave it, and it is kept.
+ */
+bool qb_mount_is_bare(const struct qb_step_ctx *ctx, const char *target);
 /*
  * Mounting over a directory that holds something would hide it: to its owner it would be lost.
  * -ESTALE where it would.

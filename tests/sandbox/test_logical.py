@@ -323,16 +323,25 @@ def reference():
     print(json.dumps(points_of("/tmp/trace")))
 
 
-def trial(point, then):
+def killed_at(point):
     name, number = point.split(":")
-    qb.adopt_orphans()
-    qb.configure(BOTH)
-    blank, foreign = hashes(), qb.foreign_disks()
     r = qb.traced("-qq", "-o", "/dev/null", "-e", f"trace={name}", "-e",
                   f"inject={name}:signal=KILL:when={number}", qb.AGENT, "apply", "--yes",
                   code=None)
-    killed = r.code in (-signal.SIGKILL, 128 + signal.SIGKILL)
     qb.wait_for_orphans()
+    return r.code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+
+
+def trial(point, then):
+    """then: apply, rollback, or the point at which the next run is killed, too."""
+    qb.adopt_orphans()
+    qb.configure(BOTH)
+    blank, foreign = hashes(), qb.foreign_disks()
+    killed = killed_at(point)
+    if ":" in then:
+        killed_at(then)
+        for disk in ("QB_BLANK", "QB_BLANK2"):
+            boot(os.environ[disk])
     if then == "rollback" and killed:
         qb.agent("rollback", "--yes")
         qb.same(groups(), {}, f"{point}: groups after the rollback")
@@ -425,14 +434,15 @@ def enter(*args):
 
 @qb.case(outside=True, alone=True, seconds=3600)
 def killed_at_each_step_it_ends_the_same():
-    """Run again, or rolled back first. POINTS=1000 for every call on the disks."""
+    """Run again, rolled back first, or killed and rebooted once more before. POINTS=1000 for
+    every call on the disks."""
     found = enter("--reference")
     points = found if POINTS >= len(found) else [
         found[len(found) * i // POINTS] for i in range(POINTS)]
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         results = list(pool.map(
-            lambda p: enter("--trial", p[1], ("apply", "rollback")[p[0] % 2]),
-            enumerate(points)))
+            lambda p: enter("--trial", p[1], ("apply", "rollback", points[p[0] * 7 % len(points)])
+                            [p[0] % 3]), enumerate(points)))
     killed = sum(r["killed"] for r in results)
     print(f"figure: killed {killed} times at {len(points)} of {len(found)} calls; the same end "
           f"each time")

@@ -91,5 +91,18 @@ def a_run_that_is_killed_before_its_mode_is_set_is_gone_on_with():
     qb.same(looks("/srv/images"), ("0750", 0, 0), "what somebody gave it")
 
 
+@qb.case(disks="blank,ext4")
+def a_mode_that_is_configured_is_not_taken_away():
+    """The one that mkfs makes, too."""
+    qb.configure(CONFIG.replace("0750", "'0755'").replace("owner: 107", "").replace("group: 36", "") % "")
+    os.makedirs("/srv/iso")
+    qb.agent("apply", "--yes")
+    qb.same(looks("/srv/images"), ("0755", 0, 0), "the mounted root")
+    qb.virsh("pool-autostart", "--disable", "images")
+    qb.agent("apply", "--yes")
+    qb.same(looks("/srv/images"), ("0755", 0, 0), "the mounted root")
+    qb.contains(qb.agent("plan").out, "Nothing to do", "after it")
+
+
 if __name__ == "__main__":
     qb.main()

@@ -281,6 +281,50 @@ static void rollback_undoes_last_first(void **state)
 	assert_int_equal(after.v[0].state, QB_RUN_UNDONE);
 }
 
+/* What an undo that broke off leaves is told from what is done, and one that failed leaves that. */
+static void what_is_being_undone_is_told_from_what_is_done(void **state)
+{
+	static const struct {
+		const char *events[3];
+		bool undoing;
+	} cases[] = {
+		{{"undoing"}, true},
+		{{"undoing", "kept"}, false},
+		{{"undoing", "kept", "undoing"}, true},
+	};
+	static const char *const args[] = {"{\"name\":\"a\",\"fail\":\"undo\"}", NULL};
+	struct qb_step_ctx ctx = {.root = &root};
+
+	(void)state;
+	for (size_t i = 0; i <= QB_ARRAY_SIZE(cases); i++) {
+		_cleanup_outcome_ struct qb_outcome outcome = {0}, back = {.state = QB_RUN_UNDONE};
+		_cleanup_runs_ struct qb_runs runs = {0}, now = {0};
+		_cleanup_journal_ struct qb_journal journal = QB_JOURNAL_INIT;
+		bool broke_off = i < QB_ARRAY_SIZE(cases);
+		struct qb_ledger ledger;
+
+		assert_int_equal(run("test.count", args, &outcome, &runs), QB_RUN_DONE);
+		assert_int_equal(qb_journal_reopen(&root, runs.v[runs.n - 1].id, &journal, NULL),
+				 0);
+		for (size_t k = 0; broke_off && k < 3 && cases[i].events[k]; k++)
+			assert_int_equal(qb_journal_write(&journal,
+							  json_pack("{s:s, s:i}", "event",
+								    cases[i].events[k], "step", 0),
+							  NULL),
+					 0);
+		if (!broke_off)
+			qb_rollback(&ctx, &(struct qb_runs){&runs.v[runs.n - 1], 1, NULL}, NULL,
+				    &back);
+		assert_int_equal(back.state, broke_off ? QB_RUN_UNDONE : QB_RUN_STUCK);
+		assert_int_equal(qb_journal_read(&root, &now, NULL), 0);
+		qb_runs_ledger(&now, &ledger);
+		assert_true(ledger.entries[ledger.n_entries - 1].done);
+		assert_int_equal(ledger.entries[ledger.n_entries - 1].undoing,
+				 broke_off && cases[i].undoing);
+		qb_ledger_done(&ledger);
+	}
+}
+
 /* Those apart look once, before and after, and once where they are undone; others each time. */
 static void steps_apart_see_one_moment(void **state)
 {
@@ -734,6 +778,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_signal_stops_between_steps, setup, teardown),
 		cmocka_unit_test_setup_teardown(rollback_undoes_last_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_being_undone_is_told_from_what_is_done,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(steps_apart_see_one_moment, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_boot_goes_by_the_newest_whole_run, setup,
 						teardown),

@@ -362,12 +362,17 @@ static void only_what_was_begun_here_is_made_anew(void **state)
 	static const struct {
 		size_t head, tail; /* where a byte is, 0: nowhere */
 		const char *magic;
-		bool other, begun;
+		bool other, begun, zeroed; /* zeroed: as lvcreate makes it, whatever was there */
 	} cases[] = {
-		{0, 0, "", false, true},           {0, 0, "XFSB", false, true},
-		{4 * 512, 0, "XFSB", false, true}, {0, 0, "XFSB", true, false},
-		{0, 0, "LUKS", false, false},      {1080, 0, "", false, false}, /* ext4 */
-		{64 << 10, 0, "", false, false},   {0, QB_END_BYTES - 1, "", false, false},
+		{0, 0, "", false, true, true},
+		{0, 0, "XFSB", false, true, false},
+		{4 * 512, 0, "XFSB", false, true, false},
+		{0, 0, "XFSB", true, false, false},
+		{0, 0, "LUKS", false, false, false},
+		{1080, 0, "", false, false, false}, /* ext4 */
+		{4096, 0, "", false, false, true},
+		{64 << 10, 0, "", false, false, true},
+		{0, QB_END_BYTES - 1, "", false, false, true},
 	};
 
 	(void)state;
@@ -384,7 +389,8 @@ static void only_what_was_begun_here_is_made_anew(void **state)
 		ends.head[32] ^= cases[i].other;
 		ends.head[cases[i].head] |= cases[i].head > 0;
 		ends.tail[cases[i].tail] |= cases[i].tail > 0;
-		if (qb_volume_was_begun(&ends, uuid) != cases[i].begun)
+		if (qb_volume_was_begun(&ends, uuid) != cases[i].begun ||
+		    qb_volume_is_zeroed(&ends) != cases[i].zeroed)
 			fail_msg("case %zu", i);
 	}
 }
