@@ -27,7 +27,9 @@ static uint64_t hidden_of(const struct qb_pool_planning *p, const struct qb_pool
 		const struct qb_disk *disk = &p->disks->disks[i];
 		struct qb_pool_ids ids;
 
-		if (!disk->mark.ours || !qb_streq(disk->mark.pool, pool->name))
+		/* A whole one the kernel shows, and LVM was told not to look at it. */
+		if (!disk->mark.ours || disk->mark.state == QB_MARK_READY ||
+		    !qb_streq(disk->mark.pool, pool->name))
 			continue;
 		qb_pool_ids(p->machine_id, pool->name, qb_disk_identity(disk), &ids);
 		n += qb_vg_lacks(g->is, &ids);

@@ -22,7 +22,8 @@ static bool is_hidden(const struct undoing *u, size_t i)
 {
 	const struct qb_disk *disk = u->look->members[i];
 
-	return disk && disk->mark.ours && disk->n_partitions == 1 &&
+	return disk && disk->mark.ours && disk->mark.state != QB_MARK_READY &&
+	       disk->n_partitions == 1 &&
 	       qb_streq(disk->mark.uuid, u->args->members[i].ids.disk_guid) &&
 	       (!u->look->group || qb_vg_lacks(u->look->group, &u->args->members[i].ids));
 }

@@ -76,6 +76,10 @@ static void what_the_group_took_in_is_only_marked(void **state)
 	mark(w, "sdb", QB_MARK_PENDING);
 	assert_plan(w, false, "sdb");
 	assert_true(member_is(w, 0, "commit"));
+	/* LVM was told not to look at it. */
+	mark(w, "sdb", QB_MARK_READY);
+	assert_refused(w, "degraded", "vms lacks 1 of its physical volumes");
+	mark(w, "sdb", QB_MARK_PENDING);
 	/* Without disks nobody may mend it. */
 	w->pools[0].n_disks = 0;
 	assert_refused(w, "degraded", "vms lacks 1 of its physical volumes");
