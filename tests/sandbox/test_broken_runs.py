@@ -17,6 +17,8 @@ pools:
 """
 BEGIN, INTENT, DONE, NEXT_INTENT, NEXT_DONE, END = range(1, 7)
 END_OF_ONE = 4  # of a run of one step
+# Rolled back: of the pool that it is being undone, and that it was; of the bridge that it was.
+UNDONE, END_OF_ROLLBACK = 2, 4
 
 
 def at_record(run, record, what, *args, code):
@@ -69,7 +71,7 @@ def a_journal_that_cannot_be_closed_is_said():
     qb.contains(r.err, ["journal of run 1", "No space left on device"], "the error")
     qb.agent("plan")
     qb.contains(qb.agent("apply", "--yes").out, "nothing to do", "the next run")
-    r = at_record(1, 3, "error=ENOSPC", "rollback", "--yes", "--format", "json", code=qb.FAILED)
+    r = at_record(1, END_OF_ROLLBACK, "error=ENOSPC", "rollback", "--yes", "--format", "json", code=qb.FAILED)
     qb.same(r.json()["result"], "failed", "result")
     qb.contains(r.err, ["journal of run 1", "No space left on device"], "the error")
     assert "br0" not in qb.links(), "it was not undone"
@@ -85,7 +87,7 @@ def errors_are_printed_once_and_when_quiet_too():
         qb.same(r.err.count("Input/output error"), 1, f"the error in: {r}")
         qb.contains(r.err, "br0: ", "message")
     qb.agent("apply", "--yes")
-    r = at_record(4, 1, "error=EIO", "rollback", "-q", "--yes", code=qb.UNDO_FAILED)
+    r = at_record(4, UNDONE, "error=EIO", "rollback", "-q", "--yes", code=qb.UNDO_FAILED)
     qb.same(r.err.count("Input/output error"), 1, f"the error in: {r}")
 
 
