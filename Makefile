@@ -42,7 +42,8 @@ ALL_LDFLAGS = $(HARDEN) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
 SRC  := $(sort $(wildcard agent/base/*.c agent/host/*.c net/*.c storage/*.c checks/*.c agent/*.c))
 LIB  := $(filter-out agent/main.c,$(SRC))
-OBJ  := $(SRC:%.c=$(BUILD)/%.o)
+ASM  := $(wildcard agent/host/*.S)
+OBJ  := $(SRC:%.c=$(BUILD)/%.o) $(ASM:%.S=$(BUILD)/%.o)
 TEST := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
 Q := $(if $(V),,@)
@@ -62,8 +63,13 @@ $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(BUILD)/%.o: %.S Makefile
+	@mkdir -p $(@D)
+	$(call say,AS,$<)
+	$(Q)$(CC) -I. -MMD -MP -c -o $@ $<
+
 # One archive, so that a test links what it uses and no more.
-$(BUILD)/libqubi.a: $(LIB:%.c=$(BUILD)/%.o)
+$(BUILD)/libqubi.a: $(LIB:%.c=$(BUILD)/%.o) $(ASM:%.S=$(BUILD)/%.o)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 

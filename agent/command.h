@@ -46,6 +46,7 @@ enum qb_takes {
 	QB_TAKES_ARGS = 1 << 6,    /* words beside options */
 	QB_TAKES_FORMATS = 1 << 7, /* --format junit and the like, --output FILE */
 	QB_TAKES_CONFIRM = 1 << 8, /* --confirm SECONDS */
+	QB_TAKES_EMULATE = 1 << 9, /* --emulate */
 };
 
 struct qb_options {
@@ -58,7 +59,7 @@ struct qb_options {
 	enum qb_format format;
 	unsigned timeout_ms;
 	unsigned confirm_ms; /* --confirm; 0: nobody is asked */
-	bool quiet, verbose, no_color, yes, allow_partial, list;
+	bool quiet, verbose, no_color, yes, allow_partial, list, emulate;
 	struct qb_strs ignore;
 };
 
@@ -79,7 +80,7 @@ struct qb_command {
 };
 
 extern const struct qb_command qb_cmd_facts, qb_cmd_check, qb_cmd_explain, qb_cmd_plan,
-	qb_cmd_apply, qb_cmd_repair, qb_cmd_rollback, qb_cmd_boot;
+	qb_cmd_apply, qb_cmd_repair, qb_cmd_prove, qb_cmd_rollback, qb_cmd_boot;
 
 /* All commands in the order of help; ends with NULL. */
 extern const struct qb_command *const qb_commands[];

@@ -18,9 +18,14 @@
 	X(virConnectListAllStoragePools) \
 	X(virConnectOpen) \
 	X(virConnectOpenReadOnly) \
+	X(virDomainCreateXML) \
+	X(virDomainDestroy) \
 	X(virDomainFree) \
 	X(virDomainGetName) \
+	X(virDomainGetSecurityLabel) \
 	X(virDomainGetXMLDesc) \
+	X(virDomainIsActive) \
+	X(virDomainResume) \
 	X(virGetLastError) \
 	X(virGetLastErrorCode) \
 	X(virNetworkCreate) \
@@ -50,10 +55,23 @@
 	X(virStoragePoolGetXMLDesc) \
 	X(virStoragePoolIsActive) \
 	X(virStoragePoolIsPersistent) \
+	X(virStoragePoolListAllVolumes) \
 	X(virStoragePoolLookupByName) \
 	X(virStoragePoolRefresh) \
 	X(virStoragePoolSetAutostart) \
-	X(virStoragePoolUndefine)
+	X(virStoragePoolUndefine) \
+	X(virStorageVolCreateXML) \
+	X(virStorageVolDelete) \
+	X(virStorageVolDownload) \
+	X(virStorageVolFree) \
+	X(virStorageVolGetName) \
+	X(virStorageVolUpload) \
+	X(virStreamAbort) \
+	X(virStreamFinish) \
+	X(virStreamFree) \
+	X(virStreamNew) \
+	X(virStreamRecv) \
+	X(virStreamSend)
 /* clang-format on */
 
 QB_VIR_CALLS(QB_LIB_DECLARE)
