@@ -7,7 +7,11 @@
 #include "agent/host/prove.h"
 #include "agent/prepare.h"
 #include "agent/running.h"
-#include "net/gateway.h"
+#include "net/neigh.h"
+
+enum {
+	GATEWAY_MS = 1000
+};
 
 struct proving {
 	struct qb_invocation *inv;
@@ -151,16 +155,15 @@ static void ask_gateways(struct proving *p)
 
 	for (size_t i = 0; i < p->proof.n_nets; i++) {
 		struct qb_proof_net *net = &p->proof.nets[i];
-		json_auto_t *noted = json_object();
-		const json_t *answered;
+		bool answers;
 
 		if (!net->is_gateway)
 			continue;
 		if (r == 0)
-			r = qb_gateways_note(sock, &p->facts.net, net->bridge, noted, &err);
-		answered = json_object_get(json_object_get(noted, "gateways"), net->peer);
-		if (answered)
-			qb_tri_set(&net->answers_host, json_is_true(answered));
+			r = qb_neigh_answers(sock, net->bridge, net->peer, true, GATEWAY_MS,
+					     &answers, &err);
+		if (r == 0)
+			qb_tri_set(&net->answers_host, answers);
 		else
 			qb_tri_unknown(&net->answers_host, "%s", err.msg);
 	}
