@@ -6,6 +6,7 @@
 
 #include "agent/base/log.h"
 #include "agent/base/text.h"
+#include "agent/host/host.h"
 #include "agent/lock.h"
 
 static int load_runs_of_boot(const struct qb_invocation *inv, struct qb_prepared *ret)
@@ -62,10 +63,14 @@ int qb_prepare_again(const struct qb_invocation *inv, const struct qb_config *co
 {
 	/* libvirt is started after the network, and cannot answer yet. */
 	unsigned without = ret->mode == QB_MODE_BOOT ? QB_FACTS_ALL & ~QB_FACTS_NET : 0;
+	_cleanup_strs_ struct qb_strs reads = {0};
+	int r;
+
+	if (ret->mode != QB_MODE_BOOT)
+		qb_host_reads(config, &reads);
 	/* Facts first: they are asked for by processes, which a long journal need not be part of.
 	 */
-	int r = qb_invocation_facts(inv, config, NULL, without, &ret->facts);
-
+	r = qb_invocation_facts(inv, config, &reads, without, &ret->facts);
 	if (r == 0)
 		r = ret->mode == QB_MODE_BOOT ? load_runs_of_boot(inv, ret)
 					      : load_runs(inv, &ret->runs);

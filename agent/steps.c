@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/steps.h"
 
+#include "agent/host/host.h"
 #include "agent/host/plan.h"
 #include "net/bridge.h"
 #include "net/made.h"
@@ -20,6 +21,8 @@ static const struct qb_step_kind *const kinds[] = {
 	&qb_pool_step,        &qb_target_step,
 	&qb_volume_step,      &qb_mount_step,
 	&qb_grow_step,        &qb_refresh_step,
+	&qb_setting_step,     &qb_host_persist_step,
+	&qb_member_step,
 };
 
 const struct qb_step_kind *qb_step_kind_find(const char *kind)

@@ -24,6 +24,7 @@ int qb_config_parse(const char *text, size_t len, struct qb_config *ret, struct 
 			       &config, &pos, diags);
 
 	qb_config_check_names(&check);
+	qb_config_check_host(&check);
 	qb_config_check_bridges(&check);
 	qb_config_check_networks(&check);
 	qb_config_check_pools(&check);

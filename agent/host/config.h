@@ -72,9 +72,30 @@ struct qb_checks_config {
 	struct qb_thresholds_config thresholds;
 };
 
+/* Huge pages of one size, on one NUMA node or (-1) wherever the kernel finds them. */
+struct qb_hugepages_config {
+	uint64_t size; /* bytes */
+	int64_t count, node;
+};
+
+struct qb_sysctl_config {
+	char *name, *value;
+};
+
+struct qb_host_config {
+	struct qb_hugepages_config *hugepages;
+	size_t n_hugepages;
+	struct qb_sysctl_config *sysctl;
+	size_t n_sysctl;
+	struct qb_tri ksm; /* unknown: leave it as it is */
+	char *default_uri;
+	struct qb_strs members; /* users, of the group libvirt */
+};
+
 struct qb_config {
 	int64_t version;
 	struct qb_kvm_config kvm;
+	struct qb_host_config host;
 	struct qb_bond_config *bonds;
 	size_t n_bonds;
 	struct qb_vlan_config *vlans;

@@ -137,3 +137,43 @@ void qb_config_check_names(struct qb_config_check *c)
 				&config->pools[i].name, false);
 	check_modules(c);
 }
+
+/* Pages of one size are counted on each node, or over all: the kernel keeps one count of the sum.
+ */
+static void check_pages(struct qb_config_check *c, size_t i)
+{
+	const struct qb_hugepages_config *all = c->config->host.hugepages, *pages = &all[i];
+
+	if (pages->size & (pages->size - 1)) {
+		qb_config_wrong(c, &pages->size, "no page has such a size: it is no power of two");
+		return;
+	}
+	for (size_t k = 0; k < i; k++) {
+		if (all[k].size != pages->size)
+			continue;
+		if (all[k].node == pages->node)
+			qb_config_wrong(c, &pages->size,
+					"pages of this size are counted twice there");
+		else if (all[k].node < 0 || pages->node < 0)
+			qb_config_wrong(c, &pages->size,
+					"pages of one size are given for each node, or for all "
+					"of them together");
+		else
+			continue;
+		return;
+	}
+}
+
+void qb_config_check_host(struct qb_config_check *c)
+{
+	_cleanup_claims_ struct qb_claims claims = {0};
+	const struct qb_host_config *host = &c->config->host;
+
+	for (size_t i = 0; i < host->n_hugepages; i++)
+		if (qb_config_given(c, &host->hugepages[i].size))
+			check_pages(c, i);
+	for (size_t i = 0; i < host->n_sysctl; i++)
+		if (qb_config_given(c, &host->sysctl[i].name))
+			qb_config_claim(c, &claims, "the sysctl", host->sysctl[i].name,
+					&host->sysctl[i].name, false);
+}

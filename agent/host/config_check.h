@@ -16,6 +16,7 @@ struct qb_config_check {
  * judged again. Members that follow from others (has_match, a static mode) are set.
  */
 void qb_config_check_names(struct qb_config_check *c);
+void qb_config_check_host(struct qb_config_check *c);
 void qb_config_check_bridges(struct qb_config_check *c);
 void qb_config_check_networks(struct qb_config_check *c);
 void qb_config_check_pools(struct qb_config_check *c);

@@ -6,4 +6,4 @@
 
 #define QB_ITEMS_MAX 1000
 
-extern const struct qb_type qb_bridge_type, qb_bond_type, qb_vlan_type;
+extern const struct qb_type qb_bridge_type, qb_bond_type, qb_vlan_type, qb_host_config_type;

@@ -171,6 +171,29 @@ const char *qb_valid_module(const char *value)
 		       : "the name of a kernel module, like vhost_net";
 }
 
+const char *qb_valid_sysctl(const char *value)
+{
+	return only(value, LETTERS CAPITALS DIGITS "_-./:") && isalnum((unsigned char)*value) &&
+			       !strstr(value, "..") && !strstr(value, "//") &&
+			       isalnum((unsigned char)value[strlen(value) - 1])
+		       ? NULL
+		       : "the name of a sysctl, like vm.swappiness";
+}
+
+const char *qb_valid_uri(const char *value)
+{
+	return only(value, LETTERS CAPITALS DIGITS "_-./:+?=&@%[]~,") && strstr(value, ":/")
+		       ? NULL
+		       : "the URI of a libvirt, like qemu:///system";
+}
+
+const char *qb_valid_user(const char *value)
+{
+	return only(value, LETTERS CAPITALS DIGITS "_-.") && *value != '-' && *value != '.'
+		       ? NULL
+		       : "the name of a user";
+}
+
 const char *qb_valid_check(const char *value)
 {
 	const char *dot = strchr(value, '.');

@@ -23,6 +23,9 @@ const char *qb_valid_device(const char *value); /* a path below /dev */
 const char *qb_valid_volume_size(const char *value);
 const char *qb_valid_name(const char *value); /* of an object of libvirt */
 const char *qb_valid_module(const char *value);
+const char *qb_valid_sysctl(const char *value);  /* as below /proc/sys */
+const char *qb_valid_uri(const char *value);     /* of a libvirt */
+const char *qb_valid_user(const char *value);    /* as useradd(8) takes it */
 const char *qb_valid_check(const char *value);   /* group.words-with-dashes */
 const char *qb_valid_address(const char *value); /* with its prefix length */
 const char *qb_valid_gateway(const char *value); /* an address without */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Our drop-in files, each written whole. */
+/* Our drop-in files, each written whole; one of which nothing is left is removed. */
 #include <errno.h>
 #include <fcntl.h>
 
+#include "agent/host/host.h"
 #include "agent/host/module.h"
 #include "agent/host/plan.h"
 
@@ -13,8 +14,14 @@ enum {
 /* Plans come from a file at times; this step writes no others than these. */
 static bool is_ours(const char *path)
 {
-	return qb_streq(path, QB_MODULES_LOAD_FILE) || qb_streq(path, QB_MODPROBE_FILE) ||
-	       qb_streq(path, QB_MODULES_UNIT_FILE);
+	static const char *const files[] = {QB_MODULES_LOAD_FILE, QB_MODPROBE_FILE,
+					    QB_MODULES_UNIT_FILE, QB_TMPFILES_FILE,
+					    QB_SYSCTL_FILE,       QB_URI_FILE};
+
+	for (size_t i = 0; i < QB_ARRAY_SIZE(files); i++)
+		if (qb_streq(path, files[i]))
+			return true;
+	return false;
 }
 
 static char *parent_of(const char *path)
@@ -31,7 +38,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 	json_t *before;
 	int r;
 
-	if (!is_ours(path) || !wanted)
+	if (!is_ours(path))
 		return qb_error_set(err, EINVAL, "%s is not a file of this step",
 				    path ? path : "(none)");
 	parent = parent_of(path);
@@ -43,7 +50,7 @@ static int observe(const struct qb_step_ctx *ctx, const json_t *args, enum qb_ob
 				    "%s is a link; remove it, the agent writes a file "
 				    "there",
 				    path);
-	if (r == 0 && !strcmp(text, wanted)) {
+	if (wanted ? r == 0 && !strcmp(text, wanted) : r == -ENOENT) {
 		*ret = QB_OBSERVED_DONE;
 		return 0;
 	}
@@ -64,6 +71,8 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *args, const json_t
 	const char *text = qb_arg(args, "text");
 
 	(void)before;
+	if (!text)
+		return qb_root_unlink(ctx->root, qb_arg(args, "path"), err);
 	return qb_root_write(ctx->root, qb_arg(args, "path"), 0644, text, strlen(text), err);
 }
 
@@ -71,13 +80,15 @@ static int verify(const struct qb_step_ctx *ctx, const json_t *args, const json_
 		  struct qb_error *err)
 {
 	_cleanup_free_ char *text = NULL;
-	const char *path = qb_arg(args, "path");
+	const char *path = qb_arg(args, "path"), *wanted = qb_arg(args, "text");
 	int r = qb_root_read(ctx->root, path, FILE_MAX, &text, NULL);
 
 	(void)before;
+	if (!wanted && r == -ENOENT)
+		return 0;
 	if (r < 0)
 		return qb_error_errno(err, r, "%s: cannot read it back", path);
-	if (strcmp(text, qb_arg(args, "text")) != 0)
+	if (!wanted || strcmp(text, wanted) != 0)
 		return qb_error_set(err, EIO, "%s does not hold what was written", path);
 	return 0;
 }
@@ -111,6 +122,14 @@ static int undo(const struct qb_step_ctx *ctx, const json_t *args, const json_t 
 
 const struct qb_step_kind qb_module_persist_step = {
 	.kind = "kvm.persist",
+	.observe = observe,
+	.apply = apply,
+	.verify = verify,
+	.undo = undo,
+};
+
+const struct qb_step_kind qb_host_persist_step = {
+	.kind = "host.persist",
 	.observe = observe,
 	.apply = apply,
 	.verify = verify,
