@@ -2,6 +2,8 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/base/text.h"
+#include "agent/host/hardware.h"
+#include "agent/noted.h"
 #include "agent/peer.h"
 #include "agent/prepare.h"
 
@@ -96,6 +98,16 @@ static void configure(const struct qb_invocation *inv, const struct qb_prepared 
 		qb_log(QB_LOG_WARNING, "%s", err.msg);
 }
 
+/* What repair compares with from now on. */
+static void note_hardware(const struct qb_invocation *inv, const struct qb_prepared *p)
+{
+	struct qb_error err = QB_ERROR_INIT;
+	json_auto_t *hardware = qb_hardware_json(&p->facts);
+
+	if (qb_noted_write(&inv->root, hardware, &err) < 0)
+		qb_log(QB_LOG_WARNING, "%s", err.msg);
+}
+
 /* What was done is looked at with fresh eyes: nothing may be left to do. */
 static const struct report *look_again(const struct qb_invocation *inv, const struct qb_prepared *p)
 {
@@ -105,6 +117,8 @@ static const struct report *look_again(const struct qb_invocation *inv, const st
 	if (qb_prepare_again(inv, &p->config, &after) < 0)
 		return &unseen;
 	adopt(inv, &after);
+	if (!after.plan.n_steps && !after.plan.n_refused)
+		note_hardware(inv, &after);
 	if (!after.plan.n_steps && after.plan.n_refused == p->plan.n_refused)
 		return p->plan.n_refused ? &partial : &done;
 	plan_text(inv, &after, &text);
@@ -205,6 +219,7 @@ int qb_run_plan(struct qb_invocation *inv, enum qb_mode mode)
 			qb_log(QB_LOG_WARNING, "%s", err.msg);
 		adopt(inv, &p);
 		configure(inv, &p);
+		note_hardware(inv, &p);
 		qb_show(inv, &text);
 		return report(inv, &in_sync, &p.plan, &nothing, start_us);
 	}

@@ -6,8 +6,10 @@
 
 #include "agent/base/log.h"
 #include "agent/base/text.h"
+#include "agent/host/hardware.h"
 #include "agent/host/host.h"
 #include "agent/lock.h"
+#include "agent/noted.h"
 
 static int load_runs_of_boot(const struct qb_invocation *inv, struct qb_prepared *ret)
 {
@@ -58,6 +60,17 @@ static int prepare_boot(struct qb_prepared *ret)
 	return 0;
 }
 
+/* Whoever repairs wants to hear of it, though not to be kept from it. */
+static void tell_hardware(const struct qb_invocation *inv, struct qb_prepared *ret)
+{
+	struct qb_error err = QB_ERROR_INIT;
+	json_auto_t *was = NULL;
+
+	if (qb_noted_read(&inv->root, &was, &err) < 0)
+		qb_log(QB_LOG_WARNING, "%s", err.msg);
+	qb_hardware_plan(was, &ret->facts, &ret->plan);
+}
+
 int qb_prepare_again(const struct qb_invocation *inv, const struct qb_config *config,
 		     struct qb_prepared *ret)
 {
@@ -80,6 +93,8 @@ int qb_prepare_again(const struct qb_invocation *inv, const struct qb_config *co
 	if (ret->mode == QB_MODE_BOOT)
 		return prepare_boot(ret);
 	qb_plan_make(&ret->facts, config, &ret->ledger, ret->mode == QB_MODE_REPAIR, &ret->plan);
+	if (ret->mode == QB_MODE_REPAIR)
+		tell_hardware(inv, ret);
 	return 0;
 }
 
