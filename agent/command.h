@@ -80,7 +80,7 @@ struct qb_command {
 };
 
 extern const struct qb_command qb_cmd_facts, qb_cmd_check, qb_cmd_explain, qb_cmd_plan,
-	qb_cmd_apply, qb_cmd_repair, qb_cmd_prove, qb_cmd_rollback, qb_cmd_boot;
+	qb_cmd_apply, qb_cmd_repair, qb_cmd_prove, qb_cmd_rollback, qb_cmd_bootstrap, qb_cmd_boot;
 
 /* All commands in the order of help; ends with NULL. */
 extern const struct qb_command *const qb_commands[];

@@ -14,6 +14,20 @@
 #define QB_SYSCTL_FILE "/etc/sysctl.d/90-qubi-agent.conf"
 #define QB_URI_FILE "/etc/profile.d/qubi-agent.sh"
 
+#define QB_OURS_HEADER "# Written by qubi-agent; changes here are overwritten.\n"
+
+enum {
+	QB_HOST_FILES = 3
+};
+
+struct qb_host_file {
+	const char *path;
+	char *lines; /* behind the header; NULL: nothing is to be in it */
+};
+
+/* What is configured, as files for each boot. The caller frees their lines. Pure. */
+void qb_host_files(const struct qb_config *config, struct qb_host_file ret[QB_HOST_FILES]);
+
 /* The files that the plan goes by: added to those that are read for facts. Pure. */
 void qb_host_reads(const struct qb_config *config, struct qb_strs *reads);
 /*

@@ -5,7 +5,6 @@
 #define PASSWD_FILE "/etc/passwd"
 #define LIBVIRT_GROUP "libvirt"
 #define KSM "/sys/kernel/mm/ksm/run"
-#define HEADER "# Written by qubi-agent; changes here are overwritten.\n"
 
 /* A file of one value, and what is to be in it. */
 struct setting {
@@ -175,10 +174,12 @@ static bool is_ours(const struct qb_ledger *ledger, const char *path)
  * made, and that nothing is to be in, is left alone.
  */
 static void plan_file(const struct qb_facts *facts, const struct qb_ledger *ledger,
-		      const char *path, const struct qb_buf *lines, struct qb_plan *plan)
+		      const struct qb_host_file *file, struct qb_plan *plan)
 {
+	const char *path = file->path;
 	const struct qb_reading *is = qb_facts_reading(facts, path);
-	_cleanup_free_ char *text = lines->len ? qb_asprintf(HEADER "%s", lines->s) : NULL;
+	_cleanup_free_ char *text =
+		file->lines ? qb_asprintf(QB_OURS_HEADER "%s", file->lines) : NULL;
 
 	if (!is || (!is->value && !is->absent)) {
 		if (text)
@@ -186,7 +187,7 @@ static void plan_file(const struct qb_facts *facts, const struct qb_ledger *ledg
 		return;
 	}
 	/* Readings of /etc are without comments. */
-	if (text ? is->value && qb_host_same_value(is->value, lines->s)
+	if (text ? is->value && qb_host_same_value(is->value, file->lines)
 		 : is->absent || !is_ours(ledger, path))
 		return;
 	qb_step_why(qb_plan_step(plan, qb_host_persist_step.kind, QB_UNDO_EXACT,
@@ -196,24 +197,36 @@ static void plan_file(const struct qb_facts *facts, const struct qb_ledger *ledg
 				: "a boot would not set what is configured");
 }
 
-static void plan_files(const struct qb_facts *facts, const struct qb_config *config,
-		       const struct qb_ledger *ledger, const struct settings *all,
-		       struct qb_plan *plan)
+void qb_host_files(const struct qb_config *config, struct qb_host_file ret[QB_HOST_FILES])
 {
+	_cleanup_settings_ struct settings all = {0};
 	_cleanup_buf_ struct qb_buf tmpfiles = {0}, sysctl = {0}, uri = {0};
 
-	for (size_t i = 0; i < all->n; i++)
-		if (all->v[i].sysctl)
-			qb_buf_printf(&sysctl, "%s = %s\n", all->v[i].target, all->v[i].value);
+	settings_of(config, &all);
+	for (size_t i = 0; i < all.n; i++)
+		if (all.v[i].sysctl)
+			qb_buf_printf(&sysctl, "%s = %s\n", all.v[i].target, all.v[i].value);
 		else
-			qb_buf_printf(&tmpfiles, "w %s - - - - %s\n", all->v[i].path,
-				      all->v[i].value);
+			qb_buf_printf(&tmpfiles, "w %s - - - - %s\n", all.v[i].path,
+				      all.v[i].value);
 	if (config->host.default_uri)
 		qb_buf_printf(&uri, "LIBVIRT_DEFAULT_URI='%s'\nexport LIBVIRT_DEFAULT_URI\n",
 			      config->host.default_uri);
-	plan_file(facts, ledger, QB_TMPFILES_FILE, &tmpfiles, plan);
-	plan_file(facts, ledger, QB_SYSCTL_FILE, &sysctl, plan);
-	plan_file(facts, ledger, QB_URI_FILE, &uri, plan);
+	ret[0] = (struct qb_host_file){QB_TMPFILES_FILE, QB_TAKE_PTR(tmpfiles.s)};
+	ret[1] = (struct qb_host_file){QB_SYSCTL_FILE, QB_TAKE_PTR(sysctl.s)};
+	ret[2] = (struct qb_host_file){QB_URI_FILE, QB_TAKE_PTR(uri.s)};
+}
+
+static void plan_files(const struct qb_facts *facts, const struct qb_config *config,
+		       const struct qb_ledger *ledger, struct qb_plan *plan)
+{
+	struct qb_host_file files[QB_HOST_FILES];
+
+	qb_host_files(config, files);
+	for (size_t i = 0; i < QB_HOST_FILES; i++) {
+		plan_file(facts, ledger, &files[i], plan);
+		free(files[i].lines);
+	}
 }
 
 /* A line "name:..." of /etc/passwd or /etc/group; NULL where there is none. */
@@ -278,7 +291,7 @@ void qb_host_plan(const struct qb_facts *facts, const struct qb_config *config,
 	refuse_pages(facts, config, plan);
 	for (size_t i = 0; i < all.n; i++)
 		plan_setting(facts, &all.v[i], plan);
-	plan_files(facts, config, ledger, &all, plan);
+	plan_files(facts, config, ledger, plan);
 	if (!config->host.members.n)
 		return;
 	groups = value_of(facts, GROUP_FILE, "libvirt-group", plan);
