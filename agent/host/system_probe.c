@@ -152,9 +152,12 @@ static void iommu(const struct qb_root *root, struct qb_tri *ret)
 		qb_tri_absent(root, "/sys/class/iommu", "/sys/class", r, ret);
 }
 
+/* Without a configuration there is no policy, as libselinux has it: is_selinux_enabled(3). */
 static void selinux(const struct qb_root *root, struct qb_system_facts *ret)
 {
 	qb_tri_exists(root, "/sys/fs/selinux/enforce", "/sys/fs", &ret->selinux_enabled);
+	if (qb_is(&ret->selinux_enabled))
+		qb_tri_exists(root, "/etc/selinux/config", "/etc", &ret->selinux_enabled);
 	if (qb_is(&ret->selinux_enabled))
 		qb_tri_flag(root, "/sys/fs/selinux/enforce", "/sys/fs", &ret->selinux_enforcing);
 	else if (qb_is_not(&ret->selinux_enabled))

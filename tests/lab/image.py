@@ -84,7 +84,7 @@ dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-con
 proc-sys-fs-binfmt_misc.automount systemd-binfmt.service modprobe@.service
 systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-user-sessions.service
 systemd-random-seed.service systemd-sysusers.service systemd-journal-flush.service
-systemd-logind.service systemd-machined.service systemd-hostnamed.service libvirt-guests.service
+systemd-logind.service systemd-hostnamed.service libvirt-guests.service
 NetworkManager-dispatcher.service systemd-rfkill.service systemd-rfkill.socket
 """.split()
 NOT_ASKED = "acpi clocksource clockevents cpu event_source input mem memory node pnp tty vc vtconsole " \

@@ -7,6 +7,8 @@ static void a_captured_host(void **state)
 {
 	struct tree *t = *state;
 	_cleanup_facts_ struct qb_facts f = {0};
+	_cleanup_facts_ struct qb_facts without = {0};
+	struct qb_error err = QB_ERROR_INIT;
 
 	tree_put(t, "/proc/sys/kernel/osrelease", "5.14.0-427.el9.x86_64\n");
 	tree_put(t, "/etc/hostname", "host.example\n");
@@ -16,6 +18,7 @@ static void a_captured_host(void **state)
 	tree_put(t, "/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
 	tree_put(t, "/proc/meminfo", "MemTotal:       1024 kB\nMemAvailable:    512 kB\n");
 	tree_put(t, "/sys/fs/selinux/enforce", "1\n");
+	tree_put(t, "/etc/selinux/config", "SELINUX=enforcing\n");
 	tree_put(t, "/sys/fs/cgroup/cgroup.controllers", "cpuset cpu memory\n");
 	tree_mkdir(t, "/sys/class/iommu/dmar0");
 	tree_mkdir(t, "/run/systemd/system");
@@ -31,6 +34,11 @@ static void a_captured_host(void **state)
 	assert_int_equal(f.system.memory_available_bytes, 1 << 19);
 	assert_true(qb_is(&f.system.systemd));
 	assert_true(qb_is(&f.system.selinux_enabled) && qb_is(&f.system.selinux_enforcing));
+	/* The kernel has it, and nobody a policy. */
+	assert_int_equal(qb_root_unlink(&t->root, "/etc/selinux/config", &err), 0);
+	qb_system_probe(&t->root, &without.system);
+	assert_true(qb_is_not(&without.system.selinux_enabled) &&
+		    qb_is_not(&without.system.selinux_enforcing));
 	assert_true(qb_is(&f.system.iommu));
 	assert_true(qb_is(&f.system.cgroup_v2));
 	assert_int_equal(f.system.cgroup_controllers.n, 3);
