@@ -98,6 +98,7 @@ struct qb_mapping {
 struct qb_physical_volume {
 	char *path;
 	uint64_t taken_bytes; /* of the device, by extents and metadata */
+	bool unread;          /* it has no description of the group that LVM could read */
 };
 
 struct qb_logical_volume {

@@ -174,6 +174,8 @@ static const struct qb_field physical_volume_fields[] = {
 	     .doc = "Its device."),
 	QB_F(qb_physical_volume, taken_bytes, "taken_bytes", U64,
 	     .doc = "How much of the device LVM takes."),
+	QB_F(qb_physical_volume, unread, "unread", BOOL,
+	     .doc = "It has no description of the group that LVM could read."),
 };
 
 static const struct qb_type physical_volume_type = {

@@ -219,6 +219,8 @@ static bool add_physical_volume(const json_t *row, struct qb_volume_group *g)
 	volume = QB_APPEND(g->sizes, g->n_sizes);
 	volume->path = qb_str_printable(path);
 	volume->taken_bytes = size;
+	/* LVM leaves out areas of which it cannot read the text. */
+	volume->unread = !areas;
 	return true;
 }
 

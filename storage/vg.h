@@ -44,6 +44,8 @@ bool qb_vg_has(const struct qb_volume_group *group, const struct qb_disk *disk);
  * kernel shows no partition of it, as its table is torn.
  */
 bool qb_vg_lacks(const struct qb_volume_group *group, const struct qb_pool_ids *ids);
+/* Carving gave the disk a description of the group, and LVM cannot read it. */
+bool qb_vg_cannot_read(const struct qb_volume_group *group, const struct qb_disk *disk);
 /*
  * What may be done with a disk, which claim says without regard to groups. group: the pool's, ids:
  * what carving the disk for the pool makes.

@@ -90,6 +90,15 @@ bool qb_vg_lacks(const struct qb_volume_group *group, const struct qb_pool_ids *
 	return group && qb_strs_has(&group->missing_uuids, uuid);
 }
 
+bool qb_vg_cannot_read(const struct qb_volume_group *group, const struct qb_disk *disk)
+{
+	for (size_t i = 0; group && i < group->n_sizes; i++)
+		if (group->sizes[i].unread && disk->n_partitions == 1 &&
+		    qb_streq(group->sizes[i].path, disk->partitions[0].path))
+			return true;
+	return false;
+}
+
 enum qb_disk_claim qb_vg_claim(enum qb_disk_claim claim, const struct qb_disks *disks,
 			       const struct qb_volume_group *group, enum qb_vg_state state,
 			       const struct qb_disk *disk, const struct qb_pool_ids *ids)
@@ -99,8 +108,11 @@ enum qb_disk_claim qb_vg_claim(enum qb_disk_claim claim, const struct qb_disks *
 	if (other_group_has(disks, group, disk) || (has && state == QB_VG_IS_FOREIGN))
 		return QB_CLAIM_NONE;
 	/* The mark says that data may be on it; the group, where they are. */
+	if (claim == QB_CLAIM_READY && (!has || state != QB_VG_IS_READY))
+		return QB_CLAIM_NONE;
+	/* A cut tore its copy of the group's description: LVM goes by the others, and leaves it. */
 	if (claim == QB_CLAIM_READY)
-		return has && state == QB_VG_IS_READY ? claim : QB_CLAIM_NONE;
+		return qb_vg_cannot_read(group, disk) ? QB_CLAIM_COMMIT : claim;
 	/* Its tag says so more than the table, also when there are volumes in it by now. */
 	if ((has || qb_vg_lacks(group, ids)) && state == QB_VG_IS_READY &&
 	    (claim == QB_CLAIM_RESUME || (disk->mark.state == QB_MARK_PENDING && disk->mark.ours)))

@@ -174,9 +174,13 @@ static bool refuse_members(const struct qb_pool_planning *p, const struct qb_cho
 	return qb_plan_refuses(p->plan, target);
 }
 
-/* "/dev/sda (100 GiB, QB0001)" of each member that is to be carved, or of each that is not. */
+/*
+ * "/dev/sda (100 GiB, QB0001)" of each member that is to be carved, or of each that is not. unread:
+ * of which LVM cannot read the group's description.
+ */
 static char *members_text(const struct qb_pool_planning *p, const struct qb_choice *c,
-			  enum qb_disk_claim first, enum qb_disk_claim last)
+			  const struct group *g, enum qb_disk_claim first, enum qb_disk_claim last,
+			  bool unread)
 {
 	_cleanup_strs_ struct qb_strs list = {0};
 
@@ -186,7 +190,8 @@ static char *members_text(const struct qb_pool_planning *p, const struct qb_choi
 		_cleanup_free_ char *text =
 			qb_asprintf("%s (%s, %s)", disk->path, size, qb_disk_identity(disk));
 
-		if (c->members[i].claim >= first && c->members[i].claim <= last)
+		if (c->members[i].claim >= first && c->members[i].claim <= last &&
+		    (disk->mark.state == QB_MARK_READY && qb_vg_cannot_read(g->is, disk)) == unread)
 			qb_strs_add(&list, text);
 	}
 	return list.n ? qb_strs_sentence(&list) : NULL;
@@ -195,10 +200,13 @@ static char *members_text(const struct qb_pool_planning *p, const struct qb_choi
 static void explain(const struct qb_pool_planning *p, const struct qb_choice *c,
 		    const struct group *g, bool make, struct qb_step *step)
 {
-	_cleanup_free_ char *blank = members_text(p, c, QB_CLAIM_INTENDED, QB_CLAIM_BLANK);
-	_cleanup_free_ char *erased = members_text(p, c, QB_CLAIM_ERASE, QB_CLAIM_ERASE);
-	_cleanup_free_ char *torn = members_text(p, c, QB_CLAIM_RESUME, QB_CLAIM_RESUME);
-	_cleanup_free_ char *marked = members_text(p, c, QB_CLAIM_COMMIT, QB_CLAIM_COMMIT);
+	_cleanup_free_ char *blank =
+		members_text(p, c, g, QB_CLAIM_INTENDED, QB_CLAIM_BLANK, false);
+	_cleanup_free_ char *erased = members_text(p, c, g, QB_CLAIM_ERASE, QB_CLAIM_ERASE, false);
+	_cleanup_free_ char *torn = members_text(p, c, g, QB_CLAIM_RESUME, QB_CLAIM_RESUME, false);
+	_cleanup_free_ char *marked =
+		members_text(p, c, g, QB_CLAIM_COMMIT, QB_CLAIM_COMMIT, false);
+	_cleanup_free_ char *unread = members_text(p, c, g, QB_CLAIM_COMMIT, QB_CLAIM_COMMIT, true);
 	_cleanup_buf_ struct qb_buf why = {0};
 
 	if (blank)
@@ -217,6 +225,12 @@ static void explain(const struct qb_pool_planning *p, const struct qb_choice *c,
 			      "%scarved by a run that broke off at its last write, whose mark is "
 			      "written anew: %s",
 			      why.len ? "; " : "", marked);
+	if (unread)
+		qb_buf_printf(
+			&why,
+			"%sLVM cannot read the description of the volume group %s there, as a "
+			"power cut leaves it, and writes it anew from another disk's: %s",
+			why.len ? "; " : "", g->name, unread);
 	if (c->passed_over.n) {
 		_cleanup_free_ char *list = qb_strs_sentence(&c->passed_over);
 

@@ -111,6 +111,32 @@ static void what_the_group_never_had_is_not_taken_for_what_it_lacks(void **state
 	assert_refused(w, "degraded", "vms lacks 1 of its physical volumes");
 }
 
+/* A cut tore LVM's copy on one disk: LVM goes by the other's, and leaves it so. */
+static void a_description_that_lvm_cannot_read_is_written_anew(void **state)
+{
+	struct world *w = *state;
+	struct qb_volume_group *g;
+	struct qb_physical_volume *v;
+
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	add_disk(w, "sdb", "QB0002", 100 * GIB);
+	mark(w, "sda", QB_MARK_READY);
+	mark(w, "sdb", QB_MARK_READY);
+	g = add_group(w, "vms", QB_VG_READY, "/dev/sda1", "/dev/sdb1");
+	v = QB_APPEND(g->sizes, g->n_sizes);
+	v->path = qb_strdup("/dev/sdb1");
+	add_entry(w, "QB0001", "QB0002", true);
+	name_disks(w, "QB0001", "QB0002");
+	assert_plan(w, false, NULL);
+	v->unread = true;
+	assert_plan(w, false, "sdb");
+	assert_true(member_is(w, 0, "commit"));
+	assert_non_null(strstr(w->plan.steps[0].why, "LVM cannot read the description"));
+	/* Of a group that is somebody else's nothing is written. */
+	qb_strs_done(&g->tags);
+	assert_plan(w, false, NULL);
+}
+
 /* Broken off twice: the second run had wiped one of its disks, and not yet the other. */
 static void of_a_group_that_was_begun_nothing_is_missed(void **state)
 {
@@ -172,6 +198,7 @@ int main(void)
 		T(a_group_that_was_begun_is_not_begun_on_fewer_disks),
 		T(what_the_group_took_in_is_only_marked),
 		T(what_the_group_never_had_is_not_taken_for_what_it_lacks),
+		T(a_description_that_lvm_cannot_read_is_written_anew),
 		T(of_a_group_that_was_begun_nothing_is_missed),
 		T(what_lvm_does_not_list_is_begun_anew_where_it_is_ours),
 		T(what_was_being_undone_is_begun_anew),
