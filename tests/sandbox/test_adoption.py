@@ -8,6 +8,7 @@ import qb
 import netstate
 
 ADOPTED = "/var/lib/qubi-agent/adopted.json"
+HARDWARE = "/var/lib/qubi-agent/hardware.json"
 CONFIG = """\
 version: 1
 bridges:
@@ -53,7 +54,7 @@ def what_is_as_wanted_is_left_alone():
         kept = qb.tree("/var/lib/qubi-agent"), os.stat(ADOPTED).st_ino
         qb.same(kept, noted or kept, f"what is noted, after {command}")
         noted = kept
-    qb.same(list(noted[0]), [ADOPTED], "all that is noted")
+    qb.same(sorted(noted[0]), [ADOPTED, HARDWARE], "all that is noted")
     with open(ADOPTED, encoding="utf-8") as f:
         qb.contains(f.read(), ["qubibr0", "default-route", "00:00:5e:00:53:01"], ADOPTED)
     qb.same(netstate.difference(before, qb.host_state()), [], "what changed")
