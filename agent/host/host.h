@@ -37,9 +37,7 @@ void qb_host_reads(const struct qb_config *config, struct qb_strs *reads);
 void qb_host_plan(const struct qb_facts *facts, const struct qb_config *config,
 		  const struct qb_ledger *ledger, struct qb_plan *plan);
 
-/* "/proc/sys/net/ipv4/conf/eno1.10/rp_filter" of "net.ipv4.conf.eno1/10.rp_filter". */
-char *qb_host_sysctl_path(const char *name);
-/* The same number, or the same words, whatever is between them. */
+/* The same words, whatever is between them. */
 bool qb_host_same_value(const char *a, const char *b);
 
 extern const struct qb_step_kind qb_setting_step;      /* host.setting: a file of one value */

@@ -28,7 +28,8 @@ static void settings_done(struct settings *all)
 }
 #define _cleanup_settings_ QB_CLEANUP(settings_done)
 
-char *qb_host_sysctl_path(const char *name)
+/* "/proc/sys/net/ipv4/conf/eno1.10/rp_filter" of "net.ipv4.conf.eno1/10.rp_filter". */
+static char *sysctl_path(const char *name)
 {
 	char *path = qb_asprintf("/proc/sys/%s", name);
 
@@ -88,7 +89,7 @@ static void settings_of(const struct qb_config *config, struct settings *ret)
 	if (host->ksm.state != QB_UNKNOWN)
 		add(ret, "ksm", qb_strdup(KSM), qb_strdup(qb_is(&host->ksm) ? "1" : "0"), false);
 	for (size_t i = 0; i < host->n_sysctl; i++)
-		add(ret, host->sysctl[i].name, qb_host_sysctl_path(host->sysctl[i].name),
+		add(ret, host->sysctl[i].name, sysctl_path(host->sysctl[i].name),
 		    qb_strdup(host->sysctl[i].value), true);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/host/host.h"
 #include "agent/host/module.h"
 #include "agent/host/plan.h"
 
@@ -253,8 +254,6 @@ static struct qb_step *file_step(const char *path, const char *text, struct qb_p
 			    json_pack("{s:s, s:s}", "path", path, "text", text), path);
 }
 
-static const char header[] = "# Written by qubi-agent; changes here are overwritten.\n";
-
 /* Our file in modules-load.d, whole, when one of its modules would not be loaded at boot. */
 static void plan_boot(const struct qb_facts *f, const struct qb_strs *names, struct qb_plan *plan)
 {
@@ -263,8 +262,8 @@ static void plan_boot(const struct qb_facts *f, const struct qb_strs *names, str
 	_cleanup_free_ char *list = NULL;
 	bool blacklisted = false;
 
-	qb_buf_puts(&text, header);
-	qb_buf_puts(&unit, header);
+	qb_buf_puts(&text, QB_OURS_HEADER);
+	qb_buf_puts(&unit, QB_OURS_HEADER);
 	qb_buf_puts(&unit, "# systemd-modules-load leaves out what modprobe.d blacklists; modprobe "
 			   "does not.\n[Service]\nExecStartPre=-/sbin/modprobe -a");
 	for (size_t i = 0; i < names->n; i++) {
@@ -360,7 +359,7 @@ static void plan_nested(const struct qb_facts *f, const struct qb_config *config
 		return;
 	}
 	other = in_kernel(f, vendor) && f->kvm.nested.state != wanted->state;
-	text = qb_asprintf("%soptions %s nested=%d\n", header, vendor, qb_is(wanted));
+	text = qb_asprintf("%soptions %s nested=%d\n", QB_OURS_HEADER, vendor, qb_is(wanted));
 	qb_step_why(
 		file_step(QB_MODPROBE_FILE, text, plan),
 		"modprobe.d does not set nested=%d for %s%s", qb_is(wanted), vendor,
