@@ -36,25 +36,46 @@ static int state_of(struct nl_sock *sock, unsigned ifindex, const struct qb_ip *
 	return 0;
 }
 
+static int send_one(struct nl_sock *sock, int type, const struct ndmsg *ndm, const struct qb_ip *ip,
+		    char *what, struct qb_error *err)
+{
+	_cleanup_nl_batch_ struct qb_nl_batch batch = {0};
+	struct nl_msg *msg =
+		nlmsg_alloc_simple(type, type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0);
+
+	if (!msg || nlmsg_append(msg, (void *)ndm, sizeof(*ndm), NLMSG_ALIGNTO) < 0 ||
+	    nla_put(msg, NDA_DST, (int)ip->len, ip->bytes) < 0)
+		abort();
+	qb_nl_batch_add(&batch, msg, what);
+	return qb_nl_batch_send(sock, &batch, err);
+}
+
 /* Starts resolution where the address of the neighbour is not known, else asks it to confirm. */
 static int ask(struct nl_sock *sock, unsigned ifindex, const struct qb_ip *ip, unsigned state,
 	       const char *address, struct qb_error *err)
 {
-	_cleanup_nl_batch_ struct qb_nl_batch batch = {0};
 	bool known = state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE);
-	struct ndmsg ndm = {
+	const struct ndmsg ndm = {
 		.ndm_family = (unsigned char)ip->family,
 		.ndm_ifindex = (int)ifindex,
 		.ndm_state = known ? NUD_PROBE : NUD_NONE,
 		.ndm_flags = known ? 0 : NTF_USE,
 	};
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
 
-	if (!msg || nlmsg_append(msg, &ndm, sizeof(ndm), NLMSG_ALIGNTO) < 0 ||
-	    nla_put(msg, NDA_DST, (int)ip->len, ip->bytes) < 0)
-		abort();
-	qb_nl_batch_add(&batch, msg, qb_asprintf("asking for %s", address));
-	return qb_nl_batch_send(sock, &batch, err);
+	return send_one(sock, RTM_NEWNEIGH, &ndm, ip, qb_asprintf("asking for %s", address), err);
+}
+
+/*
+ * The kernel goes on asking for seconds, and tells all who send there meanwhile that nobody is
+ * there, although the change may be what lets the neighbour answer. The next one to send asks anew.
+ */
+static void take_back(struct nl_sock *sock, unsigned ifindex, const struct qb_ip *ip,
+		      const char *address)
+{
+	const struct ndmsg ndm = {.ndm_family = (unsigned char)ip->family,
+				  .ndm_ifindex = (int)ifindex};
+
+	(void)!send_one(sock, RTM_DELNEIGH, &ndm, ip, qb_asprintf("forgetting %s", address), NULL);
 }
 
 static void copy_one(const struct ndmsg *from, struct nlattr **tb, unsigned to,
@@ -151,6 +172,8 @@ int qb_neigh_answers(struct nl_sock *sock, const char *dev, const char *address,
 			return 0;
 		}
 		if ((int64_t)qb_now_ms() >= end || (asked && state == NUD_FAILED)) {
+			if (asked)
+				take_back(sock, ifindex, &ip, address);
 			*ret = false;
 			return 0;
 		}

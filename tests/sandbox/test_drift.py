@@ -45,5 +45,21 @@ def what_was_changed_is_told_and_put_right():
         qb.assert_reaches("192.0.2.1")
 
 
+@qb.case(disks="blank", seconds=600)
+def a_gateway_that_did_not_answer_can_be_asked_at_once_by_others():
+    """The kernel asks three times, once a second, and then fails all who sent there meanwhile."""
+    qb.configure(STATIC)
+    qb.agent("apply", "--yes")
+    qb.run("/usr/sbin/ip", "link", "set", "br0", "mtu", "1400")
+    qb.run("/usr/sbin/ip", "neigh", "flush", "dev", "br0")
+    qb.run(*qb.gateway("/usr/sbin/ip", "link", "set", "port0", "arp", "off"))
+    qb.agent("apply", "--yes")
+    qb.same(qb.run("/usr/sbin/ip", "neigh", "show", "192.0.2.1", "dev", "br0").out, "",
+            "what is known of the gateway")
+    qb.run(*qb.gateway("/usr/sbin/ip", "link", "set", "port0", "arp", "on"))
+    lost, worst, _ = qb.probe("192.0.2.1", 3, 0.02)
+    assert not lost and worst < 1, (lost, worst)
+
+
 if __name__ == "__main__":
     qb.main()
