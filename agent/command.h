@@ -79,7 +79,7 @@ struct qb_command {
 	int (*run)(struct qb_invocation *inv); /* an enum qb_exit */
 };
 
-extern const struct qb_command qb_cmd_facts, qb_cmd_check, qb_cmd_explain, qb_cmd_plan,
+extern const struct qb_command qb_cmd_init, qb_cmd_facts, qb_cmd_check, qb_cmd_explain, qb_cmd_plan,
 	qb_cmd_apply, qb_cmd_repair, qb_cmd_prove, qb_cmd_rollback, qb_cmd_bootstrap, qb_cmd_boot;
 
 /* All commands in the order of help; ends with NULL. */

@@ -9,9 +9,9 @@
 #include "agent/command.h"
 
 const struct qb_command *const qb_commands[] = {
-	&qb_cmd_check,     &qb_cmd_explain, &qb_cmd_facts, &qb_cmd_plan,
-	&qb_cmd_apply,     &qb_cmd_repair,  &qb_cmd_prove, &qb_cmd_rollback,
-	&qb_cmd_bootstrap, &qb_cmd_boot,    NULL,
+	&qb_cmd_init,     &qb_cmd_check,     &qb_cmd_explain, &qb_cmd_facts,
+	&qb_cmd_plan,     &qb_cmd_apply,     &qb_cmd_repair,  &qb_cmd_prove,
+	&qb_cmd_rollback, &qb_cmd_bootstrap, &qb_cmd_boot,    NULL,
 };
 
 static const struct qb_command *find(const char *name)

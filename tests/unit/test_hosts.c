@@ -8,6 +8,7 @@
  */
 #include <dirent.h>
 
+#include "agent/host/init.h"
 #include "checks/judging.h"
 #include "tests/unit/host_tree.h"
 
@@ -246,6 +247,21 @@ static char *json_of(const struct judged *j)
 	return out.s;
 }
 
+/* What init proposes of any host is a configuration that is read. */
+static void assert_has_proposal(const struct judged *j)
+{
+	_cleanup_init_ struct qb_init init = {0};
+	_cleanup_config_ struct qb_config config = {0};
+	_cleanup_diags_ struct qb_diags diags = {0};
+	_cleanup_buf_ struct qb_buf text = {0};
+
+	qb_init_plan(&j->facts, &init);
+	qb_init_text(&init, j->host.name, &text);
+	if (qb_config_parse(text.s, text.len, &config, &diags) < 0)
+		fail_msg("%s: %s in:\n%s", j->host.name, diags.v[0].msg, text.s);
+	assert_int_not_equal(config.n_pools, 0);
+}
+
 static const struct {
 	const char *ending;
 	char *(*make)(const struct judged *j);
@@ -278,6 +294,7 @@ static void reports_are_those_in_the_files_beside(void **state)
 		judge(names.v[i], &j);
 		for (size_t k = 0; k < QB_ARRAY_SIZE(goldens); k++)
 			bad += !is_golden(&j, k);
+		assert_has_proposal(&j);
 		judged_done(&j);
 	}
 	assert_int_equal(bad, 0);
