@@ -90,8 +90,12 @@ QB_MUST_CHECK int qb_carve_look_again(const struct qb_step_ctx *ctx, int fd,
 /* Zeroes [from, to) of the disk. */
 QB_MUST_CHECK int qb_carve_zero(int fd, const char *path, uint64_t from, uint64_t to,
 				struct qb_error *err);
-/* Zeroes both ends and syncs. What was there before must have been judged. */
-QB_MUST_CHECK int qb_carve_wipe(int fd, const char *path, uint64_t size_bytes,
+/*
+ * Zeroes both ends and syncs, what lies behind the headers of a partition (or, with 0, of the
+ * volume) that starts there first: broken off anywhere, what is left is known to be ours. What was
+ * there before must have been judged.
+ */
+QB_MUST_CHECK int qb_carve_wipe(int fd, const char *path, uint64_t size_bytes, uint64_t start_bytes,
 				struct qb_error *err);
 /* Types of partitions, of the Discoverable Partitions Specification. */
 #define QB_PART_LINUX "0FC63DAF-8483-4772-8E79-3D69D8477DE4"

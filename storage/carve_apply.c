@@ -52,7 +52,7 @@ static int carve(const struct qb_step_ctx *ctx, const struct qb_carve_args *args
 	r = qb_carve_forget(device->fd, args->disk, 1, err);
 	if (r < 0)
 		return r;
-	r = qb_carve_wipe(device->exclusive, args->disk, args->size_bytes, err);
+	r = qb_carve_wipe(device->exclusive, args->disk, args->size_bytes, start, err);
 	if (r < 0)
 		return r;
 	r = qb_carve_table(device->exclusive, args->disk, args->pool, QB_PART_LINUX, &args->ids,

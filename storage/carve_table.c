@@ -10,6 +10,10 @@
 #include "storage/mark.h"
 #include "storage/probe_parts.h"
 
+enum {
+	WIPE_BEHIND = 4096 + 512,
+};
+
 static void contextp(struct fdisk_context **c)
 {
 	if (*c)
@@ -45,13 +49,27 @@ int qb_carve_zero(int fd, const char *path, uint64_t from, uint64_t to, struct q
 	return 0;
 }
 
-int qb_carve_wipe(int fd, const char *path, uint64_t size_bytes, struct qb_error *err)
+/*
+ * What tells of a partition what it is stands before WIPE_BEHIND: the headers of an XFS, LVM's
+ * label and the header of its metadata area. A wipe that breaks off behind it is known by it, and
+ * one that breaks off in it by there being nothing else.
+ */
+int qb_carve_wipe(int fd, const char *path, uint64_t size_bytes, uint64_t start_bytes,
+		  struct qb_error *err)
 {
 	uint64_t len = size_bytes < QB_END_BYTES ? size_bytes : QB_END_BYTES;
-	int r = qb_carve_zero(fd, path, 0, len, err);
+	uint64_t behind = start_bytes + WIPE_BEHIND < len ? start_bytes + WIPE_BEHIND : len;
+	uint64_t end = size_bytes - start_bytes;
+	int r = qb_carve_zero(fd, path, behind, len, err);
 
 	if (r == 0)
-		r = qb_carve_zero(fd, path, size_bytes - len, size_bytes, err);
+		r = qb_carve_zero(fd, path, size_bytes - len, end, err);
+	if (r == 0 && fsync(fd) < 0)
+		r = qb_error_errno(err, errno, "%s: cannot sync it", path);
+	if (r == 0)
+		r = qb_carve_zero(fd, path, 0, behind, err);
+	if (r == 0)
+		r = qb_carve_zero(fd, path, end, size_bytes, err);
 	if (r == 0 && fsync(fd) < 0)
 		r = qb_error_errno(err, errno, "%s: cannot sync it", path);
 	return r;

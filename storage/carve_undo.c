@@ -137,7 +137,8 @@ int qb_carve_undo(const struct qb_step_ctx *ctx, const json_t *json, const json_
 	if (r == 0)
 		r = qb_carve_forget(device.exclusive, u.args.disk, 1, err);
 	if (r == 0)
-		r = qb_carve_wipe(device.exclusive, u.args.disk, u.args.size_bytes, err);
+		r = qb_carve_wipe(device.exclusive, u.args.disk, u.args.size_bytes,
+				  QB_PART_START_BYTES, err);
 	if (r < 0)
 		return r;
 	qb_carve_unlock(&device);

@@ -130,7 +130,7 @@ static int apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t
 	if (r == 0)
 		r = zero_middle(device.exclusive, &disk, &args, err);
 	if (r == 0)
-		r = qb_carve_wipe(device.exclusive, args.disk, args.size_bytes, err);
+		r = qb_carve_wipe(device.exclusive, args.disk, args.size_bytes, 0, err);
 	qb_disk_done(&disk);
 	if (r < 0)
 		return r;

@@ -13,6 +13,8 @@
 enum {
 	/* What is read at each end, and has to be zero on a blank disk. */
 	QB_END_BYTES = 4 << 20,
+	/* Where our one partition begins, and as far before the end it ends. */
+	QB_PART_START_BYTES = 1 << 20,
 };
 
 /* The two ends of a disk. On a disk of less than two ends they overlap. */

@@ -62,7 +62,7 @@ void qb_pool_ids(const char *machine_id, const char *pool, const char *identity,
 
 void qb_carve_layout(uint64_t disk_bytes, uint64_t *ret_start_bytes, uint64_t *ret_size_bytes)
 {
-	*ret_start_bytes = MIB;
+	*ret_start_bytes = QB_PART_START_BYTES;
 	*ret_size_bytes = disk_bytes < 3 * MIB ? 0 : disk_bytes / MIB * MIB - 2 * MIB;
 }
 
@@ -196,8 +196,9 @@ static bool lvm_has_no_group(const uint8_t *header)
 /*
  * What LVM puts into the partition of a member: a label (struct label_header), the header of the
  * metadata area and the group's description as text, in a ring that begins behind that header and
- * fills the first MiB. What was once in it stays readable there: no volume ever was, or LVM was
- * told that the group is to go, which takes that it has none.
+ * fills the first MiB. What was once in it stays readable there, and in the extents behind it what
+ * was once in volumes: no volume ever was, or LVM was told that the group is to go, which takes
+ * that it has none.
  */
 static bool lvm_was_begun(const struct qb_ends *ends, uint64_t start)
 {
@@ -214,9 +215,9 @@ static bool lvm_was_begun(const struct qb_ends *ends, uint64_t start)
 	       (labelled || zero(ends, start + LVM_LABEL, start + LVM_LABEL + 512)) &&
 	       zero(ends, start + LVM_LABEL + 512, start + LVM_AREA) &&
 	       (described || zero(ends, start + LVM_AREA, start + MIB)) &&
-	       (!memmem(area, MIB - LVM_AREA, volumes, strlen(volumes)) ||
-		lvm_has_no_group(area)) &&
-	       zero(ends, start + MIB, ends->len);
+	       (lvm_has_no_group(area) ||
+		(!memmem(area, MIB - LVM_AREA, volumes, strlen(volumes)) &&
+		 zero(ends, start + MIB, ends->len)));
 }
 
 /* In 64 bits: where its bitmaps and its inodes are, and nothing where nothing is defined. */

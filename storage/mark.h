@@ -14,7 +14,7 @@ enum {
 
 /* Nothing at either end of a volume could be anything but a begun XFS of that UUID, or is there. */
 bool qb_volume_was_begun(const struct qb_ends *ends, const char *fs_uuid);
-/* It begins with the zeros that lvcreate writes: nobody has made a file system of it since. */
+/* It begins with the zeros that lvcreate writes. */
 bool qb_volume_is_zeroed(const struct qb_ends *ends);
 /* The name of the partition; the caller frees it. */
 char *qb_mark_name(const char *pool, enum qb_mark_state state);

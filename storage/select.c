@@ -110,35 +110,32 @@ static const char *carved_identity(const struct qb_ledger_entry *entry, size_t i
 	return qb_arg(members ? json_array_get(members, i) : entry->args, "identity");
 }
 
-/* What was being undone had nothing of anybody's, and is like what was only begun. */
-static bool is_done(const struct qb_ledger_entry *entry)
+static bool carves(const struct qb_ledger_entry *entry, const char *pool, const char *identity)
 {
-	return entry->done && !entry->undoing;
-}
-
-static bool ledger_has(const struct qb_ledger *ledger, const char *pool, const char *identity,
-		       bool done)
-{
-	for (size_t i = 0; ledger && i < ledger->n_entries; i++) {
-		const struct qb_ledger_entry *entry = &ledger->entries[i];
-
-		for (size_t k = 0; is_done(entry) == done && k < carved_by(entry, pool); k++)
-			if (qb_streq(carved_identity(entry, k), identity))
-				return true;
-	}
+	for (size_t k = 0; k < carved_by(entry, pool); k++)
+		if (qb_streq(carved_identity(entry, k), identity))
+			return true;
 	return false;
 }
 
 bool qb_ledger_has_carved(const struct qb_ledger *ledger, const char *pool, const char *identity)
 {
-	return ledger_has(ledger, pool, identity, true);
+	for (size_t i = 0; ledger && i < ledger->n_entries; i++)
+		if (ledger->entries[i].done && carves(&ledger->entries[i], pool, identity))
+			return true;
+	return false;
 }
 
 bool qb_ledger_began(const struct qb_ledger *ledger, const char *pool, const char *identity)
 {
-	/* Once it was done there may be images on it: never to be begun again. */
-	return ledger_has(ledger, pool, identity, false) &&
-	       !qb_ledger_has_carved(ledger, pool, identity);
+	const struct qb_ledger_entry *newest = NULL;
+
+	for (size_t i = 0; ledger && i < ledger->n_entries; i++)
+		if (carves(&ledger->entries[i], pool, identity))
+			newest = &ledger->entries[i];
+	/* Once it was done there may be images on it: never to be begun again, but where undoing it
+	 * was begun, which looks first. */
+	return newest && (newest->undoing || !qb_ledger_has_carved(ledger, pool, identity));
 }
 
 void qb_ledger_carved(const struct qb_ledger *ledger, const char *pool, struct qb_strs *ret)

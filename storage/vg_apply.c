@@ -16,6 +16,7 @@ struct work {
 	const struct qb_step_ctx *ctx;
 	const struct qb_vg_args *args;
 	struct qb_carve_device *devices;
+	bool *marked; /* its table is whole, and only the group's description is not */
 	char **nodes; /* of the partitions; NULL of those that are the group's already */
 };
 
@@ -28,7 +29,8 @@ static int lock_member(const struct qb_step_ctx *ctx, const struct qb_carve_args
 }
 
 static int still_carved(const struct qb_step_ctx *ctx, const struct qb_carve_args *m,
-			const struct qb_carve_device *device, struct qb_error *err)
+			const struct qb_carve_device *device, bool *ret_marked,
+			struct qb_error *err)
 {
 	struct qb_disk disk = {0};
 	int r = qb_carve_look(ctx, device->fd, m, &disk, err);
@@ -36,6 +38,7 @@ static int still_carved(const struct qb_step_ctx *ctx, const struct qb_carve_arg
 	if (r == 0 && (!disk.mark.ours || !qb_streq(disk.mark.uuid, m->ids.disk_guid)))
 		r = qb_error_set(err, ESTALE, "%s does not carry the mark of pool %s any more",
 				 m->disk, m->pool);
+	*ret_marked = disk.mark.state == QB_MARK_READY;
 	qb_disk_done(&disk);
 	return r;
 }
@@ -49,7 +52,7 @@ static int lock_all(struct work *w, struct qb_error *err)
 	for (size_t i = 0; r == 0 && i < w->args->n_members; i++) {
 		const struct qb_carve_args *m = &w->args->members[i];
 
-		r = m->commit ? still_carved(w->ctx, m, &w->devices[i], err)
+		r = m->commit ? still_carved(w->ctx, m, &w->devices[i], &w->marked[i], err)
 			      : qb_carve_look_again(w->ctx, w->devices[i].exclusive, m, err);
 	}
 	return r;
@@ -70,7 +73,8 @@ static int prepare(const struct qb_carve_args *m, const struct qb_carve_device *
 	qb_carve_layout(m->size_bytes, &start, &size);
 	r = qb_carve_forget(device->fd, m->disk, 1, err);
 	if (r == 0)
-		r = qb_carve_wipe(device->exclusive, m->disk, m->size_bytes, err);
+		r = qb_carve_wipe(device->exclusive, m->disk, m->size_bytes, QB_PART_START_BYTES,
+				  err);
 	if (r == 0)
 		r = write_table(m, device->exclusive, QB_MARK_PENDING, err);
 	return r < 0 ? r : qb_carve_kernel(device->exclusive, m->disk, start, size, err);
@@ -152,7 +156,8 @@ static int show(const struct work *w, struct qb_error *err)
 		if (!m->commit)
 			continue;
 		qb_carve_layout(m->size_bytes, &start, &size);
-		r = qb_carve_kernel_resize(w->devices[i].fd, m->disk, start, size, err);
+		if (!w->marked[i])
+			r = qb_carve_kernel_resize(w->devices[i].fd, m->disk, start, size, err);
 		if (r == 0)
 			r = qb_carve_node(w->ctx, m->disk, &w->nodes[i], err);
 	}
@@ -184,10 +189,13 @@ static int even_out(const struct work *w, bool *ret_whole, struct qb_error *err)
 		   err);
 }
 
-/* What the group has taken in is only marked. */
+/*
+ * What the group has taken in is only marked. What is marked is in use, and somebody may have made
+ * its partition another one than we would: it is left as it is.
+ */
 static int mark_anew(struct work *w, struct qb_error *err)
 {
-	bool any = false, whole = false;
+	bool any = false, unmarked = false, whole = false;
 	int r;
 
 	for (size_t i = 0; i < w->args->n_members; i++)
@@ -197,11 +205,18 @@ static int mark_anew(struct work *w, struct qb_error *err)
 	r = show(w, err);
 	if (r == 0)
 		r = even_out(w, &whole, err);
-	for (size_t i = 0; r == 0 && i < w->args->n_members; i++)
-		if (w->args->members[i].commit)
-			r = write_table(&w->args->members[i], w->devices[i].fd, QB_MARK_READY, err);
+	for (size_t i = 0; r == 0 && i < w->args->n_members; i++) {
+		if (w->marked[i])
+			free(QB_TAKE_PTR(w->nodes[i]));
+		if (w->marked[i] || !w->args->members[i].commit)
+			continue;
+		unmarked = true;
+		r = write_table(&w->args->members[i], w->devices[i].fd, QB_MARK_READY, err);
+	}
+	if (r < 0 || !whole || !unmarked)
+		return r;
 	/* Its disk may have become larger meanwhile. */
-	return r < 0 || !whole ? r : lvm(w, (const char *const[]){"pvresize", NULL}, true, err);
+	return lvm(w, (const char *const[]){"pvresize", NULL}, true, err);
 }
 
 static int carve(struct work *w, struct qb_error *err)
@@ -243,6 +258,7 @@ int qb_vg_apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 	if (r < 0)
 		return r;
 	w.devices = qb_alloc(args.n_members, sizeof(*w.devices));
+	w.marked = qb_alloc(args.n_members, sizeof(*w.marked));
 	w.nodes = qb_alloc(args.n_members, sizeof(*w.nodes));
 	for (size_t i = 0; i < args.n_members; i++)
 		w.devices[i] = (struct qb_carve_device)QB_CARVE_DEVICE_INIT;
@@ -252,6 +268,7 @@ int qb_vg_apply(const struct qb_step_ctx *ctx, const json_t *json, const json_t 
 		free(w.nodes[i]);
 	}
 	free(w.devices);
+	free(w.marked);
 	free(w.nodes);
 	for (size_t i = 0; r == 0 && i < args.n_members; i++)
 		r = qb_carve_settle(ctx->timeout_ms, args.members[i].ids.part_guid, err);

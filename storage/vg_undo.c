@@ -34,10 +34,18 @@ static int show(const struct undoing *u, size_t i, struct qb_error *err)
 	const struct qb_disk *disk = u->look->members[i];
 	struct qb_carve_args now = u->args->members[i];
 	_cleanup_free_ char *node = NULL;
+	uint64_t start, size;
 	int r;
 
 	qb_carve_as_it_is(disk, &now);
 	r = qb_carve_lock_used(now.disk, &now, u->ctx->timeout_ms, &device, err);
+	qb_carve_layout(disk->size_bytes, &start, &size);
+	/* By a torn table the kernel would lose it again, once udev has it read anew. */
+	if (r == 0 && disk->partitions[0].start_bytes == start &&
+	    disk->partitions[0].size_bytes == size)
+		r = qb_carve_table(
+			device.fd, now.disk, now.pool, QB_PART_LVM, &now.ids,
+			disk->mark.state == QB_MARK_PENDING ? QB_MARK_PENDING : QB_MARK_READY, err);
 	if (r == 0)
 		r = qb_carve_kernel_resize(device.fd, now.disk, disk->partitions[0].start_bytes,
 					   disk->partitions[0].size_bytes, err);
@@ -56,6 +64,8 @@ static int show_hidden(const struct undoing *u, struct qb_error *err)
 		any = true;
 		r = show(u, i, err);
 	}
+	if (r == 0 && any)
+		r = qb_carve_settle(u->ctx->timeout_ms, NULL, err);
 	if (r < 0 || !any)
 		return r;
 	qb_vg_look_done(u->look);
@@ -253,7 +263,8 @@ static int take_apart(struct undoing *u, struct qb_error *err)
 		r = qb_carve_forget(u->devices[i].fd, u->look->members[i]->path, 1, err);
 		if (r == 0)
 			r = qb_carve_wipe(u->devices[i].fd, u->look->members[i]->path,
-					  u->look->members[i]->size_bytes, err);
+					  u->look->members[i]->size_bytes, QB_PART_START_BYTES,
+					  err);
 	}
 	return r;
 }

@@ -114,7 +114,10 @@ static int set_state(const struct qb_step_ctx *ctx, const char *name, const char
 		   err);
 }
 
-/* Without --yes: what LVM itself would ask about is a last guard. */
+/*
+ * What a former volume left there is wiped by LVM before anybody sees the new one: a signature that
+ * is found in it later is somebody's.
+ */
 static int make(const struct qb_step_ctx *ctx, const struct args *args, struct qb_error *err)
 {
 	const struct qb_volume_size *s = &args->size;
@@ -127,7 +130,7 @@ static int make(const struct qb_step_ctx *ctx, const struct args *args, struct q
 
 	return lvm(ctx,
 		   (const char *const[]){"lvcreate", "--addtag", args->tag, "--addtag", QB_VG_NEW,
-					 "--wipesignatures", "n", "--zero", "y", "--name",
+					 "--wipesignatures", "y", "--yes", "--zero", "y", "--name",
 					 args->volume, s->bytes ? "--size" : "--extents", size,
 					 args->group, NULL},
 		   err);
@@ -141,7 +144,7 @@ static int wipe(const char *node, struct qb_error *err)
 
 	if (size < 0)
 		return qb_error_errno(err, errno, "%s: cannot have it alone", node);
-	return qb_carve_wipe(fd, node, (uint64_t)size, err);
+	return qb_carve_wipe(fd, node, (uint64_t)size, 0, err);
 }
 
 static int make_xfs(const struct qb_step_ctx *ctx, const char *node, const struct args *args,
@@ -153,9 +156,27 @@ static int make_xfs(const struct qb_step_ctx *ctx, const char *node, const struc
 	return qb_carve_mkfs(node, &carve, ctx->timeout_ms, err);
 }
 
+/* Many formats leave the beginning of a volume as it is. */
+static int has_no_signature(int fd, const char *node, struct qb_error *err)
+{
+	struct qb_disk disk = {.name = qb_strdup(node)};
+	struct qb_disk_raw raw = {0};
+	int r = 0;
+
+	qb_contents_probe(fd, NULL, true, &disk, &raw.contents);
+	if (!qb_is(&disk.readable))
+		r = qb_error_set(err, EIO, "%s", qb_disk_unread_why(&disk));
+	else if (disk.n_signatures)
+		r = qb_error_set(err, EUCLEAN, "it holds something: %s at byte %ju",
+				 disk.signatures[0].type, (uintmax_t)disk.signatures[0].offset);
+	qb_disk_raw_done(&raw);
+	qb_disk_done(&disk);
+	return r;
+}
+
 /*
  * Whoever found the volume there may have put something of his own into it. A new one begins with
- * the zeros that LVM wrote, and has behind them whatever was there before.
+ * the zeros that LVM wrote, and has behind them what was there before, but for signatures.
  */
 static int was_begun(const char *node, const char *fs_uuid, bool is_new, struct qb_error *err)
 {
@@ -165,11 +186,12 @@ static int was_begun(const char *node, const char *fs_uuid, bool is_new, struct 
 
 	if (r < 0)
 		return qb_error_errno(err, r, "%s: cannot be read", node);
-	if (!qb_volume_was_begun(&ends, fs_uuid) && !(is_new && qb_volume_is_zeroed(&ends)))
-		return qb_error_set(err, EUCLEAN,
-				    "it holds something that is not a file system begun by "
-				    "qubi-agent");
-	return 0;
+	if (qb_volume_was_begun(&ends, fs_uuid))
+		return 0;
+	if (is_new && qb_volume_is_zeroed(&ends))
+		return has_no_signature(fd, node, err);
+	return qb_error_set(err, EUCLEAN,
+			    "it holds something that is not a file system begun by qubi-agent");
 }
 
 /* What is half made has no files: what has is in use, whatever the journal says. */

@@ -53,10 +53,15 @@ def expect_known_when_torn(machine):
     said = machine.run("lvm", "fullreport", "--reportformat", "json")
     expect("Retrying metadata scan" in said.out, "its copy is torn, and LVM says so there", said)
     status, plan = lab.agent_json(machine, "plan")
-    expect((status, [step["kind"] for step in plan["steps"]]) == (4, ["libvirt.pool"]),
-           "the group is known, and its pool is to be started", plan)
-    machine.run("vgck", "--updatemetadata", "vms")
-    machine.run("virsh", "pool-start", "vms")
+    expect((status, [step["kind"] for step in plan["steps"]]) ==
+           (4, ["storage.group", "libvirt.pool"]),
+           "the group is known, to be mended, and its pool is to be started", plan)
+    tables = machine.run("sh", "-c", "sfdisk --dump /dev/disk/by-id/*QB0001")
+    expect_status(lab.agent(machine, "apply", "--yes"), 0, "it is")
+    said = machine.run("lvm", "fullreport", "--reportformat", "json")
+    expect("Retrying metadata scan" not in said.out, "LVM has nothing to say of it", said)
+    same = machine.run("sh", "-c", "sfdisk --dump /dev/disk/by-id/*QB0001")
+    expect(same.out == tables.out, "its partition is as it was", same)
     expect_in_sync(machine)
 
 

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import signal
-import struct
 import subprocess
 import sys
 
@@ -277,39 +276,6 @@ def a_group_that_lacks_a_disk_is_degraded_and_left_alone():
     with open(local, "w", encoding="utf-8") as f:
         f.write(text)
     qb.same(groups()["vms"]["vg_missing_pv_count"], "0", "missing")
-    qb.agent("rollback", "--yes")
-    qb.same(groups(), {}, "groups")
-
-
-def tear_description(disk):
-    """What a power cut makes of one of LVM's copies: a header that points to no text."""
-    area = MIB + 4096  # struct mda_header of LVM
-    with open(disk, "r+b", buffering=0) as f:
-        f.seek(area + 40)
-        offset, = struct.unpack("<Q", f.read(8))
-        f.seek(area + offset)
-        f.write(bytes(512))
-        os.fsync(f.fileno())
-    for node in (disk, disk + "p1"):
-        qb.run("/usr/sbin/blockdev", "--flushbufs", node)
-
-
-@qb.case(disks="blank,blank2")
-def a_description_that_was_torn_is_written_anew():
-    """LVM goes by the other one, warns each time, and leaves it so."""
-    qb.configure(BOTH)
-    qb.agent("apply", "--yes")
-    tear_description(os.environ["QB_BLANK2"])
-    warned = qb.run(LVM, "vgs").err
-    qb.contains(warned, "repair VG metadata", "LVM")
-    plan = " ".join(qb.agent("plan", code=qb.PENDING).out.split())
-    qb.contains(plan, ["1. pool vms", "LVM cannot read the description of the volume group vms",
-                       os.environ["QB_BLANK2"]], "the plan")
-    qb.agent("apply", "--yes")
-    qb.same(qb.run(LVM, "vgs").err.strip(), "", "what LVM warns of")
-    qb.contains(qb.agent("plan").out, "Nothing to do", "a plan after it")
-    qb.agent("rollback", "--yes")
-    qb.same(groups()["vms"]["pv_count"], "2", "what the first run made stays")
     qb.agent("rollback", "--yes")
     qb.same(groups(), {}, "groups")
 

@@ -4,7 +4,7 @@
 
 Rolled back once more the disks are as blank as they were; or apply is run instead, and comes to its
 end. In every other turn the machine goes down with the program, and the kernel reads the tables
-anew.
+anew. What guests once had on the disks stands there still.
 """
 
 import collections
@@ -65,13 +65,37 @@ def available():
             if d["path"] in [os.environ[name] for name in DISKS]}
 
 
-def sweep(before, config, is_back, again):
+def use_files():
+    target = re.search(r"target: (.*)", carving.CONFIG).group(1)
+    for number in range(8):
+        with open(f"{target}/{number}", "wb") as f:
+            f.write(os.urandom(1 << 20))
+            os.fsync(f.fileno())
+    for number in range(8):
+        os.unlink(f"{target}/{number}")
+
+
+def use_extents(*disks):
+    """As volumes leave them that are removed."""
+    for name in disks:
+        with open(os.environ[name], "r+b") as f:
+            f.seek(2 << 20)
+            f.write(os.urandom(2 << 20))
+            os.fsync(f.fileno())
+
+
+def sweep(before, config, is_back, again, use):
     """before: what is there that is not rolled back; is_back: what is to be so once it was."""
     qb.adopt_orphans()
     before()
     wanted = is_back()
-    qb.configure(config)
-    qb.agent("apply", "--yes")
+
+    def prepare():
+        qb.configure(config)
+        qb.agent("apply", "--yes")
+        use()
+
+    prepare()
     calls = calls_of_rollback()
     qb.same(is_back(), wanted, "rolled back")
     ends = collections.Counter()
@@ -80,8 +104,7 @@ def sweep(before, config, is_back, again):
         where = f"killed at {call}{', rebooted' if reboot else ''}, then {then}"
         again()
         before()
-        qb.configure(config)
-        qb.agent("apply", "--yes")
+        prepare()
         if not killed(call):
             ends["not killed"] += 1
             continue
@@ -106,12 +129,13 @@ def blank_again():
 
 @qb.case(disks="blank,blank2", seconds=3600)
 def a_file_system():
-    sweep(lambda: None, carving.CONFIG, available, blank_again)
+    sweep(lambda: None, carving.CONFIG, available, blank_again, use_files)
 
 
 @qb.case(disks="blank,blank2", seconds=3600)
 def a_volume_group():
-    sweep(lambda: None, BOTH, lambda: (hashes(), groups()), blank_again)
+    sweep(lambda: None, BOTH, lambda: (hashes(), groups()), blank_again,
+          lambda: use_extents(*DISKS))
 
 
 @qb.case(disks="blank,blank2", seconds=3600)
@@ -127,7 +151,7 @@ def what_a_volume_group_was_extended_by():
         return (group["pv_count"], group["vg_missing_pv_count"],
                 qb.sha256(os.environ["QB_BLANK2"]))
 
-    sweep(one, BOTH, is_back, blank_again)
+    sweep(one, BOTH, is_back, blank_again, lambda: use_extents("QB_BLANK2"))
 
 
 if __name__ == "__main__":

@@ -479,12 +479,44 @@ static void a_physical_volume_that_had_volumes_is_resumed_once_it_is_in_no_group
 	put(im, MIB + SECTOR, "LABELONE", 8);
 	put(im, MIB + 4096, header, sizeof(header));
 	put(im, MIB + 4096 + SECTOR, "vms {\nlogical_volumes {\n", 23);
+	put(im, 2 * MIB + 4096, "of a volume", 11);
 	assert_true(probe(im, MACHINE_ID, IDENTITY)->only);
 	put(im, MIB + 4096 + 40, location, sizeof(location));
 	assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
 	put(im, MIB + 4096 + 40, "\0\0\0\0\0\0\0\0\0", 9);
 	put(im, MIB + 4096, "torn", 4);
 	assert_false(probe(im, MACHINE_ID, IDENTITY)->only);
+}
+
+/* Files were in it once: whatever of a wipe the disk kept, what is left is known. */
+static void a_wipe_that_broke_off_is_gone_on_with(void **state)
+{
+	static const char magics[][5] = {"XFSB", "XAGF", "XAGI", "XAFL"};
+	static const struct {
+		uint64_t from, to;
+	} wiped[] = {
+		{MIB + 4608, 4 * MIB}, {MIB + 4608, 3 * MIB}, {3 * MIB, 4 * MIB}, {0, 0}, {0, MIB},
+		{0, MIB + SECTOR},     {MIB, MIB + 4608},     {0, MIB + 4608},
+	};
+	struct image *im = *state;
+	_cleanup_free_ char *zero = qb_alloc(4 * MIB, 1);
+
+	for (size_t sector = SECTOR; sector <= 4096; sector += 4096 - SECTOR)
+		for (size_t i = 0; i < QB_ARRAY_SIZE(wiped); i++) {
+			clear(im);
+			table(im, "images", QB_MARK_PENDING);
+			for (size_t k = 0; k < QB_ARRAY_SIZE(magics); k++)
+				put(im, MIB + k * sector, magics[k], 4);
+			put(im, MIB + 5 * 4096, "an old file", 11);
+			put(im, 3 * MIB + 7, "an old file", 11);
+			/* The front is wiped once the rest is. */
+			if (i >= 4)
+				put(im, MIB + 4608, zero, 3 * MIB - 4608);
+			put(im, wiped[i].from, zero, wiped[i].to - wiped[i].from);
+			if (!probe(im, MACHINE_ID, IDENTITY)->only)
+				fail_msg("sector %zu: wiped from %ju to %ju", sector,
+					 (uintmax_t)wiped[i].from, (uintmax_t)wiped[i].to);
+		}
 }
 
 static void wiping_leaves_nothing(void **state)
@@ -494,7 +526,7 @@ static void wiping_leaves_nothing(void **state)
 
 	table(im, "images", QB_MARK_READY);
 	put(im, 3 * MIB, "x", 1);
-	assert_int_equal(qb_carve_wipe(im->fd, im->path, SIZE, &err), 0);
+	assert_int_equal(qb_carve_wipe(im->fd, im->path, SIZE, MIB, &err), 0);
 	assert_int_equal(probe(im, MACHINE_ID, IDENTITY)->state, QB_MARK_NONE);
 	assert_int_equal(im->disk.n_signatures, 0);
 	assert_int_equal(im->disk.n_partitions, 0);
@@ -570,6 +602,7 @@ int main(void)
 		T(a_physical_volume_is_resumed_unless_it_had_volumes),
 		T(a_physical_volume_that_had_volumes_is_resumed_once_it_is_in_no_group),
 		T(one_byte_between_two_readings_is_somebodys),
+		T(a_wipe_that_broke_off_is_gone_on_with),
 		T(wiping_leaves_nothing),
 		T(the_longest_pool_name_fits),
 	};
