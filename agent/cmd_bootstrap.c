@@ -15,14 +15,16 @@
 #define SYSTEMCTL "/usr/bin/systemctl"
 #define MOTD "/run/motd.d/qubi-agent"
 
-/* The kernel's first process has another root, as in %post of a kickstart (systemd does the same).
+/*
+ * The kernel's first process has another root, as in %post of a kickstart. Where that cannot be
+ * seen nobody mounted /proc, as no host that runs does without.
  */
 static bool is_chroot(void)
 {
 	struct stat own, first;
 
-	return stat("/", &own) == 0 && stat("/proc/1/root/", &first) == 0 &&
-	       (own.st_dev != first.st_dev || own.st_ino != first.st_ino);
+	return stat("/", &own) < 0 || stat("/proc/1/root/", &first) < 0 ||
+	       own.st_dev != first.st_dev || own.st_ino != first.st_ino;
 }
 
 /* What is known here to fail on the host: of its users and its memory, not of this kernel. */

@@ -78,7 +78,9 @@ static void name_trial(const char *prefix, const char *salt, size_t i, struct qb
 	trial->mac[1] = 0x54;
 	trial->mac[2] = 0x00;
 	memcpy(trial->mac + 3, trial->mark, 3);
-	trial->name = qb_asprintf("%s%zu", prefix, i + 1);
+	/* Of this run alone: what an earlier one left, and could not be told from somebody's, is in
+	 * nobody's way. */
+	trial->name = qb_asprintf("%s%.8s-%zu", prefix, uuid, i + 1);
 }
 
 char *qb_proof_prefix(const char *machine_id)

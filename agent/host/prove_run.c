@@ -81,6 +81,12 @@ static void end_guests(virConnectPtr conn, const char *prefix)
 	free(list);
 }
 
+/* Ours, or not yet written when its run was killed. */
+static bool is_left_over(const unsigned char *disk, size_t len)
+{
+	return qb_proof_is_disk(disk) || (!disk[0] && !memcmp(disk, disk + 1, len - 1));
+}
+
 /* By its name and by what is in it: a volume of that name could be somebody's. */
 static void remove_volumes(virConnectPtr conn, const char *pool_name, const char *prefix)
 {
@@ -92,7 +98,8 @@ static void remove_volumes(virConnectPtr conn, const char *pool_name, const char
 		unsigned char disk[QB_GUEST_CODE_SECTORS * QB_GUEST_SECTOR];
 
 		if (qb_startswith(sym_virStorageVolGetName(list[i]), prefix) &&
-		    transfer(conn, list[i], false, disk, sizeof(disk)) && qb_proof_is_disk(disk))
+		    transfer(conn, list[i], false, disk, sizeof(disk)) &&
+		    is_left_over(disk, sizeof(disk)))
 			(void)sym_virStorageVolDelete(list[i], 0);
 		sym_virStorageVolFree(list[i]);
 	}

@@ -82,6 +82,15 @@ def in_a_chroot_all_is_written_and_the_first_boot_is_armed():
 
 
 @qb.case(disks="blank")
+def where_proc_is_not_mounted_it_is_no_live_host():
+    make_target(CONFIG)
+    before = state()
+    qb.run("/bin/umount", TARGET + "/proc")
+    qb.contains(post("--yes").out, "the first boot does the rest", "what an installer's log has")
+    qb.same(state(), before, "the machine that installs")
+
+
+@qb.case(disks="blank")
 def a_configuration_that_cannot_be_is_said_and_nothing_is_written():
     make_target(CONFIG.replace("name: br0", "nmae: br0"))
     before = written()

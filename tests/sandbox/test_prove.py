@@ -156,6 +156,8 @@ def what_a_power_cut_left_is_removed_and_what_is_somebodys_is_kept():
     os.kill(agent.pid, signal.SIGCONT)
     agent.communicate(timeout=300)
     os.rename("/srv/iso/kept", f"/srv/iso/{name}7")
+    with open(f"/srv/iso/{name}6", "wb") as f:  # made, and not yet written
+        f.truncate(1 << 20)
     with open(f"/srv/iso/{name}8", "w", encoding="utf-8") as f:
         f.write("somebody's\n" * 1000)
     qb.virsh("pool-refresh", "iso")
