@@ -337,9 +337,9 @@ def trial(point, then):
     qb.adopt_orphans()
     qb.configure(BOTH)
     blank, foreign = hashes(), qb.foreign_disks()
-    killed = killed_at(point)
+    killed, twice = killed_at(point), False
     if ":" in then:
-        killed_at(then)
+        twice = killed_at(then)
         for disk in ("QB_BLANK", "QB_BLANK2"):
             boot(os.environ[disk])
     if then == "rollback" and killed:
@@ -352,7 +352,7 @@ def trial(point, then):
     qb.same((group["pv_count"], group["vg_missing_pv_count"]), ("2", "0"), f"{point}: the group")
     assert "qubi.state=ready" in group["vg_tags"], group
     qb.same(qb.foreign_disks(), foreign, f"{point}: disks of others")
-    print(json.dumps({"killed": killed}))
+    print(json.dumps({"killed": killed, "twice": twice}))
 
 
 def fault(point, error):
@@ -443,10 +443,11 @@ def killed_at_each_step_it_ends_the_same():
         results = list(pool.map(
             lambda p: enter("--trial", p[1], ("apply", "rollback", points[p[0] * 7 % len(points)])
                             [p[0] % 3]), enumerate(points)))
-    killed = sum(r["killed"] for r in results)
-    print(f"figure: killed {killed} times at {len(points)} of {len(found)} calls; the same end "
-          f"each time")
+    killed, twice = (sum(r[key] for r in results) for key in ("killed", "twice"))
+    print(f"figure: killed {killed} times at {len(points)} of {len(found)} calls, and {twice} times "
+          f"once more; the same end each time")
     assert killed >= len(points) * 9 // 10, f"only {killed} of {len(points)} were killed"
+    assert twice, "none was killed once more"
 
 
 def each_of(command, fault, cut):
