@@ -127,7 +127,8 @@ void qb_refuse_disk(const struct qb_pool_planning *p, const struct qb_pool_confi
 			       "either no journal here knows of it, or something else was written "
 			       "since%s",
 			       disk->path, disk->mark.pool,
-			       has_group ? ""
+			       has_group ? "; the pool's volume group is here, and pvs(8) tells "
+					   "whether the disk is in it"
 					 : "; when nothing on it is needed, zero its first and "
 					   "last 4 MiB");
 }

@@ -6,9 +6,8 @@
 
 #define QB_VG_KIND "storage.group"
 #define QB_VG_POOL "qubi.pool="
-#define QB_VG_NEW                                                                                  \
-	"qubi.state=new" /* of a volume: what was on its extents before is on it still             \
-			  */
+/* Of a volume: what was on its extents before is on it still. */
+#define QB_VG_NEW "qubi.state=new"
 #define QB_VG_PENDING "qubi.state=pending"
 #define QB_VG_READY "qubi.state=ready"
 

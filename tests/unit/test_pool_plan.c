@@ -548,6 +548,9 @@ static void what_was_carved_once_is_never_erased(void **state)
 	add_entry(w, "images", "QB0001", true);
 	add_entry(w, "images", "QB0002", true);
 	assert_refused(w, "pool images", "erase", "what was carved for the pool before is never");
+	/* An undo that broke off may have refused to. */
+	w->ledger.entries[0].undoing = true;
+	assert_refused(w, "pool images", "erase", "what was carved for the pool before is never");
 	assert_int_equal(w->plan.n_steps, 0);
 	qb_strs_done(&erase.contains);
 }

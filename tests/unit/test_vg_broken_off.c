@@ -19,6 +19,7 @@ static void what_was_begun_is_begun_anew_where_the_journal_knows(void **state)
 	add_group(w, "vms", QB_VG_PENDING, "/dev/sda1", NULL);
 	name_disks(w, "QB0001", "QB0002");
 	assert_refused(w, "partition-table", "/dev/sda: its carving for pool vms was begun");
+	assert_refused(w, "partition-table", "zero its first and last 4 MiB");
 	add_entry(w, "QB0001", "QB0002", false);
 	match_disks(w, "2");
 	assert_plan(w, true, "sda sdb");
@@ -190,11 +191,27 @@ static void what_was_being_undone_is_begun_anew(void **state)
 	assert_true(member_is(w, 0, "resume"));
 }
 
+/* Where the pool's group is, nobody is told to wipe what may be a part of it. */
+static void with_a_group_the_advice_is_to_look(void **state)
+{
+	struct world *w = *state;
+
+	add_disk(w, "sda", "QB0001", 100 * GIB);
+	add_disk(w, "sdb", "QB0002", 100 * GIB);
+	mark(w, "sda", QB_MARK_READY);
+	mark(w, "sdb", QB_MARK_PENDING);
+	disk(w, "sdb")->mark.only = false;
+	add_group(w, "vms", QB_VG_READY, "/dev/sda1", NULL);
+	name_disks(w, "QB0001", "QB0002");
+	assert_refused(w, "partition-table", "pvs(8) tells whether the disk is in it");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup_group, teardown)
 	const struct CMUnitTest tests[] = {
 		T(what_was_begun_is_begun_anew_where_the_journal_knows),
+		T(with_a_group_the_advice_is_to_look),
 		T(a_group_that_was_begun_is_not_begun_on_fewer_disks),
 		T(what_the_group_took_in_is_only_marked),
 		T(what_the_group_never_had_is_not_taken_for_what_it_lacks),
