@@ -109,6 +109,19 @@ def expect_kept_unmounted(machine):
     expect_made(machine)
 
 
+def expect_somebodys_kept(machine):
+    """An array of somebody's, in a volume that was only begun: it leaves the first 4 KiB zero."""
+    machine.run("sh", "-ec", "lvchange -q --deltag qubi.state=pending vms/images; "
+                "lvchange -q --addtag qubi.state=new vms/images; "
+                "dd if=/dev/zero of=/dev/vms/images bs=1M count=8 conv=fsync; "
+                "mdadm --create /dev/md9 --run --force --level=1 --raid-devices=1 "
+                "--metadata=1.2 /dev/vms/images; mdadm --stop /dev/md9")
+    for command, status in (("apply", 1), ("rollback", 5)):
+        expect_refused(lab.agent(machine, command, "--yes"), status,
+                       "it holds something: linux_raid_member at byte 4096")
+    machine.run("mdadm", "--zero-superblock", "/dev/vms/images")
+
+
 def kill_at_moments(machine):
     """Where it is killed the next one goes on; what is undone leaves nothing."""
     # Seen without LVM, which opens the disks: the agent would find it there, and refuse.
@@ -118,6 +131,8 @@ def kill_at_moments(machine):
         machine.run("sh", "-c", f"qubi-agent apply --yes & p=$!; until {moment}; do :; done "
                                 ">/dev/null 2>&1; kill -KILL $p; wait $p", check=False)
         lab.say(f"killed when {name}: {volumes(machine)}")
+        if "first volume" in name:
+            expect_somebodys_kept(machine)
         expect_status(lab.agent(machine, "apply", "--yes"), 0, "the next one does it")
         expect_made(machine)
         expect_status(lab.agent(machine, "rollback", "--yes"), 0, "it is rolled back")
