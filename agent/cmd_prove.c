@@ -136,8 +136,8 @@ static int report(const struct proving *p, uint64_t start_us)
 			verdict_of(p), "accelerator", p->proof.emulated ? "tcg" : "kvm", "trials",
 			trials, "duration_us", (json_int_t)duration_us));
 	} else {
-		qb_buf_printf(&text, "%zu of %zu guests %s (", p->n_proven, p->proof.n_trials,
-			      p->proof.emulated ? "worked; emulated they are no proof of KVM"
+		qb_buf_printf(&text, "%zu of %zu %s (", p->n_proven, p->proof.n_trials,
+			      p->proof.emulated ? "worked; emulated that is no proof of KVM"
 						: "proven");
 		qb_text_duration(&text, duration_us);
 		qb_buf_puts(&text, ").\n");
@@ -256,9 +256,8 @@ const struct qb_command qb_cmd_prove = {
 	.name = "prove",
 	.summary = "run a guest of our own on each configured pool and bridge",
 	.help = "For each configured pool, and with it each bridge and network, libvirt makes a\n"
-		"volume and starts a guest on it: one of this program, of one and a half KiB, "
-		"that\n"
-		"writes a mark to the volume and asks for the gateway. Each link of that chain is\n"
+		"volume, and starts a guest on them: one of this program, of one and a half KiB,\n"
+		"that writes a mark to each and asks for the gateway. Each link of that chain is\n"
 		"judged: /dev/kvm, the volume, the start, the confinement, the mark, the frame on\n"
 		"the bridge, the frame on its port, and the answer. Guests and volumes are "
 		"removed\n"

@@ -46,11 +46,16 @@ enum qb_proof_state {
 	QB_PROOF_UNJUDGED, /* there is nothing to be judged, or it could not be */
 };
 
-/* A guest, and what was seen of it. */
+enum {
+	QB_PROOF_TOGETHER = 8, /* trials in one guest, at most: each takes two slots of its bus */
+};
+
+/* A part of a guest: a volume, a network device, and what was seen of it. */
 struct qb_proof_trial {
 	const char *pool;               /* borrowed */
 	const struct qb_proof_net *net; /* NULL: it has no network */
-	char *name;                     /* of the guest, and of its volume */
+	char *name; /* of its volume, and of the guest that it is the first of */
+	size_t nic; /* which of the guest's network devices is its own */
 	unsigned char mark[QB_GUEST_MARK_BYTES], mac[6];
 	/* Each NULL where it went well; else what libvirt said. */
 	char *volume_error, *start_error, *result_error;
@@ -92,8 +97,9 @@ void qb_proof_done(struct qb_proof *proof);
 /* What all guests of this machine are called by; what is left of a run that was killed, too. */
 char *qb_proof_prefix(const char *machine_id);
 
-/* Libvirt's XML of the guest and of its volume; the caller frees it. */
-char *qb_proof_domain_xml(const struct qb_proof *proof, const struct qb_proof_trial *trial);
+/* Libvirt's XML of the guest of these trials, and of a volume; the caller frees it. */
+char *qb_proof_domain_xml(const struct qb_proof *proof, const struct qb_proof_trial *const *trials,
+			  size_t n);
 char *qb_proof_volume_xml(const struct qb_proof_trial *trial);
 /* The sectors that its volume begins with. */
 void qb_proof_disk(const struct qb_proof_trial *trial,
@@ -101,6 +107,10 @@ void qb_proof_disk(const struct qb_proof_trial *trial,
 /* Whether that is such a volume, of whatever run. */
 bool qb_proof_is_disk(const unsigned char *disk);
 
+/*
+ * A guest of several trials has not shown that it works: what broke is seen by one of its own.
+ */
+bool qb_proof_is_open(const struct qb_proof_trial *trial);
 /* verdicts: one for each link; their sentences are the caller's. Returns whether it is proven. */
 bool qb_proof_judge(const struct qb_proof *proof, const struct qb_facts *facts,
 		    const struct qb_proof_trial *trial,
@@ -118,13 +128,14 @@ struct qb_proof_events {
 struct qb_proof_ctx {
 	const struct qb_root *root;
 	const char *connect_uri, *machine_id;
-	unsigned timeout_ms; /* for each guest */
+	unsigned timeout_ms; /* for each trial */
 };
 
 /*
- * Runs all guests, a few at a time, and removes them and their volumes; what an earlier run that
- * was killed has left, first. When this process is killed another one removes them. What went wrong
- * with a guest stands in its trial; an error is what concerns all, and -EINTR a stop.
+ * Runs all trials, several in one guest, and what that leaves open each in a guest of its own; and
+ * removes guests and volumes, what an earlier run that was killed has left first. When this process
+ * is killed another one removes them. What went wrong with a guest stands in its trial; an error is
+ * what concerns all, and -EINTR a stop.
  */
 QB_MUST_CHECK int qb_proof_run(const struct qb_proof_ctx *ctx, struct qb_proof *proof,
 			       const struct qb_proof_events *events, struct qb_error *err);

@@ -3,8 +3,9 @@
  * The guest of `prove`: what a disk begins with, in real mode, for a PC with SeaBIOS. It writes the
  * mark that it was given back to its disk, sends the frame that it was given by a virtio network
  * device (the legacy interface of Virtual I/O Device 1.2, section 4.1.4.8), waits for a frame to its
- * own MAC, writes that to its disk, too, and switches itself off. What is in the frames it does not
- * know. The sectors after this code are described in agent/host/prove_guest.h.
+ * own MAC, writes that to its disk, too, and goes on with the next disk as if that had been booted;
+ * after the last one it switches itself off. What is in the frames it does not know. The sectors
+ * after this code are described in agent/host/prove_guest.h.
  */
 #if defined(__x86_64__) || defined(__i386__)
 
@@ -56,8 +57,20 @@ start:
 	movw	$AT(packet_read), %si
 	movb	$0x42, %ah
 	int	$0x13
-	jc	off
+	jc	next
 	jmp	loaded
+
+/* What runs here is overwritten by the same. */
+next:
+	movb	AT(drive), %dl
+	incb	%dl
+	pushw	%dx
+	movw	$AT(packet_first), %si
+	movb	$0x42, %ah
+	int	$0x13
+	popw	%dx
+	jc	off
+	ljmp	$0, $LOADED
 
 /* Interrupt 13h, functions 42h and 43h: what is read or written, where to, and from which sector. */
 	.balign	4
@@ -65,6 +78,10 @@ packet_read:
 	.byte	16, 0
 	.word	QB_GUEST_SECTORS - 1, LOADED + QB_GUEST_SECTOR, 0
 	.quad	1
+packet_first:
+	.byte	16, 0
+	.word	1, LOADED, 0
+	.quad	0
 packet_write:
 	.byte	16, 0
 	.word	1, RESULT, 0
@@ -95,7 +112,7 @@ write_result:
 	movw	$AT(packet_write), %si
 	movw	$0x4300, %ax
 	int	$0x13
-	jc	off
+	jc	next
 	ret
 
 	.org	qb_prove_guest + QB_GUEST_SECTOR - 2
@@ -109,29 +126,29 @@ loaded:
 	movb	$QB_GUEST_STARTED, %al
 	call	write_result
 
-	/* PCI BIOS: find device 1af4:1000. */
+	/* PCI BIOS: find device 1af4:1000, the one that belongs to this disk. */
 	movw	$0xb102, %ax
 	movw	$0x1000, %cx
 	movw	$0x1af4, %dx
-	xorw	%si, %si
+	movw	(GIVEN + QB_GUEST_GIVEN_NIC), %si
 	int	$0x1a
-	jc	off
+	jc	next
 	movw	$0xb10a, %ax	/* BAR 0 */
 	movw	$0x10, %di
 	int	$0x1a
-	jc	off
+	jc	next
 	testb	$1, %cl		/* of memory: a modern device alone */
-	jz	off
+	jz	next
 	andw	$0xfffc, %cx
 	movw	%cx, %bp
 	movw	$0xb109, %ax	/* command: I/O and bus master */
 	movw	$4, %di
 	int	$0x1a
-	jc	off
+	jc	next
 	orw	$5, %cx
 	movw	$0xb10c, %ax
 	int	$0x1a
-	jc	off
+	jc	next
 
 	movb	$0, %al
 	call	status
@@ -224,8 +241,12 @@ send:
 
 silent:
 	movb	$QB_GUEST_SENT, %al
+/* The device gives up the rings, which the next one is to have. */
+done:
 	call	write_result
-	jmp	off
+	movb	$0, %al
+	call	status
+	jmp	next
 
 /* %al: the device's status. */
 status:
@@ -327,8 +348,7 @@ answered:
 	rep movsb
 	movw	%ax, %ds
 	movb	$QB_GUEST_ANSWERED, %al
-	call	write_result
-	jmp	off
+	jmp	done
 
 zeros:	.fill	HEADER_BYTES, 1, 0
 	.org	qb_prove_guest + QB_GUEST_CODE_SECTORS * QB_GUEST_SECTOR

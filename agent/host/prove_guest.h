@@ -13,7 +13,10 @@
 #define QB_GUEST_GIVEN_TICKS 16  /* how long it waits for an answer: 18.2 of them are a second */
 #define QB_GUEST_GIVEN_LENGTH 18 /* of the frame */
 #define QB_GUEST_GIVEN_MAC 20    /* its own, 6 bytes */
-#define QB_GUEST_GIVEN_FRAME 32  /* what it sends */
+#define QB_GUEST_GIVEN_NIC                                                                         \
+	26 /* which of its network devices, from 0 in the order of their slots                     \
+	    */
+#define QB_GUEST_GIVEN_FRAME 32 /* what it sends */
 /* Sector 4, written by the guest: the mark again, and after it */
 #define QB_GUEST_RESULT 4
 #define QB_GUEST_RESULT_STAGE 16  /* a byte, QB_GUEST_STARTED and so on */

@@ -211,6 +211,12 @@ static void reply(const struct judging *j)
 		    net->bridge);
 }
 
+bool qb_proof_is_open(const struct qb_proof_trial *trial)
+{
+	return stage_of(trial) < (trial->net ? QB_GUEST_SENT : QB_GUEST_STARTED) ||
+	       (trial->net && trial->net->bridge && !trial->on_bridge);
+}
+
 bool qb_proof_judge(const struct qb_proof *proof, const struct qb_facts *facts,
 		    const struct qb_proof_trial *trial, struct qb_proof_verdict ret[QB_PROOF_LINKS])
 {

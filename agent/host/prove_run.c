@@ -13,9 +13,11 @@ enum {
 	DISK_BYTES = QB_GUEST_SECTORS * QB_GUEST_SECTOR,
 };
 
+/* A guest, and the trials that it is made of. */
 struct running {
-	struct qb_proof_trial *trial;
-	virStorageVolPtr volume;
+	struct qb_proof_trial *trials[QB_PROOF_TOGETHER];
+	virStorageVolPtr volumes[QB_PROOF_TOGETHER]; /* of each */
+	size_t n;
 	virDomainPtr domain;
 	uint64_t begun_us;
 };
@@ -28,6 +30,8 @@ struct run {
 	virConnectPtr conn;
 	struct running guests[AT_ONCE];
 	size_t n;
+	struct qb_proof_trial **alone; /* those that are yet to have a guest of their own */
+	size_t n_alone;
 };
 
 /* What libvirt said last, printable. */
@@ -131,79 +135,141 @@ static void clean_up(void *data, enum qb_guard_why why)
 
 /* --- one guest -------------------------------------------------------------------------------- */
 
-static bool make_volume(const struct run *run, struct running *guest)
+static virStorageVolPtr make_volume(const struct run *run, struct qb_proof_trial *t)
 {
-	struct qb_proof_trial *t = guest->trial;
 	_cleanup_free_ char *xml = qb_proof_volume_xml(t);
 	virStoragePoolPtr pool = sym_virStoragePoolLookupByName(run->conn, t->pool);
+	virStorageVolPtr volume = pool ? sym_virStorageVolCreateXML(pool, xml, 0) : NULL;
 	unsigned char disk[DISK_BYTES];
 
-	guest->volume = pool ? sym_virStorageVolCreateXML(pool, xml, 0) : NULL;
 	qb_proof_disk(t, disk);
-	t->made = guest->volume && transfer(run->conn, guest->volume, true, disk, sizeof(disk));
+	t->made = volume && transfer(run->conn, volume, true, disk, sizeof(disk));
 	if (!t->made)
 		t->volume_error = complaint();
 	if (pool)
 		sym_virStoragePoolFree(pool);
-	return t->made;
+	return volume;
+}
+
+static void remove_volume(struct qb_proof_trial *t, virStorageVolPtr volume)
+{
+	if (!volume)
+		return;
+	if (sym_virStorageVolDelete(volume, 0) < 0 && !t->volume_error)
+		t->volume_error = complaint();
+	sym_virStorageVolFree(volume);
 }
 
 static void read_label(struct running *guest)
 {
 	virSecurityLabel label = {0};
 
-	if (sym_virDomainGetSecurityLabel(guest->domain, &label) == 0 && label.label[0])
-		guest->trial->label = qb_str_printable(label.label);
+	if (sym_virDomainGetSecurityLabel(guest->domain, &label) < 0 || !label.label[0])
+		return;
+	for (size_t i = 0; i < guest->n; i++)
+		guest->trials[i]->label = qb_str_printable(label.label);
 }
 
 /* It ends with this connection. Its label is looked at before it can have ended by itself. */
 static bool start_guest(const struct run *run, struct running *guest)
 {
-	struct qb_proof_trial *t = guest->trial;
-	_cleanup_free_ char *xml = qb_proof_domain_xml(run->proof, t);
+	const struct qb_proof_trial *const *trials = (void *)guest->trials;
+	_cleanup_free_ char *xml = qb_proof_domain_xml(run->proof, trials, guest->n), *why = NULL;
+	bool started;
 
 	guest->domain = sym_virDomainCreateXML(
 		run->conn, xml, VIR_DOMAIN_START_PAUSED | VIR_DOMAIN_START_AUTODESTROY);
 	if (guest->domain)
 		read_label(guest);
-	t->started = guest->domain && sym_virDomainResume(guest->domain) == 0;
-	if (!t->started)
-		t->start_error = complaint();
-	return t->started;
+	started = guest->domain && sym_virDomainResume(guest->domain) == 0;
+	if (!started)
+		why = complaint();
+	for (size_t i = 0; i < guest->n; i++) {
+		guest->trials[i]->started = started;
+		guest->trials[i]->start_error = qb_strdup(why);
+	}
+	return started;
 }
 
-static void finish(struct run *run, struct running *guest)
+static void end_trial(const struct run *run, struct qb_proof_trial *t, uint64_t begun_us)
 {
-	struct qb_proof_trial *t = guest->trial;
-	unsigned char disk[DISK_BYTES];
-
-	if (guest->domain && !t->ended)
-		(void)sym_virDomainDestroy(guest->domain);
-	if (t->started && transfer(run->conn, guest->volume, false, disk, sizeof(disk)))
-		memcpy(t->result, disk + QB_GUEST_RESULT * QB_GUEST_SECTOR, sizeof(t->result));
-	else if (t->started)
-		t->result_error = complaint();
-	if (guest->volume && sym_virStorageVolDelete(guest->volume, 0) < 0 && !t->volume_error)
-		t->volume_error = complaint();
-	if (guest->domain)
-		sym_virDomainFree(guest->domain);
-	if (guest->volume)
-		sym_virStorageVolFree(guest->volume);
-	t->duration_us = qb_now_us() - guest->begun_us;
+	t->duration_us = qb_now_us() - begun_us;
 	if (run->events->end)
 		run->events->end(run->events->data, t);
 }
 
-static void begin(struct run *run, struct qb_proof_trial *t)
+/* As if it had not been tried: a guest of its own tells what broke. */
+static void try_alone(struct run *run, struct qb_proof_trial *t)
 {
-	struct running guest = {.trial = t, .begun_us = qb_now_us()};
+	free(QB_TAKE_PTR(t->start_error));
+	free(QB_TAKE_PTR(t->result_error));
+	free(QB_TAKE_PTR(t->label));
+	free(QB_TAKE_PTR(t->left_by));
+	t->made = t->started = t->ended = t->on_bridge = false;
+	memset(t->result, 0, sizeof(t->result));
+	*QB_APPEND(run->alone, run->n_alone) = t;
+}
 
-	if (run->events->begin)
-		run->events->begin(run->events->data, t);
-	if (make_volume(run, &guest) && start_guest(run, &guest))
+static void finish(struct run *run, struct running *guest)
+{
+	unsigned char disk[DISK_BYTES];
+
+	if (guest->domain && !guest->trials[0]->ended)
+		(void)sym_virDomainDestroy(guest->domain);
+	if (guest->domain)
+		sym_virDomainFree(guest->domain);
+	for (size_t i = 0; i < guest->n; i++) {
+		struct qb_proof_trial *t = guest->trials[i];
+
+		if (t->started && transfer(run->conn, guest->volumes[i], false, disk, sizeof(disk)))
+			memcpy(t->result, disk + QB_GUEST_RESULT * QB_GUEST_SECTOR,
+			       sizeof(t->result));
+		else if (t->started)
+			t->result_error = complaint();
+		remove_volume(t, guest->volumes[i]);
+		if (guest->n > 1 && !t->volume_error && qb_proof_is_open(t))
+			try_alone(run, t);
+		else
+			end_trial(run, t, guest->begun_us);
+	}
+}
+
+/* A guest of those of the n trials whose volumes can be made. */
+static void begin(struct run *run, struct qb_proof_trial *const *trials, size_t n)
+{
+	struct running guest = {.begun_us = qb_now_us()};
+
+	for (size_t i = 0; i < n; i++) {
+		virStorageVolPtr volume;
+
+		trials[i]->nic = guest.n;
+		volume = make_volume(run, trials[i]);
+		if (trials[i]->made) {
+			guest.volumes[guest.n] = volume;
+			guest.trials[guest.n++] = trials[i];
+			continue;
+		}
+		remove_volume(trials[i], volume);
+		end_trial(run, trials[i], guest.begun_us);
+	}
+	if (guest.n && start_guest(run, &guest))
 		run->guests[run->n++] = guest;
-	else
+	else if (guest.n)
 		finish(run, &guest);
+}
+
+static size_t begin_together(struct run *run, size_t next)
+{
+	struct qb_proof_trial *trials[QB_PROOF_TOGETHER];
+	size_t n = 0;
+
+	for (; n < QB_PROOF_TOGETHER && next + n < run->proof->n_trials; n++) {
+		trials[n] = &run->proof->trials[next + n];
+		if (run->events->begin)
+			run->events->begin(run->events->data, trials[n]);
+	}
+	begin(run, trials, n);
+	return next + n;
 }
 
 /* Those that have ended, and those whose time is over. */
@@ -212,13 +278,16 @@ static void take_ended(struct run *run, bool all)
 	for (size_t i = 0; i < run->n;) {
 		struct running *guest = &run->guests[i];
 		uint64_t ms = (qb_now_us() - guest->begun_us) / 1000;
-
 		/* One that is transient is unknown then. */
-		guest->trial->ended = sym_virDomainIsActive(guest->domain) != 1;
-		guest->trial->waited_ms = (unsigned)ms;
-		if (!guest->trial->ended && ms < run->ctx->timeout_ms && !all) {
+		bool ended = sym_virDomainIsActive(guest->domain) != 1;
+
+		if (!ended && ms < guest->n * run->ctx->timeout_ms && !all) {
 			i++;
 			continue;
+		}
+		for (size_t k = 0; k < guest->n; k++) {
+			guest->trials[k]->ended = ended;
+			guest->trials[k]->waited_ms = (unsigned)ms;
 		}
 		/* What it sent last may be on its way yet. */
 		qb_proof_watch(run->watch, run->proof, 0);
@@ -234,13 +303,15 @@ static bool is_stopped(const struct run *run)
 
 static int run_all(struct run *run, struct qb_error *err)
 {
-	size_t next = 0;
+	size_t next = 0, alone = 0;
 
-	while (next < run->proof->n_trials || run->n) {
-		bool stop = is_stopped(run);
+	while (next < run->proof->n_trials || alone < run->n_alone || run->n) {
+		bool stop = is_stopped(run), room = !stop && run->n < AT_ONCE;
 
-		if (!stop && next < run->proof->n_trials && run->n < AT_ONCE)
-			begin(run, &run->proof->trials[next++]);
+		if (room && next < run->proof->n_trials)
+			next = begin_together(run, next);
+		else if (room && alone < run->n_alone)
+			begin(run, &run->alone[alone++], 1);
 		else
 			qb_proof_watch(run->watch, run->proof, LOOK_MS);
 		take_ended(run, stop);
@@ -257,7 +328,8 @@ int qb_proof_run(const struct qb_proof_ctx *ctx, struct qb_proof *proof,
 	_cleanup_watch_ struct qb_proof_watch *watch = NULL;
 	struct run run = {.ctx = ctx, .proof = proof, .events = events};
 	struct qb_guard guard = QB_GUARD_INIT;
-	unsigned limit_ms = OWN_MS + (unsigned)proof->n_trials * (ctx->timeout_ms + OWN_MS / 6);
+	/* Each trial is run twice at most. */
+	unsigned limit_ms = OWN_MS + 2 * (unsigned)proof->n_trials * (ctx->timeout_ms + OWN_MS / 6);
 	int r = qb_guard_begin(clean_up, &run, limit_ms, &guard, err);
 
 	if (r == 0)
@@ -271,6 +343,7 @@ int qb_proof_run(const struct qb_proof_ctx *ctx, struct qb_proof *proof,
 	}
 	if (run.conn)
 		sym_virConnectClose(run.conn);
+	free(run.alone);
 	qb_guard_end(&guard);
 	return r;
 }

@@ -57,7 +57,7 @@ def test_prove(test):
     document = prove(machine)
     expect(document["verdict"] == "proven" and document["accelerator"] == "kvm", "all is proven", document)
     expect(len(document["trials"]) == 6, "each pool with each bridge", document)
-    lab.say(f"figure: 6 guests proven in {document['duration_us'] / 1e6:.1f} s")
+    lab.say(f"figure: 6 of 6 proven in {document['duration_us'] / 1e6:.1f} s")
     for trial in document["trials"]:
         states = {link["link"]: link["state"] for link in trial["chain"]}
         expect(states["port"] == "holds", "its frame left by the bridge's port", trial)

@@ -79,7 +79,7 @@ def emulated_it_is_no_proof_and_each_broken_link_is_named():
     found = prove("--emulate")
     qb.same((found["verdict"], found["accelerator"]), ("emulated", "tcg"), "the verdict")
     said = qb.agent("prove", *PATIENCE, "--emulate", timeout=600).out
-    qb.contains(said, ["pool iso on br0: works, emulated", "1 of 1 guests worked; emulated they are no proof"],
+    qb.contains(said, ["pool iso on br0: works, emulated", "1 of 1 worked; emulated that is no proof"],
                 "the report")
     assert "proven" not in said, said
     # The gateway goes: it answers the host no more than the guest.
@@ -109,6 +109,26 @@ def emulated_it_is_no_proof_and_each_broken_link_is_named():
     link, says = broken(prove("--emulate", code=1)["trials"][0])
     qb.same(link, "volume", "the broken link")
     qb.contains(says, "pool 'iso' is not active", "what libvirt says")
+    nothing_is_left()
+
+
+@qb.case(disks="blank,ext4", seconds=1200)
+def what_breaks_the_guest_of_all_is_told_of_its_own_alone():
+    """One guest tries all; where it cannot be started, each has one of its own."""
+    qb.configure(ONE.replace("bridges:\n", "bridges:\n  - {name: br1, ports: []}\n") +
+                 "  - {name: more, type: dir, target: /srv/more}\n")
+    qb.agent("apply", "--yes")
+    found = prove("--emulate")
+    qb.same([(t["pool"], t["network"], t["whole"]) for t in found["trials"]],
+            [(pool, net, True) for pool in ("iso", "more") for net in ("br1", "br0")], "trials")
+    qb.same(len({t["duration_us"] // 1000000 for t in found["trials"]}), 1, "guests")
+    qb.run("/usr/sbin/ip", "link", "del", "br1")
+    found = prove("--emulate", code=1)
+    qb.same([broken(t)[0] for t in found["trials"]], ["start", None, "start", None], "broken links")
+    qb.run("/bin/mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/srv/more")
+    found = prove("--emulate", code=1)
+    qb.same([broken(t)[0] for t in found["trials"]], ["start", None, "volume", "volume"],
+            "broken links")
     nothing_is_left()
 
 

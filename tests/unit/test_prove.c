@@ -123,12 +123,61 @@ static void without_bridges_the_pools_are_left(void **state)
 	assert_string_equal(w->proof.trials[1].pool, "a&b");
 }
 
+/* Of the guest of n trials from the one at `from` on. */
+static char *domain_xml(struct world *w, size_t from, size_t n)
+{
+	const struct qb_proof_trial *trials[QB_PROOF_TOGETHER];
+
+	for (size_t i = 0; i < n; i++)
+		trials[i] = &w->proof.trials[from + i];
+	return qb_proof_domain_xml(&w->proof, trials, n);
+}
+
+static void one_guest_has_the_disks_and_the_nics_of_several(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *domain = domain_xml(w, 0, w->proof.n_trials);
+	unsigned char disk[QB_GUEST_SECTORS * QB_GUEST_SECTOR];
+
+	assert_valid(domain, "domain");
+	for (size_t i = 0; i < w->proof.n_trials; i++) {
+		const struct qb_proof_trial *t = &w->proof.trials[i];
+		_cleanup_free_ char *volume = qb_asprintf("volume=\"%s\"", t->name);
+		_cleanup_free_ char *order = qb_asprintf("<boot order=\"%zu\"/>", i + 1);
+		const char *at = strstr(domain, volume);
+
+		assert_non_null(at);
+		assert_non_null(strstr(at, order));
+	}
+	w->proof.trials[3].nic = 3;
+	qb_proof_disk(&w->proof.trials[3], disk);
+	assert_int_equal(disk[QB_GUEST_GIVEN * QB_GUEST_SECTOR + QB_GUEST_GIVEN_NIC], 3);
+}
+
+/* What a guest of several has not shown is tried alone; that nobody answers is no reason. */
+static void what_a_guest_of_several_left_open(void **state)
+{
+	struct qb_proof_trial *t = &((struct world *)*state)->proof.trials[0];
+
+	assert_true(qb_proof_is_open(t));
+	memcpy(t->result, t->mark, sizeof(t->mark));
+	t->result[QB_GUEST_RESULT_STAGE] = QB_GUEST_STARTED;
+	t->on_bridge = true;
+	assert_true(qb_proof_is_open(t));
+	t->result[QB_GUEST_RESULT_STAGE] = QB_GUEST_SENT;
+	assert_false(qb_proof_is_open(t));
+	t->on_bridge = false;
+	assert_true(qb_proof_is_open(t));
+	t->net = NULL;
+	assert_false(qb_proof_is_open(t));
+}
+
 static void what_libvirt_is_told_is_valid(void **state)
 {
 	struct world *w = *state;
 
 	for (size_t i = 0; i < w->proof.n_trials; i++) {
-		_cleanup_free_ char *domain = qb_proof_domain_xml(&w->proof, &w->proof.trials[i]);
+		_cleanup_free_ char *domain = domain_xml(w, i, 1);
 		_cleanup_free_ char *volume = qb_proof_volume_xml(&w->proof.trials[i]);
 
 		assert_non_null(strstr(domain, "<domain type=\"kvm\">"));
@@ -142,7 +191,7 @@ static void what_libvirt_is_told_is_valid(void **state)
 	w->proof.emulated = true;
 	w->proof.trials[0].net = NULL;
 	{
-		_cleanup_free_ char *domain = qb_proof_domain_xml(&w->proof, &w->proof.trials[0]);
+		_cleanup_free_ char *domain = domain_xml(w, 0, 1);
 
 		assert_non_null(strstr(domain, "<domain type=\"qemu\">"));
 		assert_null(strstr(domain, "<interface"));
@@ -389,6 +438,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(each_pool_with_each_bridge_and_network),
 		T(without_bridges_the_pools_are_left),
+		T(one_guest_has_the_disks_and_the_nics_of_several),
+		T(what_a_guest_of_several_left_open),
 		T(what_libvirt_is_told_is_valid),
 		T(the_disk_begins_as_firmware_wants_it),
 		cmocka_unit_test(questions_are_what_the_standards_say),
