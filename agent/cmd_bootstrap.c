@@ -9,6 +9,7 @@
 #include "agent/base/exec.h"
 #include "agent/base/log.h"
 #include "agent/host/host.h"
+#include "agent/host/libvirt_units.h"
 #include "agent/host/stage.h"
 #include "agent/prepare.h"
 
@@ -27,23 +28,32 @@ static bool is_chroot(void)
 	       own.st_dev != first.st_dev || own.st_ino != first.st_ino;
 }
 
-/* What is known here to fail on the host: of its users and its memory, not of this kernel. */
-static int refuse_known(const struct qb_facts *facts, const struct qb_config *config)
+static bool is_refused(const struct qb_facts *facts, const struct qb_config *config)
 {
-	static const char *const known[] = {"no-match", "no-room"};
 	_cleanup_plan_ struct qb_plan plan = {0};
-	int n = 0;
 
-	qb_host_plan(facts, config, NULL, &plan);
+	qb_stage_refuse(facts, config, &plan);
 	for (size_t i = 0; i < plan.n_refused; i++)
 		for (size_t j = 0; j < plan.refused[i].n_reasons; j++)
-			for (size_t k = 0; k < QB_ARRAY_SIZE(known); k++)
-				if (qb_streq(plan.refused[i].reasons[j].code, known[k])) {
-					qb_log(QB_LOG_ERROR, "%s: %s", plan.refused[i].target,
-					       plan.refused[i].reasons[j].evidence);
-					n++;
-				}
-	return n;
+			qb_log(QB_LOG_ERROR, "%s: %s", plan.refused[i].target,
+			       plan.refused[i].reasons[j].evidence);
+	return plan.n_refused;
+}
+
+/* It needs no systemd that runs. */
+static int enable(const struct qb_invocation *inv, const struct qb_strs *units,
+		  struct qb_error *err)
+{
+	const char *const words[] = {SYSTEMCTL, "--root", inv->opt.root, "--no-reload", "enable"};
+	_cleanup_free_ const char **argv =
+		qb_alloc(QB_ARRAY_SIZE(words) + units->n + 1, sizeof(*argv));
+	size_t n = QB_ARRAY_SIZE(words);
+
+	memcpy(argv, words, sizeof(words));
+	for (size_t i = 0; i < units->n; i++)
+		if (qb_unit_is_installed(&inv->root, units->v[i]))
+			argv[n++] = units->v[i];
+	return qb_exec_check(argv, inv->opt.timeout_ms, err);
 }
 
 static int arm(const struct qb_invocation *inv, const struct qb_stage *stage, struct qb_error *err)
@@ -57,12 +67,8 @@ static int arm(const struct qb_invocation *inv, const struct qb_stage *stage, st
 		if (r == 0)
 			qb_log(QB_LOG_DEBUG, "wrote %s", f->path);
 	}
-	/* It needs no systemd that runs. */
 	if (r == 0)
-		r = qb_exec_check((const char *const[]){SYSTEMCTL, "--root", inv->opt.root,
-							"--no-reload", "enable", QB_FIRST_BOOT_UNIT,
-							NULL},
-				  inv->opt.timeout_ms, err);
+		r = enable(inv, &stage->units, err);
 	/* Last: it is what the unit goes by. */
 	if (r == 0)
 		r = qb_root_mkdir(&inv->root, "/var/lib/qubi-agent", 0700, err);
@@ -86,7 +92,8 @@ static int stage(const struct qb_invocation *inv)
 	qb_host_reads(&config, &reads);
 	if (qb_invocation_facts(inv, &config, &reads, QB_FACTS_ALL, &facts) < 0)
 		return QB_EXIT_FAILED;
-	if (refuse_known(&facts, &config)) {
+	qb_vir_units_probe(&inv->root, &facts.libvirt);
+	if (is_refused(&facts, &config)) {
 		qb_log(QB_LOG_ERROR, "nothing was written: this configuration cannot be applied");
 		return QB_EXIT_REFUSED;
 	}
@@ -148,13 +155,11 @@ static int run(struct qb_invocation *inv)
 const struct qb_command qb_cmd_bootstrap = {
 	.name = "bootstrap",
 	.summary = "for a kickstart: write what can be written, and arm the first boot",
-	.help = "On a live host the same as apply. In a chroot, as %post of a kickstart is, and "
-		"with\n"
-		"--root: validates the configuration, writes what is to be loaded and set at "
-		"boot,\n"
-		"and enables qubi-agent-first-boot.service, which does the rest once. Disks, the\n"
-		"kernel and the network of the machine that it runs on are not touched. A first\n"
-		"boot that failed is tried again at the next one.",
+	.help = "On a live host the same as apply. In a chroot, as %post of a kickstart is, and\n"
+		"with --root: validates the configuration, writes what is to be loaded and set\n"
+		"at boot, enables libvirt's daemons and qubi-agent-first-boot.service, which\n"
+		"does the rest once. Disks, the kernel and the network of the machine that it\n"
+		"runs on are not touched. A first boot that failed is tried again at the next.",
 	.takes = QB_TAKES_ROOT | QB_TAKES_CONSENT | QB_TAKES_PARTIAL,
 	.run = run,
 };

@@ -8,7 +8,7 @@ static const char *const unit_dirs[] = {"/etc/systemd/system", "/run/systemd/sys
 					"/lib/systemd/system"};
 
 /* A unit that a link to /dev/null masks is none: systemctl(1), mask. */
-static bool installed(const struct qb_root *root, const char *unit)
+bool qb_unit_is_installed(const struct qb_root *root, const char *unit)
 {
 	for (size_t i = 0; i < QB_ARRAY_SIZE(unit_dirs); i++) {
 		_cleanup_free_ char *path = qb_asprintf("%s/%s", unit_dirs[i], unit);
@@ -49,7 +49,7 @@ static bool enabled(const struct qb_root *root, const char *unit)
 		/* What /run holds is gone at the next boot. */
 		found = !qb_startswith(unit_dirs[i], "/run/") &&
 			wanted_in(root, unit_dirs[i], unit);
-	return found && installed(root, unit);
+	return found && qb_unit_is_installed(root, unit);
 }
 
 static bool enabled_either(const struct qb_root *root, const char *daemon)
@@ -74,9 +74,9 @@ static enum qb_vir_flavour flavour(const struct qb_root *root)
 		return QB_VIR_MODULAR;
 	if (enabled_either(root, "libvirtd"))
 		return QB_VIR_MONOLITHIC;
-	if (installed(root, "virtqemud.socket"))
+	if (qb_unit_is_installed(root, "virtqemud.socket"))
 		return QB_VIR_MODULAR;
-	return installed(root, "libvirtd.service") ? QB_VIR_MONOLITHIC : QB_VIR_NONE;
+	return qb_unit_is_installed(root, "libvirtd.service") ? QB_VIR_MONOLITHIC : QB_VIR_NONE;
 }
 
 /*
@@ -91,9 +91,9 @@ static bool all_enabled(const struct qb_root *root, enum qb_vir_flavour kind)
 	if (kind == QB_VIR_MONOLITHIC)
 		return enabled(root, "libvirtd.service");
 	for (size_t i = 0; i < QB_ARRAY_SIZE(modular); i++)
-		if (installed(root, modular[i]) && !enabled(root, modular[i]))
+		if (qb_unit_is_installed(root, modular[i]) && !enabled(root, modular[i]))
 			return false;
-	return installed(root, modular[0]);
+	return qb_unit_is_installed(root, modular[0]);
 }
 
 void qb_vir_units_probe(const struct qb_root *root, struct qb_libvirt_facts *ret)

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "agent/base/step.h"
 #include "agent/host/config.h"
 #include "agent/host/facts.h"
 
@@ -18,7 +19,14 @@ struct qb_stage_file {
 struct qb_stage {
 	struct qb_stage_file *files;
 	size_t n_files;
+	/* Units to be enabled where they are installed: what libvirt has to start at boot, and the
+	 * first boot. */
+	struct qb_strs units;
 };
+
+/* Refuses what is known here to fail on the host, and no other: it has another kernel. Pure. */
+void qb_stage_refuse(const struct qb_facts *facts, const struct qb_config *config,
+		     struct qb_plan *plan);
 
 /*
  * The files that the first boot is better off with: what is to be loaded and set before anything

@@ -36,6 +36,41 @@ static void add_nested(const struct qb_config *config, struct qb_stage *stage)
 				nested, nested));
 }
 
+/* By their [Install] sections they bring their sockets, those of virtlogd and of virtlockd. */
+static void add_units(const struct qb_facts *facts, struct qb_stage *stage)
+{
+	static const char *const modular[] = {"virtqemud.service",     "virtnetworkd.service",
+					      "virtstoraged.service",  "virtnodedevd.service",
+					      "virtsecretd.service",   "virtproxyd.service",
+					      "virtnwfilterd.service", "virtinterfaced.service"};
+
+	if (facts->libvirt.flavour == QB_VIR_MONOLITHIC)
+		qb_strs_add(&stage->units, "libvirtd.service");
+	for (size_t i = 0; facts->libvirt.flavour == QB_VIR_MODULAR && i < QB_ARRAY_SIZE(modular);
+	     i++)
+		qb_strs_add(&stage->units, modular[i]);
+	qb_strs_add(&stage->units, QB_FIRST_BOOT_UNIT);
+}
+
+void qb_stage_refuse(const struct qb_facts *facts, const struct qb_config *config,
+		     struct qb_plan *plan)
+{
+	/* Of its users and its memory. */
+	static const char *const known[] = {"no-match", "no-room"};
+	_cleanup_plan_ struct qb_plan host = {0};
+
+	qb_host_plan(facts, config, NULL, &host);
+	for (size_t i = 0; i < host.n_refused; i++)
+		for (size_t j = 0; j < host.refused[i].n_reasons; j++)
+			for (size_t k = 0; k < QB_ARRAY_SIZE(known); k++)
+				if (qb_streq(host.refused[i].reasons[j].code, known[k]))
+					qb_plan_refuse(plan, host.refused[i].target, known[k], "%s",
+						       host.refused[i].reasons[j].evidence);
+	if (facts->libvirt.flavour == QB_VIR_NONE)
+		qb_plan_refuse(plan, "libvirt", "libvirt-unreachable",
+			       "there is no libvirt daemon installed; install libvirt-daemon-kvm");
+}
+
 void qb_stage_plan(const struct qb_facts *facts, const struct qb_config *config,
 		   struct qb_stage *ret)
 {
@@ -50,6 +85,7 @@ void qb_stage_plan(const struct qb_facts *facts, const struct qb_config *config,
 			add(ret, files[i].path, qb_asprintf(QB_OURS_HEADER "%s", files[i].lines));
 		free(files[i].lines);
 	}
+	add_units(facts, ret);
 }
 
 void qb_stage_done(struct qb_stage *stage)
@@ -57,5 +93,6 @@ void qb_stage_done(struct qb_stage *stage)
 	for (size_t i = 0; i < stage->n_files; i++)
 		free(stage->files[i].text);
 	free(stage->files);
+	qb_strs_done(&stage->units);
 	*stage = (struct qb_stage){0};
 }

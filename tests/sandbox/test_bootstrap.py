@@ -74,6 +74,9 @@ def in_a_chroot_all_is_written_and_the_first_boot_is_armed():
         with open(TARGET + path, encoding="utf-8") as f:
             qb.contains(f.read(), words, path)
     assert os.path.islink(TARGET + ENABLED), "the unit is not enabled"
+    for unit in ("multi-user.target.wants/libvirtd.service", "sockets.target.wants/libvirtd.socket",
+                 "sockets.target.wants/virtlogd.socket"):
+        assert os.path.islink(f"{TARGET}/etc/systemd/system/{unit}"), f"{unit} is not enabled"
     assert os.path.exists(TARGET + ARMED), "the first boot is not armed"
     qb.same(state(), before, "the machine that installs")
     # As often as one likes.
@@ -99,6 +102,13 @@ def a_configuration_that_cannot_be_is_said_and_nothing_is_written():
     qb.configure(CONFIG.replace("games", "nobody-of-that-name"), TARGET + qb.CONFIG)
     r = post(code=qb.REFUSED)
     qb.contains(r.err, ["user nobody-of-that-name", "nothing was written"], "the refusal")
+    qb.configure(CONFIG, TARGET + qb.CONFIG)
+    for unit in ("libvirtd", "virtqemud"):
+        os.symlink("/dev/null", f"{TARGET}/etc/systemd/system/{unit}.service")
+        os.symlink("/dev/null", f"{TARGET}/etc/systemd/system/{unit}.socket")
+    r = post(code=qb.REFUSED)
+    qb.contains(r.err, ["libvirt: there is no libvirt daemon installed", "libvirt-daemon-kvm"],
+                "the refusal")
     qb.same(written(), before, "what is there")
     assert not os.path.exists(TARGET + ARMED), "the first boot is armed"
 
