@@ -26,7 +26,7 @@ def expect_ready(machine):
     expect_status(machine.run("ping", "-n", "-c", "3", "-i", "0.2", "-w", "15", vm.GATEWAY,
                               check=False), 0, "the gateway answers")
     host.expect_pool_mounted(machine)
-    expect(host.info(machine, "network", "host-bridge")["Active"] == "yes", "the network is active")
+    expect(host.info(machine, "net", "host-bridge")["Active"] == "yes", "the network is active")
     host.expect_in_sync(machine)
     status, proof = lab.agent_json(machine, "prove", "--timeout", "120", timeout=900)
     expect((status, proof["verdict"]) == (0, "proven"), "it is proven", proof)
