@@ -69,6 +69,8 @@ static int run(struct qb_invocation *inv)
 		return QB_EXIT_FAILED;
 	}
 	change = qb_runs_change(&runs);
+	if (change.n && inv->opt.all)
+		change = runs;
 	if (!change.n) {
 		qb_log(QB_LOG_INFO, "nothing to undo: the journal knows no run");
 		return QB_EXIT_OK;
@@ -83,7 +85,8 @@ const struct qb_command qb_cmd_rollback = {
 	.name = "rollback",
 	.summary = "undo an interrupted or unwanted run from its journal",
 	.help = "Undoes the latest run, and with it those it completed, step by step from the\n"
-		"journal, last first. What cannot be undone without loss is left and said.",
-	.takes = QB_TAKES_CONSENT,
+		"journal, last first; with --all every run, back to the state before the first\n"
+		"apply. What cannot be undone without loss is left and said.",
+	.takes = QB_TAKES_CONSENT | QB_TAKES_ALL,
 	.run = run,
 };

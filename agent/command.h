@@ -47,6 +47,7 @@ enum qb_takes {
 	QB_TAKES_FORMATS = 1 << 7, /* --format junit and the like, --output FILE */
 	QB_TAKES_CONFIRM = 1 << 8, /* --confirm SECONDS */
 	QB_TAKES_EMULATE = 1 << 9, /* --emulate */
+	QB_TAKES_ALL = 1 << 10,    /* --all */
 };
 
 struct qb_options {
@@ -59,7 +60,7 @@ struct qb_options {
 	enum qb_format format;
 	unsigned timeout_ms;
 	unsigned confirm_ms; /* --confirm; 0: nobody is asked */
-	bool quiet, verbose, no_color, yes, allow_partial, list, emulate;
+	bool quiet, verbose, no_color, yes, allow_partial, list, emulate, all;
 	struct qb_strs ignore;
 };
 

@@ -39,6 +39,23 @@ def apply_after_rollback_comes_to_the_same():
 
 
 @qb.case
+def all_runs_go_back_to_before_the_first():
+    before = qb.host_state()
+    qb.configure(qb.BRIDGE_ONLY)
+    qb.agent("apply", "--yes")
+    bridged = qb.host_state()
+    qb.configure()
+    qb.agent("apply", "--yes")
+    qb.agent("rollback", "--yes")
+    qb.same(netstate.difference(bridged, qb.host_state()), [], "the latest run alone")
+    qb.agent("apply", "--yes")
+    r = qb.agent("rollback", "--all", "--yes")
+    qb.contains(r.out, ["br0 [net.bridge]", "pool images [storage.carve]"], "what is undone")
+    qb.same(netstate.difference(before, qb.host_state()), [], "all runs")
+    qb.contains(qb.agent("rollback", "--all", "--yes").err, "nothing to undo", "once more")
+
+
+@qb.case
 def nothing_to_roll_back_is_said():
     before = qb.host_state()
     r = qb.agent("rollback", "--yes", code=None)
