@@ -157,10 +157,11 @@ install: all ## into DESTDIR
 	install -m 0644 packaging/schema/*.json $(DESTDIR)$(datadir)/qubi-agent
 	install -d -m 0700 $(DESTDIR)/var/lib/qubi-agent
 	install -d -m 0755 $(DESTDIR)$(systemddir)/system
-	for unit in network first-boot; do sed 's,@SBINDIR@,$(sbindir),' \
+	for unit in network first-boot check; do sed 's,@SBINDIR@,$(sbindir),' \
 		packaging/qubi-agent-$$unit.service.in \
 		>$(DESTDIR)$(systemddir)/system/qubi-agent-$$unit.service && \
 		chmod 0644 $(DESTDIR)$(systemddir)/system/qubi-agent-$$unit.service || exit; done
+	install -m 0644 packaging/qubi-agent-check.timer $(DESTDIR)$(systemddir)/system
 	install -D -m 0644 packaging/90-qubi-agent.preset \
 		$(DESTDIR)$(systemddir)/system-preset/90-qubi-agent.preset
 

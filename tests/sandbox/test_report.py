@@ -25,6 +25,20 @@ def no_disk_is_held_for_a_page():
 
 
 @qb.case(disks="blank")
+def the_unit_of_the_timer_writes_what_node_exporter_reads():
+    with open(f"{qb.HERE}/../../packaging/qubi-agent-check.service.in", encoding="utf-8") as f:
+        unit = dict(line.split("=", 1) for line in f.read().splitlines() if "=" in line)
+    where = unit["ConditionPathIsDirectory"]
+    os.makedirs(where)
+    words = unit["ExecStart"].replace("@SBINDIR@/qubi-agent", qb.AGENT).split()
+    r = qb.run(*words, code=(qb.OK, int(unit["SuccessExitStatus"])))
+    qb.same((r.out, os.listdir(where)), ("", ["qubi-agent.prom"]), "what it leaves")
+    with open(f"{where}/qubi-agent.prom", encoding="utf-8") as f:
+        qb.contains(f.read(), ["qubi_agent_check_verdict", "# EOF"], "the metrics")
+    qb.same(os.stat(f"{where}/qubi-agent.prom").st_mode & 0o777, 0o644, "its mode")
+
+
+@qb.case(disks="blank")
 def devices_are_looked_at_and_not_opened():
     """One that is opened may begin to do something. KVM, the CPU's registers and disks are asked
     for what they are there for."""
