@@ -22,11 +22,6 @@ struct proving {
 	size_t n_begun, n_proven;
 };
 
-static bool speaks(const struct proving *p)
-{
-	return p->inv->opt.format == QB_FORMAT_TEXT && !p->inv->opt.quiet;
-}
-
 /* "pool images on br0" */
 static char *title_of(const struct qb_proof_trial *t)
 {
@@ -56,7 +51,7 @@ static void begin(void *data, const struct qb_proof_trial *t)
 	_cleanup_free_ char *title = title_of(t);
 
 	p->n_begun++;
-	if (!speaks(p) || !isatty(STDOUT_FILENO))
+	if (!qb_reports_text(p->inv) || !isatty(STDOUT_FILENO))
 		return;
 	printf("\r\033[K[%zu/%zu] %s ...", p->n_begun, p->proof.n_trials, title);
 	fflush(stdout);
@@ -71,7 +66,7 @@ static void end(void *data, const struct qb_proof_trial *t)
 	bool whole = qb_proof_judge(&p->proof, &p->facts, t, verdicts);
 
 	p->n_proven += whole;
-	if (speaks(p)) {
+	if (qb_reports_text(p->inv)) {
 		qb_buf_printf(&text, "%s%s: ", isatty(STDOUT_FILENO) ? "\r\033[K" : "", title);
 		qb_text_colour(&text, qb_invocation_colour(p->inv), whole ? QB_GREEN : QB_RED,
 			       !whole              ? "not proven"

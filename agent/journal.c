@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <time.h>
 
+#include "agent/noted.h"
+
 #define JOURNAL_DIR "/var/lib/qubi-agent/journal"
 #define ADOPTED "/var/lib/qubi-agent/adopted.json"
 
@@ -183,24 +185,6 @@ static int read_run(const struct qb_root *root, const char *path, struct qb_strs
 	return 0;
 }
 
-static int read_adopted(const struct qb_root *root, json_t **ret, struct qb_error *err)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-	int r = qb_root_read(root, ADOPTED, JOURNAL_MAX, &text, &len);
-
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return qb_error_errno(err, r, "%s: cannot read", ADOPTED);
-	*ret = json_loadb(text, len, 0, NULL);
-	return json_is_object(*ret) ? 0
-				    : qb_error_set(err, EBADMSG,
-						   "%s: damaged; remove it, and the hardware of "
-						   "bridges that were adopted is noted anew",
-						   ADOPTED);
-}
-
 static int read_all(const struct qb_root *root, struct qb_strs *damaged, struct qb_runs *ret,
 		    struct qb_error *err)
 {
@@ -210,7 +194,9 @@ static int read_all(const struct qb_root *root, struct qb_strs *damaged, struct 
 
 	if (r < 0 && r != -ENOENT)
 		return qb_error_errno(err, r, "%s: cannot read", JOURNAL_DIR);
-	r = read_adopted(root, &runs.adopted, err);
+	r = qb_state_read(root, ADOPTED,
+			  "remove it, and the hardware of bridges that were adopted is noted anew",
+			  &runs.adopted, err);
 	if (r == -EBADMSG && damaged) {
 		qb_strs_addf(damaged, "%s: damaged", ADOPTED);
 		r = 0;

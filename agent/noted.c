@@ -6,26 +6,31 @@
 #define NOTED "/var/lib/qubi-agent/hardware.json"
 
 enum {
-	NOTED_MAX = 16 << 20
+	STATE_MAX = 64 << 20
 };
 
-int qb_noted_read(const struct qb_root *root, json_t **ret, struct qb_error *err)
+int qb_state_read(const struct qb_root *root, const char *path, const char *damaged, json_t **ret,
+		  struct qb_error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len;
-	int r = qb_root_read(root, NOTED, NOTED_MAX, &text, &len);
+	int r = qb_root_read(root, path, STATE_MAX, &text, &len);
 
 	*ret = NULL;
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
-		return qb_error_errno(err, r, "%s: cannot read", NOTED);
+		return qb_error_errno(err, r, "%s: cannot read", path);
 	*ret = json_loadb(text, len, 0, NULL);
 	if (json_is_object(*ret))
 		return 0;
 	json_decref(QB_TAKE_PTR(*ret));
-	return qb_error_set(err, EBADMSG, "%s: damaged; what hardware changed before is not known",
-			    NOTED);
+	return qb_error_set(err, EBADMSG, "%s: damaged; %s", path, damaged);
+}
+
+int qb_noted_read(const struct qb_root *root, json_t **ret, struct qb_error *err)
+{
+	return qb_state_read(root, NOTED, "what hardware changed before is not known", ret, err);
 }
 
 int qb_noted_write(const struct qb_root *root, const json_t *hardware, struct qb_error *err)

@@ -158,8 +158,7 @@ int qb_enter_run(const struct qb_invocation *inv, int *ret_lock)
 	return r == -EWOULDBLOCK ? QB_EXIT_LOCKED : r < 0 ? QB_EXIT_FAILED : QB_EXIT_OK;
 }
 
-/* The report is text, and not to be short. */
-static bool reports_text(const struct qb_invocation *inv)
+bool qb_reports_text(const struct qb_invocation *inv)
 {
 	return inv->opt.format == QB_FORMAT_TEXT && !inv->opt.quiet;
 }
@@ -167,7 +166,7 @@ static bool reports_text(const struct qb_invocation *inv)
 void qb_show(const struct qb_invocation *inv, const struct qb_buf *what)
 {
 	/* Whether the report can be written is told by the last line of it. */
-	if (reports_text(inv))
+	if (qb_reports_text(inv))
 		(void)!qb_print_text(what);
 }
 
@@ -182,7 +181,7 @@ int qb_consent(const struct qb_invocation *inv, const struct qb_buf *what, const
 				     "was not given");
 		return QB_EXIT_USAGE;
 	}
-	if (!reports_text(inv) || !isatty(STDOUT_FILENO))
+	if (!qb_reports_text(inv) || !isatty(STDOUT_FILENO))
 		fputs(what->s, stderr);
 	fprintf(stderr, "%s [y/N] ", question);
 	if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
@@ -196,7 +195,7 @@ void qb_progress_begin(void *data, size_t i, size_t n, const char *target, bool 
 	const struct qb_invocation *inv = data;
 	_cleanup_free_ char *safe = qb_str_printable(target);
 
-	if (!reports_text(inv) || !isatty(STDOUT_FILENO))
+	if (!qb_reports_text(inv) || !isatty(STDOUT_FILENO))
 		return;
 	printf("%s[%zu/%zu] %s ...\r", undo ? "undo " : "", i + 1, n, safe);
 	fflush(stdout);
@@ -228,7 +227,7 @@ void qb_progress_end(void *data, size_t i, size_t n, const struct qb_outcome_ste
 	const struct qb_invocation *inv = data;
 	_cleanup_free_ char *safe = qb_str_printable(step->target);
 
-	if (reports_text(inv))
+	if (qb_reports_text(inv))
 		progress_line(inv, i, n, step, safe);
 	if (error)
 		qb_log(QB_LOG_ERROR, "%s: %s", safe, error);

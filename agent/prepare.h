@@ -45,6 +45,7 @@ struct qb_step_ctx qb_step_context(const struct qb_invocation *inv, const struct
  * and to whoever is asked without having the report before him.
  */
 QB_MUST_CHECK int qb_enter_run(const struct qb_invocation *inv, int *ret_lock);
+bool qb_reports_text(const struct qb_invocation *inv); /* text, and not to be short */
 void qb_show(const struct qb_invocation *inv, const struct qb_buf *what);
 QB_MUST_CHECK int qb_consent(const struct qb_invocation *inv, const struct qb_buf *what,
 			     const char *question);
