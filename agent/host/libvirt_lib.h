@@ -62,16 +62,9 @@
 	X(virStoragePoolUndefine) \
 	X(virStorageVolCreateXML) \
 	X(virStorageVolDelete) \
-	X(virStorageVolDownload) \
 	X(virStorageVolFree) \
 	X(virStorageVolGetName) \
-	X(virStorageVolUpload) \
-	X(virStreamAbort) \
-	X(virStreamFinish) \
-	X(virStreamFree) \
-	X(virStreamNew) \
-	X(virStreamRecv) \
-	X(virStreamSend)
+	X(virStorageVolGetPath)
 /* clang-format on */
 
 QB_VIR_CALLS(QB_LIB_DECLARE)

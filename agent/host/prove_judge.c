@@ -71,7 +71,7 @@ static void volume(const struct judging *j)
 	if (j->trial->volume_error)
 		say(j, QB_PROOF_BROKEN, "%s", j->trial->volume_error);
 	else if (j->trial->made)
-		say(j, QB_PROOF_HOLDS, "libvirt made and filled the volume %s", j->trial->name);
+		say(j, QB_PROOF_HOLDS, "libvirt made the volume %s", j->trial->name);
 }
 
 static void start(const struct judging *j)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/guard.h"
@@ -42,32 +44,37 @@ static char *complaint(void)
 	return qb_str_printable(last && last->message ? last->message : "no reason given");
 }
 
-/* A part of a volume's beginning to or from it. False: libvirt's last error says why. */
-static bool transfer(virConnectPtr conn, virStorageVolPtr volume, bool up, unsigned char *data,
-		     size_t len)
+static int open_volume(virStorageVolPtr volume, int flags, struct qb_error *err)
 {
-	virStreamPtr stream = sym_virStreamNew(conn, 0);
-	int r = !stream ? -1
-		: up    ? sym_virStorageVolUpload(volume, stream, 0, len, 0)
-			: sym_virStorageVolDownload(volume, stream, 0, len, 0);
-	size_t done = 0;
+	_cleanup_free_ char *path = sym_virStorageVolGetPath(volume), *said = NULL;
+	int fd;
 
-	while (r >= 0 && done < len) {
-		char *at = (char *)data + done;
-
-		r = up ? sym_virStreamSend(stream, at, len - done)
-		       : sym_virStreamRecv(stream, at, len - done);
-		if (r == 0)
-			break;
-		done += r > 0 ? (size_t)r : 0;
+	if (!path) {
+		said = complaint();
+		return qb_error_set(err, EIO, "%s", said);
 	}
-	if (r >= 0)
-		r = sym_virStreamFinish(stream);
-	else if (stream)
-		(void)sym_virStreamAbort(stream);
-	if (stream)
-		sym_virStreamFree(stream);
-	return r >= 0 && done == len;
+	/* A volume of LVM's is a link by udev; of a file nobody is to have made one. */
+	fd = open(path, flags | O_CLOEXEC | (qb_startswith(path, "/dev/") ? 0 : O_NOFOLLOW));
+	return fd < 0 ? qb_error_errno(err, errno, "%s", path) : fd;
+}
+
+/*
+ * The beginning of a volume, to or from it: by its path, for libvirt would start a program for
+ * each. QEMU has it through the same cache.
+ */
+static int transfer(virStorageVolPtr volume, bool up, unsigned char *data, size_t len,
+		    struct qb_error *err)
+{
+	_cleanup_close_ int fd = open_volume(volume, up ? O_RDWR : O_RDONLY, err);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = up ? pwrite(fd, data, len, 0) : pread(fd, data, len, 0);
+	if (n == (ssize_t)len)
+		return 0;
+	return qb_error_errno(err, n < 0 ? errno : EIO, "%s: cannot %s it",
+			      sym_virStorageVolGetName(volume), up ? "write" : "read");
 }
 
 /* --- what is to be gone ---------------------------------------------------------------------- */
@@ -102,7 +109,7 @@ static void remove_volumes(virConnectPtr conn, const char *pool_name, const char
 		unsigned char disk[QB_GUEST_CODE_SECTORS * QB_GUEST_SECTOR];
 
 		if (qb_startswith(sym_virStorageVolGetName(list[i]), prefix) &&
-		    transfer(conn, list[i], false, disk, sizeof(disk)) &&
+		    transfer(list[i], false, disk, sizeof(disk), NULL) == 0 &&
 		    is_left_over(disk, sizeof(disk)))
 			(void)sym_virStorageVolDelete(list[i], 0);
 		sym_virStorageVolFree(list[i]);
@@ -140,12 +147,13 @@ static virStorageVolPtr make_volume(const struct run *run, struct qb_proof_trial
 	_cleanup_free_ char *xml = qb_proof_volume_xml(t);
 	virStoragePoolPtr pool = sym_virStoragePoolLookupByName(run->conn, t->pool);
 	virStorageVolPtr volume = pool ? sym_virStorageVolCreateXML(pool, xml, 0) : NULL;
+	struct qb_error err = QB_ERROR_INIT;
 	unsigned char disk[DISK_BYTES];
 
 	qb_proof_disk(t, disk);
-	t->made = volume && transfer(run->conn, volume, true, disk, sizeof(disk));
+	t->made = volume && transfer(volume, true, disk, sizeof(disk), &err) == 0;
 	if (!t->made)
-		t->volume_error = complaint();
+		t->volume_error = volume ? qb_str_printable(err.msg) : complaint();
 	if (pool)
 		sym_virStoragePoolFree(pool);
 	return volume;
@@ -220,12 +228,13 @@ static void finish(struct run *run, struct running *guest)
 		sym_virDomainFree(guest->domain);
 	for (size_t i = 0; i < guest->n; i++) {
 		struct qb_proof_trial *t = guest->trials[i];
+		struct qb_error err = QB_ERROR_INIT;
 
-		if (t->started && transfer(run->conn, guest->volumes[i], false, disk, sizeof(disk)))
+		if (t->started && transfer(guest->volumes[i], false, disk, sizeof(disk), &err) == 0)
 			memcpy(t->result, disk + QB_GUEST_RESULT * QB_GUEST_SECTOR,
 			       sizeof(t->result));
 		else if (t->started)
-			t->result_error = complaint();
+			t->result_error = qb_str_printable(err.msg);
 		remove_volume(t, guest->volumes[i]);
 		if (guest->n > 1 && !t->volume_error && qb_proof_is_open(t))
 			try_alone(run, t);
