@@ -113,7 +113,7 @@ lab: rpm $(BUILD)/qubi-agent $(UNIT_IN_LAB) ## tests on a whole virtual machine,
 	$(Q)tests/lab/run
 
 sweep: rpm ## 100 power cuts for each kind of pool, and every write of a volume group: root, hours
-	$(Q)QUBI_LAB_MOMENTS=100 EVERY=1 tests/lab/run cuts_fs cuts_logical group_writes
+	$(Q)QUBI_LAB_MOMENTS=100 EVERY=1 tests/lab/run cuts_fs cuts_logical cuts_rollback group_writes
 
 test: deps ## every tier, with what they need installed first
 	$(Q)tests/run

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plug is pulled at random moments of an apply, from disks that lose what they had not flushed.
+"""The plug is pulled at random moments of an apply, or of its rollback, from disks that lose what they
+had not flushed.
 
-One apply is recorded: every write and every flush of all disks, in one order (write_cache.py).
+One run is recorded: every write and every flush of all disks, in one order (write_cache.py).
 Moments are chosen evenly over these, and of each the disks are made as a cut may have left them. So
 there may be many moments of one run; where several left the same, it is tried once.
 
@@ -144,17 +145,22 @@ def end(machine, media):
         machine.unplug(disk)
 
 
-def recorded_apply(test, origin, bases, pools):
-    """All writes from the first on, how many of them were before the apply, and the state that it
-    came to."""
+def recorded(test, origin, bases, pools, use):
+    """All writes from the first on, how many of them were before the run, and the state that it
+    came to. use: what is done with the pools between an apply and the rollback that is the run; None:
+    the run is an apply."""
     events = []
     media = {name: write_cache.Medium(path) for name, path in bases.items()}
     machine = test.adopt(origin.clone(test.work / "recorder"))
     begin(machine, test.work / "recorded", media, events.append)
     host.configure(machine, OLD + pools)
+    if use:
+        expect_status(lab.agent(machine, "apply", "--yes"), 0, "what is to be rolled back")
+        machine.run("sh", "-exc", use)
     machine.run("sync")
     before = len(events)
-    done = expect_status(lab.agent(machine, "apply", "--yes"), 0, "an apply that nothing cuts off")
+    run = "rollback" if use else "apply"
+    done = expect_status(lab.agent(machine, run, "--yes"), 0, f"the {run} that nothing cuts off")
     lab.say(done.out.rstrip())
     total = len(events)
     state = machine.run("sh", "-c", STATE).out
@@ -164,7 +170,7 @@ def recorded_apply(test, origin, bases, pools):
     counts = collections.Counter((e.disk, "flushes" if e.data is None else "writes")
                                  for e in events[before:total])
     said = ", ".join(f"{disk} {count} {what}" for (disk, what), count in sorted(counts.items()))
-    lab.say(f"figure: {total - before} writes and flushes in one apply: {said}")
+    lab.say(f"figure: {total - before} writes and flushes in one {run}: {said}")
     return events[:total], before, state
 
 
@@ -185,7 +191,7 @@ def left_of(events, bases, name):
     return media
 
 
-def tried(machine, folder, media, state):
+def tried(machine, folder, media, state, run):
     """One cut: a machine goes on with what it left; the journal's last word."""
     begin(machine, folder, media)
     first, _, last = machine.run("sh", "-c", LOOK).out.rstrip().partition("\n")
@@ -194,9 +200,12 @@ def tried(machine, folder, media, state):
     expect(not wrong, "no pool is active on what is not there", wrong)
     under = machine.get("/run/lab-target").decode()
     expect(under in ("", "mounted\n"), "nothing lies under the mount point", under)
-    expect_status(lab.agent(machine, "apply", "--yes"), 0, "the rerun converges")
-    status, plan = lab.agent_json(machine, "plan")
-    expect((status, plan["steps"], plan["refused"]) == (0, [], []), "the plan is empty", plan)
+    # Once the journal says that it is undone a rollback would be one of the run before.
+    if not said.endswith(" undone"):
+        expect_status(lab.agent(machine, run, "--yes"), 0, "the rerun converges")
+    if run == "apply":
+        status, plan = lab.agent_json(machine, "plan")
+        expect((status, plan["steps"], plan["refused"]) == (0, [], []), "the plan is empty", plan)
     seen = machine.run("sh", "-c", STATE).out
     expect(seen == state, "the state is that of one run", f"\n{seen}--- and not\n{state}")
     kept = machine.run("head", "-c", "8", "/dev/old/guest").out
@@ -210,15 +219,15 @@ def tried(machine, folder, media, state):
 class Machine:
     """The one that tries; another, where it has failed."""
 
-    def __init__(self, test, origin):
-        self.test, self.origin = test, origin
+    def __init__(self, test, origin, run):
+        self.test, self.origin, self.run = test, origin, run
         self.going = None
 
     def tries(self, name, media, state):
         if not self.going:
             self.going = self.test.adopt(self.origin.clone(self.test.work / f"from-{name}"))
         try:
-            return tried(self.going, self.test.work / name, media, state)
+            return tried(self.going, self.test.work / name, media, state, self.run)
         except (lab.Failed, vm.LabError) as error:
             lab.say(f"FAILED: {name}: {error}")
             if self.going.process:
@@ -228,15 +237,16 @@ class Machine:
             return "failed"
 
 
-def sweep(test, pools):
-    """Every moment's cut of an apply of these pools is gone on with."""
+def sweep(test, pools, use=None):
+    """Every moment's cut of an apply of these pools is gone on with; with use, of their rollback."""
     lab.say(f"{MOMENTS} moments, seed {SEED}")
     origin, bases = saved_origin(test)
-    events, before, state = recorded_apply(test, origin, bases, pools)
+    events, before, state = recorded(test, origin, bases, pools, use)
     choose = random.Random(SEED)
     share = (len(events) - before) / MOMENTS
     failures, outcomes = [], {}
-    journals, machine = collections.Counter(), Machine(test, origin)
+    journals = collections.Counter()
+    machine = Machine(test, origin, "rollback" if use else "apply")
     for number in range(MOMENTS):
         moment = before + int((number + choose.random()) * share)
         name, began = f"moment-{number}", time.monotonic()
