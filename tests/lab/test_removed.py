@@ -32,7 +32,8 @@ for where, dirs, files in os.walk("/"):
 """ % (NOT_OURS,)
 STATE = {
     "files": ["python3", "-c", FILES],
-    "units": ["systemctl", "list-unit-files", "--no-legend", "--plain"],
+    "units": ["systemctl", "list-units", "--no-legend", "--plain", "--state=active,failed",
+              "--type=service,socket,mount,timer"],
     "mounts": ["findmnt", "-r", "-n", "-o", "TARGET,SOURCE,FSTYPE", "--real"],
 }
 
