@@ -200,9 +200,8 @@ static int load_undo(const struct qb_step_ctx *ctx, const json_t *args, const js
 	_cleanup_kmod_ struct kmod_ctx *kmod = NULL;
 	_cleanup_module_ struct kmod_module *mod = NULL;
 	const char *name = qb_arg(args, "module");
+	const json_t *absent = json_object_get(before, "absent");
 	int r = open_module(name, &kmod, &mod, err);
-	const json_t *dep;
-	size_t i;
 
 	(void)ctx;
 	if (r < 0)
@@ -212,10 +211,12 @@ static int load_undo(const struct qb_step_ctx *ctx, const json_t *args, const js
 		return qb_error_set(err, EBUSY, "%s is in use and stays loaded", name);
 	if (r < 0)
 		return qb_error_errno(err, r, "cannot remove %s", name);
-	/* Another module may use by now what came along; then it stays, and does no harm. */
-	json_array_foreach (json_object_get(before, "absent"), i, dep)
-		if (i > 0)
-			(void)!remove_one(kmod, json_string_value(dep));
+	/*
+	 * Another module may use by now what came along; then it stays, and does no harm. libkmod
+	 * lists them as they are loaded: each is in use until those behind it are gone.
+	 */
+	for (size_t i = json_array_size(absent); i-- > 1;)
+		(void)!remove_one(kmod, json_string_value(json_array_get(absent, i)));
 	return 0;
 }
 
