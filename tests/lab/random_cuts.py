@@ -52,8 +52,11 @@ rm -rf /var/cache/[!l]* /var/lib/apt /var/lib/dpkg
 cp -a /etc /var /run/state
 umount /run/state
 udevadm settle"""
+# A boot finds nothing in /run: what LVM notes there, a unit of its own that udev's rule starts may
+# have noted after the last moment's end, and the group would then count as activated.
 # As a boot does it: the journal of an ext4 may end in a block of which only a part was written.
-MOUNT_STATE = f"""e2fsck -p {BY_ID}{STATE_DISK} || [ $? = 1 ]
+MOUNT_STATE = f"""rm -rf /run/lvm/hints /run/lvm/?vs_*
+e2fsck -p {BY_ID}{STATE_DISK} || [ $? = 1 ]
 mount {BY_ID}{STATE_DISK} /run/state
 mount --bind /run/state/etc /etc
 mount --bind /run/state/var /var
@@ -71,7 +74,8 @@ umount --recursive /var
 umount --recursive /etc
 vgchange -an
 udevadm settle
-rm -rf /run/lvm/hints /run/lvm/?vs_* /run/qubi-agent
+systemctl stop 'lvm-activate-*.service'
+rm -rf /run/qubi-agent
 find /run/libvirt -type f -delete
 systemctl reset-failed
 systemctl daemon-reload
