@@ -116,8 +116,8 @@ def expect_somebodys_kept(machine):
                 "dd if=/dev/zero of=/dev/vms/images bs=1M count=8 conv=fsync; "
                 "mdadm --create /dev/md9 --run --force --level=1 --raid-devices=1 "
                 "--metadata=1.2 /dev/vms/images; mdadm --stop /dev/md9")
-    for command, status in (("apply", 1), ("rollback", 5)):
-        expect_refused(lab.agent(machine, command, "--yes"), status,
+    for command in ("apply", "rollback"):
+        expect_refused(lab.agent(machine, command, "--yes"), 5,
                        "it holds something: linux_raid_member at byte 4096")
     machine.run("mdadm", "--zero-superblock", "/dev/vms/images")
 
