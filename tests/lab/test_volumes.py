@@ -110,16 +110,16 @@ def expect_kept_unmounted(machine):
 
 
 def expect_somebodys_kept(machine):
-    """An array of somebody's, in a volume that was only begun: it leaves the first 4 KiB zero."""
+    """An image of somebody's, in a volume that was only begun: it leaves the first 32 KiB zero."""
     machine.run("sh", "-ec", "lvchange -q --deltag qubi.state=pending vms/images; "
                 "lvchange -q --addtag qubi.state=new vms/images; "
                 "dd if=/dev/zero of=/dev/vms/images bs=1M count=8 conv=fsync; "
-                "mdadm --create /dev/md9 --run --force --level=1 --raid-devices=1 "
-                "--metadata=1.2 /dev/vms/images; mdadm --stop /dev/md9")
+                "printf '\\001CD001\\001' | dd of=/dev/vms/images bs=32K seek=1 conv=notrunc,fsync")
     for command in ("apply", "rollback"):
         expect_refused(lab.agent(machine, command, "--yes"), 5,
-                       "it holds something: linux_raid_member at byte 4096")
-    machine.run("mdadm", "--zero-superblock", "/dev/vms/images")
+                       "it holds something: iso9660 at byte")
+    machine.run("dd", "if=/dev/zero", "of=/dev/vms/images", "bs=32K", "seek=1", "count=1",
+                "conv=notrunc,fsync")
 
 
 def kill_at_moments(machine):
