@@ -106,6 +106,8 @@ def test_logical(test):
     expect_in_sync(machine)
     expect_status(lab.agent(machine, "rollback", "--yes"), 0, "the extension is rolled back")
     expect_group(machine, "2", "1", "0")
+    expect_status(lab.agent(machine, "rollback", "--yes"), 0, "of the mend its pool's start is")
+    expect_group(machine, "2", "1", "0")
     expect_refused(lab.agent(machine, "rollback", "--yes"), 5, "it has 1 logical volume")
     machine.run("vgchange", "-ay", "vms")  # libvirt has let go of it with the pool
     kept = machine.run("head", "-c", "8", "/dev/vms/guest").out
