@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
 
+#include "agent/host/config.h"
 #include "agent/host/init_parts.h"
 
 #define BRIDGES_MAX 100 /* names that are tried for a new one */
@@ -125,6 +126,15 @@ static char *subnet_of(const char *address)
 	return qb_asprintf("%s/%u", text, (unsigned)bits);
 }
 
+/* A word of the configuration. */
+static bool is_forward(const char *word)
+{
+	for (int i = QB_FORWARD_NAT; i <= QB_FORWARD_ISOLATED; i++)
+		if (!strcmp(qb_forward_name(i), word))
+			return true;
+	return false;
+}
+
 void qb_init_networks(const struct qb_facts *facts, json_t *config)
 {
 	for (size_t i = 0; i < facts->libvirt.n_networks; i++) {
@@ -133,9 +143,7 @@ void qb_init_networks(const struct qb_facts *facts, json_t *config)
 		const char *forward = n->next.forward ? n->next.forward : "isolated";
 		json_t *item;
 
-		if (!n->persistent || !subnet ||
-		    (strcmp(forward, "nat") != 0 && strcmp(forward, "route") != 0 &&
-		     strcmp(forward, "open") != 0 && strcmp(forward, "isolated") != 0))
+		if (!n->persistent || !subnet || !is_forward(forward))
 			continue;
 		item = qb_init_add(config, "networks", n->name);
 		qb_init_remark(item, "libvirt has it already.");
